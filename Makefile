@@ -1,0 +1,30 @@
+# Two commands do everything: `make demo` and `make test`. Each sets up first.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.hevesy-ready
+JOBS   ?= 2
+
+.PHONY: setup demo test lint validation bench tables schema clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once; needs the package registry)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/hevesy demo --out demo
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,3 @@
+"""hevesy: voxel-level Monte Carlo dosimetry for radionuclide therapy."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,31 @@
+"""What every test may use: where the reference data lies, and the suite's statistical error budget."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("HEVESY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+#: Probability that the whole suite fails once by chance; single tests take their Sidak share of it.
+SUITE_ALPHA = 1e-6
+
+
+@pytest.fixture(scope="session")
+def reference_dir() -> Path:
+    """Folder with the doses of the independent reference code."""
+    folder = SHARED / "reference"
+    if not folder.is_dir():
+        pytest.skip(f"reference data not found at {folder}; set HEVESY_SHARED to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def petct_dir() -> Path:
+    """Folder with two real PET/CT patients (DICOM)."""
+    folder = SHARED / "data" / "petct"
+    if not folder.is_dir():
+        pytest.skip(f"real PET/CT not found at {folder}; set HEVESY_SHARED to the folder that holds it")
+    return folder
