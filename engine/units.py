@@ -1,0 +1,169 @@
+"""Quantities with units: text such as ``7.4 GBq`` or ``24 h`` becomes a float in the one unit used inside.
+
+A number without a unit is refused wherever a unit is needed: a dose in rad or an activity in mCi read as if
+it were in Gy or MBq is the mistake that this module exists to prevent. Unit names are those of pint
+(:mod:`pint` is imported on first use only, since it takes longer than all the rest of the command line).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One kind of quantity.
+
+    Parameters
+    ----------
+    name
+        What it is, as a user would say it.
+    unit
+        The unit of the float inside.
+    examples
+        Right forms, shown in messages and in the JSON Schema.
+    minimum, open_minimum
+        Smallest value [``unit``]; with ``open_minimum`` that value itself is refused.
+    """
+
+    name: str
+    unit: str
+    examples: tuple[str, ...]
+    minimum: float | None = None
+    open_minimum: bool = False
+
+
+ACTIVITY = Dimension("activity", "MBq", ("7.4 GBq", "74 MBq", "200 mCi"), 0.0, True)
+TIME = Dimension("time", "h", ("24 h", "4 days", "90 min"), 0.0, False)
+DURATION = Dimension("duration", "s", ("10 min", "90 s", "1 h"), 0.0, True)
+DOSE = Dimension("dose", "Gy", ("20 Gy", "2000 cGy"), 0.0, True)
+MASS = Dimension("mass", "kg", ("75 kg", "62000 g"), 0.0, True)
+ENERGY = Dimension("energy", "MeV", ("10 keV", "0.01 MeV"), 0.0, True)
+LENGTH = Dimension("length", "mm", ("6 mm", "0.4 cm"), 0.0, True)
+HEIGHT = Dimension("height", "cm", ("175 cm", "1.75 m"), 0.0, True)
+FRACTION = Dimension("fraction", "", ("5 %", "0.05 fraction"), 0.0, False)
+
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER}|[+-]?(?:nan|inf))\s*(.*?)\s*$", re.IGNORECASE)
+
+#: Factors of the units that clinical input uses; anything else is asked of pint. Names are those pint knows.
+_COMMON: dict[tuple[str, str], float] = {
+    ("GBq", "MBq"): 1e3, ("MBq", "MBq"): 1.0, ("kBq", "MBq"): 1e-3, ("mCi", "MBq"): 37.0,
+    ("h", "h"): 1.0, ("min", "h"): 1 / 60, ("d", "h"): 24.0, ("days", "h"): 24.0, ("day", "h"): 24.0,
+    ("s", "s"): 1.0, ("min", "s"): 60.0, ("h", "s"): 3600.0,
+    ("Gy", "Gy"): 1.0, ("kg", "kg"): 1.0, ("g", "kg"): 1e-3, ("mm", "mm"): 1.0, ("cm", "mm"): 10.0,
+    ("cm", "cm"): 1.0, ("m", "cm"): 100.0, ("keV", "MeV"): 1e-3, ("MeV", "MeV"): 1.0,
+    ("%", ""): 0.01, ("percent", ""): 0.01, ("fraction", ""): 1.0,
+}  # fmt: skip
+
+#: pint reads "rad" as an angle; as a dose it is 0.01 Gy.
+_ALIASES = {("rad", "Gy"): "rads", ("krad", "Gy"): "kilorads"}
+
+#: By dimension alone Sv is Gy and Hz is Bq; equivalent dose and frequency must not pass for the real thing.
+_NAMED = {"Gy": {"gray", "rads"}, "MBq": {"becquerel", "curie", "rutherford"}}
+
+
+def parse(
+    value: object, dimension: Dimension, *, field: str | None = None, file: object | None = None
+) -> float:
+    """Read a quantity with its unit.
+
+    Parameters
+    ----------
+    value
+        Text such as ``"7.4 GBq"``; a :class:`datetime.timedelta` is taken as a time too.
+    dimension
+        What it must be.
+    field, file
+        Where it stands, for the message.
+
+    Returns
+    -------
+    float
+        The value in ``dimension.unit``.
+
+    Raises
+    ------
+    InputError
+        No unit, no number, a unit of another kind, a value that is not finite or out of range.
+    """
+    example = f"write it with its unit, for example {dimension.examples[0]}"
+
+    def refuse(problem: str, why: str, suggestion: str = example) -> InputError:
+        return InputError(problem, why=why, suggestion=suggestion, field=field, file=file)
+
+    if isinstance(value, timedelta) and dimension.unit in ("h", "s"):
+        return value.total_seconds() / (3600.0 if dimension.unit == "h" else 1.0)
+    if isinstance(value, bool) or value is None or not isinstance(value, str | int | float):
+        raise refuse(f"{value!r} is not a quantity", f"{_article(dimension.name)} is needed here")
+    match = _QUANTITY.match(str(value))
+    if match is None:
+        raise refuse(f"{value!r} is not a quantity", f"{_article(dimension.name)} starts with a number")
+    number, unit = float(match[1]), match[2]
+    if not unit:
+        forms = " or ".join(f"{match[1]} {e.split(maxsplit=1)[1]}" for e in dimension.examples[:2])
+        raise refuse(
+            f"{match[1]} has no unit",
+            f"{_article(dimension.name)} without a unit can be off by orders of magnitude",
+            f"write {forms}",
+        )
+    factor = unit_factor(unit, dimension)
+    if factor is None:
+        raise refuse(f"'{unit}' is not a unit of {dimension.name}", f"read in {str(value).strip()!r}")
+    result = number * factor
+    if not math.isfinite(result):
+        why = f"{_article(dimension.name)} must be a finite number"
+        raise refuse(f"{str(value).strip()} is not finite", why)
+    low = dimension.minimum
+    if low is not None and (result < low or (dimension.open_minimum and result == low)):
+        bound = "more than" if dimension.open_minimum else "at least"
+        raise refuse(
+            f"{str(value).strip()} is out of range",
+            f"{_article(dimension.name)} must be {bound} {low:g} {dimension.unit}".rstrip(),
+        )
+    return result
+
+
+@lru_cache(maxsize=256)
+def unit_factor(unit: str, dimension: Dimension) -> float | None:
+    """Factor from ``unit`` to the dimension's own; None when it is unknown or not of that kind."""
+    known = _COMMON.get((unit, dimension.unit))
+    if known is not None:
+        return known
+    import pint
+
+    registry = _registry()
+    try:
+        quantity = registry.Quantity(1.0, _ALIASES.get((unit, dimension.unit), unit))
+        names = {registry.parse_unit_name(name)[0][1] for name, _ in quantity.unit_items()}
+        if dimension.unit in _NAMED and not names <= _NAMED[dimension.unit]:
+            return None
+        return float(quantity.to(dimension.unit or "dimensionless").magnitude)
+    except (pint.errors.PintError, AttributeError, TypeError, ValueError, AssertionError, SyntaxError):
+        return None
+    except Exception as error:  # pint parses text with tokenize, whose own errors may pass through
+        if type(error).__module__ in ("tokenize", "token", "pint"):
+            return None
+        raise
+
+
+def format_quantity(value: float, dimension: Dimension) -> str:
+    """The text form that :func:`parse` reads back to exactly ``value``."""
+    return f"{value!r} {dimension.unit or 'fraction'}"
+
+
+@lru_cache(maxsize=1)
+def _registry():  # type: ignore[no-untyped-def]
+    import pint
+
+    return pint.UnitRegistry()
+
+
+def _article(name: str) -> str:
+    return ("an " if name[0] in "aeiou" else "a ") + name
