@@ -1,0 +1,386 @@
+"""The one definition of what is calculated: the case.
+
+The command line, YAML, DICOM import and Python all only fill this model; everything derived is derived
+from it in one place. It is frozen and validated as a whole. Inside, quantities are floats in the unit that
+their name carries; in files and dictionaries they are text with a unit (``activity: 7.4 GBq``).
+docs/formats/case.md describes every key; :func:`Case.json_schema` writes the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import core_schema
+
+from . import units
+from .case_file import Refused, explain, read_yaml, refuse_unknown_keys
+from .errors import InputError
+
+Method = Literal["mc", "local", "local+photons"]
+METHODS: tuple[Method, ...] = ("mc", "local", "local+photons")
+KINETIC_MODELS = (
+    "auto", "two-point", "mono-exponential", "linear-exponential", "bi-exponential", "physical-decay",
+)  # fmt: skip
+UNTIL = re.compile(r"(lesions|voxels>\d{1,2}%):(\d+(?:\.\d+)?)%")
+
+
+class Quantity:
+    """Annotation of a float that is text with a unit outside."""
+
+    def __init__(self, dimension: units.Dimension) -> None:
+        self.dimension = dimension
+
+    def _read(self, value: Any) -> float:
+        try:
+            return units.parse(value, self.dimension)
+        except InputError as error:
+            raise Refused(error) from error
+
+    def _write(self, value: float) -> str:
+        return units.format_quantity(value, self.dimension)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_before_validator_function(
+            self._read,
+            core_schema.float_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                self._write, when_used="unless-none"
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        name = f"{self.dimension.name} with its unit"
+        return {"type": "string", "description": name, "examples": list(self.dimension.examples)}
+
+
+def _read_path(value: Any, info: ValidationInfo) -> Path:
+    """Resolve against the case file; a DICOM series may follow as ``folder#SeriesInstanceUID``."""
+    context = info.context or {}
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise Refused(InputError(f"{value!r} is no path", why="a file or folder is needed here"))
+    path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
+    on_disk = split_series(path)[0]
+    if context.get("check_files", True) and not on_disk.exists():
+        parent = next(p for p in on_disk.parents if p.exists())
+        raise Refused(
+            InputError(
+                f"no such file or folder: {value}",
+                why=f"{parent} exists, and {on_disk.relative_to(parent)} is not in it",
+                suggestion="paths are relative to the case file; correct it or bring the file",
+            )
+        )
+    return path
+
+
+def split_series(path: Path) -> tuple[Path, str | None]:
+    """Split ``folder#SeriesInstanceUID`` into the folder and the UID (None when there is none)."""
+    name, mark, uid = path.name.rpartition("#")
+    return (path.with_name(name), uid) if mark and re.fullmatch(r"[\d.]+", uid) else (path, None)
+
+
+def _read_nuclide(value: Any) -> str:
+    from .nuclides import canonical_name
+
+    try:
+        return canonical_name(str(value))
+    except InputError as error:
+        raise Refused(error) from error
+
+
+def _checked(pattern: re.Pattern[str], problem: str, why: str, suggestion: str) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        if value is not None and not pattern.fullmatch(str(value)):
+            raise Refused(InputError(f"{value!r} {problem}", why=why, suggestion=suggestion))
+        return value
+
+    return BeforeValidator(read)
+
+
+def _read_count(value: Any) -> int:
+    """``1000000``, ``1e6`` or ``1_000_000``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, bool) or not (number >= 1 and number == int(number)):
+        raise Refused(
+            InputError(f"{value!r} is not a number of decays", why="a whole number above zero is needed",
+                       suggestion="write for example 1000000 or 1e6")
+        )  # fmt: skip
+    return int(number)
+
+
+Activity = Annotated[float, Quantity(units.ACTIVITY)]
+Time = Annotated[float, Quantity(units.TIME)]
+Duration = Annotated[float, Quantity(units.DURATION)]
+Dose = Annotated[float, Quantity(units.DOSE)]
+Mass = Annotated[float, Quantity(units.MASS)]
+Height = Annotated[float, Quantity(units.HEIGHT)]
+Energy = Annotated[float, Quantity(units.ENERGY)]
+Length = Annotated[float, Quantity(units.LENGTH)]
+Fraction = Annotated[float, Quantity(units.FRACTION)]
+InputPath = Annotated[
+    Path,
+    BeforeValidator(_read_path),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
+Count = Annotated[int, BeforeValidator(_read_count)]
+Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
+Until = Annotated[
+    str,
+    _checked(UNTIL, "is no stop criterion", "a run stops at a number of decays or at a precision",
+             'write "lesions:1%" or "voxels>50%:2%"'),
+]  # fmt: skip
+
+
+class Block(BaseModel):
+    """What all blocks share: frozen, and an unknown key is refused with the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys_only(cls, data: Any) -> Any:
+        return refuse_unknown_keys(data, [f.alias or name for name, f in cls.model_fields.items()])
+
+
+class Therapy(Block):
+    """The treatment that is predicted."""
+
+    nuclide: Nuclide
+    activity_mbq: Activity = Field(alias="activity")
+
+
+class Tracer(Block):
+    """What was given for the scans; what is absent is taken from the PET header."""
+
+    nuclide: Nuclide
+    activity_mbq: Activity | None = Field(None, alias="activity")
+    administered: datetime | None = None
+
+
+class Scan(Block):
+    """One PET/CT."""
+
+    pet: InputPath
+    ct: InputPath
+    after_h: Time | None = Field(None, alias="after")
+
+
+class Visit(Block):
+    """One administration of the tracer with its scans and lesions; its own values go before the case's."""
+
+    name: Text = "baseline"
+    scans: tuple[Scan, ...] = Field(min_length=1)
+    lesions: InputPath | tuple[InputPath, ...]
+    retention: InputPath | None = None
+    administered: datetime | None = None
+    activity_mbq: Activity | None = Field(None, alias="activity")
+    weight_kg: Mass | None = Field(None, alias="weight")
+
+    @property
+    def lesion_files(self) -> tuple[Path, ...]:
+        """The lesion files as a tuple, one or many."""
+        return self.lesions if isinstance(self.lesions, tuple) else (self.lesions,)
+
+
+class Kinetics(Block):
+    """How the time-activity curve is made from the scans."""
+
+    model: Literal[KINETIC_MODELS] = "auto"  # type: ignore[valid-type]
+
+
+class Recovery(Block):
+    """How lesion activity is corrected for the blur of the PET: by its resolution, or a phantom curve."""
+
+    fwhm_mm: Length | None = Field(None, alias="fwhm")
+    curve: InputPath | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Recovery:
+        if (self.fwhm_mm is None) == (self.curve is None):
+            error = InputError(
+                "needs either 'fwhm' or 'curve'",
+                why="one recovery coefficient can come from one source only",
+                suggestion="write recovery: {fwhm: 6 mm} or recovery: {curve: recovery.csv}",
+            )
+            raise Refused(error)
+        return self
+
+
+class Uncertainty(Block):
+    """Standard uncertainties (k=1) that the images cannot tell."""
+
+    calibration: Fraction = 0.05
+    per_scan: Fraction = 0.08
+    density: Fraction = 0.03
+
+
+class Tissue(Block):
+    """How Hounsfield units become mass density: the built-in table, or this scanner's own (HU, g/cm3)."""
+
+    calibration: InputPath | None = None
+
+
+class Transport(Block):
+    """The Monte Carlo transport: grid, cut-offs, and when to stop."""
+
+    grid: Annotated[str, _checked(
+        re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
+    ] = "pet"  # fmt: skip
+    until: Until | None = "lesions:1%"
+    decays: Count | None = None
+    time_limit_s: Duration | None = Field(None, alias="time_limit")
+    electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")
+    photon_cutoff_mev: Energy = Field(0.001, alias="photon_cutoff")
+    seed: int = Field(1, ge=0, lt=2**63)
+    backend: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def spacing_mm(self) -> float | None:
+        """The spacing asked for [mm]; None for 'pet' and 'ct'."""
+        if self.grid in ("pet", "ct"):
+            return None
+        return units.parse(self.grid, units.LENGTH, field="transport.grid")
+
+    @model_validator(mode="after")
+    def _grid_is_a_length(self) -> Transport:
+        try:
+            _ = self.spacing_mm
+        except InputError as error:
+            raise Refused(error, "grid") from error
+        return self
+
+
+class Case(Block):
+    """A patient, what was given and scanned, and what is to be calculated."""
+
+    patient: Text
+    threshold_gy: Dose = Field(20.0, alias="threshold")
+    therapy: Therapy
+    tracer: Tracer
+    weight_kg: Mass | None = Field(None, alias="weight")
+    height_cm: Height | None = Field(None, alias="height")
+    sex: Literal["male", "female"] | None = None
+    visits: tuple[Visit, ...] = Field(min_length=1)
+    kinetics: Kinetics = Kinetics()
+    recovery: Recovery | None = None
+    uncertainty: Uncertainty = Uncertainty()
+    tissue: Tissue = Tissue()
+    methods: tuple[Method, ...] = Field(("mc", "local"), min_length=1)
+    transport: Transport = Transport()
+
+    @model_validator(mode="after")
+    def _visits_are_told_apart(self) -> Case:
+        seen: set[str] = set()
+        for index, visit in enumerate(self.visits):
+            key = visit.name.casefold()
+            if key in seen:
+                error = InputError(
+                    f"the name '{visit.name}' stands twice",
+                    why="results are kept by visit name",
+                    suggestion="give each visit its own name",
+                )
+                raise Refused(error, f"visits[{index}].name")
+            seen.add(key)
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, check_files: bool = True) -> Case:
+        """Read and validate a case file.
+
+        Parameters
+        ----------
+        path
+            A YAML file; paths in it are relative to it.
+        check_files
+            Whether every file that it names must be there.
+
+        Raises
+        ------
+        InputError
+            The first thing wrong, with file, key and line.
+        """
+        file = Path(path)
+        data, lines = read_yaml(file)
+        base = file.resolve().parent
+        return cls.from_dict(data, base=base, check_files=check_files, lines=lines, file=file)
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: dict[str, Any],
+        *,
+        base: str | os.PathLike[str] | None = None,
+        check_files: bool = True,
+        lines: dict[tuple[Any, ...], int] | None = None,
+        file: object | None = None,
+    ) -> Case:
+        """Validate a case given as plain dictionaries and lists; relative paths start at ``base``."""
+        context = {"base": Path(base) if base is not None else Path.cwd(), "check_files": check_files}
+        try:
+            return cls.model_validate(data, context=context)
+        except ValidationError as error:
+            raise explain(error, lines or {}, file) from None
+
+    def to_dict(self, relative_to: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+        """The whole case, defaults included, as plain data that :meth:`from_dict` reads back the same."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if self.transport.until is None:
+            data["transport"]["until"] = None  # absent would mean the default
+        if relative_to is not None:
+            base = Path(relative_to).resolve()
+            for visit in data["visits"]:
+                for scan in visit["scans"]:
+                    scan.update(pet=_relative(scan["pet"], base), ct=_relative(scan["ct"], base))
+                lesions = visit["lesions"]
+                many = isinstance(lesions, list)
+                visit["lesions"] = [_relative(p, base) for p in lesions] if many else _relative(lesions, base)
+                if "retention" in visit:
+                    visit["retention"] = _relative(visit["retention"], base)
+            for block, key in (("recovery", "curve"), ("tissue", "calibration")):
+                if key in data.get(block, {}):
+                    data[block][key] = _relative(data[block][key], base)
+        return data
+
+    def to_yaml(self, relative_to: str | os.PathLike[str] | None = None) -> str:
+        """The resolved case as YAML text."""
+        import yaml
+
+        return str(yaml.safe_dump(self.to_dict(relative_to), sort_keys=False, allow_unicode=True, width=100))
+
+    def with_transport(self, *, methods: tuple[Method, ...] | None = None, **changes: Any) -> Case:
+        """A copy with other methods or transport values (in inside units), as the command line gives."""
+        transport = self.transport.model_copy(update=changes)
+        return self.model_copy(update={"transport": transport, "methods": methods or self.methods})
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of a case file (draft 2020-12)."""
+        schema = cls.model_json_schema(by_alias=True)
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        schema["title"] = "hevesy case"
+        return schema
+
+
+def _relative(path: str, base: Path) -> str:
+    """Relative to ``base`` where the two share more than the root, so that a whole tree can be moved."""
+    shared = os.path.commonpath([path, base])
+    return path if shared == os.path.sep else os.path.relpath(path, base)
