@@ -13,8 +13,8 @@ from which the mean energy per history and one standard error of that mean follo
 
 Batches of whole histories are independent and equally distributed, so the second line is the unbiased
 estimate of the variance of a mean of B values; squaring single deposits instead would miss the correlation of
-the deposits of one history and understate it. ``B S2 - S1^2`` loses all its digits in floating point when batches
-agree to better than about 1e-8, so it is formed in integers: modulo 2^128, which is exact because the
+the deposits of one history and understate it. ``B S2 - S1^2`` loses all its digits in floating point when
+batches agree to better than about 1e-8, so it is formed in integers: modulo 2^128, which is exact because the
 Cauchy-Schwarz inequality keeps the true value non-negative and a check keeps ``B S2`` below 2^128.
 
 The estimate of sigma itself has the relative standard error ``1/sqrt(2(B - 1))`` (normal batches): 16 % at
@@ -117,7 +117,7 @@ def add_squares(limbs: np.ndarray, batch_quanta: np.ndarray, chunk: int = 1 << 2
 
 def scale_limbs(limbs: np.ndarray, factor: int) -> np.ndarray:
     """Limbs times a whole number 0 <= factor < 2^64; OverflowError beyond 128 bits."""
-    by = np.uint64(factor)
+    by = np.full(1, factor, dtype=np.uint64)
     low = _product(limbs[0], by)
     high = _product(limbs[1], by)
     total = high[0] + low[1]

@@ -1,0 +1,181 @@
+"""Local deposition: charged particles leave their energy in the voxel in which they are born.
+
+For a voxel of mass ``m`` in which ``N`` decays happen, ``D = N E_local / m`` (MIRD schema with an absorbed
+fraction of one for what is local and zero for the rest). Local are beta, conversion and Auger electrons, the
+kinetic energy of positrons, and alpha particles. Photons - gamma and X rays, and the two annihilation photons
+of every positron - either leave (``photons="none"``) or are added where they are born (``photons="all"``).
+The two bracket the photon dose of a large body; neither blurs the dose by the range of the electrons, which
+is the difference that Monte Carlo shows (clinical.md, section 1.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from ..statistics import gy_per_mev
+from ..transport.problem import Emission
+
+#: Electron rest energy [MeV], CODATA 2018.
+ELECTRON_REST_MEV = 0.51099895
+
+#: Below this mass density [g/cm3] a voxel is air: no dose is stated for it (clinical dose is a tissue dose).
+AIR_DENSITY_G_CM3 = 0.01
+
+PHOTON_MODES = ("none", "all")
+
+
+@dataclass(frozen=True)
+class EmittedEnergy:
+    """Mean energy that one decay gives to each kind of radiation [MeV per decay].
+
+    ``positron`` is kinetic energy; ``annihilation`` is the rest energy that its two photons carry.
+    """
+
+    electron: float
+    positron: float
+    alpha: float
+    photon: float
+    annihilation: float
+
+    @property
+    def charged(self) -> float:
+        """What local deposition keeps without photons [MeV per decay]."""
+        return self.electron + self.positron + self.alpha
+
+    @property
+    def total(self) -> float:
+        """All of it, neutrinos apart [MeV per decay]."""
+        return self.charged + self.photon + self.annihilation
+
+
+@dataclass(frozen=True)
+class LocalDeposit:
+    """Local dose with its bookkeeping.
+
+    Parameters
+    ----------
+    dose_gy
+        float64 (nz, ny, nx) [Gy for the decays given].
+    energy_per_decay_mev
+        What each decay deposits where it happens [MeV].
+    air_voxels
+        Voxels that emit but are air (below `AIR_DENSITY_G_CM3`): their dose is set to zero.
+    air_fraction
+        Fraction of all decays that happen in them, so the fraction of the energy not shown as dose.
+    """
+
+    dose_gy: np.ndarray
+    energy_per_decay_mev: float
+    air_voxels: int
+    air_fraction: float
+
+
+def spectrum_moments(energy_mev: np.ndarray, per_mev: np.ndarray) -> tuple[float, float]:
+    """Particles per decay and their total energy [MeV per decay] of a spectrum of straight lines, exactly."""
+    if len(energy_mev) < 2:
+        return 0.0, 0.0
+    e, f = np.asarray(energy_mev, dtype=np.float64), np.asarray(per_mev, dtype=np.float64)
+    width = np.diff(e)
+    number = float(np.sum(width * (f[:-1] + f[1:])) / 2.0)
+    energy = float(np.sum(width * (e[:-1] * (2 * f[:-1] + f[1:]) + e[1:] * (f[:-1] + 2 * f[1:]))) / 6.0)
+    return number, energy
+
+
+def emitted_energy(emission: Emission) -> EmittedEnergy:
+    """Mean energies per decay of an emission, from the same lines and spectra that the transport samples."""
+
+    def lines(table: np.ndarray) -> float:
+        table = np.asarray(table, dtype=np.float64).reshape(-1, 2)
+        return float(table[:, 0] @ table[:, 1])
+
+    positrons, positron_energy = spectrum_moments(emission.positron_mev, emission.positron_per_mev)
+    _, beta_energy = spectrum_moments(emission.beta_mev, emission.beta_per_mev)
+    return EmittedEnergy(
+        electron=lines(emission.electron_lines) + beta_energy,
+        positron=positron_energy,
+        alpha=lines(emission.alpha_lines),
+        photon=lines(emission.photon_lines),
+        annihilation=2.0 * ELECTRON_REST_MEV * positrons,
+    )
+
+
+def deposit_locally(
+    decays: np.ndarray,
+    density_g_cm3: np.ndarray,
+    voxel_volume_ml: float,
+    emission: Emission,
+    photons: str = "none",
+    air_density_g_cm3: float = AIR_DENSITY_G_CM3,
+) -> LocalDeposit:
+    """Dose by local deposition, with what the air policy left out.
+
+    Parameters
+    ----------
+    decays
+        Number of decays in each voxel (nz, ny, nx), not negative.
+    density_g_cm3
+        Mass density (nz, ny, nx) [g/cm3].
+    voxel_volume_ml
+        Volume of one voxel [mL].
+    emission
+        What one decay emits.
+    photons
+        ``"none"``: photon energy leaves; ``"all"``: it stays where it is born.
+    air_density_g_cm3
+        Voxels below this density get no dose.
+
+    Raises
+    ------
+    InputError
+        Shapes that differ, decays that are negative or not finite, an unknown photon mode.
+    """
+    if photons not in PHOTON_MODES:
+        raise InputError(
+            f"photon mode {photons!r} is not known",
+            why="local deposition keeps either no photon energy or all of it where it is born",
+            suggestion='use "none" or "all"',
+            field="photons",
+        )
+    decays = np.asarray(decays, dtype=np.float64)
+    density = np.asarray(density_g_cm3, dtype=np.float64)
+    if decays.shape != density.shape:
+        raise InputError(
+            f"decays have shape {decays.shape}, density {density.shape}",
+            why="both must be given on the dose grid",
+            suggestion="resample the activity (conserving it) and the density to one grid",
+            field="decays",
+        )
+    if not np.isfinite(decays).all() or (decays < 0).any():
+        bad = int(np.count_nonzero(~np.isfinite(decays) | (decays < 0)))
+        raise InputError(
+            f"{bad} of {decays.size} voxels have a negative or undefined number of decays",
+            why="a dose cannot be taken from them",
+            suggestion="look for NaN or negative voxels in the PET and in the kinetic fit",
+            field="decays",
+        )
+    energy = emitted_energy(emission)
+    per_decay = energy.charged if photons == "none" else energy.total
+    tissue = density >= air_density_g_cm3
+    dose = np.where(tissue, decays * gy_per_mev(density, voxel_volume_ml) * per_decay, 0.0)
+    total = float(decays.sum())
+    in_air = ~tissue & (decays > 0)
+    return LocalDeposit(
+        dose_gy=dose,
+        energy_per_decay_mev=per_decay,
+        air_voxels=int(np.count_nonzero(in_air)),
+        air_fraction=float(decays[in_air].sum()) / total if total > 0 else 0.0,
+    )
+
+
+def local_dose(
+    decays: np.ndarray,
+    density_g_cm3: np.ndarray,
+    voxel_volume_ml: float,
+    emission: Emission,
+    photons: str = "none",
+) -> np.ndarray:
+    """Dose [Gy] of `deposit_locally`, the array alone: float64 (nz, ny, nx)."""
+    return deposit_locally(decays, density_g_cm3, voxel_volume_ml, emission, photons).dose_gy
