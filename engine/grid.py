@@ -9,9 +9,19 @@ file never reaches the physics.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+#: Direction cosines closer than this to a coordinate axis (0.05 mm over half a metre) count as axis aligned.
+DIRECTION_TOLERANCE = 1e-4
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -49,6 +59,82 @@ class Grid:
         nz, ny, nx = self.shape
         return nz * ny * nx
 
+    @property
+    def is_axis_aligned(self) -> bool:
+        """Whether the index axes run along +x, +y, +z of the patient."""
+        return bool(np.allclose(self.direction, IDENTITY, atol=DIRECTION_TOLERANCE))
+
+    @property
+    def affine(self) -> np.ndarray:
+        """4x4 matrix from array index (z, y, x, 1) to patient position (x, y, z, 1) [mm, LPS]."""
+        matrix = np.eye(4)
+        cosines = np.asarray(self.direction, float).reshape(3, 3)  # columns: x, y, z axes
+        matrix[:3, :3] = cosines[:, ::-1] * np.asarray(self.spacing_mm)
+        matrix[:3, 3] = self.origin_mm[::-1]
+        return matrix
+
+    def index_to_xyz(self, index: np.ndarray) -> np.ndarray:
+        """Patient positions (..., 3) in (x, y, z) [mm] of fractional array indices (..., 3) in (z, y, x)."""
+        matrix = self.affine
+        return np.asarray(index, float) @ matrix[:3, :3].T + matrix[:3, 3]
+
+    def xyz_to_index(self, points_xyz_mm: np.ndarray) -> np.ndarray:
+        """Fractional array indices (..., 3) in (z, y, x) of patient positions (..., 3) in (x, y, z) [mm].
+
+        Voxel ``i`` covers indices from ``i - 0.5`` to ``i + 0.5``.
+        """
+        matrix = self.affine
+        return (np.asarray(points_xyz_mm, float) - matrix[:3, 3]) @ np.linalg.inv(matrix[:3, :3]).T
+
+    def is_parallel_to(self, other: Grid) -> bool:
+        """Whether two grids have the same index axes, so that overlaps of voxels are products of lengths."""
+        return bool(np.allclose(self.direction, other.direction, atol=DIRECTION_TOLERANCE))
+
+    def edges_mm(self, axis: int) -> np.ndarray:
+        """The n + 1 voxel boundaries [mm] along array axis 0 (z), 1 (y) or 2 (x).
+
+        Distances along the grid's own axis direction; for an axis-aligned grid they are patient coordinates.
+        """
+        n, step = self.shape[axis], self.spacing_mm[axis]
+        along = np.asarray(self.direction, float).reshape(3, 3)[:, 2 - axis]
+        first = float(along @ np.array(self.origin_mm[::-1]))
+        return first + step * (np.arange(n + 1) - 0.5)
+
+    def corners_xyz_mm(self) -> np.ndarray:
+        """The eight outer corners of the grid, (8, 3) in (x, y, z) [mm]."""
+        index = [
+            [side * n - 0.5 for side, n in zip(sides, self.shape, strict=True)]
+            for sides in np.ndindex(2, 2, 2)
+        ]
+        return self.index_to_xyz(np.array(index))
+
+    def same_as(self, other: Grid, tolerance: float = 1e-3) -> bool:
+        """Whether two grids have the same voxels, positions agreeing within ``tolerance`` of a voxel."""
+        if self.shape != other.shape:
+            return False
+        step = min(*self.spacing_mm, *other.spacing_mm)
+        return bool(np.max(np.abs(self.corners_xyz_mm() - other.corners_xyz_mm())) <= tolerance * step)
+
+    def cropped(self, box: tuple[slice, slice, slice]) -> Grid:
+        """The grid of ``values[box]``; the slices have explicit non-negative starts and stops and step 1."""
+        start = np.array([cut.start for cut in box], float)
+        x, y, z = (float(value) for value in self.index_to_xyz(start))
+        shape = tuple(int(cut.stop - cut.start) for cut in box)
+        return Grid((shape[0], shape[1], shape[2]), self.spacing_mm, (z, y, x), self.direction)
+
+    def with_spacing(self, spacing_mm: tuple[float, float, float]) -> Grid:
+        """A grid of another voxel size that covers this one; the outer low corner stays where it is."""
+        extent = np.array(self.shape) * np.array(self.spacing_mm)
+        shape = np.maximum(np.ceil(extent / np.array(spacing_mm) - 1e-6), 1).astype(int)
+        first = 0.5 * np.array(spacing_mm) / np.array(self.spacing_mm) - 0.5
+        x, y, z = (float(value) for value in self.index_to_xyz(first))
+        return Grid(
+            (int(shape[0]), int(shape[1]), int(shape[2])),
+            (float(spacing_mm[0]), float(spacing_mm[1]), float(spacing_mm[2])),
+            (z, y, x),
+            self.direction,
+        )
+
 
 @dataclass
 class Volume:
@@ -77,3 +163,165 @@ class Volume:
     source: str = ""
     notes: list[str] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
+
+
+def canonical(values: np.ndarray, affine: np.ndarray, file: object | None = None) -> tuple[np.ndarray, Grid]:
+    """Bring an array in any index order to ``[z, y, x]`` along +S, +P, +L.
+
+    Parameters
+    ----------
+    values
+        Array of three axes in any order and sense.
+    affine
+        4x4 (or 3x4) matrix from its index (i, j, k, 1) to patient position (x, y, z) [mm, LPS].
+    file
+        Named in the error.
+
+    Returns
+    -------
+    (values, grid)
+        A C-contiguous array and its grid. Axes are permuted and flipped, never interpolated: an oblique
+        image keeps its direction cosines in ``grid.direction``.
+
+    Raises
+    ------
+    InputError
+        When the axes are not perpendicular (gantry tilt) or a voxel has no size.
+    """
+    affine = np.asarray(affine, float)
+    steps, origin = affine[:3, :3], affine[:3, 3]
+    spacing = np.linalg.norm(steps, axis=0)
+    if values.ndim != 3:
+        raise InputError(
+            f"the image has {values.ndim} dimensions", why="one three-dimensional volume is needed",
+            suggestion="split a dynamic or vector image into single volumes", file=file,
+        )  # fmt: skip
+    if not np.all(np.isfinite(affine)) or np.any(spacing < 1e-6):
+        raise InputError(
+            f"the voxel size is {_triple(spacing)} mm", why="every voxel needs a positive size",
+            suggestion="repair the spacing in the image header", file=file,
+        )  # fmt: skip
+    cosines = steps / spacing
+    skew = np.abs(cosines.T @ cosines - np.eye(3)).max()
+    if skew > 2e-3:
+        raise InputError(
+            f"the image axes are not perpendicular (largest cosine between two of them {skew:.4f})",
+            why="a gantry tilt or sheared image has no rectangular voxels",
+            suggestion="resample it to a rectangular grid before importing",
+            file=file,
+        )
+    # order[p]: which array axis runs closest to patient axis p (0 x, 1 y, 2 z); the best of the six
+    # assignments.
+    order = max(permutations(range(3)), key=lambda o: sum(abs(cosines[p, o[p]]) for p in range(3)))
+    values = np.transpose(values, (order[2], order[1], order[0]))
+    columns = cosines[:, list(order)]
+    sizes = spacing[list(order)]
+    origin = origin.copy()
+    for p in range(3):
+        if columns[p, p] < 0.0:
+            axis = 2 - p
+            origin = origin + columns[:, p] * sizes[p] * (values.shape[axis] - 1)
+            columns[:, p] = -columns[:, p]
+            values = np.flip(values, axis)
+    direction: tuple[float, ...] = IDENTITY
+    if not np.allclose(columns, np.eye(3), atol=DIRECTION_TOLERANCE):
+        direction = tuple(float(c) for c in columns.reshape(-1))
+    nz, ny, nx = values.shape
+    grid = Grid(
+        (nz, ny, nx),
+        (float(sizes[2]), float(sizes[1]), float(sizes[0])),
+        (float(origin[2]), float(origin[1]), float(origin[0])),
+        direction,
+    )
+    return np.ascontiguousarray(values), grid
+
+
+def _triple(values: np.ndarray) -> str:
+    return " x ".join(f"{float(v):g}" for v in values)
+
+
+def from_sitk(image: sitk.Image, quantity: str, source: str = "") -> Volume:
+    """A SimpleITK image as a canonical :class:`Volume`; SimpleITK's own geometry is LPS already."""
+    import SimpleITK as sitk
+
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(
+            f"the image has {image.GetNumberOfComponentsPerPixel()} values per voxel",
+            why="one scalar per voxel is needed", suggestion="export a scalar image, not colour or vectors",
+            file=source or None,
+        )  # fmt: skip
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3:
+        raise InputError(
+            f"the image has {image.GetDimension()} dimensions ({_triple(np.array(image.GetSize()))} voxels)",
+            why="one three-dimensional volume is needed",
+            suggestion="split a dynamic image into single volumes",
+            file=source or None,
+        )
+    cosines = np.array(image.GetDirection()).reshape(3, 3)
+    steps = cosines * np.array(image.GetSpacing())  # columns: x, y, z index axes
+    affine = np.column_stack([steps[:, ::-1], image.GetOrigin()])
+    values, grid = canonical(sitk.GetArrayFromImage(image), affine, source or None)
+    volume = Volume(grid, values, quantity, source=source)
+    if not grid.is_axis_aligned:
+        volume.notes.append("the image axes are oblique to the patient axes; its direction cosines are kept")
+    return volume
+
+
+def to_sitk(grid: Grid, values: np.ndarray) -> sitk.Image:
+    """An array (nz, ny, nx) on ``grid`` as a SimpleITK image."""
+    import SimpleITK as sitk
+
+    if tuple(values.shape) != tuple(grid.shape):
+        raise ValueError(f"array of shape {values.shape} on a grid of shape {grid.shape}")
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values))
+    dz, dy, dx = grid.spacing_mm
+    z, y, x = grid.origin_mm
+    image.SetSpacing((dx, dy, dz))
+    image.SetOrigin((x, y, z))
+    image.SetDirection(tuple(grid.direction))
+    return image
+
+
+def write_image(path: str | Path, grid: Grid, values: np.ndarray) -> Path:
+    """Write an array as NIfTI, MHA or NRRD (by the file name's ending), compressed, whole or not at all."""
+    import SimpleITK as sitk
+
+    path = Path(path)
+    part = path.with_name(".part-" + path.name)
+    try:
+        sitk.WriteImage(to_sitk(grid, values), str(part), useCompression=True)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def dicom_affine(
+    position_xyz_mm: np.ndarray,
+    orientation: np.ndarray,
+    pixel_spacing_mm: np.ndarray,
+    step_xyz_mm: np.ndarray,
+) -> np.ndarray:
+    """4x4 affine of a stack ``[slice, row, column]`` from DICOM's image plane attributes (PS3.3 C.7.6.2.1.1).
+
+    Parameters
+    ----------
+    position_xyz_mm
+        Image Position (Patient) of the first slice, (3,).
+    orientation
+        Image Orientation (Patient), (6,): cosines along a row (increasing column), then down a column.
+    pixel_spacing_mm
+        Pixel Spacing, (2,): between rows, between columns.
+    step_xyz_mm
+        From one slice to the next, (3,).
+    """
+    affine = np.eye(4)
+    affine[:3, 0] = step_xyz_mm
+    affine[:3, 1] = np.asarray(orientation[3:6], float) * float(pixel_spacing_mm[0])
+    affine[:3, 2] = np.asarray(orientation[0:3], float) * float(pixel_spacing_mm[1])
+    affine[:3, 3] = position_xyz_mm
+    return affine
