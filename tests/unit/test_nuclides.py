@@ -89,18 +89,12 @@ def test_energies_agree_with_the_reference_table(reference_dir) -> None:
 
 
 def test_whole_database_keeps_yield_and_energy_of_its_branches() -> None:
-    """All 1252: spectra non-negative; number and energy of each kind of particle as tabulated.
-
-    The tolerance of 1e-4 is for the 22 nuclides whose two beta signs share one table; for the rest 1e-8
-    holds.
-    """
+    """All 1252: spectra non-negative; number and energy of each kind of particle as tabulated."""
     two_signs = 0
     for name in nuclides.known_names():
         raw, emission = nuclides._read(name), nuclides._nuclide(name).emission
         minus, plus = np.concatenate([raw["beta-"], raw["betaD"]]), raw["beta+"]
-        both = bool(minus.size and plus.size)
-        two_signs += both
-        tolerance = 1e-4 if both else 1e-8
+        two_signs += bool(minus.size and plus.size)
         for branches, x, y in (
             (minus, emission.beta_mev, emission.beta_per_mev),
             (plus, emission.positron_mev, emission.positron_per_mev),
@@ -108,11 +102,9 @@ def test_whole_database_keeps_yield_and_energy_of_its_branches() -> None:
             assert bool(branches.size) == bool(x.size), name
             if x.size:
                 assert np.all(y >= 0) and np.all(np.diff(x) > 0), name
-                assert nuclides.spectrum_yield(x, y) == pytest.approx(branches[:, 1].sum(), rel=tolerance), (
-                    name
-                )
+                assert nuclides.spectrum_yield(x, y) == pytest.approx(branches[:, 1].sum(), rel=1e-9), name
                 energy = np.prod(branches, axis=1).sum()
-                assert nuclides.spectrum_energy(x, y) == pytest.approx(energy, rel=tolerance), name
+                assert nuclides.spectrum_energy(x, y) == pytest.approx(energy, rel=1e-9), name
         for kinds, lines in (
             (("IE", "auger"), emission.electron_lines),
             (("gamma", "X"), emission.photon_lines),
