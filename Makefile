@@ -22,9 +22,16 @@ demo: $(STAMP)
 test: $(STAMP) lint
 	$(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile
 
+# mypy names modules by folders, and this repository's root IS the package `hevesy`, whatever the checkout is
+# called: a link of that name, inside the cache folder, shows it so.
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	@mkdir -p .mypy_cache/root && ln -sfn "$(CURDIR)" .mypy_cache/root/hevesy
+	cd .mypy_cache/root && "$(abspath $(BIN))/mypy" --config-file "$(CURDIR)/pyproject.toml" \
+	  --cache-dir "$(CURDIR)/.mypy_cache" -p hevesy.engine -p hevesy.cli
+
+schema: $(STAMP)
+	$(BIN)/hevesy schema -o docs/formats/case.schema.json
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
