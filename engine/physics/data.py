@@ -1,0 +1,90 @@
+"""The shipped physics tables (kernels/data/physics.h5), read once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import h5py
+import numpy as np
+
+from ..errors import InputError
+
+FORMAT = "hevesy-physics-tables"
+FORMAT_VERSION = 1
+
+#: Electron rest energy [MeV] (CODATA 2018).
+ELECTRON_MASS_MEV = 0.51099895
+#: Avogadro's number [1/mol] (SI 2019) times barn in cm2: barn/atom -> cm2/mol.
+AVOGADRO_BARN = 0.602214076
+#: Classical electron radius [cm] (CODATA 2018).
+ELECTRON_RADIUS_CM = 2.8179403262e-13
+AVOGADRO = 6.02214076e23
+FINE_STRUCTURE = 7.2973525693e-3
+
+
+def tables_path() -> Path:
+    """Where the shipped table file lies."""
+    return Path(__file__).resolve().parents[2] / "kernels" / "data" / "physics.h5"
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path) -> Mapping[str, np.ndarray]:
+    if not path.is_file():
+        raise InputError(
+            "the physics tables are missing",
+            why="no cross section or stopping power can be computed without them",
+            suggestion="reinstall hevesy, or run tools/build_tables.py in a source checkout",
+            file=path,
+        )
+    with h5py.File(path, "r") as file:
+        found = (file.attrs.get("format"), int(file.attrs.get("format_version", 0)))
+        if found != (FORMAT, FORMAT_VERSION):
+            raise InputError(
+                f"physics tables of format {found[0]!r} version {found[1]}",
+                why=f"this version of hevesy reads {FORMAT!r} version {FORMAT_VERSION}",
+                suggestion="rebuild them with tools/build_tables.py",
+                file=path,
+            )
+        tables: dict[str, np.ndarray] = {}
+
+        def keep(name: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset):
+                values = np.asarray(item[...])
+                values.flags.writeable = False
+                tables[name] = values
+
+        file.visititems(keep)
+    return MappingProxyType(tables)
+
+
+def tables() -> Mapping[str, np.ndarray]:
+    """Every table by its name in the file, read-only; units are in docs/formats/physics-tables.md."""
+    return _load(tables_path())
+
+
+def z_max() -> int:
+    """Largest atomic number the tables cover."""
+    return len(tables()["elements/atomic_weight"])
+
+
+def atomic_weight(Z: int) -> float:
+    """Standard atomic weight of an element [g/mol]."""
+    return float(tables()["elements/atomic_weight"][Z - 1])
+
+
+def table_hashes() -> dict[str, str]:
+    """SHA-256 of every group of tables (names, types, shapes and values), for the provenance of a result.
+
+    The hash is over the numbers, not over the file, so that it does not depend on the HDF5 library.
+    """
+    digests: dict[str, hashlib._Hash] = {}
+    for name in sorted(tables()):
+        values = tables()[name]
+        digest = digests.setdefault(name.split("/")[0], hashlib.sha256())
+        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return {group: digest.hexdigest() for group, digest in digests.items()}
