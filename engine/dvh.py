@@ -65,7 +65,7 @@ class RegionDoses:
 
     def dose_at_volume(self, percent: float) -> float:
         """D_x: the smallest dose among the hottest `percent` of the volume [Gy]."""
-        wanted = self.total * percent / 100.0 * (1.0 - 1e-6)  # rounding of float32 masks is not one more voxel
+        wanted = self.total * percent / 100.0 * (1.0 - 1e-6)  # rounding of float32 masks is no voxel
         first = int(np.searchsorted(self._volume, wanted))
         return float(self.dose_gy[min(first, self.dose_gy.size - 1)])
 

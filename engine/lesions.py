@@ -291,10 +291,7 @@ def summarise(
     local = math.nan
     if local_dose_gy is not None:
         local = float(np.asarray(local_dose_gy[index], dtype=np.float64) @ mass) / mass_g
-    centre = tuple(
-        float(grid.origin_mm[axis] + grid.spacing_mm[axis] * (index[axis] @ weight) / weight.sum())
-        for axis in range(3)
-    )
+    x, y, z = grid.index_to_xyz(np.array([axis @ weight for axis in index]) / weight.sum())
     contour = getattr(mask, "contour_volume_ml", None)
     return LesionDose(
         patient=patient,
@@ -330,7 +327,7 @@ def summarise(
         diameter_mm=diameter,
         density_g_cm3=mass_g / volume_ml,
         voxels=int(index[0].size),
-        centroid_mm=(centre[0], centre[1], centre[2]),
+        centroid_mm=(float(z), float(y), float(x)),
         voxel_metrics=metrics,
         dose_local_gy=local,
         contour_volume_ml=math.nan if contour is None else float(contour),
