@@ -80,7 +80,9 @@ def test_rotated_grid_conserves_the_total_and_keeps_a_uniform_image_uniform():
     assert total(moved, grid) == pytest.approx(total(spot, source), rel=1e-3)
     centre = np.array(np.nonzero(moved)) @ moved[np.nonzero(moved)] / moved.sum()
     np.testing.assert_allclose(
-        grid.index_to_xyz(centre), source.index_to_xyz(np.array([7.0, 9.0, 12.0])), atol=0.15
+        grid.index_to_xyz(centre),
+        source.index_to_xyz(np.array([7.0, 9.0, 12.0])),
+        atol=1.5,  # half a destination voxel
     )
 
 
