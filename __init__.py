@@ -1,3 +1,60 @@
-"""hevesy: voxel-level Monte Carlo dosimetry for radionuclide therapy."""
+"""hevesy: voxel-level Monte Carlo dosimetry for radionuclide therapy.
+
+The public names are imported when they are first used: ``import hevesy`` itself loads nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .engine.case import Case
+    from .engine.errors import CheckFailed, HevesyError, InputError, StoppedEarly
+    from .engine.result import Result, merge
+    from .engine.run import Outcome, run
+    from .engine.simulation import simulate
+    from .engine.transport.problem import Problem
+
+_WHERE = {
+    "Case": "engine.case",
+    "CheckFailed": "engine.errors",
+    "HevesyError": "engine.errors",
+    "InputError": "engine.errors",
+    "Outcome": "engine.run",
+    "Problem": "engine.transport.problem",
+    "Result": "engine.result",
+    "StoppedEarly": "engine.errors",
+    "merge": "engine.result",
+    "run": "engine.run",
+    "simulate": "engine.simulation",
+}
+
+__all__ = [
+    "Case",
+    "CheckFailed",
+    "HevesyError",
+    "InputError",
+    "Outcome",
+    "Problem",
+    "Result",
+    "StoppedEarly",
+    "__version__",
+    "merge",
+    "run",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

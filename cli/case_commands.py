@@ -1,0 +1,244 @@
+"""Sub-commands around a case: demo, import, check, run, report, schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from ..engine.errors import InputError
+from .output import duration, echo_json, echo_table, plain, progress_line, show
+
+if TYPE_CHECKING:
+    from ..engine.case import Case
+    from ..engine.run import Outcome
+
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+CaseFile = Annotated[Path, typer.Argument(help="A case file (YAML).", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these sub-commands to the application."""
+    app.command("demo")(demo)
+    app.command("import")(import_)
+    app.command("check")(check)
+    app.command("run")(run)
+    app.command("report")(report)
+    app.command("schema")(schema)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where patient, results and report go.")] = Path("hevesy-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic patient and of the transport.")] = 1,
+    backend: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: JSON = False,
+) -> None:
+    """Build a synthetic patient (124I PET/CT at 24 h and 96 h) and run the whole main job on it."""
+    from ..engine.case import Case
+    from ..phantoms.patient import synthetic_patient
+
+    patient = synthetic_patient(seed=seed)
+    case_file = patient.save_nifti(out / "patient")
+    typer.echo(f"synthetic patient with known truth: {case_file.parent}", err=True)
+    case = _changed(Case.load(case_file), seed=seed, backend=backend)
+    _run_and_tell(case, out / "run", json=json)
+
+
+def import_(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of DICOM or volumes.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The case file to write.")] = Path(
+        "case.yaml"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing case file.")] = False,
+    json: JSON = False,
+) -> None:
+    """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and say what was left."""
+    import yaml
+
+    from ..engine.case import Case
+    from ..engine.imaging import sort_folder
+
+    if output.exists() and not force:
+        raise InputError(
+            "exists already", why="a case file may hold edits of yours",
+            suggestion="give another -o, or --force", file=output,
+        )  # fmt: skip
+    for folder in folders:
+        if not folder.exists():
+            raise InputError("no such folder", why="there is nothing to import", file=folder,
+                             suggestion="check the path")  # fmt: skip
+    found = sort_folder(folders)
+    data = found.to_case_dict(output.resolve().parent)
+    Case.from_dict(data, base=output.resolve().parent, file=output)  # nothing is written that cannot be read
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    _write_text(output, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
+    if json:
+        echo_json({"case": output, "account": found.account()})
+        return
+    for line in found.account():
+        typer.echo(line)
+    typer.echo(f"wrote {output}; next: hevesy check {output}")
+
+
+def check(case_file: CaseFile, json: JSON = False) -> None:
+    """Say what would run (times, units, alignment, memory, time, every assumption); runs nothing."""
+    from ..engine.case import Case
+    from ..engine.check import check_case
+
+    found = check_case(Case.load(case_file))
+    if json:
+        echo_json(found.to_dict())
+        return
+    for title, columns, rows in found.tables():
+        echo_table(columns, rows, title)
+    for line in found.lines():
+        typer.echo(line)
+
+
+def run(
+    case_file: CaseFile,
+    out: Annotated[Path | None, typer.Option(help="Output folder; <case name>-run by default.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The case's by default.")
+    ] = None,
+    decays: Annotated[str | None, typer.Option(help="Histories to simulate at most, e.g. 1e7.")] = None,
+    until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
+    time_limit: Annotated[str | None, typer.Option(help='Longest transport, e.g. "10 min".')] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
+    backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing output folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    json: JSON = False,
+) -> None:
+    """The main job: images to dose, uncertainty, lesion table and verdict, with a report."""
+    from ..engine.case import Case
+
+    case = _changed(
+        Case.load(case_file), method=method, decays=decays, until=until, time_limit=time_limit, seed=seed,
+        backend=backend,
+    )  # fmt: skip
+    _run_and_tell(
+        case, out or case_file.with_name(case_file.stem + "-run"), force=force, quiet=quiet, json=json
+    )
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="The output folder of a run.", show_default=False)],
+) -> None:
+    """Write the HTML report of a run again, from what the run left."""
+    from ..engine.pipeline.outputs import rewrite_report
+
+    for path in rewrite_report(run_dir):
+        typer.echo(f"wrote {path}")
+
+
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; else printed.")
+    ] = None,
+) -> None:
+    """The JSON Schema of a case file."""
+    import json as json_library
+
+    from ..engine.case import Case
+
+    text = json_library.dumps(Case.json_schema(), indent=2, ensure_ascii=False)
+    if output is None:
+        typer.echo(text)
+    else:
+        _write_text(output, text + "\n")
+        typer.echo(f"wrote {output}")
+
+
+def _changed(case: Case, **flags: Any) -> Case:
+    """The case with the flags of the command line in place of its own values, through the same checks."""
+    from ..engine.case import METHODS, Count, Transport, Until
+    from ..engine.case_file import did_you_mean
+    from ..engine.units import DURATION, parse
+
+    methods = None
+    if flags.get("method"):
+        methods = tuple(part.strip() for part in str(flags["method"]).split(","))
+        for part in methods:
+            if part not in METHODS:
+                raise InputError(f"'{part}' is no method", why="the methods are " + ", ".join(METHODS),
+                                 suggestion=did_you_mean(part, METHODS), field="--method")  # fmt: skip
+    changes: dict[str, Any] = {}
+    if flags.get("decays") is not None:
+        changes["decays"] = through(Count, flags["decays"], "--decays")
+        if flags.get("until") is None:
+            changes["until"] = None  # asked for a number of decays, not for a precision
+    if flags.get("until") is not None:
+        changes["until"] = through(Until, flags["until"], "--until")
+    if flags.get("time_limit") is not None:
+        changes["time_limit_s"] = parse(flags["time_limit"], DURATION, field="--time-limit")
+    if flags.get("seed") is not None:
+        changes["seed"] = flags["seed"]
+    if flags.get("backend") is not None:
+        known = get_args(Transport.model_fields["backend"].annotation)
+        if flags["backend"] not in known:
+            raise InputError(
+                f"'{flags['backend']}' is no backend",
+                why="the backends are " + ", ".join(known),
+                suggestion=did_you_mean(flags["backend"], known),
+                field="--backend",
+            )
+        changes["backend"] = flags["backend"]
+    return case.with_transport(methods=methods, **changes)
+
+
+def through(kind: Any, value: Any, flag: str) -> Any:
+    """Check one value by the case's own rules."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from ..engine.case_file import explain
+
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        found = explain(error, {}, None)
+        raise InputError(found.problem, why=found.why, suggestion=found.suggestion, field=flag) from None
+
+
+def _run_and_tell(
+    case: Case, out: Path, *, force: bool = True, quiet: bool = False, json: bool = False
+) -> None:
+    from ..engine.run import run as run_case
+    from .interrupt import stop_on_interrupt
+
+    with stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
+        outcome = run_case(case, out=out, progress=tell, stop=stop, overwrite=force)
+    if json:
+        echo_json(outcome.to_dict())
+    else:
+        _tell(outcome, out)
+    if outcome.incomplete:
+        typer.echo("stopped early: the results are marked incomplete", err=True)
+        raise typer.Exit(3)
+
+
+def _tell(outcome: Outcome, out: Path) -> None:
+    columns = (
+        "visit", "lesion", "volume mL", "mass g", "mean dose Gy", "± (k=1)", "MC ±", "Gy/GBq", "D95 Gy",
+        "V20Gy %", "local Gy", "local-MC %", "verdict",
+    )  # fmt: skip
+    rows = []
+    for lesion in outcome.lesions:
+        row = plain(lesion.to_row())
+        rows.append([
+            row["visit"], row["lesion"], show(row["volume_ml"], 3), show(row["mass_g"], 3),
+            show(row["dose_gy"]), show(row["dose_sigma_gy"], 2), show(row["dose_mc_sigma_gy"], 2),
+            show(row["ldpa_gy_per_gbq"], 3), show(row["d95_gy"], 3), show(row["v20gy_percent"], 3), show(row["dose_local_gy"]),
+            show(row["local_difference_percent"], 2), row["verdict"] + (" ?" if row["borderline"] else ""),
+        ])  # fmt: skip
+    echo_table(columns, rows, text_columns=2)
+    for verdict in outcome.verdicts:
+        typer.echo(f"{verdict.visit}: {verdict.sentence}")
+    typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: report.html, lesions.csv, result.h5")
+
+
+def _write_text(path: Path, text: str) -> None:
+    from ..engine.pipeline.outputs import write_text
+
+    write_text(path, text)

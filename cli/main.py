@@ -1,0 +1,69 @@
+"""The one command, ``hevesy``: sub-commands, and how errors end.
+
+Everything heavy is imported inside the sub-commands, so that ``hevesy --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..engine.errors import HevesyError
+from . import case_commands, transport_commands
+
+app = typer.Typer(
+    name="hevesy",
+    help="Voxel-level Monte Carlo dosimetry for radionuclide therapy: PET/CT in; absorbed dose, uncertainty "
+    "and the 20 Gy verdict out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hevesy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more while running.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        stream=sys.stderr,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+
+
+case_commands.add_to(app)
+transport_commands.add_to(app)
+
+
+def entry() -> None:
+    """Run the command line; exit 0 done, 1 a check failed, 2 bad input, 3 stopped early but usable."""
+    try:
+        app()
+    except HevesyError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing was written", err=True)
+        sys.exit(3)
+    except BrokenPipeError:
+        # The reader (head, less) went away: not an error of ours.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,103 @@
+"""What the terminal shows: tables, JSON, and a progress line with the time left."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+
+def echo_json(data: Any) -> None:
+    """Print JSON on standard output; what is not finite becomes null."""
+    typer.echo(json.dumps(plain(data), indent=2, ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """Data that JSON can say."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def echo_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None, text_columns: int = 1
+) -> None:
+    """Print a table; the first ``text_columns`` are flush left, numbers flush right."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index < text_columns else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(show(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else 150
+    Console(width=width, highlight=False).print(table)
+
+
+def show(value: Any, digits: int = 4) -> str:
+    """A number with ``digits`` significant figures, a dash for what is not there, text as it is."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """``75`` as ``1 min 15 s``."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def progress_line(quiet: bool = False) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error; yields ``update(fraction, message)``, fraction from 0 to 1.
+
+    On a pipe or in a log the bar is replaced by one line for each tenth.
+    """
+    if quiet:
+        yield lambda fraction, message="": None
+        return
+    if not sys.stderr.isatty():
+        told = [-1, ""]
+
+        def tell(fraction: float, message: str = "") -> None:
+            tenth = int(10 * fraction)
+            if tenth != told[0] or message.split(":")[0] != told[1]:
+                told[:] = [tenth, message.split(":")[0]]
+                typer.echo(f"{100 * fraction:3.0f} %  {message}", err=True)
+
+        yield tell
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeLeft(), console=Console(stderr=True), transient=True,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("", total=1.0)
+
+        def update(fraction: float, message: str = "") -> None:
+            bar.update(task, completed=min(max(fraction, 0.0), 1.0), description=message)
+
+        yield update

@@ -1,0 +1,191 @@
+"""Sub-commands around the transport: simulate, validate, merge, info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..engine.errors import CheckFailed, InputError
+from .output import duration, echo_json, echo_table, progress_line, show
+
+if TYPE_CHECKING:
+    from ..engine.result import Result
+    from ..engine.transport.problem import Problem
+
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+ProblemFile = Annotated[Path, typer.Argument(help="A problem file (.npz).", show_default=False)]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the transport.")]
+Backend = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these sub-commands to the application."""
+    app.command("simulate")(simulate)
+    app.command("validate")(validate)
+    app.command("merge")(merge)
+    app.command("info")(info)
+
+
+def simulate(
+    problem_file: ProblemFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The result file (.h5) to write.")],
+    decays: Annotated[str, typer.Option(help="Histories to simulate, e.g. 1e6.")] = "1e6",
+    seed: Seed = 1,
+    backend: Backend = "auto",
+    until: Annotated[str | None, typer.Option(help='Precision to stop at, e.g. "voxels>50%:2%".')] = None,
+    time_limit: Annotated[str | None, typer.Option(help='Longest time, e.g. "10 min".')] = None,
+    quiet: Quiet = False,
+    json: JSON = False,
+) -> None:
+    """Transport alone, on a fully specified problem."""
+    from ..engine.transport.problem import Problem
+
+    problem = Problem.load(problem_file)
+    result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json)
+    result.save(output)
+    told = {**_facts(result), "output": str(output), "incomplete": stopped}
+    if json:
+        echo_json(told)
+    else:
+        echo_table(("quantity", "value"), [(k.replace("_", " "), show(v, 6)) for k, v in told.items()])
+    if stopped:
+        raise typer.Exit(3)
+
+
+def validate(
+    problem_file: ProblemFile,
+    decays: Annotated[str, typer.Option(help="Histories to simulate.")] = "1e6",
+    seed: Seed = 1,
+    backend: Backend = "auto",
+    quiet: Quiet = False,
+    json: JSON = False,
+) -> None:
+    """Simulate, then compare with the reference dose inside the file; exit 0 pass, 1 fail."""
+    from ..engine.transport.problem import Problem
+    from ..engine.transport.validate import compare
+
+    problem = Problem.load(problem_file)
+    if problem.reference_dose is None:
+        raise InputError(
+            "holds no reference dose", why="there is nothing to compare with", file=problem_file,
+            suggestion="use `hevesy simulate`, or add 'dose_gy_per_decay' and 'sigma_gy_per_decay'",
+        )  # fmt: skip
+    result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
+    if stopped:
+        raise CheckFailed("stopped before the comparison: nothing was judged")
+    found = compare(result, problem).to_dict()
+    found |= {"problem": problem_file.name, "run": _facts(result)}
+    if json:
+        echo_json(found)
+    else:
+        _tell(found)
+    if not found["passed"]:
+        raise typer.Exit(1)
+
+
+def merge(
+    results: Annotated[
+        list[Path], typer.Argument(help="Result files of the same problem.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The merged result file to write.")],
+    json: JSON = False,
+) -> None:
+    """Add up results of the same problem from different history ranges, exactly."""
+    from ..engine.result import Result
+    from ..engine.result import merge as merge_results
+
+    merged = merge_results([Result.load(path) for path in results])
+    merged.save(output)
+    told = {**_facts(merged), "output": str(output)}
+    if json:
+        echo_json(told)
+    else:
+        echo_table(("quantity", "value"), [(k.replace("_", " "), show(v, 6)) for k, v in told.items()])
+
+
+def info(json: JSON = False) -> None:
+    """Versions, devices, data tables and their hashes."""
+    from ..engine.environment import describe
+
+    found = describe()
+    if json:
+        echo_json(found)
+        return
+    for title, block in found.items():
+        rows = block.items() if isinstance(block, dict) else [("", block)]
+        echo_table((title, ""), [(k, show(v)) for k, v in rows], text_columns=2)
+
+
+def _simulate(
+    problem: Problem,
+    decays: str,
+    seed: int,
+    backend: str,
+    until: str | None,
+    time_limit: str | None,
+    quiet: bool,
+) -> tuple[Result, bool]:
+    from ..engine.case import Count, Until
+    from ..engine.simulation import simulate as run_transport
+    from ..engine.units import DURATION, parse
+    from .case_commands import through
+    from .interrupt import stop_on_interrupt
+
+    histories = through(Count, decays, "--decays")
+    if until is not None:
+        until = through(Until, until, "--until")
+    limit = None if time_limit is None else parse(time_limit, DURATION, field="--time-limit")
+    with stop_on_interrupt() as stop, progress_line(quiet) as tell:
+        result = run_transport(
+            problem, decays=histories, seed=seed, backend=backend, until=until, time_limit_s=limit,
+            progress=tell, stop=stop,
+        )  # fmt: skip
+        return result, not result.complete
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    balance = result.balance
+    return {
+        "histories": result.histories,
+        "backend": result.backend,
+        "device": result.device,
+        "wall_time_s": result.wall_time_s,
+        "decays_per_s": result.histories / result.wall_time_s if result.wall_time_s else None,
+        "emitted_mev_per_decay": balance.emitted,
+        "deposited_mev_per_decay": balance.deposited,
+        "escaped_mev_per_decay": balance.escaped,
+    }
+
+
+def _tell(found: dict[str, Any]) -> None:
+    regions = found.get("regions") or []
+    if regions:
+        columns = list(regions[0])
+        echo_table(columns, [[row.get(c) for c in columns] for row in regions], found["problem"])
+    histogram = found.get("z_histogram")
+    if histogram:
+        _tell_histogram(histogram)
+    skip = {"regions", "z_histogram", "run", "problem", "passed"}
+    rows = [
+        (k.replace("_", " "), show(v)) for k, v in found.items() if k not in skip and not isinstance(v, dict)
+    ]
+    run = found["run"]
+    rows.append(("histories", show(run["histories"])))
+    rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
+    echo_table(("quantity", "value"), rows)
+    typer.echo("PASS" if found["passed"] else "FAIL")
+
+
+def _tell_histogram(histogram: Any) -> None:
+    """Counts of voxel z-scores as bars, beside what the normal distribution expects."""
+    edges, counts = histogram["edges"], histogram["counts"]
+    expected = histogram.get("expected") or [None] * len(counts)
+    top = max([*counts, 1])
+    rows = [
+        (f"{low:+.1f} .. {high:+.1f}", "#" * round(40 * n / top), n, None if e is None else round(e, 1))
+        for low, high, n, e in zip(edges[:-1], edges[1:], counts, expected, strict=True)
+    ]
+    echo_table(("z", "voxels", "count", "expected"), rows, "z-scores of the voxels", text_columns=2)
