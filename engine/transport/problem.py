@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,3 +69,22 @@ class Problem:
     regions: np.ndarray | None = None
     region_names: tuple[str, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Problem:
+        """Read and check a problem file (.npz)."""
+        from .problem_file import load_problem
+
+        return load_problem(path)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a problem file (.npz); returns its path."""
+        from .problem_file import save_problem
+
+        return save_problem(self, path)
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel [mL]."""
+        dz, dy, dx = self.voxel_size_mm
+        return dz * dy * dx * 1e-3

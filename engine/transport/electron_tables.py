@@ -1,0 +1,264 @@
+"""Slowing-down, hard-event, multiple-scattering and bremsstrahlung tables of electrons and positrons.
+
+Everything a charged particle needs is tabulated once for each particle and material:
+
+- the *soft* stopping power L: collisions with energy transfer below the collision cut-off and photons below the
+  photon cut-off; the residual range r(E) = integral dE/L is the variable that transport carries;
+- hard events per MeV of soft loss, Q(E) = Sigma_hard/L, with its maximum as majorant;
+- the path of one step, on which the scattering strength integral G_1 ds equals K.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...kernels.tables import (
+    ACCEPT,
+    COLLISION_SHARE,
+    CSDA,
+    ENERGY,
+    HARD_COLUMNS,
+    RADIATIVE_SHARE,
+    RANGE,
+    SKEW,
+    STEP,
+    STRAGGLE,
+    TRACK_COLUMNS,
+    YIELD,
+)
+from ..physics import bremsstrahlung, stopping
+from . import collisions, elastic
+from .problem import Material
+
+ENERGY_NODES, RANGE_NODES = 512, 768
+GS_ENERGIES, GS_POINTS = 48, 129
+BREMS_ENERGIES, BREMS_POINTS = 48, 65
+#: scattering strength of one step: mean cosine exp(-K)
+STEP_STRENGTH = 0.20
+#: the smallest factor by which straggling may shrink the energy loss of a step is 1 minus this
+LARGEST_SPREAD = 0.95
+PARTICLES = ("electron", "positron")
+
+
+@dataclass(frozen=True)
+class ElectronTables:
+    """Flat arrays and the scalars that locate things in them."""
+
+    track: np.ndarray
+    track_log0: float
+    track_inverse: float
+    hard: np.ndarray
+    hard_log0: float
+    hard_inverse: float
+    majorant: np.ndarray
+    cut_range: np.ndarray
+    gs: np.ndarray
+    gs_log0: float
+    gs_inverse: float
+    brems: np.ndarray
+    brems_log0: float
+    brems_inverse: float
+    brems_thick: int
+    strength: float
+
+
+def build(
+    materials: tuple[Material, ...],
+    high_mev: float,
+    electron_cutoff_mev: float,
+    photon_cutoff_mev: float,
+    collision_cutoff_mev: float,
+    *,
+    positrons: bool,
+    emit_bremsstrahlung: bool = True,
+    strength: float = STEP_STRENGTH,
+) -> ElectronTables:
+    """Tables from half the electron cut-off up to ``high_mev``."""
+    low = 0.5 * electron_cutoff_mev
+    log_e = np.linspace(np.log2(low), np.log2(high_mev), ENERGY_NODES)
+    particles = PARTICLES if positrons else PARTICLES[:1]
+    rows = [
+        _Slowing(material, particle, 2.0**log_e, photon_cutoff_mev, collision_cutoff_mev, emit_bremsstrahlung)
+        for particle in particles
+        for material in materials
+    ]
+    # one range grid for all rows
+    r_low = min(row.range[0] for row in rows)
+    r_high = max(row.range[-1] for row in rows)
+    log_r = np.linspace(np.log2(r_low), np.log2(r_high), RANGE_NODES)
+    gs_log = np.linspace(np.log2(electron_cutoff_mev), np.log2(high_mev), GS_ENERGIES)
+    brems_low = max(photon_cutoff_mev, electron_cutoff_mev)
+    b_log = np.linspace(np.log2(brems_low), np.log2(max(high_mev, 1.01 * brems_low)), BREMS_ENERGIES)
+    track = np.stack([row.track(2.0**log_r, strength) for row in rows])
+    hard = np.stack([row.hard_table() for row in rows])
+    gs = np.stack([row.scattering(2.0**gs_log, strength) for row in rows])
+    spectra = [row.photon_spectra(2.0**b_log) for row in rows]
+    thin, thick = (np.stack([s[i] for s in spectra]) for i in (0, 1))
+
+    def flat(*arrays: np.ndarray) -> np.ndarray:
+        return np.concatenate([a.ravel() for a in arrays]).astype(np.float32)
+
+    return ElectronTables(
+        track=flat(track),
+        track_log0=log_r[0],
+        track_inverse=1 / (log_r[1] - log_r[0]),
+        hard=flat(hard),
+        hard_log0=log_e[0],
+        hard_inverse=1 / (log_e[1] - log_e[0]),
+        majorant=np.array([row.majorant for row in rows], np.float32),
+        cut_range=np.array([row.range_at(electron_cutoff_mev) for row in rows], np.float32),
+        gs=flat(gs),
+        gs_log0=gs_log[0],
+        gs_inverse=1 / (gs_log[1] - gs_log[0]),
+        brems=flat(thin, thick),
+        brems_log0=b_log[0],
+        brems_inverse=1 / (b_log[1] - b_log[0]),
+        brems_thick=thin.size,
+        strength=strength,
+    )
+
+
+class _Slowing:
+    """One particle in one material, on the energy nodes."""
+
+    def __init__(
+        self,
+        material: Material,
+        particle: str,
+        energy: np.ndarray,
+        photon_cutoff: float,
+        collision_cutoff: float,
+        emit: bool,
+    ) -> None:
+        self.material, self.particle, self.energy = material, particle, energy
+        self.photon_cutoff, self.collision_cutoff, self.emit = photon_cutoff, collision_cutoff, emit
+        full = stopping.collision(material, energy, particle)
+        radiative = stopping.radiative(material, energy, particle)
+        self.collisions = collisions.hard_collisions(material, energy, collision_cutoff, particle)
+        soft = full - collisions.hard_stopping(material, energy, collision_cutoff, particle)
+        self.radiation = np.zeros_like(energy)
+        soft_radiative = radiative
+        if emit:
+            self.radiation = bremsstrahlung.mass_cross_section_above(material, energy, photon_cutoff)
+            soft_radiative = bremsstrahlung.restricted_radiative(material, energy, photon_cutoff)
+            if particle == "positron":
+                ratio = radiative / stopping.radiative(material, energy, "electron")
+                self.radiation, soft_radiative = self.radiation * ratio, soft_radiative * ratio
+        self.annihilation = (
+            collisions.annihilation_in_flight(material, energy) if particle == "positron" else 0.0 * energy
+        )
+        self.total = full + radiative
+        self.soft = soft + soft_radiative
+        self.range = self._integral(1.0 / self.soft) + energy[0] / (1.7 * self.soft[0])
+        self.csda = self._integral(1.0 / self.total) + energy[0] / (1.7 * self.total[0])
+        self.majorant = float(self._hard_per_mev().max())
+        self.G1 = self._first_moment(energy)
+        #: scattering strength still to come, from this energy down to the lowest node
+        self.strength = self._integral(self.G1 / self.soft)
+
+    def _integral(self, integrand: np.ndarray) -> np.ndarray:
+        """Running integral over energy from the lowest node, by Simpson's rule on a cubic through the nodes."""
+        from scipy.interpolate import CubicSpline
+
+        log_e = np.log(self.energy)
+        return CubicSpline(log_e, integrand * self.energy).antiderivative()(log_e)
+
+    def _hard_per_mev(self) -> np.ndarray:
+        return (self.collisions + self.radiation + self.annihilation) / self.soft
+
+    def _first_moment(self, energy: np.ndarray) -> np.ndarray:
+        coarse = np.geomspace(energy[0], energy[-1], 64)
+        G, _ = elastic.moments(self.material, coarse, self.collision_cutoff, self.particle)
+        from scipy.interpolate import CubicSpline
+
+        return np.exp(CubicSpline(np.log(coarse), np.log(G[1]))(np.log(energy)))
+
+    def range_at(self, energy: float) -> float:
+        """Residual range at an energy [g/cm2], as the hard table interpolates it."""
+        return float(np.interp(np.log2(energy), np.log2(self.energy), self.range))
+
+    def track(self, path: np.ndarray, strength: float) -> np.ndarray:
+        """Slowing-down table on nodes of residual range; shape (nodes, columns)."""
+        log_e = np.log(self.energy)
+
+        def at(values: np.ndarray, energy: np.ndarray) -> np.ndarray:
+            return np.interp(np.log(energy), log_e, values)
+
+        # the inverse of the range as transport interpolates it, so that E -> r -> E comes back
+        energy = np.exp(np.interp(path, self.range, log_e))
+        left = at(self.strength, energy)
+        end = np.exp(np.interp(np.maximum(left - strength, 0.0), self.strength, log_e))
+        step = at(self.range, energy) - at(self.range, end)
+        # where the strength left is less than K the step only has to be longer than the rest of the way
+        short = left < strength
+        step = np.where(short, strength / at(self.G1, energy), step)
+        end = np.where(short, np.maximum(0.5 * energy, self.energy[0]), end)
+        skew = np.maximum(0.5 * (at(self.G1, end) / at(self.G1, energy) - 1.0), 0.0)
+        variance = collisions.soft_straggling(self.material, energy, self.collision_cutoff, self.particle) * step
+        loss = np.maximum(energy - end, 1e-9)
+        spread = np.minimum(np.sqrt(3.0 * variance) / loss, LARGEST_SPREAD)
+        table = np.empty((path.size, TRACK_COLUMNS))
+        table[:, ENERGY] = energy
+        table[:, STEP] = step
+        table[:, SKEW] = skew
+        table[:, STRAGGLE] = spread
+        table[:, CSDA] = at(self.csda, energy)
+        table[:, YIELD] = at(self._integral(self.radiation / self.total), energy)
+        return table
+
+    def hard_table(self) -> np.ndarray:
+        """Hard-event table on the energy nodes; shape (nodes, columns)."""
+        hard = self.collisions + self.radiation + self.annihilation
+        safe = np.where(hard > 0, hard, 1.0)
+        table = np.empty((self.energy.size, HARD_COLUMNS))
+        table[:, RANGE] = self.range
+        table[:, ACCEPT] = self._hard_per_mev() / max(self.majorant, 1e-30)
+        table[:, COLLISION_SHARE] = self.collisions / safe
+        table[:, RADIATIVE_SHARE] = (self.collisions + self.radiation) / safe
+        return table
+
+    def scattering(self, start: np.ndarray, strength: float) -> np.ndarray:
+        """Goudsmit-Saunderson tables for steps that start at these energies, taken at half their strength."""
+        log_e = np.log(self.energy)
+        left = np.interp(np.log(start), log_e, self.strength)
+        middle = np.exp(np.interp(np.maximum(left - 0.5 * strength, 0.0), self.strength, log_e))
+        G, total = elastic.moments(self.material, middle, self.collision_cutoff, self.particle)
+        return elastic.goudsmit_saunderson(G, total, strength, GS_POINTS)
+
+    def photon_spectra(self, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inverse cumulative photon spectra, as shares of log(k/cut) in log(T/cut): at T, and slowing down from T."""
+        thin = np.tile(np.linspace(0.0, 1.0, BREMS_POINTS), (energy.size, 1))
+        thick = thin.copy()
+        if not self.emit:
+            return thin, thick
+        u = np.linspace(0.0, 1.0, BREMS_POINTS)
+        share = np.linspace(0.0, 1.0, 201)
+        fine = np.geomspace(energy[0] * 1.0001, energy[-1], 160)
+        cut = self.photon_cutoff
+        for i, T in enumerate(energy):
+            if T <= cut * 1.001:
+                continue
+            k = cut * (T / cut) ** share
+            k[-1] = T * (1 - 1e-9)
+            thin[i] = _invert(share, bremsstrahlung.spectrum(self.material, np.array([T]), k).ravel() * k, u)
+            below = fine[fine <= T]
+            if below.size < 3:
+                thick[i] = thin[i]
+                continue
+            law = np.array([np.where(k < t, _spectrum(self.material, t, k), 0.0) for t in below])
+            weight = 1.0 / np.interp(below, self.energy, self.total)
+            thick[i] = _invert(share, np.trapezoid(law * weight[:, None], below, axis=0) * k, u)
+        return thin, thick
+
+
+def _spectrum(material: Material, T: float, k: np.ndarray) -> np.ndarray:
+    return bremsstrahlung.spectrum(material, np.array([T]), np.minimum(k, T * (1 - 1e-9))).ravel()
+
+
+def _invert(x: np.ndarray, density: np.ndarray, u: np.ndarray) -> np.ndarray:
+    running = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(x))])
+    if running[-1] <= 0.0:
+        return u
+    return np.interp(u, running / running[-1], x)

@@ -1,0 +1,88 @@
+"""Cut-offs and switches of a transport run, and the checks on them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class PhysicsOptions:
+    """What is transported, down to which energy.
+
+    Parameters
+    ----------
+    electron_cutoff_mev, photon_cutoff_mev
+        Kinetic energy below which an electron, energy below which a photon, is deposited where it is [MeV].
+        The photon cut-off is also the production threshold of bremsstrahlung.
+    collision_cutoff_mev
+        Production threshold of hard collisions; default the electron cut-off.
+    photons
+        False: bremsstrahlung, annihilation and X-ray energy is deposited where it is born.
+    bremsstrahlung
+        False: radiative losses are deposited along the track.
+    range_rejection
+        Deposit an electron at once when it cannot leave its voxel.
+    step_strength
+        Scattering strength K of one electron step (mean cosine exp(-K)).
+    """
+
+    electron_cutoff_mev: float = 0.010
+    photon_cutoff_mev: float = 0.001
+    collision_cutoff_mev: float | None = None
+    photons: bool = True
+    bremsstrahlung: bool = True
+    range_rejection: bool = True
+    step_strength: float = 0.20
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("electron_cutoff_mev", 1e-3, 1.0),
+            ("photon_cutoff_mev", 1e-3, 1.0),
+            ("step_strength", 0.01, 0.6),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(
+                    f"{value:g} is outside {low:g} to {high:g}",
+                    why="the physics tables and the step theory hold in this range only",
+                    suggestion=f"choose a value between {low:g} and {high:g} (MeV where it is an energy)",
+                    field=f"physics.{name}",
+                )
+
+    @property
+    def collision_threshold_mev(self) -> float:
+        """Production threshold of hard collisions [MeV]."""
+        return self.electron_cutoff_mev if self.collision_cutoff_mev is None else self.collision_cutoff_mev
+
+    @classmethod
+    def from_dict(cls, given: dict[str, Any], file: object | None = None) -> PhysicsOptions:
+        """Options from a problem file's ``physics`` object; on/off words and unknown keys are checked."""
+        values: dict[str, Any] = {}
+        known = list(cls.__dataclass_fields__)
+        for key, value in given.items():
+            if key not in known:
+                near = get_close_matches(key, known, 1)
+                raise InputError(
+                    f"unknown key {key!r}",
+                    why=f"physics options are {', '.join(known)}",
+                    suggestion=f"did you mean {near[0]!r}?" if near else "remove it",
+                    file=file,
+                    field="physics",
+                )
+            if isinstance(value, str):
+                if value not in ("on", "off"):
+                    raise InputError(
+                        f"{value!r} is neither 'on' nor 'off'", file=file, field=f"physics.{key}",
+                        suggestion="write \"on\" or \"off\"",
+                    )  # fmt: skip
+                value = value == "on"
+            values[key] = value
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for provenance."""
+        return asdict(self)

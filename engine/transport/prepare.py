@@ -1,0 +1,90 @@
+"""From a validated problem to the flat bundle that kernels read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...kernels.tables import World
+from ..errors import InputError
+from . import electron_tables, photon_tables, source_tables
+from .physics_options import PhysicsOptions
+from .problem import Material, Problem
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A world, and what of it the host still needs."""
+
+    world: World
+    options: PhysicsOptions
+    used_materials: tuple[Material, ...]
+
+
+def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
+    """Build every table of a problem; only the materials that occur are kept."""
+    used, index = np.unique(problem.material, return_inverse=True)
+    materials = tuple(problem.materials[i] for i in used)
+    material = index.reshape(-1).astype(np.uint8)
+    density = np.ascontiguousarray(problem.density_g_cm3, np.float32).reshape(-1)
+    largest = np.array([density[material == i].max(initial=0.0) for i in range(len(materials))])
+    source = source_tables.build(
+        problem.source,
+        problem.emission,
+        options.electron_cutoff_mev,
+        options.photon_cutoff_mev,
+        options.photons,
+    )
+    positrons = source.highest_positron_mev > 0 or source.highest_mev > 1.022
+    # annihilation in flight hands a photon more than 511 keV; no photon exceeds what a decay can give it
+    photon_top = max(1.2 * source.highest_mev, 0.6, source.highest_positron_mev + 1.1)
+    electron_top = max(1.01 * photon_top, 4.0 * options.electron_cutoff_mev)
+    if max(photon_top, electron_top) > 15.0:
+        raise InputError(
+            f"an emission of {source.highest_mev:g} MeV",
+            why="the physics tables end at 20 MeV",
+            suggestion="check the unit of the emission energies: they are MeV",
+            field="emission",
+        )
+    p = photon_tables.build(materials, largest, options.photon_cutoff_mev, photon_top)
+    e = electron_tables.build(
+        materials,
+        electron_top,
+        options.electron_cutoff_mev,
+        options.photon_cutoff_mev,
+        options.collision_threshold_mev,
+        positrons=positrons,
+        emit_bremsstrahlung=options.bremsstrahlung,
+        strength=options.step_strength,
+    )
+    nz, ny, nx = problem.density_g_cm3.shape
+    dz, dy, dx = (0.1 * v for v in problem.voxel_size_mm)
+    i32, f32 = np.int32, np.float32
+    world = World(
+        nx=i32(nx), ny=i32(ny), nz=i32(nz),
+        hx=f32(dx), hy=f32(dy), hz=f32(dz), ihx=f32(1 / dx), ihy=f32(1 / dy), ihz=f32(1 / dz),
+        density=density, material=material,
+        photons=p.values, p_nodes=i32(photon_tables.ENERGY_NODES), p_log0=f32(p.log0), p_inv=f32(p.inverse),
+        p_majorant=i32(p.majorant),
+        x_nodes=i32(photon_tables.X_NODES), x_log0=f32(p.x_log0), x_inv=f32(p.x_inverse),
+        x_incoherent=i32(p.incoherent), x_coherent=i32(p.coherent),
+        fluorescence=i32(p.fluorescence), fluorescence_rows=i32(p.fluorescence_rows),
+        photon_cutoff=f32(options.photon_cutoff_mev), transport_photons=i32(options.photons),
+        n_materials=i32(len(materials)),
+        track=e.track, t_nodes=i32(electron_tables.RANGE_NODES), t_log0=f32(e.track_log0),
+        t_inv=f32(e.track_inverse),
+        hard=e.hard, e_nodes=i32(electron_tables.ENERGY_NODES), e_log0=f32(e.hard_log0), e_inv=f32(e.hard_inverse),
+        hard_majorant=e.majorant, cut_range=e.cut_range,
+        gs=e.gs, gs_energies=i32(electron_tables.GS_ENERGIES), gs_log0=f32(e.gs_log0), gs_inv=f32(e.gs_inverse),
+        gs_points=i32(electron_tables.GS_POINTS), step_strength=f32(e.strength),
+        brems=e.brems, b_energies=i32(electron_tables.BREMS_ENERGIES), b_log0=f32(e.brems_log0),
+        b_inv=f32(e.brems_inverse), b_points=i32(electron_tables.BREMS_POINTS), b_thick=i32(e.brems_thick),
+        electron_cutoff=f32(options.electron_cutoff_mev), collision_cutoff=f32(options.collision_threshold_mev),
+        range_rejection=i32(options.range_rejection),
+        source_cdf=source.cdf, source_voxel=source.voxel, emission=source.emission,
+        emission_index=source.index, emission_rate=source.rate,
+        n_categories=i32(source.index.size // 4 if source.rate.any() else 0),
+        local_quanta=np.int64(source.local_quanta),
+    )  # fmt: skip
+    return Prepared(world, options, materials)

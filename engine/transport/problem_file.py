@@ -1,0 +1,221 @@
+"""Problem files (.npz): reading, checking and writing. Format: docs/formats/problem.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .problem import Emission, Material, Problem
+
+REQUIRED = ("density_g_cm3", "material", "materials", "voxel_size_mm", "source", "emission")
+
+
+def load_problem(path: str | Path) -> Problem:
+    """Read and check a problem file.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged, lacks a key or holds values that no transport can use.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("no such file", file=path, suggestion="check the path")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            content = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(
+            "cannot be read as a problem file",
+            why=str(error),
+            suggestion="problem files are NumPy .npz archives without pickled objects",
+            file=path,
+        ) from error
+    missing = [name for name in REQUIRED if name not in content]
+    if missing:
+        raise InputError(
+            f"lacks {', '.join(missing)}",
+            why="a problem file states its geometry, materials, source and emission in full",
+            suggestion="see docs/formats/problem.md",
+            file=path,
+        )
+    materials = tuple(
+        Material(
+            name=str(entry.get("name", f"material {i}")),
+            Z=tuple(int(z) for z in entry["Z"]),
+            mass_fraction=tuple(float(f) for f in entry["mass_fraction"]),
+            mean_excitation_ev=float(entry["mean_excitation_ev"]),
+            nominal_density_g_cm3=float(entry["nominal_density_g_cm3"]),
+        )
+        for i, entry in enumerate(_json(content, "materials", path))
+    )
+    names = _json(content, "region_names", path) if "region_names" in content else []
+    problem = Problem(
+        density_g_cm3=np.asarray(content["density_g_cm3"], np.float32),
+        material=np.asarray(content["material"]),
+        materials=materials,
+        voxel_size_mm=tuple(float(v) for v in np.ravel(content["voxel_size_mm"])),  # type: ignore[arg-type]
+        source=np.asarray(content["source"]),
+        emission=emission_from_json(_json(content, "emission", path), path),
+        reference_dose=content.get("dose_gy_per_decay"),
+        reference_sigma=content.get("sigma_gy_per_decay"),
+        physics=dict(_json(content, "physics", path)) if "physics" in content else {},
+        regions=content.get("regions"),
+        region_names=tuple(str(n) for n in names),
+        notes=dict(_json(content, "notes", path)) if "notes" in content else {},
+    )
+    check_problem(problem, path)
+    return problem
+
+
+def save_problem(problem: Problem, path: str | Path) -> Path:
+    """Write a problem file (compressed); returns its path."""
+    path = Path(path)
+    arrays: dict[str, Any] = {
+        "density_g_cm3": np.asarray(problem.density_g_cm3, np.float32),
+        "material": np.asarray(problem.material, np.uint8),
+        "materials": json.dumps([vars(m) for m in problem.materials]),
+        "voxel_size_mm": np.asarray(problem.voxel_size_mm, float),
+        "source": np.asarray(problem.source, np.float32),
+        "emission": json.dumps(emission_to_json(problem.emission)),
+        "notes": json.dumps(problem.notes),
+    }
+    if problem.physics:
+        arrays["physics"] = json.dumps(problem.physics)
+    if problem.reference_dose is not None:
+        arrays["dose_gy_per_decay"] = problem.reference_dose
+        arrays["sigma_gy_per_decay"] = problem.reference_sigma
+    if problem.regions is not None:
+        arrays["regions"] = np.asarray(problem.regions, np.uint8)
+        arrays["region_names"] = json.dumps(list(problem.region_names))
+    temporary = path.with_name(path.name + ".part.npz")
+    np.savez_compressed(temporary, **arrays)
+    temporary.replace(path)
+    return path
+
+
+def problem_hash(problem: Problem) -> str:
+    """SHA-256 of everything that transport depends on: two shards with this hash ran the same problem."""
+    digest = hashlib.sha256()
+    for array in (problem.density_g_cm3, problem.material, problem.source):
+        digest.update(np.ascontiguousarray(array, np.float32).tobytes())
+    text = [
+        [vars(m) for m in problem.materials],
+        list(problem.voxel_size_mm),
+        emission_to_json(problem.emission),
+        problem.physics,
+    ]
+    digest.update(json.dumps(text, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def emission_to_json(emission: Emission) -> dict[str, Any]:
+    """The ``emission`` object of a problem file, always explicit."""
+    out: dict[str, Any] = {"nuclide": emission.nuclide}
+    for key in ("electron_lines", "photon_lines", "alpha_lines"):
+        out[key] = np.asarray(getattr(emission, key), float).reshape(-1, 2).tolist()
+    for key, mev, density in (
+        ("beta_spectrum", emission.beta_mev, emission.beta_per_mev),
+        ("positron_spectrum", emission.positron_mev, emission.positron_per_mev),
+    ):
+        if len(mev):
+            out[key] = {"MeV": np.asarray(mev).tolist(), "per_MeV_per_decay": np.asarray(density).tolist()}
+    return out
+
+
+def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
+    """An emission from its JSON object: explicit lines and spectra, or only the name of a nuclide."""
+    explicit = {"electron_lines", "photon_lines", "alpha_lines", "beta_spectrum", "positron_spectrum"}
+    if not explicit & set(given):
+        if "nuclide" not in given:
+            raise InputError(
+                "names no nuclide and lists no emission", file=path, field="emission",
+                suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
+            )  # fmt: skip
+        from ..nuclides import nuclide
+
+        return nuclide(given["nuclide"]).emission
+    fields: dict[str, Any] = {"nuclide": str(given.get("nuclide", ""))}
+    for key in ("electron_lines", "photon_lines", "alpha_lines"):
+        lines = np.asarray(given.get(key) or np.empty((0, 2)), float).reshape(-1, 2)
+        _check_emission(lines, key, path)
+        fields[key] = lines
+    for key, name in (("beta_spectrum", "beta"), ("positron_spectrum", "positron")):
+        spectrum = given.get(key) or {}
+        mev = np.asarray(spectrum.get("MeV", []), float)
+        density = np.asarray(spectrum.get("per_MeV_per_decay", []), float)
+        if mev.shape != density.shape or (mev.size and (np.diff(mev) <= 0).any()):
+            raise InputError(
+                f"{mev.size} energies and {density.size} values, or energies that do not rise",
+                why="a spectrum is a list of points joined by straight lines",
+                file=path, field=f"emission.{key}",
+            )  # fmt: skip
+        _check_emission(np.column_stack([mev, density]), key, path)
+        fields[f"{name}_mev"], fields[f"{name}_per_mev"] = mev, density
+    return Emission(**fields)
+
+
+def _check_emission(pairs: np.ndarray, key: str, path: object) -> None:
+    if not np.isfinite(pairs).all() or (pairs < 0).any():
+        raise InputError(
+            "holds a negative or undefined number", file=path, field=f"emission.{key}",
+            suggestion="energies are MeV and intensities numbers per decay, both zero or more",
+        )  # fmt: skip
+
+
+def _json(content: dict[str, np.ndarray], key: str, path: Path) -> Any:
+    try:
+        return json.loads(str(content[key]))
+    except json.JSONDecodeError as error:
+        raise InputError(f"is not JSON: {error}", file=path, field=key) from error
+
+
+def check_problem(problem: Problem, path: object = None) -> None:
+    """Refuse values that no transport can use, one clear message each."""
+    density, shape = problem.density_g_cm3, problem.density_g_cm3.shape
+
+    def refuse(problem_text: str, field: str, why: str = "", suggestion: str = "") -> None:
+        raise InputError(problem_text, why=why, suggestion=suggestion, file=path, field=field)
+
+    if density.ndim != 3 or 0 in shape:
+        refuse(f"has shape {shape}", "density_g_cm3", "a problem is a box of voxels, (nz, ny, nx)")
+    for name in ("material", "source"):
+        if getattr(problem, name).shape != shape:
+            refuse(f"has shape {getattr(problem, name).shape}, density has {shape}", name, "all arrays share one grid")
+    sizes = np.asarray(problem.voxel_size_mm)
+    if sizes.shape != (3,) or not np.isfinite(sizes).all() or (sizes <= 0).any():
+        refuse(f"is {problem.voxel_size_mm} mm", "voxel_size_mm", "three positive lengths dz, dy, dx are needed")
+    if not np.isfinite(density).all():
+        refuse(f"{np.count_nonzero(~np.isfinite(density))} voxels are NaN or infinite", "density_g_cm3")
+    if (density <= 0).any():
+        count = np.count_nonzero(density <= 0)
+        refuse(
+            f"{count} voxels have a density of 0 or less (lowest {density.min():g} g/cm3)",
+            "density_g_cm3",
+            "dose is energy per mass, and a flight needs matter to end in",
+            "use air, 0.0012 g/cm3, for empty voxels",
+        )
+    material = np.asarray(problem.material)
+    if material.size and (material.min() < 0 or material.max() >= len(problem.materials)):
+        refuse(
+            f"index {int(material.max())} with {len(problem.materials)} materials listed", "material",
+            "every voxel names one of `materials`, counted from 0",
+        )  # fmt: skip
+    source = np.asarray(problem.source)
+    if not np.isfinite(source).all() or (source < 0).any():
+        refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
+    if not (source > 0).any():
+        refuse("is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport")
+    for i, entry in enumerate(problem.materials):
+        total = sum(entry.mass_fraction)
+        if len(entry.Z) != len(entry.mass_fraction) or not 0.98 < total < 1.02 or min(entry.mass_fraction) < 0:
+            refuse(
+                f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}", f"materials[{i}]",
+                "mass fractions are positive, one an element, and sum to 1",
+            )  # fmt: skip

@@ -1,0 +1,235 @@
+"""Running a problem: batches of whole histories on a backend until a stop criterion holds."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import HevesyError, InputError
+from .physics_options import PhysicsOptions
+from .prepare import prepare
+from .problem import Problem
+from .problem_file import check_problem
+from .stopping_rules import Until
+from .tally import Tally
+
+log = logging.getLogger(__name__)
+
+DEFAULT_BATCHES = 50
+#: what a run does when only an error target or a time limit ends it
+OPEN_ENDED_BATCH = 20_000
+#: and the number of batches after which even an open-ended run stops
+LARGEST_NUMBER_OF_BATCHES = 20_000
+BACKENDS = ("auto", "cpu", "cuda", "python")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a running simulation, handed to the progress callback after every batch."""
+
+    decays: int
+    total_decays: int | None
+    elapsed_s: float
+    remaining_s: float | None
+    relative_error: float | None
+
+
+def simulate(
+    problem: Problem,
+    decays: int | None = None,
+    seed: int = 1,
+    backend: str = "auto",
+    until: str | None = None,
+    time_limit_s: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    batches: int | None = None,
+    regions: Sequence[np.ndarray] | np.ndarray | None = None,
+    region_names: Sequence[str] = (),
+    physics: dict[str, Any] | None = None,
+    threads: int | None = None,
+    first_batch: int = 0,
+    batch_histories: int | None = None,
+) -> Tally:
+    """Transport the decays of a problem.
+
+    Parameters
+    ----------
+    problem
+        Geometry, materials, source and emission.
+    decays
+        Decays to play at most; rounded up to whole batches. Default: 1e6, or no limit when ``until`` or
+        ``time_limit_s`` is given.
+    seed
+        Seed of the random numbers; the same seed gives the same integer tallies on any number of threads.
+    backend
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"python"`` (the uncompiled source, for tests).
+    until
+        Stop when the relative standard error is reached: ``"lesions:1%"``, ``"voxels>50%:2%"``.
+    time_limit_s
+        Stop after this time [s].
+    progress
+        Called after every batch.
+    batches
+        Batches to divide ``decays`` into (default 50; at least 20 give standard errors).
+    regions
+        Integer weights 0..255 per voxel of each region, (n, nz, ny, nx) uint8; default the problem's own regions.
+    physics
+        Options that override those of the problem, see :class:`PhysicsOptions`.
+    threads
+        CPU threads; default all cores.
+    first_batch, batch_histories
+        For shards: number of the first batch, and the histories of one batch (fixes the batch size).
+
+    Returns
+    -------
+    Tally
+        Exact integer sums. Interrupting (Ctrl-C) ends after whole batches with ``complete = False``.
+    """
+    check_problem(problem)
+    options = PhysicsOptions.from_dict({**problem.physics, **(physics or {})})
+    goal = Until.parse(until) if until else None
+    open_ended = decays is None and (goal is not None or time_limit_s is not None)
+    per_batch, wanted = _plan(decays, batches, batch_histories, open_ended)
+    names, weights = _regions(problem, regions, region_names)
+    if goal is not None and goal.voxels_above is None and not len(weights):
+        raise InputError(
+            f"{until!r} with no lesions",
+            why="this problem has no regions to look at",
+            suggestion='use "voxels>50%:2%", or give the problem regions',
+            field="until",
+        )
+    prepared = prepare(problem, options)
+    engine = _engine(backend, prepared.world, seed, threads)
+    shape = problem.density_g_cm3.shape
+    tally = Tally.empty(
+        shape, len(weights), per_batch, seed,
+        backend=engine.device.backend, device=engine.device.name, threads=engine.device.threads,
+        region_names=names, options=options.to_dict(),
+    )  # fmt: skip
+    scratch = np.zeros(int(np.prod(shape)), np.int64)
+    start = time.perf_counter()
+    tally.stopped_by = "decays"
+    try:
+        for number in range(wanted):
+            scratch[:] = 0
+            counters = engine.run_batch(first_batch + number, per_batch, scratch)
+            _check_balance(counters)
+            tally.add_batch(first_batch + number, scratch, region_sums(scratch, weights), counters)
+            elapsed = time.perf_counter() - start
+            error = None
+            if goal is not None and (number + 1) % 5 == 0:
+                error = goal.error(tally, problem.density_g_cm3)
+                if error <= goal.goal:
+                    tally.stopped_by = "until"
+                    break
+            if progress is not None:
+                progress(_state(tally, wanted, open_ended, elapsed, time_limit_s, goal, error))
+            if time_limit_s is not None and elapsed >= time_limit_s and number + 1 < wanted:
+                tally.stopped_by = "time limit"
+                tally.complete = goal is None and decays is None
+                break
+        else:
+            tally.complete = goal is None or goal.error(tally, problem.density_g_cm3) <= goal.goal
+    except KeyboardInterrupt:
+        tally.complete, tally.stopped_by = False, "interrupt"
+        if tally.n_batches == 0:
+            raise
+    finally:
+        engine.close()
+    tally.wall_time_s = time.perf_counter() - start
+    return tally
+
+
+def _plan(decays: int | None, batches: int | None, batch_histories: int | None, open_ended: bool) -> tuple[int, int]:
+    """(histories per batch, number of batches)."""
+    if decays is not None and decays < 1:
+        raise InputError(f"{decays} decays", suggestion="ask for one decay or more", field="decays")
+    if open_ended:
+        return batch_histories or OPEN_ENDED_BATCH, LARGEST_NUMBER_OF_BATCHES
+    total = 1_000_000 if decays is None else int(decays)
+    if batch_histories:
+        return batch_histories, math.ceil(total / batch_histories)
+    count = max(1, min(batches or DEFAULT_BATCHES, total))
+    return math.ceil(total / count), count
+
+
+def _regions(
+    problem: Problem, regions: Sequence[np.ndarray] | np.ndarray | None, names: Sequence[str]
+) -> tuple[tuple[str, ...], list[tuple[np.ndarray, np.ndarray]]]:
+    """Names, and (flat indices, int64 weights) of every region."""
+    if regions is None:
+        if problem.regions is None:
+            return (), []
+        flat = np.asarray(problem.regions).ravel()
+        count = max(int(flat.max()), len(problem.region_names))
+        found = [np.flatnonzero(flat == i) for i in range(1, count + 1)]
+        label = [
+            problem.region_names[i] if i < len(problem.region_names) else f"region {i + 1}" for i in range(count)
+        ]
+        return tuple(label), [(index, np.ones(index.size, np.int64)) for index in found]
+    out = []
+    for weights in regions:
+        flat = np.asarray(weights).ravel()
+        index = np.flatnonzero(flat)
+        out.append((index, flat[index].astype(np.int64)))
+    return tuple(names) or tuple(f"region {i + 1}" for i in range(len(out))), out
+
+
+def region_sums(quanta: np.ndarray, weights: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Weighted energy of each region in one batch [quanta times weight], exact."""
+    flat = quanta.reshape(-1)
+    return np.array([int((flat[index] * weight).sum()) for index, weight in weights], np.int64)
+
+
+def _engine(backend: str, world: Any, seed: int, threads: int | None) -> Any:
+    if backend not in BACKENDS:
+        raise InputError(f"no backend {backend!r}", suggestion=f"one of {', '.join(BACKENDS)}", field="backend")
+    if backend == "cuda":
+        from ...kernels.backends import cuda
+
+        return cuda.Engine(world, seed)
+    if backend == "python":
+        from ...kernels.backends import python
+
+        return python.Engine(world, seed)
+    from ...kernels.backends import cpu
+
+    return cpu.Engine(world, seed, threads)
+
+
+def _check_balance(counters: dict[str, int]) -> None:
+    """Every emitted quantum is deposited or escaped; anything else is a bug, not a result."""
+    missing = counters["emitted"] - counters["deposited"] - counters["escaped"]
+    if missing != 0:
+        raise HevesyError(
+            f"energy balance broken by {missing} quanta in one batch (emitted {counters['emitted']}); "
+            "this is a bug: please report the problem file and the seed"
+        )
+
+
+def _state(
+    tally: Tally,
+    wanted: int,
+    open_ended: bool,
+    elapsed: float,
+    limit: float | None,
+    goal: Until | None,
+    error: float | None,
+) -> Progress:
+    done = tally.n_batches
+    remaining = None if open_ended else elapsed / done * (wanted - done)
+    if goal is not None and error is not None and np.isfinite(error):
+        # the error falls with the root of the number of histories
+        needed = elapsed * ((error / goal.goal) ** 2 - 1.0)
+        remaining = needed if remaining is None else min(remaining, needed)
+    if limit is not None:
+        remaining = max(limit - elapsed, 0.0) if remaining is None else min(remaining, max(limit - elapsed, 0.0))
+    total = None if open_ended else wanted * tally.batch_histories
+    return Progress(tally.decays, total, elapsed, remaining, error)
+

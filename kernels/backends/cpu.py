@@ -1,0 +1,182 @@
+"""CPU backend: Numba-compiled histories on a pool of threads, atomic int64 tallies.
+
+Fast-math stays off: it gains little and makes results depend on inlining and on the processor. The compiled
+code is cached under a folder named by the hash of every kernel source, because Numba's own cache does not see
+a change in a callee of another file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import types as pytypes
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit, types
+from numba.core.extending import intrinsic
+
+from ..loader import load, source_hash
+from ..streams import HISTORY
+from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, Key, World
+from .device import Device
+
+log = logging.getLogger(__name__)
+
+OPTIONS: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "nogil": True}
+#: histories that one thread takes at a time
+CHUNK = 2048
+
+
+def _retype(constant):
+    if type(constant) is float:
+        return np.float32(constant)
+    if type(constant) is tuple:
+        return tuple(_retype(item) for item in constant)
+    return constant
+
+
+def _device(function):
+    """Compile a neutral function; its float literals become float32 so that nothing widens to float64."""
+    code = function.__code__
+    function.__code__ = code.replace(co_consts=tuple(_retype(c) for c in code.co_consts))
+    return njit(**OPTIONS)(function)
+
+
+@intrinsic
+def _atomic_add(typingctx, array, index, value):
+    signature = types.void(array, types.intp, array.dtype)
+
+    def codegen(context, builder, signature, arguments):
+        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.gep(struct.data, [arguments[1]])
+        builder.atomic_rmw("add", pointer, arguments[2], "monotonic")
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit(**OPTIONS)
+def _add(array, index, value):
+    _atomic_add(array, index, value)
+
+
+def _target() -> pytypes.ModuleType:
+    module = pytypes.ModuleType("hevesy_kernels_cpu.target")
+    module.NAME = "cpu"  # type: ignore[attr-defined]
+    module.real = np.float32  # type: ignore[attr-defined]
+    for name in ("int32", "int64", "uint32", "uint64"):
+        setattr(module, name.replace("uint", "u").replace("int", "i"), getattr(np, name))
+    module.device = _device  # type: ignore[attr-defined]
+    module.atomic_add = _add  # type: ignore[attr-defined]
+    return module
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels of exactly these sources, this Numba and these options are kept."""
+    base = Path(os.environ.get("HEVESY_CACHE", Path.home() / ".cache" / "hevesy"))
+    key = source_hash(numba.__version__, np.__version__, sys.version, repr(sorted(OPTIONS.items())))
+    return base / f"kernels-{key[:24]}"
+
+
+@lru_cache(maxsize=1)
+def _compiled():
+    """The batch loop, compiled (or read from the cache) at first use."""
+    history = load("cpu", _target(), "history")
+    decay_history = history.decay_history
+
+    def run_range(world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch):
+        for index in range(first, last):
+            number = np.int64(batch) * np.int64(per_batch) + np.int64(index)
+            key = Key(
+                np.uint32(number & 0xFFFFFFFF),
+                np.uint32((number >> 32) & 0xFFFFFFFF),
+                seed_low,
+                seed_high,
+                HISTORY,
+            )
+            decay_history(world, tally, counters, stack_real, stack_int, key, batch, index, per_batch)
+
+    previous = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        return njit(cache=True, **OPTIONS)(run_range)
+    finally:
+        numba.config.CACHE_DIR = previous
+
+
+def threads(requested: int | None = None) -> int:
+    """Threads to use: what is asked for, else every core this process may run on."""
+    if requested:
+        return requested
+    environment = os.environ.get("HEVESY_THREADS")
+    if environment:
+        return int(environment)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        return os.cpu_count() or 1
+
+
+def device(n_threads: int | None = None) -> Device:
+    """Describe the processor this backend runs on."""
+    name = "CPU"
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    return Device("cpu", name, threads(n_threads))
+
+
+class Engine:
+    """Runs batches of one prepared world.
+
+    Parameters
+    ----------
+    world
+        The flat tables (host arrays).
+    seed
+        Seed of the run (64 bits).
+    n_threads
+        Threads; default all cores.
+    """
+
+    backend = "cpu"
+
+    def __init__(self, world: World, seed: int, n_threads: int | None = None) -> None:
+        self.world = world
+        self.seed = (np.uint32(seed & 0xFFFFFFFF), np.uint32((seed >> 32) & 0xFFFFFFFF))
+        self.device = device(n_threads)
+        self._voxels = int(world.nx) * int(world.ny) * int(world.nz)
+        self._pool = ThreadPoolExecutor(self.device.threads, thread_name_prefix="hevesy")
+        self._run = _compiled()
+
+    def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
+        """Play all histories of a batch into ``tally`` (int64, flat); returns the counters."""
+        starts = list(range(0, per_batch, CHUNK))
+
+        def work(first: int) -> np.ndarray:
+            counters = np.zeros(len(COUNTERS), np.int64)
+            stack_real = np.zeros(STACK_DEPTH * STACK_REALS, np.float32)
+            stack_int = np.zeros(STACK_DEPTH * STACK_INTS, np.int32)
+            self._run(
+                self.world, tally, counters, stack_real, stack_int, *self.seed,
+                np.int64(batch), np.int64(first), np.int64(min(first + CHUNK, per_batch)), np.int64(per_batch),
+            )  # fmt: skip
+            return counters
+
+        total = np.zeros(len(COUNTERS), np.int64)
+        for counters in self._pool.map(work, starts):
+            total += counters
+        return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=True)

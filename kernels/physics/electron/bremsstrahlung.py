@@ -1,0 +1,24 @@
+"""Bremsstrahlung photons: Koch-Motz 3BN spectrum with Elwert factor, normalised to the radiative stopping power.
+
+Two families of inverse cumulative spectra: photons above the cut-off emitted at an energy, and the photons that a
+slowing-down electron emits altogether (for electrons deposited by range rejection). The direction follows the
+leading dipole term about the electron; the electron keeps its direction.
+"""
+
+from ...interp import log2
+from ...target import device, i32, real
+
+
+@device
+def sample_photon_energy(world, offset, row, energy, r_node, r_energy):
+    """Photon energy [MeV] from the spectra at ``offset``: the share of log(k/cut-off) at a cumulative number."""
+    t = (log2(energy) - world.b_log0) * world.b_inv
+    t = min(max(t, real(0.0)), real(world.b_energies - i32(1)))
+    node = min(i32(t + r_node), i32(world.b_energies - i32(1)))
+    at = offset + (row * world.b_energies + node) * world.b_points
+    position = r_energy * real(world.b_points - i32(1))
+    k = min(i32(position), i32(world.b_points - i32(2)))
+    low = world.brems[at + k]
+    share = low + (position - real(k)) * (world.brems[at + k + 1] - low)
+    # k runs from the cut-off to the electron's energy, in equal shares of log k
+    return world.photon_cutoff * (energy / world.photon_cutoff) ** share

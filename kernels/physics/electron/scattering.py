@@ -1,0 +1,27 @@
+"""Multiple elastic scattering: Goudsmit-Saunderson angles for a step of given scattering strength.
+
+The tables hold, for each particle, material and energy, the inverse cumulative distribution of
+mu = (1 - cos)/2 after a step of strength K (path over transport mean free path), in the variable x of
+mu = w x / (1 - x + w), in which it is nearly a straight line (Kawrakow & Bielajew, NIM B 134 (1998) 325). The
+energy node is chosen at random between the two neighbours, so that one table row is read.
+"""
+
+from ...constants import TWO_PI
+from ...interp import log2
+from ...target import device, i32, real
+
+
+@device
+def sample_scattering(world, row, energy, r_node, r_mu, r_phi):
+    """Cosine and azimuth of a step's deflection."""
+    t = (log2(energy) - world.gs_log0) * world.gs_inv
+    t = min(max(t, real(0.0)), real(world.gs_energies - i32(1)))
+    node = min(i32(t + r_node), i32(world.gs_energies - i32(1)))
+    at = (row * world.gs_energies + node) * i32(world.gs_points + i32(1))
+    w = world.gs[at]
+    position = r_mu * real(world.gs_points - i32(1))
+    k = min(i32(position), i32(world.gs_points - i32(2)))
+    low = world.gs[at + 1 + k]
+    x = low + (position - real(k)) * (world.gs[at + 2 + k] - low)
+    mu = w * x / (1.0 - x + w)
+    return 1.0 - 2.0 * mu, TWO_PI * r_phi

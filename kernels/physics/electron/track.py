@@ -1,0 +1,278 @@
+"""Condensed history of an electron or positron (class II, random hinge, whole steps across voxel faces).
+
+A step has a fixed scattering strength K. Its deflection happens at one hinge, placed so that the mean
+displacement along the initial direction is exact (the linear part of Goudsmit-Saunderson transport theory, see
+docs/methods/electrons.md). Clocks of the process - path to the hinge, optical depth to the next hard event,
+residual range - all run in mass thickness and are never cut short by a voxel face, so the process does not know
+how density is divided into voxels: Fano's theorem holds by construction. At a change of material the residual
+range is looked up again and the remaining path is scaled by the two transport mean free paths.
+
+Within a step the energy loss is that of the continuous slowing down by soft events times a factor of mean one,
+drawn once a step: the energy straggling of the soft events.
+"""
+
+import math
+
+from ...constants import MC2, MC2_QUANTA, PER_QUANTUM, QUANTA, TWO_PI
+from ...geometry import face_distance, inside, isotropic, nearest_face, rotate, voxel_index
+from ...interp import lerp, locate
+from ...rng import draw4, next_draw
+from ...scoring import deposit, escape, push
+from ...tables import (
+    ACCEPT,
+    BREMS_PHOTONS,
+    COLLISION_SHARE,
+    CSDA,
+    ELECTRON,
+    ELECTRON_SEGMENTS,
+    ELECTRON_STEPS,
+    ELECTRONS,
+    ENERGY,
+    HARD_COLLISIONS,
+    HARD_COLUMNS,
+    PHOTON,
+    POSITRON,
+    RADIATIVE_SHARE,
+    RANGE,
+    RANGE_REJECTIONS,
+    SKEW,
+    STEP,
+    STRAGGLE,
+    TRACK_COLUMNS,
+    YIELD,
+)
+from ...target import device, i32, i64, real
+from ..photon.pair import sample_dipole
+from ..positron.annihilation import sample_annihilation
+from ..positron.bhabha import sample_bhabha
+from .bremsstrahlung import sample_photon_energy
+from .moller import sample_moller
+from .scattering import sample_scattering
+
+FACE, HINGE, CUT, HARD_EVENT = 0, 1, 2, 3
+
+
+@device
+def residual_range(world, row, energy):
+    """Residual range of soft slowing down [g/cm2]."""
+    node, fraction = locate(energy, world.e_log0, world.e_inv, world.e_nodes)
+    at = (row * world.e_nodes + node) * HARD_COLUMNS + RANGE
+    return lerp(world.hard, at, i32(HARD_COLUMNS), fraction)
+
+
+@device
+def track_column(world, row, path, column):
+    """One column of the slowing-down table at residual range ``path``."""
+    node, fraction = locate(path, world.t_log0, world.t_inv, world.t_nodes)
+    at = (row * world.t_nodes + node) * TRACK_COLUMNS + column
+    return lerp(world.track, at, i32(TRACK_COLUMNS), fraction)
+
+
+@device
+def transport_charged(
+    world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
+):
+    """Follow one electron or positron to its end; secondaries go to the stack. Returns (depth, draw)."""
+    counters[ELECTRONS] += i64(1)
+    energy = real(quanta) * PER_QUANTUM
+    voxel = voxel_index(world, ix, iy, iz)
+    density = world.density[voxel]
+    medium = i32(world.material[voxel])
+    first_row = i32(world.n_materials) if kind == POSITRON else i32(0)
+    row = i32(first_row + medium)
+    path_left = residual_range(world, row, energy)
+    cut_path = world.cut_range[row]
+    r1, r2, r3, r4 = draw4(key, draw)
+    draw = next_draw(draw)
+    depth_left = -math.log(r1)
+    decay = 1.0 - math.exp(-world.step_strength)
+    alive = energy > world.electron_cutoff and path_left > cut_path
+    while alive:
+        # start of a step
+        node, fraction = locate(path_left, world.t_log0, world.t_inv, world.t_nodes)
+        at = (row * world.t_nodes + node) * TRACK_COLUMNS
+        columns = i32(TRACK_COLUMNS)
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        if world.range_rejection != 0 and kind == ELECTRON:
+            csda = lerp(world.track, at + CSDA, columns, fraction)
+            if nearest_face(world, px, py, pz) * density >= csda:
+                counters[RANGE_REJECTIONS] += i64(1)
+                if r1 < lerp(world.track, at + YIELD, columns, fraction):
+                    q1, q2, q3, q4 = draw4(key, draw)
+                    draw = next_draw(draw)
+                    k = sample_photon_energy(world, world.b_thick, row, energy, q1, q2)
+                    kq = min(i32(k * QUANTA), quanta)
+                    a, b, c = isotropic(q3, q4)
+                    counters[BREMS_PHOTONS] += i64(1)
+                    depth = push(
+                        world, stack_real, stack_int, depth, tally, counters,
+                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
+                    )  # fmt: skip
+                    quanta = i32(quanta - kq)
+                break
+        counters[ELECTRON_STEPS] += i64(1)
+        step = lerp(world.track, at + STEP, columns, fraction)
+        skew = lerp(world.track, at + SKEW, columns, fraction)
+        sigma = lerp(world.track, at + STRAGGLE, columns, fraction)
+        # strength before the hinge, as a share of K, so that the mean cosine is exp(-K) on average at every depth
+        share = -math.log(1.0 - r1 * decay) / world.step_strength
+        # the scattering power rises along the step: strength share = x (1 + skew x) / (1 + skew)
+        if skew > 1e-4:
+            share = (math.sqrt(1.0 + 4.0 * skew * (1.0 + skew) * share) - 1.0) / (2.0 * skew)
+        before = share * step
+        after = step - before
+        cosine, phi = sample_scattering(world, row, energy, r4, r2, r3)
+        # soft straggling: a factor of mean one, uniform, drawn from the digits of r1 that the hinge does not use
+        spread = real(r1 * 4096.0)
+        spread = spread - real(i32(spread))
+        factor = 1.0 + sigma * (2.0 * spread - 1.0)
+        remaining = before
+        hinged = False
+        while alive:
+            counters[ELECTRON_SEGMENTS] += i64(1)
+            fx = face_distance(px, u, world.hx)
+            fy = face_distance(py, v, world.hy)
+            fz = face_distance(pz, w, world.hz)
+            s = min(fx, min(fy, fz)) * density
+            event = FACE
+            if remaining <= s:
+                s = remaining
+                event = HINGE
+            to_cut = (path_left - cut_path) / factor
+            if to_cut <= s:
+                s = to_cut
+                event = CUT
+            path_end = path_left - factor * s
+            energy_end = track_column(world, row, path_end, i32(ENERGY)) if event != CUT else world.electron_cutoff
+            energy_end = min(energy_end, energy)
+            rate = world.hard_majorant[row]
+            energy_hard = energy - depth_left * factor / rate
+            if energy_hard > energy_end and energy_hard > world.electron_cutoff:
+                path_end = max(min(residual_range(world, row, energy_hard), path_left), path_end)
+                s = (path_left - path_end) / factor
+                energy_end = energy_hard
+                event = HARD_EVENT
+            d = s / density
+            px = px + u * d
+            py = py + v * d
+            pz = pz + w * d
+            q_end = min(i32(energy_end * QUANTA + 0.5), quanta)
+            deposit(tally, counters, voxel, i32(quanta - q_end))
+            quanta = q_end
+            depth_left = depth_left - (energy - energy_end) * rate / factor
+            energy = energy_end
+            path_left = path_end
+            remaining = remaining - s
+            if event == FACE:
+                if fx <= fy and fx <= fz:
+                    ix = i32(ix + i32(1)) if u > 0.0 else i32(ix - i32(1))
+                    px = real(0.0) if u > 0.0 else world.hx
+                elif fy <= fz:
+                    iy = i32(iy + i32(1)) if v > 0.0 else i32(iy - i32(1))
+                    py = real(0.0) if v > 0.0 else world.hy
+                else:
+                    iz = i32(iz + i32(1)) if w > 0.0 else i32(iz - i32(1))
+                    pz = real(0.0) if w > 0.0 else world.hz
+                if not inside(world, ix, iy, iz):
+                    escape(counters, i64(quanta) + (2 * i64(MC2_QUANTA) if kind == POSITRON else i64(0)))
+                    return depth, draw
+                voxel = voxel_index(world, ix, iy, iz)
+                density = world.density[voxel]
+                new_medium = i32(world.material[voxel])
+                if new_medium != medium:
+                    old_step = track_column(world, row, path_left, i32(STEP))
+                    medium = new_medium
+                    row = i32(first_row + medium)
+                    cut_path = world.cut_range[row]
+                    path_left = residual_range(world, row, energy)
+                    ratio = track_column(world, row, path_left, i32(STEP)) / old_step
+                    remaining = remaining * ratio
+                    after = after * ratio
+                    alive = path_left > cut_path
+            elif event == HINGE:
+                if hinged:
+                    break
+                hinged = True
+                u, v, w = rotate(u, v, w, cosine, phi)
+                remaining = after
+            elif event == CUT:
+                alive = False
+            else:
+                node, fraction = locate(energy, world.e_log0, world.e_inv, world.e_nodes)
+                at = (row * world.e_nodes + node) * HARD_COLUMNS
+                r1, r2, r3, r4 = draw4(key, draw)
+                draw = next_draw(draw)
+                depth_left = -math.log(r2)
+                columns = i32(HARD_COLUMNS)
+                if r1 < lerp(world.hard, at + ACCEPT, columns, fraction):
+                    counters[HARD_COLLISIONS] += i64(1)
+                    old_step = track_column(world, row, path_left, i32(STEP))
+                    if r3 < lerp(world.hard, at + COLLISION_SHARE, columns, fraction):
+                        if kind == POSITRON:
+                            loss, spare, draw = sample_bhabha(counters, energy, world.collision_cutoff, key, draw)
+                        else:
+                            loss, spare, draw = sample_moller(counters, energy, world.collision_cutoff, key, draw)
+                        loss_q = min(i32(loss * QUANTA), quanta)
+                        m2 = 2.0 * MC2
+                        secondary = math.sqrt(min(loss * (energy + m2) / (energy * (loss + m2)), real(1.0)))
+                        rest = max(energy - loss, real(0.0))
+                        primary = math.sqrt(min(rest * (energy + m2) / (energy * (rest + m2)), real(1.0)))
+                        phi2 = TWO_PI * r4
+                        a, b, c = rotate(u, v, w, secondary, phi2)
+                        if loss > world.electron_cutoff:
+                            depth = push(
+                                world, stack_real, stack_int, depth, tally, counters,
+                                ELECTRON, ix, iy, iz, px, py, pz, a, b, c, loss_q,
+                            )  # fmt: skip
+                        else:
+                            deposit(tally, counters, voxel, loss_q)
+                        u, v, w = rotate(u, v, w, primary, phi2 + 3.1415926535897932)
+                        quanta = i32(quanta - loss_q)
+                    elif r3 < lerp(world.hard, at + RADIATIVE_SHARE, columns, fraction):
+                        q1, q2, q3, q4 = draw4(key, draw)
+                        draw = next_draw(draw)
+                        k = sample_photon_energy(world, i32(0), row, energy, q1, q2)
+                        kq = min(i32(k * QUANTA), quanta)
+                        a, b, c = rotate(u, v, w, sample_dipole(energy, q3), TWO_PI * q4)
+                        counters[BREMS_PHOTONS] += i64(1)
+                        depth = push(
+                            world, stack_real, stack_int, depth, tally, counters,
+                            PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
+                        )  # fmt: skip
+                        quanta = i32(quanta - kq)
+                    else:
+                        share, soft, hard, spare, draw = sample_annihilation(counters, energy, key, draw)
+                        total = i64(quanta) + 2 * i64(MC2_QUANTA)
+                        soft_q = i32(real(total) * share)
+                        phi2 = TWO_PI * spare
+                        a, b, c = rotate(u, v, w, soft, phi2)
+                        depth = push(
+                            world, stack_real, stack_int, depth, tally, counters,
+                            PHOTON, ix, iy, iz, px, py, pz, a, b, c, soft_q,
+                        )  # fmt: skip
+                        a, b, c = rotate(u, v, w, hard, phi2 + 3.1415926535897932)
+                        depth = push(
+                            world, stack_real, stack_int, depth, tally, counters,
+                            PHOTON, ix, iy, iz, px, py, pz, a, b, c, i32(total - i64(soft_q)),
+                        )  # fmt: skip
+                        return depth, draw
+                    energy = real(quanta) * PER_QUANTUM
+                    path_left = residual_range(world, row, energy)
+                    alive = energy > world.electron_cutoff and path_left > cut_path
+                    if alive:
+                        ratio = track_column(world, row, path_left, i32(STEP)) / old_step
+                        remaining = remaining * ratio
+                        after = after * ratio
+    deposit(tally, counters, voxel, quanta)
+    if kind == POSITRON:
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        a, b, c = isotropic(r1, r2)
+        for side in range(2):
+            sign = real(1.0) if side == 0 else real(-1.0)
+            depth = push(
+                world, stack_real, stack_int, depth, tally, counters,
+                PHOTON, ix, iy, iz, px, py, pz, sign * a, sign * b, sign * c, MC2_QUANTA,
+            )  # fmt: skip
+    return depth, draw

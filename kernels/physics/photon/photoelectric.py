@@ -1,0 +1,65 @@
+"""Photoelectric absorption: which X ray follows, and the direction of the photoelectron.
+
+Elements whose K edge lies above 5 keV may emit a K X ray; all lighter binding energy stays local (its Auger
+electrons and X rays have ranges below 0.1 mm in tissue). The photoelectron's direction follows Sauter's
+distribution for the K shell (Ann Phys 11 (1931) 454).
+"""
+
+import math
+
+from ...constants import LOOP_CAP, MC2, TWO_PI
+from ...rng import draw4, next_draw
+from ...target import device, i32, real
+
+FLUORESCENCE_COLUMNS = 8  # K edge, then probability and energy of three lines, padding
+
+
+@device
+def sample_fluorescence(world, medium, energy, r):
+    """Binding energy released and X-ray energy [MeV] after absorption at ``energy``; zeros for light shells.
+
+    The table row of an element holds its K edge and, for each line, the running probability (share of the
+    element in the absorption above its edge, times K fraction, times yield, times intensity) and the energy.
+    """
+    binding = real(0.0)
+    xray = real(0.0)
+    base = world.fluorescence + medium * world.fluorescence_rows * FLUORESCENCE_COLUMNS
+    found = False
+    for row in range(world.fluorescence_rows):
+        at = base + i32(row) * FLUORESCENCE_COLUMNS
+        edge = world.photons[at]
+        if edge > 0.0 and energy > edge and not found:
+            for line in range(3):
+                if not found and r < world.photons[at + 1 + 2 * line]:
+                    found = True
+                    binding = edge
+                    xray = world.photons[at + 2 + 2 * line]
+            if not found:
+                r = r - world.photons[at + 5]
+    return binding, xray
+
+
+@device
+def sample_sauter(energy, key, draw):
+    """Cosine and azimuth of a photoelectron of kinetic energy ``energy`` [MeV]; and the next draw address.
+
+    Sampled in nu = 1 - cosine from the PENELOPE form of the density, g(nu) = (2 - nu) (1/(A + nu) + B),
+    with an envelope nu/(A + nu)^3 that is inverted in closed form.
+    """
+    tau = energy / MC2
+    gamma = 1.0 + tau
+    beta = math.sqrt(tau * (tau + 2.0)) / gamma
+    a = 1.0 / beta - 1.0
+    b = 0.5 * beta * gamma * tau * (gamma - 2.0)
+    g_max = 2.0 * (1.0 / a + b)
+    nu = real(0.0)
+    r3 = real(0.5)
+    for _ in range(LOOP_CAP):
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        a2 = a + 2.0
+        nu = 2.0 * a / (a2 * a2 - 4.0 * r1) * (2.0 * r1 + a2 * math.sqrt(r1))
+        g = (2.0 - nu) * (1.0 / (a + nu) + b)
+        if r2 * g_max <= g:
+            break
+    return max(1.0 - nu, real(-1.0)), TWO_PI * r3, draw

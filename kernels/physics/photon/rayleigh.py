@@ -1,0 +1,57 @@
+"""Coherent scattering: Thomson's (1 + cos^2)/2 times the squared form factor of the material.
+
+x^2 is sampled from F(x)^2 by inverting its running integral up to the largest transfer that the energy allows,
+then accepted with (1 + cos^2)/2 (Hubbell & Overbo, J Phys Chem Ref Data 8 (1979) 69 for F).
+"""
+
+import math
+
+from ...constants import INVERSE_HC, LOOP_CAP, TWO_PI
+from ...interp import lerp, locate
+from ...rng import draw4, next_draw
+from ...tables import CAPPED_RAYLEIGH
+from ...target import device, i32, i64, real
+
+
+@device
+def sample_rayleigh(world, counters, medium, energy, key, draw):
+    """Cosine and azimuth of the scattered photon; and the next draw address."""
+    base = world.x_coherent + medium * world.x_nodes
+    x_max = energy * INVERSE_HC
+    node, fraction = locate(x_max, world.x_log0, world.x_inv, world.x_nodes)
+    x_low = math.exp((world.x_log0 + real(node) / world.x_inv) * 0.6931471805599453)
+    x_high = math.exp((world.x_log0 + real(node + 1) / world.x_inv) * 0.6931471805599453)
+    # inside a node interval the integrand F^2 is constant: the running integral is a straight line in x^2
+    fraction = (x_max * x_max - x_low * x_low) / (x_high * x_high - x_low * x_low)
+    fraction = min(max(fraction, real(0.0)), real(1.0))
+    top = lerp(world.photons, base + node, i32(1), fraction)
+    cosine = real(1.0)
+    r3 = real(0.5)
+    accepted = False
+    for _ in range(LOOP_CAP):
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        target = r1 * top
+        low = i32(0)
+        high = i32(world.x_nodes - i32(1))
+        while high - low > 1:
+            middle = i32((low + high) // 2)
+            if world.photons[base + middle] <= target:
+                low = middle
+            else:
+                high = middle
+        first = world.photons[base + low]
+        width = world.photons[base + low + 1] - first
+        f = (target - first) / width if width > 0.0 else real(0.0)
+        a = math.exp((world.x_log0 + real(low) / world.x_inv) * 1.3862943611198906)
+        b = math.exp((world.x_log0 + real(low + 1) / world.x_inv) * 1.3862943611198906)
+        if low == 0 and target < first:
+            a = real(0.0)
+        x2 = a + f * (b - a)
+        cosine = max(1.0 - 2.0 * x2 / (x_max * x_max), real(-1.0))
+        if r2 < 0.5 * (1.0 + cosine * cosine):
+            accepted = True
+            break
+    if not accepted:
+        counters[CAPPED_RAYLEIGH] += i64(1)
+    return cosine, TWO_PI * r3, draw

@@ -1,0 +1,153 @@
+"""A photon's flight by delta (Woodcock) tracking, analog: every interaction is played as it happens.
+
+The majorant depends on energy alone (largest attenuation over the voxels of the problem); a tentative collision
+is real with probability mu(voxel, E)/majorant(E) (Woodcock et al., ANL-7050, 1965).
+"""
+
+import math
+
+from ...constants import LOOP_CAP, MC2, MC2_QUANTA, PER_QUANTUM, QUANTA, TWO_PI
+from ...geometry import inside, rehome, rotate, voxel_index
+from ...interp import lerp, locate
+from ...rng import draw4, next_draw
+from ...scoring import deposit, escape, push
+from ...tables import (
+    CAPPED_FLIGHTS,
+    ELECTRON,
+    PHOTON,
+    PHOTON_COLLISIONS,
+    PHOTON_COLUMNS,
+    PHOTON_FLIGHTS,
+    POSITRON,
+)
+from ...target import device, i32, i64, real
+from .compton import sample_compton
+from .pair import sample_dipole
+from .photoelectric import sample_fluorescence, sample_sauter
+from .rayleigh import sample_rayleigh
+
+
+@device
+def release(
+    world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta
+):
+    """Hand an electron of ``quanta`` to the stack, or deposit it when it is below the cut-off."""
+    if real(quanta) * PER_QUANTUM <= world.electron_cutoff:
+        deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
+        return depth
+    return push(
+        world, stack_real, stack_int, depth, tally, counters, ELECTRON, ix, iy, iz, px, py, pz, u, v, w, quanta
+    )
+
+
+@device
+def transport_photon(
+    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
+):
+    """Follow one photon to its end; electrons go to the stack. Returns (depth, draw)."""
+    energy = real(quanta) * PER_QUANTUM
+    looking_up = True
+    node = i32(0)
+    fraction = real(0.0)
+    inverse_majorant = real(1.0)
+    for flight in range(LOOP_CAP * 100):
+        if energy <= world.photon_cutoff:
+            deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
+            return depth, draw
+        if looking_up:
+            node, fraction = locate(energy, world.p_log0, world.p_inv, world.p_nodes)
+            inverse_majorant = 1.0 / lerp(world.photons, world.p_majorant + node, i32(1), fraction)
+            looking_up = False
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        d = -math.log(r1) * inverse_majorant
+        counters[PHOTON_FLIGHTS] += i64(1)
+        px = px + u * d
+        py = py + v * d
+        pz = pz + w * d
+        px, ix = rehome(px, ix, world.hx, world.ihx)
+        py, iy = rehome(py, iy, world.hy, world.ihy)
+        pz, iz = rehome(pz, iz, world.hz, world.ihz)
+        if not inside(world, ix, iy, iz):
+            escape(counters, quanta)
+            return depth, draw
+        voxel = voxel_index(world, ix, iy, iz)
+        medium = i32(world.material[voxel])
+        row = (medium * world.p_nodes + node) * PHOTON_COLUMNS
+        columns = i32(PHOTON_COLUMNS)
+        total = lerp(world.photons, row, columns, fraction)
+        if r2 >= total * world.density[voxel] * inverse_majorant:
+            continue
+        counters[PHOTON_COLLISIONS] += i64(1)
+        kind = r3 * total
+        if kind < lerp(world.photons, row + 1, columns, fraction):
+            binding, xray = sample_fluorescence(world, medium, energy, r4)
+            x_q = i32(xray * QUANTA)
+            b_q = min(i32(binding * QUANTA), quanta)
+            e_q = i32(quanta - b_q)
+            if x_q > 0:
+                r1, r2, r3, r4 = draw4(key, draw)
+                draw = next_draw(draw)
+                c = 2.0 * r1 - 1.0
+                a, b, c = rotate(real(0.0), real(0.0), real(1.0), c, TWO_PI * r2)
+                x_q = min(x_q, b_q)
+                depth = push(
+                    world, stack_real, stack_int, depth, tally, counters,
+                    PHOTON, ix, iy, iz, px, py, pz, a, b, c, x_q,
+                )  # fmt: skip
+                b_q = i32(b_q - x_q)
+            deposit(tally, counters, voxel, b_q)
+            kinetic = real(e_q) * PER_QUANTUM
+            if kinetic <= world.electron_cutoff:
+                deposit(tally, counters, voxel, e_q)
+            else:
+                cosine, phi, draw = sample_sauter(kinetic, key, draw)
+                a, b, c = rotate(u, v, w, cosine, phi)
+                depth = release(
+                    world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
+                )
+            return depth, draw
+        if kind < lerp(world.photons, row + 2, columns, fraction):
+            scattered, cosine, phi, draw = sample_compton(world, counters, medium, energy, key, draw)
+            s_q = min(i32(scattered * QUANTA + 0.5), quanta)
+            e_q = i32(quanta - s_q)
+            # the electron's direction closes the momentum of a collision with a free electron at rest
+            kinetic = real(e_q) * PER_QUANTUM
+            if kinetic <= world.electron_cutoff:
+                deposit(tally, counters, voxel, e_q)
+            else:
+                momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
+                forward = min((energy - scattered * cosine) / momentum, real(1.0))
+                a, b, c = rotate(u, v, w, forward, phi + 3.1415926535897932)
+                depth = release(
+                    world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
+                )
+            u, v, w = rotate(u, v, w, cosine, phi)
+            quanta = s_q
+            energy = real(quanta) * PER_QUANTUM
+            looking_up = True
+        elif kind < lerp(world.photons, row + 3, columns, fraction):
+            cosine, phi, draw = sample_rayleigh(world, counters, medium, energy, key, draw)
+            u, v, w = rotate(u, v, w, cosine, phi)
+        else:
+            r1, r2, r3, r4 = draw4(key, draw)
+            draw = next_draw(draw)
+            kinetic_q = i32(quanta - 2 * MC2_QUANTA)
+            if kinetic_q <= 0:
+                deposit(tally, counters, voxel, quanta)
+                return depth, draw
+            e_q = i32(real(kinetic_q) * r4)
+            p_q = i32(kinetic_q - e_q)
+            phi = TWO_PI * r3
+            a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), phi)
+            depth = push(
+                world, stack_real, stack_int, depth, tally, counters,
+                POSITRON, ix, iy, iz, px, py, pz, a, b, c, p_q,
+            )  # fmt: skip
+            a, b, c = rotate(u, v, w, sample_dipole(real(e_q) * PER_QUANTUM, r2), phi + 3.1415926535897932)
+            return release(
+                world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
+            ), draw
+    counters[CAPPED_FLIGHTS] += i64(1)
+    deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
+    return depth, draw

@@ -1,0 +1,44 @@
+"""Annihilation of a positron in flight into two photons (Heitler, The Quantum Theory of Radiation, 1954).
+
+The share zeta of the total energy T + 2 m c^2 that the less energetic photon takes is sampled from
+S(zeta) + S(1 - zeta), S(z) = -(g+1)^2 + (g^2 + 4 g + 1)/z - 1/z^2, by 1/zeta and rejection (Nelson, Hirayama &
+Rogers, SLAC-265, section 2.12).
+"""
+
+import math
+
+from ...constants import LOOP_CAP, MC2
+from ...rng import draw4, next_draw
+from ...tables import CAPPED_ANNIHILATION
+from ...target import device, i64, real
+
+
+@device
+def sample_annihilation(counters, energy, key, draw):
+    """Share of the softer photon, its cosine, the cosine of the harder one, a uniform number, next draw."""
+    g = 1.0 + energy / MC2
+    momentum = math.sqrt(g * g - 1.0)
+    low = 1.0 / (g + 1.0 + momentum)
+    z = real(0.5)
+    r3 = real(0.5)
+    accepted = False
+    constant = g * g + 4.0 * g + 1.0
+    square = (g + 1.0) * (g + 1.0)
+    # z [S(z) + S(1-z)] < constant/(1-z) - 2 square z, which is convex in z: largest at z = 0 or z = 1/2
+    top = max(constant, 2.0 * constant - square)
+    for _ in range(LOOP_CAP):
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        z = low * math.exp(r1 * math.log(0.5 / low))
+        other = 1.0 - z
+        s = -2.0 * square + constant * (1.0 / z + 1.0 / other) - 1.0 / (z * z) - 1.0 / (other * other)
+        if r2 * top <= z * s:
+            accepted = True
+            break
+    if not accepted:
+        counters[CAPPED_ANNIHILATION] += i64(1)
+    soft = (g + 1.0 - 1.0 / z) / momentum
+    hard = (g + 1.0 - 1.0 / (1.0 - z)) / momentum
+    soft = min(max(soft, real(-1.0)), real(1.0))
+    hard = min(max(hard, real(-1.0)), real(1.0))
+    return z, soft, hard, r3, draw

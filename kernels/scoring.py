@@ -1,0 +1,63 @@
+"""One deposit function: whole energy quanta into the tally of one voxel, and the particle stack."""
+
+from .constants import MC2_QUANTA
+from .geometry import voxel_index
+from .tables import (
+    DEPOSITED,
+    ESCAPED,
+    LOCAL,
+    PHOTON,
+    POSITRON,
+    STACK_DEPTH,
+    STACK_INTS,
+    STACK_OVERFLOWS,
+    STACK_REALS,
+)
+from .target import atomic_add, device, i32, i64
+
+
+@device
+def deposit(tally, counters, voxel, quanta):
+    """Score ``quanta`` in a voxel."""
+    if quanta != 0:
+        atomic_add(tally, voxel, i64(quanta))
+        counters[DEPOSITED] += i64(quanta)
+
+
+@device
+def escape(counters, quanta):
+    """Count energy that left the grid."""
+    counters[ESCAPED] += i64(quanta)
+
+
+@device
+def push(world, stack_real, stack_int, depth, tally, counters, kind, ix, iy, iz, px, py, pz, u, v, w, quanta):
+    """Put a particle on the stack; one that cannot be followed is deposited where it is.
+
+    Photons are deposited at once when photon transport is off; so is whatever finds the stack full (counted).
+    Returns the new depth.
+    """
+    here = kind == PHOTON and world.transport_photons == 0
+    if depth >= STACK_DEPTH:
+        counters[STACK_OVERFLOWS] += i64(1)
+        here = True
+    if here or kind == LOCAL:
+        energy = i64(quanta)
+        if kind == POSITRON:
+            energy += i64(2) * i64(MC2_QUANTA)
+        deposit(tally, counters, voxel_index(world, ix, iy, iz), energy)
+        return depth
+    a = depth * STACK_REALS
+    stack_real[a] = px
+    stack_real[a + 1] = py
+    stack_real[a + 2] = pz
+    stack_real[a + 3] = u
+    stack_real[a + 4] = v
+    stack_real[a + 5] = w
+    b = depth * STACK_INTS
+    stack_int[b] = i32(kind)
+    stack_int[b + 1] = ix
+    stack_int[b + 2] = iy
+    stack_int[b + 3] = iz
+    stack_int[b + 4] = i32(quanta)
+    return i32(depth + i32(1))
