@@ -14,8 +14,8 @@ W0 = np.uint32(0x9E3779B9)
 W1 = np.uint32(0xBB67AE85)
 HALF = np.uint64(32)
 MASK = np.uint64(0xFFFFFFFF)
-SHIFT8 = np.uint32(8)
-INV24 = np.float32(1.0 / (1 << 24))
+SHIFT9 = np.uint32(9)
+INV23 = np.float32(1.0 / (1 << 23))
 
 
 @device
@@ -39,8 +39,8 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 @device
 def unit(word):
-    """A uniform number in (0, 1) from the upper 24 bits of a word: never 0 and never 1."""
-    return (real(u32(word >> SHIFT8)) + 0.5) * INV24
+    """A uniform number in (0, 1): the middle of one of 2**23 equal cells, exact in float32, never 0 or 1."""
+    return (real(u32(word >> SHIFT9)) + 0.5) * INV23
 
 
 @device

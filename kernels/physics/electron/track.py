@@ -205,10 +205,13 @@ def transport_charged(
                 draw = next_draw(draw)
                 depth_left = -math.log(r2)
                 columns = i32(HARD_COLUMNS)
-                if r1 < lerp(world.hard, at + ACCEPT, columns, fraction):
+                collide = r3 < lerp(world.hard, at + COLLISION_SHARE, columns, fraction)
+                # a straight line between table nodes may reach a little below the threshold of two equal electrons
+                possible = not collide or kind == POSITRON or energy > 2.0 * world.collision_cutoff
+                if possible and r1 < lerp(world.hard, at + ACCEPT, columns, fraction):
                     counters[HARD_COLLISIONS] += i64(1)
                     old_step = track_column(world, row, path_left, i32(STEP))
-                    if r3 < lerp(world.hard, at + COLLISION_SHARE, columns, fraction):
+                    if collide:
                         if kind == POSITRON:
                             loss, spare, draw = sample_bhabha(counters, energy, world.collision_cutoff, key, draw)
                         else:
@@ -229,7 +232,7 @@ def transport_charged(
                             deposit(tally, counters, voxel, loss_q)
                         u, v, w = rotate(u, v, w, primary, phi2 + 3.1415926535897932)
                         quanta = i32(quanta - loss_q)
-                    elif r3 < lerp(world.hard, at + RADIATIVE_SHARE, columns, fraction):
+                    elif kind == ELECTRON or r3 < lerp(world.hard, at + RADIATIVE_SHARE, columns, fraction):
                         q1, q2, q3, q4 = draw4(key, draw)
                         draw = next_draw(draw)
                         k = sample_photon_energy(world, i32(0), row, energy, q1, q2)
