@@ -48,6 +48,8 @@ class DoseMap:
         Number of decays that `mean` stands for (1 for ``"Gy per decay"``).
     notes
         What was assumed or left out, one sentence each.
+    air_density_g_cm3
+        Voxels below this density were given no dose.
     tally
         The integer tally behind a Monte Carlo dose.
     """
@@ -58,6 +60,7 @@ class DoseMap:
     unit: str
     decays: float = 1.0
     notes: tuple[str, ...] = ()
+    air_density_g_cm3: float = 0.0
     tally: Any = field(default=None, repr=False, compare=False)
 
 
@@ -136,6 +139,7 @@ def compute_dose(
         unit="Gy",
         decays=float(decays),
         notes=dose.notes,
+        air_density_g_cm3=air_density_g_cm3,
         tally=dose.tally,
     )
 

@@ -1,0 +1,1 @@
+"""Files that a run leaves: the HDF5 result, tables, images (`hevesy.engine.grid.write_image`)."""

@@ -1,0 +1,79 @@
+"""lesions.csv and lesions.json, written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..lesions import COLUMNS, LesionDose, verdicts
+
+LESIONS_FORMAT = "hevesy-lesions"
+LESIONS_VERSION = 1
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file through a temporary name in the same folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def write_lesions_csv(lesions: Iterable[LesionDose], path: str | Path) -> Path:
+    """One row a lesion and visit, columns `COLUMNS`; numbers with nine digits, or nothing."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for lesion in lesions:
+        row = lesion.to_row()
+        table.writerow([_cell(row[name]) for name in COLUMNS])
+    return write_text(Path(path), out.getvalue())
+
+
+def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
+    """The same with histograms, kinetics and the verdicts: what the report is rebuilt from."""
+    content = {
+        "format": LESIONS_FORMAT,
+        "format_version": LESIONS_VERSION,
+        "verdicts": [verdict.to_dict() for verdict in verdicts(lesions)],
+        "lesions": [lesion.to_dict() for lesion in lesions],
+    }
+    return write_text(Path(path), json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_lesions_json(path: str | Path) -> list[LesionDose]:
+    """Lesions from what `write_lesions_json` wrote."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("there is no such file", suggestion="give the folder of a run", file=path) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError("this is no JSON file", why=str(error), suggestion="run again", file=path) from error
+    if not isinstance(content, dict) or content.get("format") != LESIONS_FORMAT:
+        raise InputError("this is no lesion file of hevesy", why=f"format is not {LESIONS_FORMAT!r}",
+                         suggestion="give the lesions.json of a run", file=path)  # fmt: skip
+    if content.get("format_version") != LESIONS_VERSION:
+        raise InputError(f"lesion file of version {content.get('format_version')}; this is {LESIONS_VERSION}",
+                         why="another version may mean something else", suggestion="run again",
+                         file=path, field="format_version")  # fmt: skip
+    return [LesionDose.from_dict(record) for record in content["lesions"]]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    return str(value)
