@@ -231,7 +231,7 @@ def _read_csv(path: Path) -> list[tuple[float, float]]:
     return pairs
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tissue:
     """Mass density and composition on the dose grid.
 
@@ -293,8 +293,8 @@ def check_hu(ct: Volume) -> list[str]:
     metal = int(np.count_nonzero(values > METAL_HU))
     if metal:
         notes.append(
-            f"{metal} CT voxel(s) ({metal * ct.grid.voxel_volume_ml:.3g} mL) above {METAL_HU:g} HU, up to {high:g}, "
-            f"were clipped to {METAL_HU:g} HU: metal or artefact, density and dose there are not reliable"
+            f"{metal} CT voxel(s) ({metal * ct.grid.voxel_volume_ml:.3g} mL) above {METAL_HU:g} HU, "
+            f"up to {high:g}, were clipped: metal or artefact, density and dose there are not reliable"
         )
     padding = int(np.count_nonzero(values < PADDING_HU))
     if padding:
