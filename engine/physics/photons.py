@@ -32,6 +32,8 @@ HC_MEV_ANGSTROM = 1.239841984e-2
 _Function = Callable[[np.ndarray], np.ndarray]
 #: A shorter interval (in log energy) at the end of a piece of the photoelectric table stands alone.
 _SHORT = 5e-3
+#: Points of the scattering tables are at least so far apart (in log energy) where edges add to the grid.
+_APART = 3e-2
 
 
 def _rows(Z: int) -> slice:
@@ -42,10 +44,10 @@ def _rows(Z: int) -> slice:
 def _photoelectric(Z: int) -> tuple[np.ndarray, np.ndarray, list[_Function]]:
     """Edges, and pieces of the photoelectric cross section: where they begin and their interpolants.
 
-    Energies as log MeV, ascending. XCOM's points have small steps next to some edges (Cr, Mo, Yb), where a
-    grid energy lies a hair beyond the edge: such a short interval is a piece of its own, joined by a straight
-    line, so that it does not bend its neighbours. Pieces that rise (M shells of the rare earths) are straight
-    lines too.
+    Edges in MeV, beginnings in log MeV, ascending. XCOM's points have small steps next to some edges (Cr, Mo,
+    Yb), where a grid energy lies a hair beyond the edge: such a short interval is a piece of its own, joined
+    by a straight line, so that it does not bend its neighbours. Pieces that rise (M shells of the rare
+    earths) are straight lines too.
     """
     t, rows = tables(), _rows(Z)
     energy, value, kind = t["photons/energy"][rows], t["photons/photoelectric"][rows], t["photons/kind"][rows]
@@ -73,7 +75,7 @@ def _photoelectric(Z: int) -> tuple[np.ndarray, np.ndarray, list[_Function]]:
                 pieces.append(PchipInterpolator(x, y, extrapolate=True))
             else:
                 pieces.append(_Line(x, y))
-    return np.log(energy[np.array(starts[1:-1], dtype=int)]), np.array(begins), pieces
+    return energy[np.array(starts[1:-1], dtype=int)], np.array(begins), pieces
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Element:
-    """Interpolants of one element; arguments are log energies [log MeV], values barn/atom."""
+    """Interpolants of one element: log barn/atom against log MeV. Edges in MeV."""
 
     coherent: _Function
     incoherent: _Function
@@ -119,18 +121,27 @@ class _Element:
         return out
 
 
+def _scattering_points(energy: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Which rows a scattering spline goes through: the standard grid, and edges well apart from other points.
+
+    Scattering has no edges, and four printed digits give no slope between close points.
+    """
+    use = kind == 0
+    for i in np.flatnonzero(kind == 2):
+        use[i] = np.min(np.abs(np.log(energy[use] / energy[i]))) > _APART
+    return use
+
+
 @lru_cache(maxsize=128)
 def _element(Z: int) -> _Element:
     t, rows = tables(), _rows(Z)
     energy, kind = t["photons/energy"][rows], t["photons/kind"][rows]
-    smooth = (
-        kind == 0
-    )  # scattering has no edges: the standard grid alone, free of the rounding at double points
+    smooth = _scattering_points(energy, kind)
     pairs = []
     for process, threshold in (("pair", 2 * ELECTRON_MASS_MEV), ("triplet", 4 * ELECTRON_MASS_MEV)):
         value = t[f"photons/{process}"][rows]
         # the grid's own threshold point carries zero; a point a hair above it carries no digits
-        use = (value > 0.0) & (energy > threshold * 1.01) & smooth
+        use = (value > 0.0) & (energy > threshold * 1.01) & (kind == 0)
         u = np.log(energy[use])
         reduced = np.log(value[use] / (1.0 - threshold / energy[use]) ** 3)
         pairs.append(_flat_below(CubicSpline(u, reduced)))
@@ -216,8 +227,7 @@ def coherent_by_element(material: Material, energy_mev: object) -> np.ndarray:
 
 def edges_mev(material: Material) -> np.ndarray:
     """Absorption edges of the material's elements in the photoelectric table [MeV], ascending."""
-    found = [np.exp(_element(Z).edges) for Z in composition(material).Z]
-    return np.unique(np.concatenate(found))
+    return np.unique(np.concatenate([_element(Z).edges for Z in composition(material).Z]))
 
 
 def momentum_transfer(energy_mev: object, cos_theta: object) -> np.ndarray:

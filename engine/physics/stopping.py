@@ -14,7 +14,6 @@ Below 1 keV S(T) = S(1 keV) * (1 keV / T): what ESTAR's range of 0.5 T/S at its 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -24,7 +23,8 @@ from ..transport.problem import Material
 from .composition import Composition, composition, energies
 from .data import AVOGADRO, ELECTRON_MASS_MEV, ELECTRON_RADIUS_CM, tables
 
-Particle = Literal["electron", "positron"]
+#: "electron" or "positron"; checked at run time.
+Particle = str
 
 BETHE_LOWEST_MEV = 1.0e-3
 LOWEST_MEV, HIGHEST_MEV = 1.0e-6, 20.0
@@ -47,7 +47,7 @@ def beta_squared(kinetic_mev: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _oscillators(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Strengths f, squared energies eps = (nu E / hbar omega_p)^2 and weights alpha of f in the density effect.
+    """Strengths f, squared energies eps = (nu E / hbar omega_p)^2, weights alpha of f in the density effect.
 
     alpha f is the Lorentz shift: 2/3 f for bound electrons, f for conduction electrons (eps = 0). As in ESTAR
     only a pure element can have conduction electrons; in a compound they are bound like the others.
