@@ -1,0 +1,227 @@
+"""Blood and whole-body dosimetry: EANM formula, single measurement, limits, samples file, plausibility."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hevesy.engine.blood import (
+    blood_dose,
+    blood_dose_per_gbq,
+    blood_volume_ml,
+    maximum_activity,
+    read_samples,
+    single_measurement,
+)
+from hevesy.engine.errors import InputError
+from hevesy.engine.washout import fit_washout
+from scipy.integrate import quad
+
+T124, T131 = 100.224, 192.6048
+L124, L131 = math.log(2) / T124, math.log(2) / T131
+
+
+def test_eanm_formula():
+    """clinical.md 6 B (Lassmann 2008): 75 kg, 16 h whole body, 14 % of it in 5150 mL of blood."""
+    dose = blood_dose_per_gbq(0.14 * 16 / 5150, 16.0, 75.0)
+    assert dose == pytest.approx(0.06388839366307116, rel=1e-12)
+    limit = maximum_activity(dose, None)
+    assert limit.activity_gbq == pytest.approx(31.30459047925699, rel=1e-12)
+    assert limit.limiting_rule == "blood dose"
+
+
+def test_single_measurement():
+    """clinical.md 2.3 (Haenscheid 2009): 8 % at 48 h, man of 75 kg and 175 cm."""
+    assert blood_volume_ml(75, 175, "male") == pytest.approx(5153.0)
+    result = single_measurement(48.0, 0.08, 75.0, 175.0, "male")
+    assert result.tau_body_h == pytest.approx(19.00441684745837, rel=1e-12)
+    assert result.dose_gy_per_gbq == pytest.approx(0.07585262074955534, rel=1e-12)
+    assert result.maximum.by_rule_gbq["blood dose"] == pytest.approx(26.366920222881348, rel=1e-12)
+    assert result.maximum.by_rule_gbq["48 h retention"] == pytest.approx(55.5, rel=1e-12)
+    assert result.maximum.limiting_rule == "blood dose"
+    lung = single_measurement(48.0, 0.08, 75.0, 175.0, "male", diffuse_lung=True)
+    assert lung.maximum.by_rule_gbq["48 h retention, diffuse lung metastases"] == pytest.approx(37.0)
+    assert "validated for 24 to 48 h" in single_measurement(96, 0.02, 75, 175, "f").flags[1]
+
+
+def test_retention_can_be_the_limit():
+    limit = maximum_activity(0.05, 0.4)
+    assert limit.limiting_rule == "48 h retention" and limit.activity_gbq == pytest.approx(11.1)
+    assert maximum_activity(0.05, 0.4, diffuse_lung=True).activity_gbq == pytest.approx(7.4)
+
+
+def body(t):
+    """True whole-body activity of 131I: 90 % with 10 h, 10 % with 50 h effective half-life."""
+    return 0.9 * np.exp(-math.log(2) / 10 * t) + 0.1 * np.exp(-math.log(2) / 50 * t)
+
+
+def blood(t):
+    """True blood activity of 131I per mL."""
+    return 4e-5 * np.exp(-math.log(2) / 12 * t) + 1e-6 * np.exp(-math.log(2) / 90 * t)
+
+
+TAU_BODY = (0.9 * 10 + 0.1 * 50) / math.log(2)
+TAU_BLOOD = (4e-5 * 12 + 1e-6 * 90) / math.log(2)
+
+
+def write(path, times, decay_corrected=False, settings="# nuclide: I-124\n"):
+    """Samples of 124I that stand for the 131I curves above."""
+    t = np.asarray(times, float)
+    convert = np.exp((L131 - L124) * t) * (np.exp(L124 * t) if decay_corrected else 1.0)
+    lines = [
+        f"{a:.17g},{100 * b:.17g},{1e5 * c:.17g}"
+        for a, b, c in zip(t, body(t) * convert, blood(t) * convert, strict=True)
+    ]
+    head = settings + f"# decay_corrected: {'yes' if decay_corrected else 'no'}\n"
+    path.write_text(head + "time_h,whole_body_percent,blood_percent_per_l\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_samples_of_the_tracer_give_the_residence_times_of_the_therapy(tmp_path, corrected):
+    path = write(tmp_path / "s.csv", [2, 6, 24, 48, 72, 96, 144], corrected)
+    samples = read_samples(path, T124)
+    assert samples.nuclide == "I-124"
+    result = blood_dose(samples, 75.0, tracer_half_life_h=T124, therapy_half_life_h=T131)
+    assert result.tau_body_h == pytest.approx(TAU_BODY, rel=1e-5)
+    assert result.tau_blood_h_per_ml == pytest.approx(TAU_BLOOD, rel=1e-5)
+    assert result.retention_48h == pytest.approx(float(body(48.0)), rel=1e-6)
+    expected = 108 * TAU_BLOOD + 0.0188 / 75 ** (2 / 3) * TAU_BODY
+    assert result.dose_gy_per_gbq == pytest.approx(expected, rel=1e-5)
+    assert result.maximum.activity_gbq == pytest.approx(2 / expected, rel=1e-5)
+    assert result.flags == ()
+
+
+def test_three_points_stay_within_the_published_agreement(tmp_path):
+    """Jentzen 2015: 1-2 h, 24 or 48 h and >= 96 h give 95 % of the MTAs within 20 %."""
+    path = write(tmp_path / "s.csv", [2, 24, 96])
+    result = blood_dose(read_samples(path, T124), 75.0, tracer_half_life_h=T124, therapy_half_life_h=T131)
+    exact = 108 * TAU_BLOOD + 0.0188 / 75 ** (2 / 3) * TAU_BODY
+    assert result.dose_gy_per_gbq / exact == pytest.approx(1.0, abs=0.20)
+    assert result.dose_gy_per_gbq > exact  # the interpolation errs on the safe side
+    assert any("log-linear" in flag for flag in result.flags)
+
+
+def test_washout_never_outlasts_physical_decay():
+    t = np.array([2.0, 6, 24, 48, 96])
+    slow = fit_washout(t, 0.5 * np.exp(-L131 * t) * np.exp(0.002 * t), None, T131)
+    assert slow.tail_rate_per_h == pytest.approx(L131, rel=1e-6)
+    assert "capped" in slow.flags[0]
+    rising = fit_washout(np.array([2.0, 24.0]), np.array([0.5, 0.6]), None, T131)
+    assert rising.tail_rate_per_h == pytest.approx(L131)
+
+
+@pytest.mark.parametrize("times, one", [([2, 6, 24, 48, 96], True), ([2, 24], True), ([2, 24, 96], False)])
+def test_residence_is_the_integral_of_the_curve(times, one):
+    t = np.array(times, float)
+    fit = fit_washout(t, body(t), None, T131, starts_at_one=one)
+    parts = [0.0, *times, 400.0, 3000.0]
+    pieces = zip(parts, parts[1:], strict=False)
+    whole = sum(quad(lambda x: float(fit.activity(x)), a, b)[0] for a, b in pieces)
+    assert fit.residence_h == pytest.approx(whole, rel=1e-4)
+    late = quad(lambda x: float(fit.activity(x)), times[-1], 3000, limit=300)[0]
+    assert fit.extrapolated_fraction == pytest.approx(late / whole, rel=1e-3)
+
+
+def test_stated_sigma_matches_repeated_noise():
+    """150 noisy repeats know their spread to 6 %; the stated one is a linearisation."""
+    rng = np.random.default_rng(4)
+    t = np.array([2.0, 6, 24, 48, 72, 96, 144])
+    y = body(t)
+    fits = [
+        fit_washout(t, y * (1 + 0.03 * rng.standard_normal(7)), 0.03 * y, T131, starts_at_one=True)
+        for _ in range(150)
+    ]
+    spread = np.std([f.residence_h for f in fits])
+    assert np.median([f.residence_sigma_h for f in fits]) == pytest.approx(spread, rel=0.3)
+    assert np.mean([f.residence_h for f in fits]) == pytest.approx(TAU_BODY, rel=0.01)
+
+
+def test_counts_and_absolute_blood(tmp_path):
+    t = np.array([2.0, 24, 48, 96])
+    convert = np.exp((L131 - L124) * t)
+    counts = 5000 * np.exp(-0.05 * (t - 2)) * np.exp(-L124 * (t - 2))
+    rows = "\n".join(f"{a},{b},{1e3 * 74 * c}" for a, b, c in zip(t, counts, blood(t) * convert, strict=True))
+    path = tmp_path / "c.csv"
+    path.write_text("# administered_mbq: 74\ntime_h,whole_body_counts,blood_kbq_per_ml\n" + rows)
+    samples = read_samples(path, T124)
+    assert samples.body_fraction[0] == pytest.approx(math.exp(-2 * L124))
+    assert samples.body_fraction[1] == pytest.approx(math.exp(-22 * 0.05 - 24 * L124))
+    assert samples.blood_fraction_per_ml == pytest.approx(blood(t) * convert)
+
+
+def test_no_blood_drawn_takes_a_share_of_the_body_and_says_so(tmp_path):
+    path = tmp_path / "b.csv"
+    t = np.array([2.0, 24, 48, 96])
+    convert = np.exp((L131 - L124) * t)
+    path.write_text(
+        "time_h,whole_body_percent\n"
+        + "\n".join(f"{a},{100 * v}" for a, v in zip(t, body(t) * convert, strict=True))
+    )
+    samples = read_samples(path, T124)
+    more = {"tracer_half_life_h": T124, "therapy_half_life_h": T131}
+    with pytest.raises(InputError, match="at least two"):
+        blood_dose(samples, 75.0, **more)
+    result = blood_dose(samples, 75.0, height_cm=175, sex="male", **more)
+    assert result.tau_blood_h_per_ml == pytest.approx(0.14 * result.tau_body_h / 5153.0)
+    assert any("14 %" in flag for flag in result.flags)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("time_h,whole_body_pct\n2,100\n", "did you mean 'whole_body_percent'"),
+        ("time,whole_body_percent\n2,100\n", "did you mean 'time_h'"),
+        ("whole_body_percent\n100\n", "no column time_h"),
+        ("time_h,whole_body_percent\n2,x\n", "not a number"),
+        ("time_h,whole_body_percent\n24,50\n2,90\n", "do not increase"),
+        ("time_h,whole_body_percent\n2,-5\n", "negative sample"),
+        ("time_h,blood_kbq_per_ml\n2,3\n4,2\n", "administered_mbq"),
+        ("time_h,whole_body_counts\n24,100\n48,50\n", "before voiding"),
+        ("# decay_corected: no\ntime_h,whole_body_percent\n2,90\n", "did you mean 'decay_corrected'"),
+        ("time_h,whole_body_percent,whole_body_counts\n2,90,3\n", "both"),
+        ("time_h\n", "no samples"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, text, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        read_samples(path, T124)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_samples(tmp_path / "none.csv")
+
+
+def test_what_cannot_be_is_refused_and_what_is_odd_is_named(tmp_path):
+    more = {"tracer_half_life_h": T124, "therapy_half_life_h": T131}
+
+    def run(rows):
+        path = tmp_path / "p.csv"
+        path.write_text("time_h,whole_body_percent,blood_percent_per_l\n" + rows)
+        return blood_dose(read_samples(path, T124), 75.0, **more)
+
+    with pytest.raises(InputError, match="more than was administered"):
+        run("2,98,4\n24,95,2\n48,90,1\n")
+    with pytest.raises(InputError, match="per litre"):
+        run("2,98,60\n24,30,2\n48,10,1\n")
+    odd = run("2,95,4\n24,10,3.5\n48,12,1\n")
+    assert any("rises" in flag for flag in odd.flags)
+    assert any("the blood would hold" in flag for flag in odd.flags)
+
+
+def test_body_measures_that_cannot_be():
+    with pytest.raises(InputError, match="weight 75000 kg"):
+        blood_dose_per_gbq(1e-4, 16, 75000)
+    with pytest.raises(InputError, match="in cm"):
+        blood_volume_ml(75, 1.75, "male")
+    with pytest.raises(InputError, match="'male' or 'female'"):
+        blood_volume_ml(75, 175, "x")
+    with pytest.raises(InputError, match="between 0 and 100"):
+        maximum_activity(0.1, 8.0)
+    with pytest.raises(InputError, match="retention 100 %"):
+        single_measurement(48, 1.0, 75, 175, "m")
