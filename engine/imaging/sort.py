@@ -1,4 +1,4 @@
-"""``hevesy import``: a pile of files sorted into scans, visits and lesions, with an account of every choice."""
+"""``hevesy import``: files sorted into scans, visits and lesions, with an account of every choice."""
 
 from __future__ import annotations
 
@@ -205,14 +205,14 @@ def _visits(items: list[Item], notes: list[str]) -> list[SortedVisit]:
         if not item.left and not item.visit:
             item.left = {
                 "CT": "no PET uses it",
-                "RTSTRUCT": "another structure file was taken, or none of the PET/CT shares its frame of reference",
-                "SEG": "another structure file was taken, or none of the PET/CT shares its frame of reference",
+                "RTSTRUCT": "no PET/CT taken shares its frame of reference",
+                "SEG": "no PET/CT taken shares its frame of reference",
             }.get(item.kind, "not used")
     return visits
 
 
 def _one_reconstruction(pets: list[Item]) -> list[Item]:
-    """Of several PET series of one scan (same frame and start) the one in Bq/mL, then the one with most slices."""
+    """Of several PET series of one scan (same frame and start) that in Bq/mL, then that with most slices."""
     kept: list[Item] = []
     for pet in pets:
         twin = next((k for k in kept if pet.when and k.frame == pet.frame and k.when == pet.when), None)
@@ -230,7 +230,7 @@ def _one_reconstruction(pets: list[Item]) -> list[Item]:
 
 
 def _match_ct(pet: Item, cts: list[Item]) -> Item | None:
-    """The CT in the PET's frame of reference, else of its study; of several the nearest in time, then the largest."""
+    """The CT in the PET's frame of reference, else of its study; of several the nearest in time."""
 
     def distance(ct: Item) -> tuple[float, float, int]:
         hours = abs((ct.when - pet.when).total_seconds()) / 3600.0 if ct.when and pet.when else 1e6
@@ -261,7 +261,7 @@ def _visit_name(number: int, first: datetime | None, this: datetime | None) -> s
 
 
 def _match_lesions(group: list[Pair], items: list[Item]) -> Item | None:
-    """The structure file of a visit: on the first PET, then on its CT, then in their frame; of equals the newest."""
+    """The structure file of a visit: on the first PET, on its CT, in their frame; then the newest."""
     pet, ct = group[0].pet, group[0].ct
     found = [i for i in items if i.kind in ("RTSTRUCT", "SEG", "lesions") and not i.left and not i.visit]
     found = [i for i in found if not i.frame or i.frame in (pet.frame, ct.frame)]
@@ -274,14 +274,9 @@ def _match_lesions(group: list[Pair], items: list[Item]) -> Item | None:
     best = max(found, key=rank)
     for item in found:
         if item is not best:
-            where = (
-                "on the PET"
-                if pet.uid in best.references
-                else "on the CT"
-                if ct.uid in best.references
-                else "newer"
-            )
-            item.left = f"another structure file was taken ({where}): {Path(best.spec).parent.parent.name}/{Path(best.spec).name}"
+            on_ct = "drawn on the CT" if ct.uid in best.references else "newer"
+            where = "drawn on the PET" if pet.uid in best.references else on_ct
+            item.left = f"another structure file was taken ({where})"
     return best
 
 

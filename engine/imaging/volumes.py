@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,9 +48,39 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
             file=path,
         ) from None
     volume = from_sitk(image, quantity, str(path))
+    bad = _not_finite_in_nifti(path)
+    if bad:
+        raise InputError(
+            f"{bad} voxel(s) of the image are not a number",
+            why="they have no value",
+            suggestion="repair the image; outside the field of view 0 (PET) or -1000 HU (CT) is usual",
+            file=path,
+        )
     if dtype is not None:
         volume.values = volume.values.astype(dtype)
     return volume
+
+
+def _not_finite_in_nifti(path: Path) -> int:
+    """Number of NaN or infinite voxels in a NIfTI-1 file; the reading library zeroes them unseen."""
+    name = path.name.lower()
+    if not name.endswith((".nii", ".nii.gz")):
+        return 0
+    bad = 0
+    with gzip.open(path) if name.endswith(".gz") else path.open("rb") as stream:
+        head = stream.read(352)
+        order = "<" if struct.unpack("<i", head[:4])[0] == 348 else ">"
+        if struct.unpack(f"{order}i", head[:4])[0] != 348:
+            return 0
+        kind = {16: "f4", 64: "f8"}.get(struct.unpack(f"{order}h", head[70:72])[0])
+        if kind is None:
+            return 0
+        stream.read(max(int(struct.unpack(f"{order}f", head[108:112])[0]) - 352, 0))
+        dtype = np.dtype(order + kind)
+        while block := stream.read(dtype.itemsize * 4_000_000):
+            values = np.frombuffer(block[: len(block) // dtype.itemsize * dtype.itemsize], dtype)
+            bad += values.size - int(np.count_nonzero(np.isfinite(values)))
+    return bad
 
 
 def read_volume(path: str | Path | Sequence[Path], quantity: str = "HU") -> Volume:
