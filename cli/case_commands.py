@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -107,7 +107,6 @@ def run(
     time_limit: Annotated[str | None, typer.Option(help='Longest transport, e.g. "10 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
     backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing output folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json: JSON = False,
 ) -> None:
@@ -118,9 +117,7 @@ def run(
         Case.load(case_file), method=method, decays=decays, until=until, time_limit=time_limit, seed=seed,
         backend=backend,
     )  # fmt: skip
-    _run_and_tell(
-        case, out or case_file.with_name(case_file.stem + "-run"), force=force, quiet=quiet, json=json
-    )
+    _run_and_tell(case, out or case_file.with_name(case_file.stem + "-run"), quiet=quiet, json=json)
 
 
 def report(
@@ -151,64 +148,21 @@ def schema(
         typer.echo(f"wrote {output}")
 
 
-def _changed(case: Case, **flags: Any) -> Case:
-    """The case with the flags of the command line in place of its own values, through the same checks."""
-    from ..engine.case import METHODS, Count, Transport, Until
-    from ..engine.case_file import did_you_mean
+def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
+    """The case with the command line's flags in place of its own values."""
+    from ..engine.run import with_changes
     from ..engine.units import DURATION, parse
 
-    methods = None
-    if flags.get("method"):
-        methods = tuple(part.strip() for part in str(flags["method"]).split(","))
-        for part in methods:
-            if part not in METHODS:
-                raise InputError(f"'{part}' is no method", why="the methods are " + ", ".join(METHODS),
-                                 suggestion=did_you_mean(part, METHODS), field="--method")  # fmt: skip
-    changes: dict[str, Any] = {}
-    if flags.get("decays") is not None:
-        changes["decays"] = through(Count, flags["decays"], "--decays")
-        if flags.get("until") is None:
-            changes["until"] = None  # asked for a number of decays, not for a precision
-    if flags.get("until") is not None:
-        changes["until"] = through(Until, flags["until"], "--until")
-    if flags.get("time_limit") is not None:
-        changes["time_limit_s"] = parse(flags["time_limit"], DURATION, field="--time-limit")
-    if flags.get("seed") is not None:
-        changes["seed"] = flags["seed"]
-    if flags.get("backend") is not None:
-        known = get_args(Transport.model_fields["backend"].annotation)
-        if flags["backend"] not in known:
-            raise InputError(
-                f"'{flags['backend']}' is no backend",
-                why="the backends are " + ", ".join(known),
-                suggestion=did_you_mean(flags["backend"], known),
-                field="--backend",
-            )
-        changes["backend"] = flags["backend"]
-    return case.with_transport(methods=methods, **changes)
+    limit = None if time_limit is None else parse(time_limit, DURATION, field="--time-limit")
+    return with_changes(case, time_limit_s=limit, **flags)
 
 
-def through(kind: Any, value: Any, flag: str) -> Any:
-    """Check one value by the case's own rules."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from ..engine.case_file import explain
-
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        found = explain(error, {}, None)
-        raise InputError(found.problem, why=found.why, suggestion=found.suggestion, field=flag) from None
-
-
-def _run_and_tell(
-    case: Case, out: Path, *, force: bool = True, quiet: bool = False, json: bool = False
-) -> None:
+def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = False) -> None:
     from ..engine.run import run as run_case
     from .interrupt import stop_on_interrupt
 
     with stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
-        outcome = run_case(case, out=out, progress=tell, stop=stop, overwrite=force)
+        outcome = run_case(case, out=out, progress=tell, stop=stop)
     if json:
         echo_json(outcome.to_dict())
     else:
@@ -229,8 +183,9 @@ def _tell(outcome: Outcome, out: Path) -> None:
         rows.append([
             row["visit"], row["lesion"], show(row["volume_ml"], 3), show(row["mass_g"], 3),
             show(row["dose_gy"]), show(row["dose_sigma_gy"], 2), show(row["dose_mc_sigma_gy"], 2),
-            show(row["ldpa_gy_per_gbq"], 3), show(row["d95_gy"], 3), show(row["v20gy_percent"], 3), show(row["dose_local_gy"]),
-            show(row["local_difference_percent"], 2), row["verdict"] + (" ?" if row["borderline"] else ""),
+            show(row["ldpa_gy_per_gbq"], 3), show(row["d95_gy"], 3), show(row["v20gy_percent"], 3),
+            show(row["dose_local_gy"]), show(row["local_difference_percent"], 2),
+            row["verdict"] + (" ?" if row["borderline"] else ""),
         ])  # fmt: skip
     echo_table(columns, rows, text_columns=2)
     for verdict in outcome.verdicts:

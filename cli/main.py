@@ -43,6 +43,9 @@ def _common(
         stream=sys.stderr,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    # A run lowers the level of hevesy's own loggers for its log file; the terminal keeps to what was asked.
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 case_commands.add_to(app)

@@ -95,9 +95,8 @@ def merge(
 ) -> None:
     """Add up results of the same problem from different history ranges, exactly."""
     from ..engine.result import Result
-    from ..engine.result import merge as merge_results
 
-    merged = merge_results([Result.load(path) for path in results])
+    merged = Result.merge([Result.load(path) for path in results])
     merged.save(output)
     told = {**_facts(merged), "output": str(output)}
     if json:
@@ -128,32 +127,27 @@ def _simulate(
     time_limit: str | None,
     quiet: bool,
 ) -> tuple[Result, bool]:
-    from ..engine.case import Count, Until
+    from ..engine.case import checked_transport
     from ..engine.simulation import simulate as run_transport
-    from ..engine.units import DURATION, parse
-    from .case_commands import through
     from .interrupt import stop_on_interrupt
 
-    histories = through(Count, decays, "--decays")
-    if until is not None:
-        until = through(Until, until, "--until")
-    limit = None if time_limit is None else parse(time_limit, DURATION, field="--time-limit")
+    asked = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
+    options = checked_transport({key: value for key, value in asked.items() if value is not None})
     with stop_on_interrupt() as stop, progress_line(quiet) as tell:
-        result = run_transport(
-            problem, decays=histories, seed=seed, backend=backend, until=until, time_limit_s=limit,
-            progress=tell, stop=stop,
-        )  # fmt: skip
+        result = run_transport(problem, progress=tell, stop=stop, **options)
         return result, not result.complete
 
 
 def _facts(result: Result) -> dict[str, Any]:
     balance = result.balance
     return {
-        "histories": result.histories,
+        "histories": result.decays,
         "backend": result.backend,
-        "device": result.device,
-        "wall_time_s": result.wall_time_s,
-        "decays_per_s": result.histories / result.wall_time_s if result.wall_time_s else None,
+        "device": result.provenance.device,
+        "wall_time_s": result.provenance.wall_time_s,
+        "decays_per_s": result.decays / result.provenance.wall_time_s
+        if result.provenance.wall_time_s
+        else None,
         "emitted_mev_per_decay": balance.emitted,
         "deposited_mev_per_decay": balance.deposited,
         "escaped_mev_per_decay": balance.escaped,

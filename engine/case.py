@@ -231,6 +231,7 @@ class Uncertainty(Block):
     calibration: Fraction = 0.05
     per_scan: Fraction = 0.08
     density: Fraction = 0.03
+    volume: Fraction | None = None
 
 
 class Tissue(Block):
@@ -378,6 +379,26 @@ class Case(Block):
         schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
         schema["title"] = "hevesy case"
         return schema
+
+
+def checked_transport(values: dict[str, Any]) -> dict[str, Any]:
+    """Transport values as text or numbers (``decays``, ``until``, ``seed``), through the case's own checks.
+
+    Returns
+    -------
+    dict
+        The same in inside units, by attribute name.
+
+    Raises
+    ------
+    InputError
+        Naming the first value that cannot be.
+    """
+    try:
+        block = Transport.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, {}, None) from None
+    return {name: getattr(block, name) for name in block.model_fields_set}
 
 
 def _relative(path: str, base: Path) -> str:

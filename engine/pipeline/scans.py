@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,8 @@ class VisitImages:
         The lesions on the dose grid.
     tracer_activity_mbq
         Administered tracer activity [MBq].
+    pet_spacing_mm
+        Voxel size of the first PET (dz, dy, dx) [mm].
     assumptions
         What was assumed or converted, one sentence each.
     """
@@ -61,6 +63,7 @@ class VisitImages:
     tracer_activity_mbq: float
     assumptions: list[str] = field(default_factory=list)
     frame_of_reference: str | None = None
+    pet_spacing_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def density(self) -> np.ndarray:
@@ -98,9 +101,9 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     masks = []
     for file in visit.lesion_files:
         masks += imaging.read_masks(file, grid, frame_of_reference=frame)
-    _check_masks(masks, visit)
+    masks = _named_apart(masks, visit)
     for _, pet, ct in scans:
-        imaging.check_overlap(ct, pet.volume, masks)
+        notes += imaging.check_overlap(ct, pet.volume, masks)
 
     made = tissue.from_ct(first_ct, grid, calibration=case.tissue.calibration)
     notes += list(made.notes)
@@ -112,10 +115,12 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
             f"The dose grid was cropped to the body: {_by(small.shape)} of {_by(grid.shape)} voxels; "
             "outside it is vacuum."
         )
-    for mask in masks:
-        mask.fraction = np.ascontiguousarray(mask.fraction[box])
-    made.density_g_cm3 = np.ascontiguousarray(made.density_g_cm3[box])
-    made.material = np.ascontiguousarray(made.material[box])
+    masks = [replace(m, fraction=np.ascontiguousarray(m.fraction[box]), grid=small) for m in masks]
+    made = replace(
+        made,
+        density_g_cm3=np.ascontiguousarray(made.density_g_cm3[box]),
+        material=np.ascontiguousarray(made.material[box]),
+    )
     if len(scans) > 1:
         notes.append("Scans are taken as aligned in patient coordinates: no registration was done.")
     return VisitImages(
@@ -129,6 +134,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         tracer_activity_mbq=activity,
         assumptions=_unique(notes),
         frame_of_reference=frame,
+        pet_spacing_mm=first_pet.volume.grid.spacing_mm,
     )
 
 
@@ -184,7 +190,7 @@ def _check_times(times: np.ndarray, visit: Visit) -> None:
         )
 
 
-def _check_masks(masks: list[Any], visit: Visit) -> None:
+def _named_apart(masks: list[Any], visit: Visit) -> list[Any]:
     if not masks:
         raise InputError(
             f"visit '{visit.name}' has no lesion",
@@ -193,10 +199,12 @@ def _check_masks(masks: list[Any], visit: Visit) -> None:
             field="visits.lesions",
         )
     seen: dict[str, int] = {}
+    out = []
     for mask in masks:
         seen[mask.name] = seen.get(mask.name, 0) + 1
-        if seen[mask.name] > 1:
-            mask.name = f"{mask.name} ({seen[mask.name]})"
+        again = seen[mask.name]
+        out.append(mask if again == 1 else replace(mask, name=f"{mask.name} ({again})"))
+    return out
 
 
 def _dose_grid(case: Case, pet: Grid, ct: Grid) -> Grid:

@@ -1,0 +1,306 @@
+"""From serial scans to numbers of decays: voxel by voxel for the transport, lesion by lesion for tables."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from .. import kinetics, recovery
+from ..case import Case
+from ..errors import InputError
+from ..grid import Grid
+from ..nuclides import nuclide
+from .lesion_density import lesion_density
+from .mask_recovery import OutlineRecovery
+from .scans import AIR_G_CM3, VisitImages
+
+log = logging.getLogger(__name__)
+
+#: The local background is taken in a shell from one to this many PET resolutions outside the lesion.
+SHELL_RESOLUTIONS = (1.0, 2.0)
+#: Resolution assumed for the background shell when the case gives none [mm].
+SHELL_FWHM_MM = 6.0
+
+
+@dataclass
+class LesionActivity:
+    """What the scans say about one lesion.
+
+    Parameters
+    ----------
+    mask
+        The lesion on the dose grid.
+    volume_ml, mass_g
+        Its volume [mL] and mass [g] there.
+    density_g_cm3
+        Density of the lesion itself, without what its edge voxels share with the surroundings [g/cm3].
+    measured, background
+        Mean concentration in the outline, and around it, at each scan [Bq/mL].
+    corrected
+        Recovery-corrected concentration and its coefficient; None when the case asks for no recovery.
+    model
+        The recovery model, for the uncertainty chain.
+    curve
+        Time-activity curve of the (corrected) retention.
+    map_tia_h, true_tia_h, background_tia_h
+        Time integral of the mean concentration per administered activity: of the voxel map in the outline, of
+        the corrected curve, and of the background [h/mL].
+    flags
+        Remarks for the reader.
+    """
+
+    mask: Any
+    volume_ml: float
+    mass_g: float
+    density_g_cm3: float
+    measured: np.ndarray
+    background: np.ndarray
+    corrected: Any
+    model: Any
+    curve: Any
+    map_tia_h: float
+    true_tia_h: float
+    background_tia_h: float
+    flags: list[str] = field(default_factory=list)
+
+    @property
+    def recovery(self) -> float:
+        """Recovery coefficient (1 without a correction)."""
+        return 1.0 if self.corrected is None else float(self.corrected.recovery)
+
+
+@dataclass
+class VisitActivity:
+    """Decays of the therapy nuclide on the dose grid, and the lesions' curves.
+
+    Parameters
+    ----------
+    tia_bq_h_ml
+        Time-integrated activity concentration for the therapy activity (nz, ny, nx) [Bq h/mL].
+    decays
+        Decays in each voxel (nz, ny, nx), float64.
+    voxels
+        The voxel-wise kinetics.
+    lesions
+        One record a lesion.
+    assumptions
+        What was assumed, one sentence each.
+    """
+
+    tia_bq_h_ml: np.ndarray
+    decays: np.ndarray
+    voxels: Any
+    lesions: list[LesionActivity]
+    assumptions: list[str]
+
+    @property
+    def total_decays(self) -> float:
+        """Decays in the whole grid."""
+        return float(self.decays.sum())
+
+
+def integrate(case: Case, images: VisitImages) -> VisitActivity:
+    """Integrate a visit's scans into decays of the therapy nuclide for the therapy activity.
+
+    Raises
+    ------
+    InputError
+        A kinetic model that the scans cannot give, or no activity at all.
+    """
+    tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
+    ratio = case.therapy.activity_mbq / images.tracer_activity_mbq
+    voxels = kinetics.voxel_tia(
+        images.times_h,
+        images.concentration,
+        tracer.half_life_h,
+        therapy.half_life_h,
+        model=case.kinetics.model,
+        regions=_labels(images.masks, images.grid),
+        voxel_size_mm=images.grid.spacing_mm,
+    )
+    notes = [*voxels.notes, *_kinetic_remarks(case, images, voxels)]
+    tia = voxels.tia_h * ratio
+    air = images.density < AIR_G_CM3
+    lost = float(tia[air].sum())
+    total = float(tia.sum())
+    if not total > 0:
+        raise InputError(
+            f"the PET of visit '{images.visit.name}' holds no activity on the dose grid",
+            why="without decays there is no dose",
+            suggestion="check the PET's units and that it lies over the CT",
+            field="visits.scans.pet",
+        )
+    if lost:
+        tia = np.where(air, 0.0, tia)
+        notes.append(
+            f"Activity in air (density below {AIR_G_CM3:g} g/cm3, {100 * lost / total:.2g} % of the total) "
+            "was taken as noise or spill-out and left out."
+        )
+    lesions = [_lesion(case, images, mask, voxels) for mask in images.masks]
+    seconds_ml = 3600.0 * images.grid.voxel_volume_ml
+    return VisitActivity(tia, tia * seconds_ml, voxels, lesions, notes)
+
+
+def _labels(masks: list[Any], grid: Grid) -> np.ndarray:
+    """Integer map of the lesion that holds most of each voxel (0: none): its rate is the lesion's."""
+    best = np.zeros(grid.shape, dtype=np.float32)
+    labels = np.zeros(grid.shape, dtype=np.int32)
+    for number, mask in enumerate(masks, 1):
+        more = mask.fraction > best
+        best[more] = mask.fraction[more]
+        labels[more] = number
+    return labels
+
+
+def _kinetic_remarks(case: Case, images: VisitImages, voxels: Any) -> list[str]:
+    times = ", ".join(f"{t:.4g} h" for t in images.times_h)
+    said = [
+        f"Scans at {times} after {images.tracer_activity_mbq:.4g} MBq of {case.tracer.nuclide}; voxel-wise "
+        f"{voxels.model} kinetics for {case.therapy.nuclide}, "
+        f"{100 * voxels.extrapolated_fraction:.0f} % of the integral lies after the last scan."
+    ]
+    if len(images.times_h) == 1:
+        said.append(
+            "One scan only: physical decay without biological clearance was assumed, which is an upper bound "
+            "on the activity after the scan."
+        )
+    names = {
+        "rising": "uptake still rising, effective half-life capped at the physical one",
+        "no_rate": "no usable values, rate of the whole image taken",
+        "clipped": "negative integral set to zero",
+        "negative_input": "negative in a scan (noise)",
+    }
+    size = images.grid.size
+    for key, text in names.items():
+        count = voxels.flags.get(key, 0)
+        if count:
+            said.append(f"{count} of {size} voxels: {text}.")
+    return said
+
+
+def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionActivity:
+    weight = np.asarray(mask.fraction, dtype=np.float64)
+    where = weight > 0
+    share = weight[where] / weight[where].sum()
+    volume = float(weight.sum()) * images.grid.voxel_volume_ml
+    mass = float((weight[where] * images.density[where]).sum()) * images.grid.voxel_volume_ml
+    measured = np.array([image[where] @ share for image in images.concentration], dtype=np.float64)
+    map_tia = float(np.asarray(voxels.tia_h)[where] @ share)
+    shell = _shell(images, mask, case)
+    background = np.array([image[shell].mean() if shell.any() else 0.0 for image in images.concentration])
+    flags: list[str] = []
+    corrected = model = None
+    concentration = measured
+    if case.recovery is not None:
+        model = recovery_model(case, images.grid, mask)
+        corrected = recovery.correct(measured, volume, model, background)
+        concentration = corrected.concentration
+        flags += list(corrected.flags)
+    administered = images.tracer_activity_mbq * 1e6
+    curve = _fit(case, images.times_h, concentration * volume / administered, images, flags, mask.name)
+    flat = kinetics.fit_curve(
+        images.times_h, np.maximum(background, 1e-12), None,
+        nuclide(case.tracer.nuclide).half_life_h, nuclide(case.therapy.nuclide).half_life_h,
+        model=case.kinetics.model, quantity="tracer-activity",
+    )  # fmt: skip
+    flags += [text for text in curve.flags if text not in flags]
+    return LesionActivity(
+        mask=mask,
+        volume_ml=volume,
+        mass_g=mass,
+        density_g_cm3=lesion_density(weight, images.density),
+        measured=measured,
+        background=background,
+        corrected=corrected,
+        model=model,
+        curve=curve,
+        map_tia_h=map_tia / administered,
+        true_tia_h=curve.residence_time_h / volume,
+        background_tia_h=float(flat.residence_time_h) / administered,
+        flags=flags,
+    )
+
+
+def _fit(
+    case: Case, times: np.ndarray, fraction: np.ndarray, images: VisitImages, flags: list[str], name: str
+) -> Any:
+    tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
+    sigma = np.maximum(np.abs(fraction), 1e-12) * case.uncertainty.per_scan
+    try:
+        curve = kinetics.fit_curve(
+            times, fraction, sigma, tracer.half_life_h, therapy.half_life_h,
+            model=case.kinetics.model, quantity="tracer-activity",
+        )  # fmt: skip
+    except InputError as error:
+        error.field = error.field or "kinetics.model"
+        raise
+    retained = fraction * np.exp(tracer.decay_constant_per_h * times)
+    flags += kinetics.contradictions(times, retained, retained * case.uncertainty.per_scan)
+    return curve
+
+
+def recovery_model(case: Case, grid: Grid, mask: Any) -> Any:
+    """The recovery model of the case for one lesion; None when it asks for none."""
+    if case.recovery is None:
+        return None
+    if case.recovery.fwhm_mm is not None:
+        return OutlineRecovery(mask.fraction, grid.spacing_mm, case.recovery.fwhm_mm)
+    assert case.recovery.curve is not None
+    return read_recovery_curve(case.recovery.curve)
+
+
+def read_recovery_curve(path: Any) -> Any:
+    """A phantom curve from CSV: ``diameter_mm`` or ``volume_ml``, ``recovery``, and optionally ``sigma``."""
+    import csv
+
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
+    columns = set(rows[0]) if rows else set()
+    size = next((c for c in ("diameter_mm", "volume_ml") if c in columns), None)
+    if size is None or "recovery" not in columns:
+        raise InputError(
+            "is no recovery curve",
+            why=f"its columns are {', '.join(sorted(c or '' for c in columns)) or 'none'}",
+            suggestion="give the columns diameter_mm (or volume_ml), recovery, and optionally sigma",
+            file=path,
+            field="recovery.curve",
+        )
+    try:
+        table = {c: np.array([float(row[c]) for row in rows]) for c in columns & {size, "recovery", "sigma"}}
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "holds a value that is no number",
+            why=str(error),
+            suggestion="give numbers with a decimal point, one sphere a line",
+            file=path,
+            field="recovery.curve",
+        ) from error
+    return recovery.PhantomRecovery.fit(table["recovery"], sigma=table.get("sigma"), **{size: table[size]})
+
+
+def _shell(images: VisitImages, mask: Any, case: Case) -> np.ndarray:
+    """Voxels around a lesion, away from it and from the others, in tissue of the body."""
+    fwhm = case.recovery.fwhm_mm if case.recovery and case.recovery.fwhm_mm else SHELL_FWHM_MM
+    reach = SHELL_RESOLUTIONS[1] * fwhm
+    spacing = images.grid.spacing_mm
+    index = np.nonzero(mask.fraction > 0)
+    box = tuple(
+        slice(max(int(i.min()) - math.ceil(reach / s) - 1, 0), int(i.max()) + math.ceil(reach / s) + 2)
+        for i, s in zip(index, spacing, strict=True)
+    )
+    distance = ndimage.distance_transform_edt(mask.fraction[box] <= 0, sampling=spacing)
+    inside = (distance > SHELL_RESOLUTIONS[0] * fwhm) & (distance <= reach)
+    inside &= images.density[box] >= AIR_G_CM3
+    for other in images.masks:
+        if other is not mask:
+            near = other.fraction[box] > 0
+            if near.any():
+                inside &= ndimage.distance_transform_edt(~near, sampling=spacing) > fwhm
+    shell = np.zeros(images.grid.shape, dtype=bool)
+    shell[box] = inside
+    return shell

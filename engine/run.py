@@ -1,0 +1,284 @@
+"""The main job: a case in, dose, lesions and verdicts out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .case import METHODS, Case, Method
+from .errors import InputError, StoppedEarly
+from .lesions import LesionDose
+from .provenance import code_commit, code_version
+from .result import Result
+from .simulation import Tell
+from .verdict import Verdict, verdict
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class VisitOutcome:
+    """One visit: its result with every dose map, and its lesions."""
+
+    name: str
+    result: Result
+    lesions: list[LesionDose]
+    verdict: Verdict
+
+
+@dataclass
+class Outcome:
+    """What a run found.
+
+    Parameters
+    ----------
+    case
+        The case as it was run.
+    visits
+        One entry a visit.
+    incomplete
+        Whether the transport was stopped before its goal; what there is counts, with larger uncertainty.
+    wall_time_s
+        Duration of the run [s].
+    folder
+        Where it was written, if it was.
+    """
+
+    case: Case
+    visits: list[VisitOutcome] = field(default_factory=list)
+    incomplete: bool = False
+    wall_time_s: float = 0.0
+    folder: Path | None = None
+
+    @property
+    def lesions(self) -> list[LesionDose]:
+        """One record a lesion and visit."""
+        return [lesion for visit in self.visits for lesion in visit.lesions]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """One verdict a visit."""
+        return [visit.verdict for visit in self.visits]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: lesion rows, verdicts, energy balance."""
+        return {
+            "patient": self.case.patient,
+            "complete": not self.incomplete,
+            "wall_time_s": self.wall_time_s,
+            "folder": None if self.folder is None else str(self.folder),
+            "lesions": [lesion.to_row() for lesion in self.lesions],
+            "verdicts": [v.to_dict() for v in self.verdicts],
+            "visits": [
+                {
+                    "visit": visit.name,
+                    "methods": list(visit.result.doses),
+                    "backend": visit.result.backend,
+                    "histories": visit.result.decays,
+                    "balance_mev_per_decay": dict(visit.result.balance) if visit.result.tally else None,
+                    "complete": visit.result.complete,
+                    "assumptions": list(visit.result.assumptions),
+                }
+                for visit in self.visits
+            ],
+        }
+
+
+def run(
+    case: Case | str | os.PathLike[str],
+    method: str | tuple[Method, ...] | None = None,
+    *,
+    until: str | None = None,
+    decays: int | None = None,
+    time_limit_s: float | None = None,
+    seed: int | None = None,
+    backend: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: Tell | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Run a case.
+
+    Parameters
+    ----------
+    case
+        A case, or the path of a case file.
+    method
+        ``"mc"``, ``"local"``, ``"local+photons"``, several separated by commas; the case's own by default.
+    until, decays, time_limit_s, seed, backend
+        In place of the case's own transport values; ``decays`` alone also lifts the case's ``until``.
+    out
+        Folder to write; nothing is written without one.
+    progress
+        Called with the fraction done (0 to 1) and a line of text.
+    stop
+        Asked after every batch of the transport; True ends the run with what it has, marked incomplete.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    InputError
+        Input that cannot be used; nothing is written then.
+    StoppedEarly
+        Stopped before there was anything to show; nothing is written then.
+    """
+    given = case if isinstance(case, Case) else Case.load(case)
+    case = with_changes(
+        given,
+        method=method,
+        until=until,
+        decays=decays,
+        time_limit_s=time_limit_s,
+        seed=seed,
+        backend=backend,
+    )
+    if out is None:
+        return _run(case, progress, stop)
+    from .pipeline.outputs import check_target, put_in_place, write_outcome
+
+    target = Path(out)
+    check_target(target)
+    with put_in_place(target) as part:
+        with _log_file(part / "log.txt"):
+            outcome = _run(case, progress, stop)
+            if progress is not None:
+                progress(1.0, "writing results and report")
+            write_outcome(outcome, part, target)
+            log.info("done in %.1f s", outcome.wall_time_s)
+        outcome.folder = target
+    return outcome
+
+
+def with_changes(
+    case: Case,
+    *,
+    method: str | tuple[str, ...] | None = None,
+    until: str | None = None,
+    decays: Any = None,
+    time_limit_s: float | None = None,
+    seed: int | None = None,
+    backend: str | None = None,
+) -> Case:
+    """The case with other methods or transport values, each through the case's own checks.
+
+    Raises
+    ------
+    InputError
+        Naming the value that cannot be.
+    """
+    from .case import checked_transport
+    from .case_file import did_you_mean
+
+    limit = None if time_limit_s is None else f"{time_limit_s!r} s"
+    given = {"until": until, "decays": decays, "time_limit": limit, "seed": seed, "backend": backend}
+    changes = checked_transport({key: value for key, value in given.items() if value is not None})
+    if decays is not None and until is None:
+        changes["until"] = None  # asked for a number of decays, not for a precision
+    methods = None
+    if method is not None:
+        parts = method.split(",") if isinstance(method, str) else list(method)
+        methods = tuple(dict.fromkeys(part.strip() for part in parts))
+        for part in methods:
+            if part not in METHODS:
+                raise InputError(
+                    f"'{part}' is no method",
+                    why="the methods are " + ", ".join(METHODS),
+                    suggestion=did_you_mean(part, METHODS),
+                    field="method",
+                )
+    return case.with_transport(methods=methods, **changes)  # type: ignore[arg-type]
+
+
+def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None) -> Outcome:
+    start = time.perf_counter()
+    log.info("hevesy %s, commit %s", code_version(), code_commit() or "unknown")
+    outcome = Outcome(case)
+    for number, visit in enumerate(case.visits):
+        first, share = number / len(case.visits), 1.0 / len(case.visits)
+
+        def tell(
+            fraction: float, text: str, first: float = first, share: float = share, name: str = visit.name
+        ):
+            if progress is not None:
+                label = f"{name}, " if len(case.visits) > 1 else ""
+                progress(first + share * fraction, label + text)
+
+        if stop is not None and stop():
+            outcome.incomplete = True
+            break
+        try:
+            done = _run_visit(case, visit, tell, stop)
+        except KeyboardInterrupt:
+            outcome.incomplete = True
+            break
+        outcome.visits.append(done)
+        outcome.incomplete |= not done.result.complete
+    outcome.wall_time_s = time.perf_counter() - start
+    if not outcome.visits:
+        raise StoppedEarly("stopped before the first batch of histories: there is nothing to show or keep")
+    if outcome.incomplete and len(outcome.visits) < len(case.visits):
+        log.warning("%d of %d visits were not run", len(case.visits) - len(outcome.visits), len(case.visits))
+    return outcome
+
+
+def _run_visit(case: Case, visit: Any, tell: Tell, stop: Callable[[], bool] | None) -> VisitOutcome:
+    from .pipeline.activity import integrate
+    from .pipeline.dose import dose_of_visit
+    from .pipeline.lesion_records import lesion_records
+    from .pipeline.scans import read_visit
+
+    tell(0.0, "reading images")
+    images = read_visit(case, visit)
+    tell(0.02, "kinetics")
+    activity = integrate(case, images)
+    tell(0.04, "transport: preparing")
+    result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop)
+    tell(0.97, "lesions")
+    result.assumptions = tuple(dict.fromkeys([*images.assumptions, *activity.assumptions]))
+    notes = [note for dose in result.doses.values() for note in dose.notes]
+    result.assumptions += tuple(note for note in dict.fromkeys(notes) if note not in result.assumptions)
+    records = lesion_records(case, images, activity, result, mc_sigma)
+    result.lesions = records
+    result.case_yaml = case.to_yaml()
+    found = verdict(records)
+    for text in result.assumptions:
+        log.info("assumption: %s", text)
+    for lesion in records:
+        log.info("%s, %s: %.4g +- %.2g Gy", lesion.visit, lesion.lesion, lesion.dose_gy, lesion.dose_sigma_gy)
+        for flag in lesion.flags:
+            log.info("%s, %s: %s", lesion.visit, lesion.lesion, flag)
+    if result.tally is not None:
+        balance = result.balance
+        log.info(
+            "%d decays on %s (%s): emitted %.9g, deposited %.9g, escaped %.9g MeV per decay; residual %d",
+            result.decays, result.backend, result.provenance.device,
+            balance.emitted, balance.deposited, balance.escaped, balance.residual_quanta,
+        )  # fmt: skip
+    log.info(found.sentence)
+    return VisitOutcome(visit.name, replace(result), records, found)
+
+
+@contextlib.contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Keep hevesy's own messages of this run in a file."""
+    logger = logging.getLogger(__package__.split(".")[0])
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    former = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(min(former or logging.INFO, logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(former)
+        handler.close()

@@ -1,0 +1,106 @@
+"""Transport alone: a problem in, a result out. What ``hevesy.simulate`` and ``hevesy simulate`` call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .result import Result
+from .transport import Problem
+from .transport import simulate as transport
+
+#: Told while a run goes on: fraction done (0 to 1), and what is being done with the time left.
+Tell = Callable[[float, str], None]
+
+
+def simulate(
+    problem: Problem,
+    decays: int | None = None,
+    seed: int = 1,
+    backend: str = "auto",
+    *,
+    until: str | None = None,
+    time_limit_s: float | None = None,
+    progress: Tell | None = None,
+    stop: Callable[[], bool] | None = None,
+    **options: Any,
+) -> Result:
+    """Simulate decays of a problem.
+
+    Parameters
+    ----------
+    problem
+        Geometry, materials, source, emission.
+    decays
+        Decays to simulate at most; 1e6 when nothing else ends the run.
+    seed, backend, until, time_limit_s
+        As in :func:`hevesy.engine.transport.run.simulate`.
+    progress
+        Called with the fraction done and a line of text.
+    stop
+        Asked after every batch; when it says True the run ends with what it has, marked incomplete.
+    options
+        Passed on: ``batches``, ``regions``, ``physics``, ``threads``, ``first_batch``, ``batch_histories``.
+
+    Returns
+    -------
+    Result
+        Dose and standard error per decay, with the exact tally.
+    """
+    tally = run_transport(
+        problem, decays=decays, seed=seed, backend=backend, until=until, time_limit_s=time_limit_s,
+        progress=progress, stop=stop, **options,
+    )  # fmt: skip
+    return Result.from_tally(problem, tally, **how_it_ended(tally, until))
+
+
+def run_transport(
+    problem: Problem,
+    *,
+    until: str | None = None,
+    time_limit_s: float | None = None,
+    progress: Tell | None = None,
+    stop: Callable[[], bool] | None = None,
+    regions: Sequence[Any] | None = None,
+    region_names: Sequence[str] = (),
+    **options: Any,
+) -> Any:
+    """The transport with this package's progress line and a gentle way to end it; returns the tally."""
+
+    def tell(state: Any) -> None:
+        if progress is not None:
+            progress(_share(state), _line(state, until))
+        if stop is not None and stop():
+            # The transport treats it like Ctrl-C: it ends after this whole batch with what it has.
+            raise KeyboardInterrupt
+
+    if regions is not None:
+        options |= {"regions": regions, "region_names": tuple(region_names)}
+    return transport(problem, until=until, time_limit_s=time_limit_s, progress=tell, **options)
+
+
+def how_it_ended(tally: Any, until: str | None) -> dict[str, Any]:
+    """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning."""
+    if tally.stopped_by == "interrupt":
+        return {"complete": False, "stopped": f"interrupted after {tally.decays} decays"}
+    if tally.complete:
+        return {"complete": True}
+    reason = "time limit" if tally.stopped_by == "time limit" else "number of decays"
+    goal = f" before {until} was reached" if until else ""
+    return {
+        "complete": True,
+        "warnings": (f"The {reason} ended the transport{goal}: {tally.decays} decays.",),
+    }
+
+
+def _share(state: Any) -> float:
+    if state.remaining_s is not None and state.elapsed_s + state.remaining_s > 0:
+        return float(state.elapsed_s / (state.elapsed_s + max(state.remaining_s, 0.0)))
+    return float(state.decays / state.total_decays) if state.total_decays else 0.0
+
+
+def _line(state: Any, until: str | None) -> str:
+    text = f"transport: {state.decays:.3g} decays"
+    if until and state.relative_error is not None:
+        text += f", {100 * state.relative_error:.2g} % of {until}"
+    return text
