@@ -119,6 +119,12 @@ def _read_structure_item(item: Item, header: Header) -> None:
         item.left = "it holds no structure"
 
 
+def _nuclide_in_name(words: list[str]) -> str | None:
+    """A nuclide in the words of a file name, where case says nothing (``i124``, ``18f``)."""
+    cased = (re.sub(r"(?<=\d)([a-z])", lambda m: m.group(1).upper(), word.capitalize()) for word in words)
+    return next((name for word in cased if (name := nuclide_name(word))), None)
+
+
 _NAME_KINDS = (
     ("lesions", r"lesion|label|mask|seg|roi|gtv|voi"),
     ("PET", r"pet|pt|suv|bqml"),
@@ -132,14 +138,19 @@ def volume_items(paths: list[Path]) -> list[Item]:
     for path in paths:
         words = re.split(r"[^a-z0-9.]+", re.sub(r"\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$", "", path.name.lower()))
         kind = next(
-            (k for k, pattern in _NAME_KINDS if any(re.match(rf"({pattern})", w) for w in words)), "volume"
+            (
+                k
+                for k, pattern in _NAME_KINDS
+                if any(re.fullmatch(rf"({pattern})(s|mentation)?\d*", w) for w in words)
+            ),
+            "volume",
         )
         item = Item(kind, str(path), 1, frame=f"folder {path.parent}", uid=str(path))
         found = re.search(r"(\d+(?:\.\d+)?) ?(h|hr|hours)(?![a-z])", path.name.lower().replace("_", " "))
         if kind == "volume":
             item.left = "its name says neither PET, CT nor lesions"
         if kind == "PET":
-            item.header = PetHeader("BQML", "START", tracer=nuclide_name(path.name))
+            item.header = PetHeader("BQML", "START", tracer=_nuclide_in_name(words))
         if found:
             item.after_h = float(found.group(1))
         items.append(item)
