@@ -22,7 +22,7 @@ def save_nifti(patient: SyntheticPatient, folder: Path) -> Path:
         write_image(folder / f"pet_{hours:g}h.nii.gz", pet.grid, pet.values)
         write_image(folder / f"ct_{hours:g}h.nii.gz", ct.grid, ct.values)
     write_image(folder / "lesions.nii.gz", patient.ct_grid, patient.label_map(patient.ct_grid))
-    names = {str(t.label): {"name": t.name, "site": t.site} for t in patient.truth}
+    names = {str(t.label): t.name for t in patient.truth}
     _write(folder / "lesions.json", json.dumps(names, indent=2))
     save_truth(patient, folder)
     scans = [

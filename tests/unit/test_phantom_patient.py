@@ -232,9 +232,7 @@ def test_save_nifti_writes_what_the_case_file_names(patient: SyntheticPatient, t
     names = json.loads((case.parent / "lesions.json").read_text())
     assert set(map(int, names)) == set(np.unique(labels)) - {0}
     truth = json.loads((case.parent / "truth.json").read_text())
-    assert [row["name"] for row in truth["lesions"]] == [
-        names[str(row["label"])]["name"] for row in truth["lesions"]
-    ]
+    assert [row["name"] for row in truth["lesions"]] == [names[str(row["label"])] for row in truth["lesions"]]
     rows = (case.parent / "truth.csv").read_text().splitlines()
     assert len(rows) == 1 + len(patient.lesions) and rows[0].startswith("patient,label,name,site,volume_ml")
 
