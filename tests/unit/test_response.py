@@ -186,7 +186,7 @@ def test_both_measures_must_rise():
 
 
 def test_no_effect_gives_no_more_false_reinduction_than_alpha():
-    """2000 patients of three lesions without effect (GSD 1.3 and 15 % a visit): at most 5 % of the patients."""
+    """2000 patients, three lesions each, without effect (GSD 1.3 and 15 % a visit): at most 5 % of them."""
     rng = np.random.default_rng(3)
     false = 0
     for _ in range(2000):
