@@ -14,9 +14,9 @@ PHOTON_COLUMNS = 4  # total, photoelectric, + incoherent, + coherent; the rest i
 
 # Columns of the slowing-down table of a charged particle, on nodes of its residual range:
 # energy [MeV]; path of one step [g/cm2]; relative rise of the scattering power along it; relative straggling of
-# its energy loss; CSDA range [g/cm2]; mean number of bremsstrahlung photons it still makes.
-TRACK_COLUMNS = 6
-ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD = range(TRACK_COLUMNS)
+# its energy loss; CSDA range [g/cm2]; mean number of bremsstrahlung photons it still makes; strength K of a step.
+TRACK_COLUMNS = 7
+ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD, STRENGTH = range(TRACK_COLUMNS)
 
 # Columns of the hard-event table, on nodes of energy: residual range [g/cm2]; hard events per MeV lost over the
 # majorant; share of collisions in them; share of collisions and bremsstrahlung.
@@ -134,7 +134,6 @@ class World(NamedTuple):
     gs_log0: Any
     gs_inv: Any
     gs_points: Any
-    step_strength: Any  # scattering strength K of one step
     brems: Any  # float32: inverse cumulative photon spectra
     b_energies: Any
     b_log0: Any

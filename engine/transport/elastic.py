@@ -3,12 +3,19 @@ scattering distributions of Goudsmit and Saunderson.
 
 Single scattering off an atom, in mu = (1 - cos theta)/2:
 
-    d sigma/d mu = pi (Z r_e m c^2 / (p beta c))^2 M(mu) / (mu + eta)^2
+    d sigma/d mu = pi (r_e m c^2 / (p beta c))^2 [ Z^2 M(mu) / (mu + eta_el)^2 + Z h(mu) / (mu + eta_in)^2 ]
 
-with Moliere's screening parameter eta (Z Naturforsch 2a (1947) 133; Bethe, Phys Rev 89 (1953) 1256) and the Mott-to-Rutherford ratio
-M of McKinley and Feshbach (Phys Rev 74 (1948) 1759), whose spin term changes sign for positrons. Deflection by
-atomic electrons adds the same law with Z in place of Z^2 and M = 1 up to the angle of the largest transfer that
-is not a hard collision played separately.
+The first term is elastic scattering by the screened nucleus, with the Mott-to-Rutherford ratio M of McKinley and
+Feshbach (Phys Rev 74 (1948) 1759), whose spin term changes sign for positrons. The second is deflection by the
+atomic electrons in soft collisions, h a step at the angle of the largest transfer that is not played as a hard
+collision. Both screening parameters reproduce the first transport moment of the first Born approximation with the
+atom's own form factor F and incoherent function S,
+
+    integral dmu/mu (1 - F/Z)^2 = ln(1/eta_el) - 1,      integral dmu/mu S/Z = ln(1/eta_in) - 1,
+
+and eta_el carries Moliere's second-Born factor 1 + 3.33 (alpha Z/beta)^2 (Z Naturforsch 2a (1947) 133). Taking
+Moliere's Thomas-Fermi screening for both terms, as is often done, puts the transport mean free path of water 1.5 %
+too long, because the electrons' dipole excitations reach to smaller angles than a screened nucleus.
 
 After a path s, the angular density is sum_l (l + 1/2) exp(-s G_l) P_l(cos theta), G_l = integral of
 (1 - P_l) d sigma (Goudsmit & Saunderson, Phys Rev 57 (1940) 24).
@@ -20,6 +27,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..physics import photons
 from ..physics.data import atomic_weight
 from .collisions import MC2
 from .problem import Material
@@ -31,6 +39,7 @@ R_E, AVOGADRO = 2.8179403262e-13, 6.02214076e23
 ORDERS = 400
 #: points of the scattering-angle quadrature, Gauss-Legendre panels in log mu
 PANELS, POINTS, MU_MIN = 90, 8, 1e-11
+_SIX = np.polynomial.legendre.leggauss(6)
 
 
 @lru_cache(maxsize=1)
@@ -56,13 +65,25 @@ def one_minus_legendre(mu: np.ndarray) -> np.ndarray:
     return out
 
 
-def screening(Z: int, energy_mev: np.ndarray) -> np.ndarray:
-    """Moliere's screening parameter eta of an element."""
+@lru_cache(maxsize=128)
+def screening_constants(Z: int) -> tuple[float, float]:
+    """eta p^2 [MeV^2] of an element for elastic and for soft inelastic scattering, from F(x) and S(x)."""
+    x = np.geomspace(1e-4, 300.0, 20001)
+    log_x = np.log(x)
+    elastic = np.trapezoid(2 * (1 - photons.form_factor(Z, x) / Z) ** 2, log_x)
+    inelastic = np.trapezoid(2 * photons.incoherent_scattering_function(Z, x) / Z, log_x)
+    # mu = (x hc/p)^2: the integrals end at x = 300/Angstrom, where F = 0 and S = Z
+    top = (x[-1] * photons.HC_MEV_ANGSTROM) ** 2
+    return float(np.exp(-elastic - 1) * top), float(np.exp(-inelastic - 1) * top)
+
+
+def screening(Z: int, energy_mev: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Screening parameters (eta_el, eta_in) of an element."""
     T = np.asarray(energy_mev, float)
     momentum2 = T * (T + 2 * MC2)
     beta2 = momentum2 / (T + MC2) ** 2
-    chi2 = (ALPHA * MC2 * Z ** (1 / 3) / 0.88534) ** 2 / momentum2
-    return 0.25 * chi2 * (1.13 + 3.76 * (ALPHA * Z) ** 2 / beta2)
+    elastic, inelastic = screening_constants(Z)
+    return elastic / momentum2 * (1 + 3.76 / 1.13 * (ALPHA * Z) ** 2 / beta2), inelastic / momentum2
 
 
 def mott_ratio(Z: int, energy_mev: np.ndarray, mu: np.ndarray, particle: str) -> np.ndarray:
@@ -105,9 +126,10 @@ def moments(
     unit = np.pi * (R_E * MC2 / (momentum * beta)) ** 2 * AVOGADRO
     limit = soft_limit(T, threshold_mev, particle)
     for Z, w in zip(material.Z, material.mass_fraction, strict=True):
-        eta = screening(Z, T)
-        law = unit * w / atomic_weight(Z) / (mu + eta) ** 2
-        density += law * Z * (Z * mott_ratio(Z, T, mu, particle) + _below(mu, limit))
+        eta, eta_in = screening(int(Z), T)
+        nucleus = Z**2 * mott_ratio(Z, T, mu, particle) / (mu + eta) ** 2
+        electrons = Z * _below(mu, limit) / (mu + eta_in) ** 2
+        density += unit * w / atomic_weight(Z) * (nucleus + electrons)
     weighted = density * d_mu
     return one_minus @ weighted.T, weighted.sum(axis=1)
 
@@ -118,15 +140,26 @@ def _below(mu: np.ndarray, limit: np.ndarray) -> np.ndarray:
     return np.clip((np.log(limit) - np.log(mu)) / width + 0.5, 0.0, 1.0)
 
 
-def goudsmit_saunderson(G: np.ndarray, total: np.ndarray, strength: float, points: int) -> np.ndarray:
-    """Inverse cumulative angular distributions after steps of one scattering strength.
+@lru_cache(maxsize=1)
+def _cumulative_legendre() -> tuple[np.ndarray, np.ndarray]:
+    """(mu, (2l + 1) times the integral of P_l from cos to 1) for l = 0..ORDERS - 1."""
+    mu = np.concatenate([[0.0], np.geomspace(1e-8, 1.0, 1200)])
+    legendre = 1 - one_minus_legendre(mu)
+    integral = np.empty((ORDERS, mu.size))
+    integral[0] = 2 * mu
+    integral[1:] = legendre[: ORDERS - 1] - legendre[2 : ORDERS + 1]
+    return mu, integral
+
+
+def goudsmit_saunderson(G: np.ndarray, total: np.ndarray, strength: np.ndarray, points: int) -> np.ndarray:
+    """Inverse cumulative angular distributions after steps of given scattering strength.
 
     Parameters
     ----------
     G, total
         From :func:`moments`, n energies.
     strength
-        K = s G_1 of the step.
+        K = s G_1 of the step at each energy.
     points
         Equidistant cumulative probabilities 0..1.
 
@@ -139,12 +172,7 @@ def goudsmit_saunderson(G: np.ndarray, total: np.ndarray, strength: float, point
     s = strength / G[1]
     unscattered = np.exp(-s * total)
     a = np.exp(-s * G) - unscattered  # (ORDERS + 1, n)
-    mu = np.concatenate([[0.0], np.geomspace(1e-8, 1.0, 1200)])
-    legendre = 1 - one_minus_legendre(mu)
-    # integral of P_l from cos to 1 is (P_{l-1} - P_{l+1})/(2l + 1); l = 0 gives 2 mu
-    integral = np.empty((ORDERS, mu.size))
-    integral[0] = 2 * mu
-    integral[1:] = legendre[: ORDERS - 1] - legendre[2 : ORDERS + 1]
+    mu, integral = _cumulative_legendre()
     cdf = unscattered[:, None] + 0.5 * a[:ORDERS].T @ integral
     cdf = np.maximum.accumulate(np.clip(cdf, 0.0, 1.0), axis=1)
     cdf[:, 0], cdf[:, -1] = 0.0, 1.0
@@ -157,7 +185,7 @@ def goudsmit_saunderson(G: np.ndarray, total: np.ndarray, strength: float, point
         x_of_mu = mu * (1 + w) / (mu + w)
         x = np.interp(u, cdf[i], x_of_mu)
         for _ in range(40):
-            ratio = wanted / _mean_mu(x, w)
+            ratio = wanted[i] / _mean_mu(x, w)
             w *= ratio
             if abs(ratio - 1) < 1e-9:
                 break
@@ -167,7 +195,7 @@ def goudsmit_saunderson(G: np.ndarray, total: np.ndarray, strength: float, point
 
 def _mean_mu(x: np.ndarray, w: float) -> float:
     """Mean of w x/(1 - x + w) when x is a straight line between equidistant cumulative probabilities."""
-    nodes, weights = np.polynomial.legendre.leggauss(6)
+    nodes, weights = _SIX
     a, b = x[:-1, None], x[1:, None]
     xs = a + 0.5 * (b - a) * (1 + nodes)
     return float(((w * xs / (1 - xs + w)) @ weights * 0.5).mean())

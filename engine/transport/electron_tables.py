@@ -25,6 +25,7 @@ from ...kernels.tables import (
     SKEW,
     STEP,
     STRAGGLE,
+    STRENGTH,
     TRACK_COLUMNS,
     YIELD,
 )
@@ -35,8 +36,9 @@ from .problem import Material
 ENERGY_NODES, RANGE_NODES = 512, 768
 GS_ENERGIES, GS_POINTS = 48, 129
 BREMS_ENERGIES, BREMS_POINTS = 48, 65
-#: scattering strength of one step: mean cosine exp(-K)
-STEP_STRENGTH = 0.20
+#: scattering strength K of a step at low energy (mean cosine exp(-K)), and the energy [MeV] above which it falls
+#: as 1/E: fast electrons cross voxels, slow ones end inside one, so the fine steps are spent where they show
+STEP_STRENGTH, STRENGTH_KNEE_MEV = 0.20, 0.15
 #: the smallest factor by which straggling may shrink the energy loss of a step is 1 minus this
 LARGEST_SPREAD = 0.95
 PARTICLES = ("electron", "positron")
@@ -61,7 +63,6 @@ class ElectronTables:
     brems_log0: float
     brems_inverse: float
     brems_thick: int
-    strength: float
 
 
 def build(
@@ -116,8 +117,12 @@ def build(
         brems_log0=b_log[0],
         brems_inverse=1 / (b_log[1] - b_log[0]),
         brems_thick=thin.size,
-        strength=strength,
     )
+
+
+def step_strength(energy_mev: np.ndarray, low: float) -> np.ndarray:
+    """Scattering strength K of a step that starts at these energies: ``low``, less at high energy."""
+    return low / (1.0 + np.asarray(energy_mev) / STRENGTH_KNEE_MEV)
 
 
 class _Slowing:
@@ -179,7 +184,7 @@ class _Slowing:
         """Residual range at an energy [g/cm2], as the hard table interpolates it."""
         return float(np.interp(np.log2(energy), np.log2(self.energy), self.range))
 
-    def track(self, path: np.ndarray, strength: float) -> np.ndarray:
+    def track(self, path: np.ndarray, low_strength: float) -> np.ndarray:
         """Slowing-down table on nodes of residual range; shape (nodes, columns)."""
         log_e = np.log(self.energy)
 
@@ -188,6 +193,7 @@ class _Slowing:
 
         # the inverse of the range as transport interpolates it, so that E -> r -> E comes back
         energy = np.exp(np.interp(path, self.range, log_e))
+        strength = step_strength(energy, low_strength)
         left = at(self.strength, energy)
         end = np.exp(np.interp(np.maximum(left - strength, 0.0), self.strength, log_e))
         step = at(self.range, energy) - at(self.range, end)
@@ -204,6 +210,7 @@ class _Slowing:
         table[:, STEP] = step
         table[:, SKEW] = skew
         table[:, STRAGGLE] = spread
+        table[:, STRENGTH] = strength
         table[:, CSDA] = at(self.csda, energy)
         table[:, YIELD] = at(self._integral(self.radiation / self.total), energy)
         return table
@@ -219,9 +226,10 @@ class _Slowing:
         table[:, RADIATIVE_SHARE] = (self.collisions + self.radiation) / safe
         return table
 
-    def scattering(self, start: np.ndarray, strength: float) -> np.ndarray:
+    def scattering(self, start: np.ndarray, low_strength: float) -> np.ndarray:
         """Goudsmit-Saunderson tables for steps that start at these energies, taken at half their strength."""
         log_e = np.log(self.energy)
+        strength = step_strength(start, low_strength)
         left = np.interp(np.log(start), log_e, self.strength)
         middle = np.exp(np.interp(np.maximum(left - 0.5 * strength, 0.0), self.strength, log_e))
         G, total = elastic.moments(self.material, middle, self.collision_cutoff, self.particle)
@@ -234,27 +242,28 @@ class _Slowing:
         if not self.emit:
             return thin, thick
         u = np.linspace(0.0, 1.0, BREMS_POINTS)
-        share = np.linspace(0.0, 1.0, 201)
-        fine = np.geomspace(energy[0] * 1.0001, energy[-1], 160)
+        share = np.linspace(0.0, 1.0, 129)
         cut = self.photon_cutoff
+        # k dsigma/dk on energies of a slowing-down electron and one grid of log k, in one call
+        fine = np.geomspace(energy[0], energy[-1], 120)
+        k = np.geomspace(cut, energy[-1], 240)
+        safe = np.minimum(k, fine[:, None] * (1 - 1e-9))
+        law = np.where(k < fine[:, None], bremsstrahlung.spectrum(self.material, fine[:, None], safe) * k, 0.0)
+        law /= np.interp(fine, self.energy, self.total)[:, None]
+        steps = 0.5 * (law[1:] + law[:-1]) * np.diff(fine)[:, None]
+        slowing = np.concatenate([np.zeros((1, k.size)), np.cumsum(steps, axis=0)])
+        log_k, log_fine = np.log(k), np.log(fine)
+        at_k = cut * (energy[:, None] / cut) ** share
+        at_k[:, -1] *= 1 - 1e-9
+        spectra = bremsstrahlung.spectrum(self.material, energy[:, None], at_k) * at_k
         for i, T in enumerate(energy):
             if T <= cut * 1.001:
                 continue
-            k = cut * (T / cut) ** share
-            k[-1] = T * (1 - 1e-9)
-            thin[i] = _invert(share, bremsstrahlung.spectrum(self.material, np.array([T]), k).ravel() * k, u)
-            below = fine[fine <= T]
-            if below.size < 3:
-                thick[i] = thin[i]
-                continue
-            law = np.array([np.where(k < t, _spectrum(self.material, t, k), 0.0) for t in below])
-            weight = 1.0 / np.interp(below, self.energy, self.total)
-            thick[i] = _invert(share, np.trapezoid(law * weight[:, None], below, axis=0) * k, u)
+            thin[i] = _invert(share, spectra[i], u)
+            row = np.array([np.interp(np.log(T), log_fine, column) for column in slowing.T])
+            thick[i] = _invert(share, np.interp(np.log(at_k[i]), log_k, row), u)
+        thick[0] = thin[0]
         return thin, thick
-
-
-def _spectrum(material: Material, T: float, k: np.ndarray) -> np.ndarray:
-    return bremsstrahlung.spectrum(material, np.array([T]), np.minimum(k, T * (1 - 1e-9))).ravel()
 
 
 def _invert(x: np.ndarray, density: np.ndarray, u: np.ndarray) -> np.ndarray:

@@ -77,7 +77,7 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
         hard=e.hard, e_nodes=i32(electron_tables.ENERGY_NODES), e_log0=f32(e.hard_log0), e_inv=f32(e.hard_inverse),
         hard_majorant=e.majorant, cut_range=e.cut_range,
         gs=e.gs, gs_energies=i32(electron_tables.GS_ENERGIES), gs_log0=f32(e.gs_log0), gs_inv=f32(e.gs_inverse),
-        gs_points=i32(electron_tables.GS_POINTS), step_strength=f32(e.strength),
+        gs_points=i32(electron_tables.GS_POINTS),
         brems=e.brems, b_energies=i32(electron_tables.BREMS_ENERGIES), b_log0=f32(e.brems_log0),
         b_inv=f32(e.brems_inverse), b_points=i32(electron_tables.BREMS_POINTS), b_thick=i32(e.brems_thick),
         electron_cutoff=f32(options.electron_cutoff_mev), collision_cutoff=f32(options.collision_threshold_mev),

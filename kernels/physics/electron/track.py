@@ -1,6 +1,6 @@
 """Condensed history of an electron or positron (class II, random hinge, whole steps across voxel faces).
 
-A step has a fixed scattering strength K. Its deflection happens at one hinge, placed so that the mean
+A step has a scattering strength K that depends on the energy alone. Its deflection happens at one hinge, placed so that the mean
 displacement along the initial direction is exact (the linear part of Goudsmit-Saunderson transport theory, see
 docs/methods/electrons.md). Clocks of the process - path to the hinge, optical depth to the next hard event,
 residual range - all run in mass thickness and are never cut short by a voxel face, so the process does not know
@@ -38,6 +38,7 @@ from ...tables import (
     SKEW,
     STEP,
     STRAGGLE,
+    STRENGTH,
     TRACK_COLUMNS,
     YIELD,
 )
@@ -85,7 +86,6 @@ def transport_charged(
     r1, r2, r3, r4 = draw4(key, draw)
     draw = next_draw(draw)
     depth_left = -math.log(r1)
-    decay = 1.0 - math.exp(-world.step_strength)
     alive = energy > world.electron_cutoff and path_left > cut_path
     while alive:
         # start of a step
@@ -116,7 +116,8 @@ def transport_charged(
         skew = lerp(world.track, at + SKEW, columns, fraction)
         sigma = lerp(world.track, at + STRAGGLE, columns, fraction)
         # strength before the hinge, as a share of K, so that the mean cosine is exp(-K) on average at every depth
-        share = -math.log(1.0 - r1 * decay) / world.step_strength
+        strength = lerp(world.track, at + STRENGTH, columns, fraction)
+        share = -math.log(1.0 - r1 * (1.0 - math.exp(-strength))) / strength
         # the scattering power rises along the step: strength share = x (1 + skew x) / (1 + skew)
         if skew > 1e-4:
             share = (math.sqrt(1.0 + 4.0 * skew * (1.0 + skew) * share) - 1.0) / (2.0 * skew)
