@@ -40,6 +40,8 @@ class Mask:
         The grid of ``fraction``.
     notes
         Remarks on how it was made.
+    site
+        Where it is (node, lung, bone...), when the file says so.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Mask:
     contour_volume_ml: float | None = None
     grid: Grid | None = None
     notes: list[str] = field(default_factory=list)
+    site: str = ""
 
 
 def read_masks(
@@ -159,7 +162,7 @@ def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mas
     labels = values.astype(np.int64)
     present = [int(v) for v in np.unique(labels) if v > 0]
     titles = _label_names(path)
-    for label, title in titles.items():
+    for label, (title, _) in titles.items():
         if label not in present:
             raise InputError(
                 f"lesion {title!r} (label {label}) has no volume",
@@ -177,7 +180,7 @@ def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mas
         )
     masks = []
     for label in present:
-        name = titles.get(label, f"lesion {label}")
+        name, site = titles.get(label, (f"lesion {label}", ""))
         if names is not None and name not in names:
             continue
         where = labels == label
@@ -197,8 +200,8 @@ def _box(where: np.ndarray) -> tuple[slice, slice, slice]:
     return cuts[0], cuts[1], cuts[2]
 
 
-def _label_names(path: Path) -> dict[int, str]:
-    """Names of labels from ``<name>.json`` or ``lesions.json`` beside the map, either way round."""
+def _label_names(path: Path) -> dict[int, tuple[str, str]]:
+    """Names and sites of labels from ``<name>.json`` or ``lesions.json`` beside the map, either way round."""
     stem = path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
     for candidate in (path.with_name(stem + ".json"), path.with_name("lesions.json")):
         if not candidate.is_file():
@@ -207,9 +210,12 @@ def _label_names(path: Path) -> dict[int, str]:
             pairs = dict(json.loads(candidate.read_text()))
             out = {}
             for key, value in pairs.items():
+                if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
+                    out[int(key)] = (str(value["name"]), str(value.get("site") or ""))
+                    continue
                 label, title = (key, value) if str(key).strip().isdigit() else (value, key)
-                out[int(label)] = str(title)
-        except (ValueError, TypeError) as error:
+                out[int(label)] = (str(title), "")
+        except (ValueError, TypeError, KeyError) as error:
             raise InputError(
                 "the lesion names cannot be read",
                 why=str(error),

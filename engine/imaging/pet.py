@@ -27,6 +27,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..grid import Volume
+from .pet_checks import check_total, check_values
 from .pet_header import PetHeader, radionuclide_half_life_s, read_pet_header
 from .scan import image_series, require, split_path
 from .series import stack
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 
 #: A header's half-life further than this from the nuclide's is reported.
 HALF_LIFE_TOLERANCE = 0.005
-#: Negative activity beyond this share of the total, or one voxel beyond 1 % of the maximum, is refused.
-NEGATIVE_SHARE = 1e-3
 
 
 @dataclass
@@ -113,7 +112,8 @@ def read_pet(
         scan = _read_dicom(path, administered, activity_mbq, weight_kg, half_life_s, after_h)
     else:
         scan = _read_file(split_path(str(path))[0], activity_mbq, weight_kg, half_life_s, after_h)
-    _check_values(scan)
+    check_values(scan)
+    check_total(scan)
     for text in scan.assumptions:
         log.debug("%s: %s", scan.volume.source, text)
     return scan
@@ -385,43 +385,3 @@ def _read_file(
     if activity_mbq is None and facts.get("InjectedRadioactivityUnits") == "MBq":
         activity_mbq = float(facts["InjectedRadioactivity"])
     return PetScan(volume, after_h, activity_mbq, None, notes, weight_kg, half_life_s)
-
-
-def _check_values(scan: PetScan) -> None:
-    """Refuse NaN and negative activity; set noise-level negatives to zero and say so."""
-    values, source = scan.volume.values, scan.volume.source or None
-    finite = np.isfinite(values)
-    bad = int(values.size - np.count_nonzero(finite))
-    if bad:
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise InputError(
-            f"{bad} PET voxel(s) are not a number, the first at [z, y, x] = {list(where)}",
-            why="they have no activity",
-            suggestion="repair the image; outside the field of view 0 is usual",
-            file=source,
-        )
-    negative = values < 0.0
-    count = int(np.count_nonzero(negative))
-    positive_sum = float(values[~negative].sum(dtype=np.float64))
-    if count:
-        share = (
-            -float(values[negative].sum(dtype=np.float64)) / positive_sum if positive_sum > 0 else math.inf
-        )
-        if share > NEGATIVE_SHARE or float(values.min()) < -0.01 * float(values.max()):
-            raise InputError(
-                f"{count} PET voxel(s) hold negative activity, down to {float(values.min()):.4g} Bq/mL",
-                why="an activity concentration cannot be negative",
-                suggestion="use a reconstruction without negative values; check rescale slope and intercept",
-                file=source,
-            )
-        values[negative] = 0.0
-        scan.assumptions.append(
-            f"{count} voxel(s) with negative activity, {100 * share:.2g} % of the total, were set to zero"
-        )
-    if positive_sum == 0.0:
-        raise InputError(
-            "the PET holds no activity",
-            why="every voxel is zero",
-            suggestion="check the file and its rescale slope",
-            file=source,
-        )

@@ -11,7 +11,7 @@ from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, write_image
 from hevesy.engine.imaging.pet_header import nuclide_name
 
-GRID = Grid((4, 6, 5), (3.0, 4.0, 4.0), (-20.0, 0.0, 0.0))
+GRID = Grid((4, 6, 5), (30.0, 40.0, 40.0), (-20.0, 0.0, 0.0))
 TRUE = np.random.default_rng(2).gamma(2.0, 3000.0, GRID.shape)
 I124_S = 4.1760 * 86400.0
 DECAY_24H = 0.5 ** (86400.0 / 360806.4)
@@ -243,6 +243,18 @@ def test_sidecar_units_and_decay_correction(tmp_path):
 )
 def test_nuclide_names_in_headers(text, name):
     assert nuclide_name(text) == name
+
+
+def test_more_activity_than_was_given(tmp_path):
+    """The sum over the image is a check of units: SUV or kBq/mL read as Bq/mL, or MBq given for GBq."""
+    path = write_image(tmp_path / "pet.nii.gz", GRID, TRUE)
+    held = TRUE.sum() * GRID.voxel_volume_ml * 1e-6 / DECAY_24H
+    known = {"after_h": 24.0, "half_life_s": 360806.4}
+    with pytest.raises(InputError, match="MBq, 2.5 times what is left of the administered"):
+        imaging.read_pet(path, activity_mbq=held / 2.5, **known)
+    for share, warned in ((1.3, True), (0.9, False), (0.01, False), (0.001, True)):
+        said = imaging.read_pet(path, activity_mbq=held / share, **known).assumptions
+        assert any(f"holds {100 * share:.3g} % of" in text for text in said) == warned
 
 
 def test_slices_that_differ_in_units(tmp_path):

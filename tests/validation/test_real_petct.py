@@ -101,7 +101,7 @@ def test_lesion_volume_agrees_with_the_contours(patient, drawn_on):
 
 
 def test_mean_suv_of_the_lesion_agrees_with_the_image(patient):
-    """The CT's mass inside the PET is kept, and the lesion is soft tissue."""
+    """Mean over voxels with their centre in the contours, from raw files, against the weighted mean."""
     _, folder, pet, _ = patient
     suv, header = stored_suv(folder)
     (mask,) = imaging.read_masks(folder / "PET/mask/RS.dcm", pet.volume.grid)
