@@ -93,6 +93,14 @@ def how_it_ended(tally: Any, until: str | None) -> dict[str, Any]:
     }
 
 
+def minimum_histories() -> int:
+    """Fewest histories of a run that ends at a precision: a standard error needs whole batches."""
+    from .statistics import MINIMUM_BATCHES
+    from .transport.run import OPEN_ENDED_BATCH
+
+    return int(MINIMUM_BATCHES * OPEN_ENDED_BATCH)
+
+
 def _share(state: Any) -> float:
     if state.remaining_s is not None and state.elapsed_s + state.remaining_s > 0:
         return float(state.elapsed_s / (state.elapsed_s + max(state.remaining_s, 0.0)))

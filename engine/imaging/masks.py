@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +187,8 @@ def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mas
         box = _box(where)
         fraction = average(where[box], volume.grid.cropped(box), grid)
         whole = float(np.count_nonzero(where)) * volume.grid.voxel_volume_ml
-        masks.append(_finish(name, np.clip(fraction, 0.0, 1.0), grid, whole, path))
+        mask = _finish(name, np.clip(fraction, 0.0, 1.0), grid, whole, path)
+        masks.append(replace(mask, site=site))
     return masks
 
 
@@ -208,7 +209,7 @@ def _label_names(path: Path) -> dict[int, tuple[str, str]]:
             continue
         try:
             pairs = dict(json.loads(candidate.read_text()))
-            out = {}
+            out: dict[int, tuple[str, str]] = {}
             for key, value in pairs.items():
                 if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
                     out[int(key)] = (str(value["name"]), str(value.get("site") or ""))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import imaging, tissue
-from ..case import Case, Visit
+from ..case import Case, Visit, split_series
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..nuclides import nuclide
@@ -49,6 +49,8 @@ class VisitImages:
         Administered tracer activity [MBq].
     pet_spacing_mm
         Voxel size of the first PET (dz, dy, dx) [mm].
+    scan_names
+        How to call each scan.
     assumptions
         What was assumed or converted, one sentence each.
     """
@@ -64,6 +66,7 @@ class VisitImages:
     assumptions: list[str] = field(default_factory=list)
     frame_of_reference: str | None = None
     pet_spacing_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scan_names: tuple[str, ...] = ()
 
     @property
     def density(self) -> np.ndarray:
@@ -135,6 +138,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         assumptions=_unique(notes),
         frame_of_reference=frame,
         pet_spacing_mm=first_pet.volume.grid.spacing_mm,
+        scan_names=tuple(_name(scan) for scan, _, _ in scans),
     )
 
 
@@ -246,7 +250,13 @@ def _display_ct(ct: Volume, grid: Grid) -> np.ndarray:
 
 
 def _label(visit: Visit, scan: Any) -> str:
-    return f"{visit.name}, {scan.pet.name}"
+    return f"{visit.name}, {_name(scan)}"
+
+
+def _name(scan: Any) -> str:
+    """The file's name, or the last two parts of a folder's path: short, and telling."""
+    path = split_series(scan.pet)[0]
+    return "/".join(path.parts[-2:]) if path.is_dir() else path.name
 
 
 def _by(shape: tuple[int, ...]) -> str:

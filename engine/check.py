@@ -1,0 +1,234 @@
+"""What a run would do, without doing it: input read and judged, sizes, times, memory, every assumption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .case import Case, Visit
+from .environment import usable_cores
+from .nuclides import nuclide
+from .pipeline.activity import VisitActivity, integrate
+from .pipeline.scans import VisitImages, read_visit
+from .simulation import minimum_histories
+
+#: Histories per second and core for the expected time (131I in tissue, electron cut-off 10 keV, CPU).
+SPEED_PER_CORE = 40_000.0
+#: Bytes of a dose voxel in transport and results: tallies 8 + 16, batch 8, doses and sigma 3 x 8, density,
+#: material, activity, source, display.
+BYTES_PER_VOXEL = 90
+#: Bytes that a process with the compiled transport and its tables takes before any voxel.
+BASE_BYTES = 600e6
+#: Relative standard error of a lesion's mean times the root of the decays in the lesion: the spread of what
+#: single decays leave there (0.34 to 0.57 measured on 131I lesions of 0.35 to 12 mL).
+SPREAD = 0.55
+
+
+@dataclass
+class VisitCheck:
+    """What would run for one visit."""
+
+    visit: str
+    scans: list[dict[str, Any]]
+    lesions: list[dict[str, Any]]
+    grid: dict[str, Any]
+    memory_bytes: float
+    histories: float
+    seconds: float
+    assumptions: list[str]
+
+
+@dataclass
+class Check:
+    """What would run, as tables, lines and plain data."""
+
+    case: Case
+    visits: list[VisitCheck] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "patient": self.case.patient,
+            "methods": list(self.case.methods),
+            "tracer": {
+                "nuclide": self.case.tracer.nuclide,
+                "half_life_h": nuclide(self.case.tracer.nuclide).half_life_h,
+            },
+            "therapy": {
+                "nuclide": self.case.therapy.nuclide,
+                "activity_mbq": self.case.therapy.activity_mbq,
+                "half_life_h": nuclide(self.case.therapy.nuclide).half_life_h,
+            },
+            "threshold_gy": self.case.threshold_gy,
+            "kinetics": self.case.kinetics.model,
+            "visits": [vars(visit) for visit in self.visits],
+        }
+
+    def tables(self) -> list[tuple[str, Sequence[str], list[list[Any]]]]:
+        """Title, columns and rows of each table."""
+        found: list[tuple[str, Sequence[str], list[list[Any]]]] = []
+        for visit in self.visits:
+            for title, rows in (("scans", visit.scans), ("lesions", visit.lesions)):
+                columns = list(rows[0])
+                found.append(
+                    (
+                        f"{visit.visit}: {title}",
+                        [_heading(c) for c in columns],
+                        [[r[c] for c in columns] for r in rows],
+                    )
+                )
+        return found
+
+    def lines(self) -> list[str]:
+        """Everything else, a sentence a line."""
+        case = self.case
+        tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
+        said = [
+            f"Tracer {tracer.name} (half-life {tracer.half_life_h:.4g} h), therapy {therapy.name} (half-life "
+            f"{therapy.half_life_h:.4g} h) with {case.therapy.activity_mbq:g} MBq, "
+            f"threshold {case.threshold_gy:g} Gy.",
+            f"Methods: {', '.join(case.methods)}; kinetics: {case.kinetics.model}; " + _recovery_line(case),
+        ]
+        for visit in self.visits:
+            said += [
+                f"{visit.visit}: {_grid_line(visit.grid)}",
+                f"{visit.visit}: {_transport_line(case, visit)}",
+            ]
+            said += [f"assumption: {text}" for text in visit.assumptions]
+        said.append("Nothing was run. The input can be used.")
+        return said
+
+
+def check_case(case: Case) -> Check:
+    """Read and judge everything a run would use.
+
+    Raises
+    ------
+    InputError
+        The first thing that cannot be used, exactly as a run would say it.
+    """
+    check = Check(case)
+    for visit in case.visits:
+        images = read_visit(case, visit)
+        check.visits.append(_check_visit(case, visit, images, integrate(case, images)))
+    return check
+
+
+def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitActivity) -> VisitCheck:
+    voxels = images.grid.size
+    memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.masks))
+    histories = _histories(case, images, activity)
+    seconds = 0.0
+    if "mc" in case.methods:
+        seconds = histories / (SPEED_PER_CORE * usable_cores())
+        if case.transport.time_limit_s is not None:
+            seconds = min(seconds, case.transport.time_limit_s)
+    scans = []
+    for number, (t, image) in enumerate(zip(images.times_h, images.concentration, strict=True)):
+        total = float(image.sum(dtype=np.float64)) * images.grid.voxel_volume_ml / 1e6
+        decayed = images.tracer_activity_mbq * nuclide(case.tracer.nuclide).decay_factor(float(t))
+        scans.append(
+            {
+                "scan": images.scan_names[number],
+                "hours_after": float(t),
+                "given_mbq": images.tracer_activity_mbq,
+                "left_by_decay_mbq": decayed,
+                "seen_mbq": total,
+                "seen_percent": 100.0 * total / decayed,
+            }
+        )
+    lesions = [
+        {
+            "lesion": lesion.mask.name,
+            "volume_ml": lesion.volume_ml,
+            "contour_ml": lesion.mask.contour_volume_ml,
+            "mass_g": lesion.mass_g,
+            "mean_bq_ml": float(lesion.measured[0]),
+            "recovery": lesion.recovery if lesion.corrected is not None else None,
+            "effective_half_life_h": lesion.curve.effective_half_life_h,
+            "flags": "; ".join(lesion.flags),
+        }
+        for lesion in activity.lesions
+    ]
+    grid = {
+        "shape": list(images.grid.shape),
+        "spacing_mm": list(images.grid.spacing_mm),
+        "pet_spacing_mm": list(images.pet_spacing_mm),
+        "materials": int(np.unique(images.tissue.material).size),
+    }
+    return VisitCheck(
+        visit=visit.name,
+        scans=scans,
+        lesions=lesions,
+        grid=grid,
+        memory_bytes=memory,
+        histories=histories,
+        seconds=seconds,
+        assumptions=[*images.assumptions, *activity.assumptions],
+    )
+
+
+def _histories(case: Case, images: VisitImages, activity: VisitActivity) -> float:
+    """Histories that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays."""
+    if "mc" not in case.methods:
+        return 0.0
+    limit = case.transport.decays
+    if case.transport.until is None:
+        return float(limit or 1_000_000)
+    needed = float(minimum_histories())
+    what, _, goal = case.transport.until.rpartition(":")
+    if what == "lesions":
+        total = activity.total_decays
+        shares = [float((activity.decays * m.fraction).sum()) / total for m in images.masks]
+        rarest = max(min(shares), 1e-9)
+        needed = max(needed, (SPREAD / (float(goal.rstrip("%")) / 100.0)) ** 2 / rarest)
+    return min(needed, float(limit)) if limit else needed
+
+
+def _recovery_line(case: Case) -> str:
+    if case.recovery is None:
+        return "no recovery correction: doses of small lesions are too low."
+    if case.recovery.fwhm_mm is not None:
+        return f"recovery of each lesion's outline at {case.recovery.fwhm_mm:g} mm FWHM."
+    return f"recovery by the phantom curve {case.recovery.curve.name if case.recovery.curve else ''}."
+
+
+def _grid_line(grid: dict[str, Any]) -> str:
+    shape = " x ".join(str(n) for n in grid["shape"])
+    step = " x ".join(f"{s:.3g}" for s in grid["spacing_mm"])
+    return f"dose grid {shape} voxels of {step} mm (z, y, x), {grid['materials']} tissues."
+
+
+def _transport_line(case: Case, visit: VisitCheck) -> str:
+    need = f"about {visit.memory_bytes / 1e9:.1f} GB of memory"
+    if "mc" not in case.methods:
+        return f"no Monte Carlo, a few seconds, {need}."
+    goal = case.transport.until or f"{case.transport.decays or 1_000_000:.3g} decays"
+    if case.transport.time_limit_s is not None:
+        goal += f" or {case.transport.time_limit_s:g} s"
+    minutes = visit.seconds / 60.0
+    when = f"{visit.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min"
+    return (
+        f"transport until {goal}: about {_round(visit.histories)} decays, {when} on {usable_cores()} cores, "
+        f"{need}; the first run after an installation also compiles for about a minute."
+    )
+
+
+def _heading(key: str) -> str:
+    """``mean_bq_ml`` as ``mean Bq/mL``."""
+    for suffix, unit in (("_bq_ml", " Bq/mL"), ("_mbq", " MBq"), ("_ml", " mL"), ("_g", " g"), ("_h", " h")):
+        if key.endswith(suffix):
+            key = key.removesuffix(suffix) + unit
+            break
+    return key.replace("_percent", " %").replace("_", " ")
+
+
+def _round(value: float) -> str:
+    if value <= 0:
+        return "0"
+    digits = 10 ** math.floor(math.log10(value))
+    return f"{round(value / digits) * digits:.0e}".replace("e+0", "e").replace("e+", "e")
