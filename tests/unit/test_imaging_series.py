@@ -147,3 +147,31 @@ def test_gantry_tilt_is_refused(tmp_path):
         data.save_as(path)
     with pytest.raises(InputError, match="gantry tilt"):
         imaging.read_ct(folder)
+
+
+def test_jpeg_lossless_slices_through_simpleitks_decoder(tmp_path):
+    """Archives often send JPEG lossless, which pydicom cannot decode alone; values and rescale stay exact."""
+    import pydicom
+    import SimpleITK as sitk
+
+    folder = write_series(tmp_path / "ct", VALUES, GRID)
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        image = sitk.GetImageFromArray(data.pixel_array[None].astype(np.int16))
+        writer = sitk.ImageFileWriter()
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG")
+        writer.SetFileName(str(tmp_path / "one.dcm"))
+        writer.Execute(image)
+        packed = pydicom.dcmread(tmp_path / "one.dcm")
+        data.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
+        assert data.file_meta.TransferSyntaxUID.name.startswith("JPEG Lossless")
+        data.PixelData = packed.PixelData
+        data.save_as(path)
+    volume = imaging.read_ct(folder)
+    assert volume.grid.same_as(GRID)
+    np.testing.assert_array_equal(volume.values, VALUES)
+    victim = sorted(folder.iterdir())[0]
+    victim.write_bytes(victim.read_bytes()[:-200])
+    with pytest.raises(InputError, match="cut short"):
+        imaging.read_ct(folder)
