@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError
+from .rounding import plus_minus
 
 if TYPE_CHECKING:
     from .lesions import LesionDose
@@ -78,13 +79,12 @@ def verdict(lesions: Iterable[LesionDose]) -> Verdict:
         certain = any(a.dose_gy - s >= threshold for a, s in zip(found, sigmas, strict=True))
     else:
         certain = all(a.dose_gy + s < threshold for a, s in zip(found, sigmas, strict=True))
-    sigma_text = f" ± {best.dose_sigma_gy:.2g}" if math.isfinite(best.dose_sigma_gy) else ""
     amount = f" at {best.therapy_activity_gbq:.3g} GBq" if best.therapy_activity_gbq > 0 else ""
     count = f"{len(reached)} of {len(found)} lesion{'s' if len(found) != 1 else ''}"
     sentence = (
         f"{'Eligible' if reached else 'Not eligible'}{amount}: {count} reach"
         f"{'es' if len(reached) == 1 else ''} a mean dose of {threshold:g} Gy; highest {best.lesion} with "
-        f"{best.dose_gy:.3g}{sigma_text} Gy."
+        f"{plus_minus(best.dose_gy, best.dose_sigma_gy)} Gy."
     )
     if not certain:
         sentence += " Within one standard uncertainty of the threshold."

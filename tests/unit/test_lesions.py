@@ -158,7 +158,8 @@ def test_verdict_of_a_patient():
     yes = verdict([low, high, near])
     assert yes.eligible and yes.certain and yes.reached == ("A",) and yes.borderline == ("B",)
     assert yes.sentence == (
-        "Eligible at 7.4 GBq: 1 of 3 lesions reaches a mean dose of 20 Gy; highest A with 30 ± 3 Gy.")
+        "Eligible at 7.4 GBq: 1 of 3 lesions reaches a mean dose of 20 Gy; highest A with 30.0 ± 3.0 Gy."
+    )
     maybe = verdict([low, near])
     assert not maybe.eligible and not maybe.certain
     assert maybe.sentence.endswith("Within one standard uncertainty of the threshold.")

@@ -1,0 +1,155 @@
+"""Curves of the report: histograms, mean doses against the threshold, kinetics, uncertainty budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..lesions import LesionDose
+from ..rounding import number
+from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, line_style, to_svg
+
+
+def _figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(**subplots)
+
+
+def histogram(lesions: Sequence[LesionDose]) -> str:
+    """Cumulative dose-volume histograms with the threshold, as SVG."""
+    import matplotlib as mpl
+
+    shown = [(i, lesion) for i, lesion in enumerate(lesions) if lesion.dvh is not None]
+    if not shown:
+        return ""
+    with mpl.rc_context(STYLE):
+        many = len(shown) > 14
+        figure, axes = _figure(8.4, 3.3 + (0.12 * len(shown) if many else 0.0))
+        threshold = lesions[0].threshold_gy
+        top = max(lesion.max_gy for _, lesion in shown)
+        for i, lesion in shown:
+            assert lesion.dvh is not None
+            thin = lesion.voxel_metrics != "shown"
+            name = lesion.lesion + (" (mean only)" if thin else "")
+            axes.plot(
+                np.append(lesion.dvh.dose_gy, lesion.dvh.dose_gy[-1]),
+                np.append(lesion.dvh.volume_percent, 0.0),
+                label=label(name), linewidth=0.9 if thin else 1.7, **line_style(i),
+            )  # fmt: skip
+        axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)
+        axes.annotate(
+            f"{threshold:g} Gy", (threshold, 101), color=THRESHOLD, ha="center", va="bottom", fontsize=8,
+            annotation_clip=False,
+        )  # fmt: skip
+        axes.set(xlim=(0, 1.05 * max(top, threshold)), ylim=(0, 100), xlabel="dose D [Gy]",
+                 ylabel="volume with at least D [%]")  # fmt: skip
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, ncols=2 if many else 1)
+        return to_svg(figure)
+
+
+def means(lesions: Sequence[LesionDose]) -> str:
+    """Mean dose of each lesion with one and two standard uncertainties, against the threshold, as SVG."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(8.4, 0.8 + 0.28 * len(lesions))
+        threshold = lesions[0].threshold_gy
+        right = 1.12 * max(threshold, *(_upper(lesion) for lesion in lesions))
+        for i, lesion in enumerate(lesions):
+            sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
+            low, high = lesion.dose_gy - sigma, lesion.dose_gy + sigma
+            wide = lesion.uncertainty.get("interval_k2_gy") or [
+                lesion.dose_gy - 2 * sigma, lesion.dose_gy + 2 * sigma
+            ]  # fmt: skip
+            narrow = lesion.uncertainty.get("interval_k1_gy") or [low, high]
+            axes.plot(wide, [i, i], color=FAINT, linewidth=1.2, solid_capstyle="butt")
+            if wide[1] > right:  # a skewed interval would squeeze all the others: an arrow stands for its end
+                axes.plot([right], [i], ">", color=FAINT, markersize=5, clip_on=False)
+            axes.plot(narrow, [i, i], color=COLOURS[0], linewidth=4.0, solid_capstyle="butt", alpha=0.55)
+            axes.plot([lesion.dose_gy], [i], "o", color=INK, markersize=4)
+            if math.isfinite(lesion.dose_local_gy):
+                local = lesion.dose_local_gy * lesion.dose_factor
+                axes.plot([local], [i], "x", color=COLOURS[1], markersize=5)
+        axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)
+        axes.annotate(f"{threshold:g} Gy", (threshold, -0.75), color=THRESHOLD, ha="center", fontsize=8,
+                      annotation_clip=False)  # fmt: skip
+        axes.set(ylim=(len(lesions) - 0.4, -0.6), xlabel="mean dose [Gy]")
+        axes.set_xlim(0, right)
+        axes.set_yticks(range(len(lesions)), [label(lesion.lesion) for lesion in lesions])
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        return to_svg(figure)
+
+
+def kinetics(lesion: LesionDose) -> str:
+    """Time-activity points and curve of the therapy nuclide, as SVG; empty when there are none."""
+    import matplotlib as mpl
+
+    record = lesion.kinetics
+    times, retention = record.get("times_h"), record.get("retention_percent")
+    hours, curve = record.get("curve_times_h"), record.get("curve_activity_percent")
+    if not times or retention is None:
+        return ""
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(3.6, 2.35)
+        t = np.asarray(times, dtype=float)
+        activity = np.array([_nan(v) for v in retention]) * _decay(record, t)
+        if hours and curve is not None:
+            h, c = np.asarray(hours, float), np.array([_nan(v) for v in curve])
+            axes.plot(h, c, color=COLOURS[0], linewidth=1.6)
+            late = h >= t[-1]
+            axes.fill_between(h[late], 0, c[late], color=COLOURS[0], alpha=0.14, linewidth=0)
+            axes.set_xlim(0, h[-1])
+        axes.plot(t, activity, "o", color=INK, markersize=4.5)
+        axes.set_ylim(bottom=0)
+        therapy = str(record.get("therapy") or "therapy nuclide")
+        axes.set(xlabel="time after administration [h]", ylabel=f"{therapy} in lesion [% of given]")
+        return to_svg(figure)
+
+
+def _upper(lesion: LesionDose) -> float:
+    """Mean dose plus one standard uncertainty: what the axis must show at least."""
+    sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
+    return lesion.dose_gy + sigma
+
+
+def _decay(record: Any, hours: np.ndarray) -> np.ndarray:
+    """Physical decay of the therapy nuclide to each time; the retention is corrected for decay."""
+    name = record.get("therapy")
+    if not name:
+        return np.ones_like(hours)
+    from ..nuclides import nuclide
+
+    return np.exp(-math.log(2.0) / nuclide(str(name)).half_life_h * hours)
+
+
+def budget(lesion: LesionDose) -> str:
+    """Contributions to the relative standard uncertainty of the dose, as SVG; empty when there are none."""
+    import matplotlib as mpl
+
+    parts = [part for part in lesion.uncertainty.get("contributions") or () if part.get("relative")]
+    if not parts:
+        return ""
+    parts = sorted(parts, key=lambda part: -abs(part["relative"]))
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(3.6, 0.7 + 0.235 * len(parts))
+        values = [100 * abs(float(part["relative"])) for part in parts]
+        colours = [COLOURS[5] if part.get("kind") == "random" else COLOURS[0] for part in parts]
+        axes.barh(range(len(parts)), values, color=colours, height=0.62)
+        for i, value in enumerate(values):
+            axes.annotate(number(value, 2), (value, i), xytext=(3, 0), textcoords="offset points",
+                          va="center", fontsize=8)  # fmt: skip
+        axes.set_yticks(range(len(parts)), [label(str(part["name"])) for part in parts])
+        axes.set(ylim=(len(parts) - 0.4, -0.6), xlim=(0, 1.18 * max(values)), xlabel="u(D)/D [%]")
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        return to_svg(figure)
+
+
+def _nan(value: Any) -> float:
+    return math.nan if value is None else float(value)

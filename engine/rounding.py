@@ -1,0 +1,50 @@
+"""Numbers as text: significant digits for values, two digits for standard uncertainties (GUM 7.2.6)."""
+
+from __future__ import annotations
+
+import math
+
+NONE = "–"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with significant digits, no exponent in the usual range; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    # the place follows the rounded number: 9.996 has one digit before the point more than 9.99
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if exponent >= 6 or exponent < -4:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}×10{superscript(int(power))}"
+    return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+
+
+def superscript(power: int) -> str:
+    """A whole number in superscript digits."""
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def plus_minus(value: float, sigma: float) -> str:
+    """Value ± standard uncertainty: the latter with two significant digits, the former to its place."""
+    if not math.isfinite(value):
+        return NONE
+    if not math.isfinite(sigma):
+        return number(value)
+    if sigma <= 0:
+        return f"{number(value)} ± 0"
+    # rounding may carry into one more digit (0.0996 -> 0.10), so the place is that of the rounded number
+    rounded = float(f"{sigma:.1e}")
+    decimals = max(1 - math.floor(math.log10(rounded)), 0)
+    return f"{value:.{decimals}f} ± {rounded:.{decimals}f}"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """A fraction as per cent."""
+    return NONE if fraction is None or not math.isfinite(fraction) else f"{number(100 * fraction, digits)} %"
+
+
+def signed_percent(value: float) -> str:
+    """A difference given in per cent, with its sign."""
+    return f"{value:+.1f} %".replace("-", "−") if math.isfinite(value) else NONE

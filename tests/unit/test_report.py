@@ -1,0 +1,240 @@
+"""The report: one self-contained file that says what the records say, and hides nothing."""
+
+from __future__ import annotations
+
+import base64
+import html.parser
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hevesy.engine.dose import DoseMap
+from hevesy.engine.export.tables import read_lesions_json, write_lesions_json
+from hevesy.engine.grid import Grid
+from hevesy.engine.lesions import summarise
+from hevesy.engine.provenance import Provenance
+from hevesy.engine.report import content, render_report, slices, write_report
+from hevesy.engine.result import Result, TallyData
+from hevesy.engine.statistics import QUANTA_PER_MEV, zero_limbs
+
+SHAPE = (20, 24, 28)
+GRID = Grid(SHAPE, (4.0, 4.0, 4.0), (-100.0, 20.0, -50.0))
+CASE = {
+    "patient": "P <01>", "threshold": "20.0 Gy", "therapy": {"nuclide": "I-131", "activity": "7400.0 MBq"},
+    "tracer": {"nuclide": "I-124", "activity": "74.0 MBq"}, "recovery": {"fwhm": "6.0 mm"},
+    "uncertainty": {"calibration": "0.05 fraction"}, "transport": {"electron_cutoff": "0.01 MeV"},
+    "visits": [{
+        "name": "baseline", "lesions": "in/lesions.nii.gz",
+        "scans": [{"pet": "/data/Doe_Jane/pet_24h.nii.gz", "ct": "in/ct.nii.gz", "after": "24.0 h"}],
+    }],
+}  # fmt: skip
+KINETICS = {
+    "model": "two-point", "therapy": "I-131", "times_h": [24.0, 96.0], "retention_percent": [0.16, 0.09],
+    "curve_times_h": [0.0, 24.0, 96.0, 240.0], "curve_activity_percent": [0.0, 0.147, 0.064, 0.012],
+    "residence_time_h": 0.145, "effective_half_life_h": 61.0, "extrapolated_fraction": 0.39,
+}  # fmt: skip
+BUDGET = {"contributions": [{"name": "volume", "relative": 0.2, "kind": "random"},
+                            {"name": "calibration", "relative": 0.05, "kind": "systematic"}],
+          "interval_k1_gy": [24.0, 36.0], "interval_k2_gy": [19.0, 45.0]}  # fmt: skip
+
+
+class Mask:
+    def __init__(self, name: str, centre: tuple[int, int, int], radius: float):
+        z, y, x = np.indices(SHAPE)
+        distance = np.sqrt((z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
+        self.name, self.fraction = name, np.clip(radius + 0.5 - distance, 0, 1).astype(np.float32)
+
+
+MASKS = [Mask("node $1 <b>", (10, 8, 9), 2.6), Mask("lung 2", (6, 15, 20), 1.4)]
+
+
+def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes) -> Result:
+    dose = np.full(SHAPE, 0.3)
+    for mask, level in zip(MASKS, (30.0, 6.0), strict=True):
+        dose = dose + level * mask.fraction
+    q = 10 * QUANTA_PER_MEV
+    tally = TallyData(np.full(SHAPE, q), zero_limbs(SHAPE), np.full((n_batches, 2), q), np.arange(n_batches),
+                      1000, (3 * q, 2 * q - missing, q), {"loop_caps": 0})
+    result = Result(
+        "case", GRID, np.ones(SHAPE, np.float32), {"mc": DoseMap("mc", dose, dose * 0.01, "Gy", 1e12)}, tally,
+        lesion_masks=np.stack([np.rint(m.fraction * 255).astype(np.uint8) for m in MASKS]),
+        lesion_names=tuple(m.name for m in MASKS), ct_hu=np.full(SHAPE, 40, np.int16), complete=complete,
+        stopped="" if complete else "interrupt", assumptions=("CT & PET taken as aligned",),
+        provenance=Provenance(
+            version="9.9.9", commit="abc123", input_hash="f" * 64, table_hashes={"physics.h5": "e" * 64},
+            seed=11, backend="cpu", device="2 cores"),
+    )  # fmt: skip
+    result.lesions = [
+        summarise(dose, result.density_g_cm3, mask, GRID, patient="P <01>", visit="baseline",
+                  therapy_activity_gbq=7.4, mc_sigma_gy=0.05, relative_uncertainty=0.2,
+                  local_dose_gy=dose * 0.97, kinetics=KINETICS, uncertainty=BUDGET, resolution_mm=6.0,
+                  flags=(f"corrected (x {1.2 + i:.1f})",))
+        for i, mask in enumerate(MASKS)
+    ]  # fmt: skip
+    return replace(result, **changes)
+
+
+class Page(html.parser.HTMLParser):
+    """Visible text, every attribute that loads something, and whether tags nest."""
+
+    VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.text, self.loads, self.open, self.tags = [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.loads += [v for k, v in attributes if k in ("src", "href", "xlink:href", "data", "poster")]
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style",):
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.text))
+
+
+@pytest.fixture(scope="module")
+def report() -> str:
+    result = make()
+    return render_report(result, result.lesions, CASE)
+
+
+@pytest.fixture(scope="module")
+def page(report) -> Page:
+    return Page(report)
+
+
+def test_one_file_that_loads_nothing(report, page):
+    assert not page.open, "every tag is closed"
+    assert all(v.startswith(("data:image/png;base64,", "#")) for v in page.loads)
+    assert "script" not in page.tags and "link" not in page.tags and "iframe" not in page.tags
+    assert not re.search(r"@import|url\((?!#)", report)
+    for image in (v for v in page.loads if v.startswith("data:")):
+        assert base64.b64decode(image.split(",")[1])[:8] == b"\x89PNG\r\n\x1a\n"
+    assert page.tags.count("img") == 1 + len(MASKS), "overview, and the planes of each lesion"
+    assert page.tags.count("svg") == 2 + 2 * len(MASKS), "means and histograms; kinetics and budget of each"
+
+
+def test_every_picture_says_what_it_shows(report):
+    for tag in re.findall(r"<img[^>]*>", report):
+        assert re.search(r'alt="[^"]{15,}"', tag)
+    assert len(re.findall(r'role="img" aria-label="[^"]{15,}"', report)) == 2 + 2 * len(MASKS)
+
+
+def test_what_the_records_say_is_there(page):
+    result = make()
+    first, second = result.lesions
+    for text in (
+        "P <01>", "baseline", "7.4 GBq I-131", "Eligible", "1 of 2 lesions reaches a mean dose of 20 Gy",
+        "node $1 <b>", f"{first.ldpa_gy_per_gbq:.2f}", f"{first.d95_gy:.1f}", "−3.0 %", "19.0 to 45.0 Gy",
+        "two-point", "61.0 h", "39 %", "CT & PET taken as aligned", "9.9.9, commit abc123", "f" * 64,
+        "e" * 64, "cpu (2 cores)", "emitted = deposited + escaped, to the last quantum",
+        "25 000 in 25 batches of 1 000", "pet_24h.nii.gz", "calibration 5 %", "10 keV", "Retention, decay-corrected",
+    ):  # fmt: skip
+        assert text in page.words, text
+    assert second.voxel_metrics == "mean only" and "within two PET resolutions: mean dose only" in page.words
+
+
+def test_folders_of_the_input_are_not_told_outside_the_case_text(report):
+    before_case = report[: report.index("Resolved case")]
+    assert "Doe_Jane" not in before_case
+
+
+def test_names_are_escaped(report):
+    assert "<b>" not in report and "&lt;b&gt;" in report
+
+
+def test_remarks_that_differ_in_a_number_share_a_footnote():
+    notes, numbers = content.remarks(make().lesions)
+    assert notes[0] == "corrected" and numbers["node $1 <b>"] == [1] and numbers["lung 2"][0] == 1
+
+
+def test_an_incomplete_run_is_told_on_top():
+    result = make(complete=False)
+    page = Page(render_report(result, result.lesions, CASE))
+    assert "Incomplete run. It ended before its goal (interrupt)" in page.words
+    assert page.words.index("Incomplete run") < page.words.index("Eligible at")
+
+
+def test_warnings_of_statistics_and_balance_are_told():
+    few = make(n_batches=5, warnings=("a warning of the run",))
+    page = Page(render_report(few, few.lesions, CASE))
+    assert "Only 5 batches" in page.words and "a warning of the run" in page.words
+    broken = make(missing=3)
+    page = Page(render_report(broken, broken.lesions, CASE))
+    assert "this result must not be used" in page.words and "3 quanta" in page.words
+
+
+@pytest.mark.parametrize(
+    "dose, sigma, tone, words",
+    [(30, 3, "yes", "Eligible"), (21, 3, "near", "Eligible, borderline"),
+     (19, 3, "near", "Not eligible, borderline"), (5, 1, "no", "Not eligible")],
+)
+def test_the_banner_never_hides_doubt(dose, sigma, tone, words):
+    result = make()
+    verdict = "eligible" if dose >= 20 else "below"
+    one = replace(result.lesions[0], dose_gy=dose, dose_sigma_gy=sigma, verdict=verdict)
+    text = render_report(result, [one], CASE)
+    assert f'class="verdict {tone}"' in text and f'<p class="headline">{words}</p>' in text
+
+
+def test_rebuilt_from_the_files_of_a_run_alone(tmp_path):
+    result = make()
+    result.save(tmp_path / "result.h5")
+    write_lesions_json(result.lesions, tmp_path / "lesions.json")
+    case = "patient: P1\ntherapy: {nuclide: I-131, activity: 7400.0 MBq}\n"
+    (tmp_path / "case.resolved.yaml").write_text(case)
+    loaded = Result.load(tmp_path / "result.h5")
+    lesions = read_lesions_json(tmp_path / "lesions.json")
+    path = write_report(loaded, lesions, None, tmp_path / "report.html")
+    first = path.read_text(encoding="utf-8")
+    assert "7.4 GBq I-131" in first and Page(first).tags.count("img") == 3
+    again = write_report(loaded, lesions, None, path).read_text(encoding="utf-8")
+    assert again == first, "the same bytes"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "case.resolved.yaml", "lesions.json", "report.html", "result.h5"]  # fmt: skip
+
+
+def test_less_input_gives_less_report_not_an_error():
+    local = DoseMap("local", np.ones(SHAPE), None, "Gy")
+    bare = Result("case", GRID, np.ones(SHAPE, np.float32), {"local": local})
+    page = Page(render_report(bare, [], {}))
+    assert "No verdict" in page.words and "The resolved case was not found" in page.words
+    lesion = summarise(np.ones(SHAPE), bare.density_g_cm3, MASKS[0], GRID, patient="P", method="local")
+    page = Page(render_report(bare, [lesion], {}))
+    assert "over mass density" in page.words and "Not eligible" in page.words
+
+
+def test_planes_go_through_the_lesion():
+    result = make()
+    for lesion, mask in zip(result.lesions, result.lesion_masks, strict=True):
+        z, y, x = slices.centre_index(GRID, lesion, mask)
+        assert mask[z, y, x] == 255
+    shell = result.lesion_masks[0].copy()
+    shell[10, 8, 9] = 0
+    place = slices.centre_index(GRID, result.lesions[0], shell)
+    assert shell[place] == 255, "moved out of the hollow"
+
+
+def test_pictures_are_laid_out_in_patient_millimetres():
+    """Axial: left is low x (the patient's right), top is low y (anterior); coronal: top is high z."""
+    boxes = [slice(0, n) for n in SHAPE]
+    left, right, bottom, top = slices._extent(GRID, boxes, 1, 2)
+    assert (left, right) == (-52.0, 60.0) and (bottom, top) == (114.0, 18.0)
+    assert slices._extent(GRID, boxes, 0, 2) == (-52.0, 60.0, -102.0, -22.0)
