@@ -145,7 +145,8 @@ def test_what_the_records_say_is_there(page):
         "node $1 <b>", f"{first.ldpa_gy_per_gbq:.2f}", f"{first.d95_gy:.1f}", "−3.0 %", "19.0 to 45.0 Gy",
         "two-point", "61.0 h", "39 %", "CT & PET taken as aligned", "9.9.9, commit abc123", "f" * 64,
         "e" * 64, "cpu (2 cores)", "emitted = deposited + escaped, to the last quantum",
-        "25 000 in 25 batches of 1 000", "pet_24h.nii.gz", "calibration 5 %", "10 keV", "Retention, decay-corrected",
+        "25 000 in 25 batches of 1 000", "pet_24h.nii.gz", "calibration 5 %", "10 keV",
+        "Retention, decay-corrected",
     ):  # fmt: skip
         assert text in page.words, text
     assert second.voxel_metrics == "mean only" and "within two PET resolutions: mean dose only" in page.words
