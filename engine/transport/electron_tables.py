@@ -146,11 +146,14 @@ class _Slowing:
         self.radiation = np.zeros_like(energy)
         soft_radiative = radiative
         if emit:
-            self.radiation = bremsstrahlung.mass_cross_section_above(material, energy, photon_cutoff)
-            soft_radiative = bremsstrahlung.restricted_radiative(material, energy, photon_cutoff)
+            # no photon above the cut-off (1 keV or more) comes from an electron below it
+            fast = energy > photon_cutoff
+            hard = bremsstrahlung.radiative_above(material, energy[fast], photon_cutoff)
+            self.radiation[fast] = bremsstrahlung.mass_cross_section_above(material, energy[fast], photon_cutoff)
+            soft_radiative = radiative.copy()
+            soft_radiative[fast] -= hard * (radiative[fast] / stopping.radiative(material, energy[fast]))
             if particle == "positron":
-                ratio = radiative / stopping.radiative(material, energy, "electron")
-                self.radiation, soft_radiative = self.radiation * ratio, soft_radiative * ratio
+                self.radiation *= radiative / stopping.radiative(material, energy)
         self.annihilation = (
             collisions.annihilation_in_flight(material, energy) if particle == "positron" else 0.0 * energy
         )
@@ -257,7 +260,7 @@ class _Slowing:
         at_k[:, -1] *= 1 - 1e-9
         spectra = bremsstrahlung.spectrum(self.material, energy[:, None], at_k) * at_k
         for i, T in enumerate(energy):
-            if T <= cut * 1.001:
+            if cut * 1.001 >= T:
                 continue
             thin[i] = _invert(share, spectra[i], u)
             row = np.array([np.interp(np.log(T), log_fine, column) for column in slowing.T])
