@@ -132,7 +132,9 @@ def rewrite_report(run_dir: Path) -> list[Path]:
     InputError
         The folder holds no results.
     """
-    found = sorted(run_dir.glob("result.h5")) or sorted(run_dir.glob("*/result.h5"))
+    found = sorted(run_dir.glob("result.h5"))
+    if not found and (run_dir / MARK).exists():
+        found = sorted(run_dir.glob("*/result.h5"))
     if not found:
         raise InputError(
             "holds no results of a run",

@@ -1,0 +1,272 @@
+"""The command line: exit codes, one clear message, JSON where a table is printed, and a fast start."""
+
+import json
+import subprocess
+import sys
+import time
+
+import hevesy
+import numpy as np
+import pytest
+from hevesy.cli import main
+from small_case import TEXT, write_small_case
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run ``hevesy`` in this process: (exit code, standard output, standard error)."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["hevesy", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main.entry()
+        told = capsys.readouterr()
+        code = caught.value.code
+        return (0 if code is None else code), told.out, told.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def case_file(tmp_path_factory):
+    return write_small_case(tmp_path_factory.mktemp("cli"))
+
+
+@pytest.fixture(scope="module")
+def problem_file(tmp_path_factory):
+    """A block of water with one active voxel and the dose of another seed as its reference."""
+    from hevesy.engine.dose import relative_source
+    from hevesy.engine.nuclides import nuclide
+    from hevesy.engine.tissue import materials
+    from hevesy.engine.transport.problem import Problem
+
+    soft = materials()[7]
+    source = np.zeros((9, 9, 9), np.float32)
+    source[4, 4, 4] = 1.0
+    problem = Problem(
+        density_g_cm3=np.ones((9, 9, 9), np.float32),
+        material=np.zeros((9, 9, 9), np.uint8),
+        materials=(soft,),
+        voxel_size_mm=(4.0, 4.0, 4.0),
+        source=source,
+        emission=nuclide("I-131").emission,
+    )
+    assert relative_source(problem).sum() == pytest.approx(1.0)
+    result = hevesy.simulate(problem, decays=40_000, seed=77)
+    path = tmp_path_factory.mktemp("problem") / "water.npz"
+    from dataclasses import replace
+
+    replace(problem, reference_dose=result.dose_gy_per_decay, reference_sigma=result.sigma_gy_per_decay).save(
+        path
+    )
+    return path
+
+
+def test_help_answers_at_once():
+    best = 10.0
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "hevesy.cli.main", "--help"], capture_output=True, text=True
+        )
+        best = min(best, time.perf_counter() - start)
+    assert done.returncode == 0
+    for name in (
+        "demo",
+        "import",
+        "check",
+        "run",
+        "simulate",
+        "validate",
+        "report",
+        "info",
+        "schema",
+        "merge",
+    ):
+        assert name in done.stdout
+    assert best < 1.5, "something heavy is imported at the start (0.3 s on an idle machine)"
+
+
+def test_start_imports_nothing_heavy():
+    code = (
+        "import sys, hevesy.cli.main; "
+        "print([m for m in ('numpy','numba','scipy','SimpleITK','pydicom','matplotlib','pint','pydantic') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_version(command):
+    assert command("--version")[:2] == (0, f"hevesy {hevesy.__version__}\n")
+
+
+def test_bad_input_is_one_message_without_traceback_and_exit_2(command, tmp_path):
+    path = tmp_path / "case.yaml"
+    path.write_text(TEXT.replace("threshold", "treshold"))
+    for name in ("check", "run"):
+        code, out, err = command(name, path)
+        assert code == 2
+        assert out == ""
+        assert "did you mean 'threshold'?" in err
+        assert "Traceback" not in err
+    assert [p.name for p in tmp_path.iterdir()] == ["case.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("run", "x.yaml", "--metod", "mc"), "--method"),
+        (("chek", "x.yaml"), "check"),
+        (("run",), "case_file"),
+    ],
+)
+def test_wrong_words_are_answered_with_the_nearest(command, words, hint):
+    code, _, err = command(*words)
+    assert code == 2
+    assert hint in err
+
+
+def test_missing_case_file(command, tmp_path):
+    code, _, err = command("run", tmp_path / "nothing.yaml")
+    assert code == 2
+    assert "no such file" in err
+
+
+def test_check_runs_nothing_and_tells_all(command, case_file):
+    before = sorted(p.name for p in case_file.parent.iterdir())
+    code, out, _ = command("check", case_file)
+    assert code == 0
+    for words in ("hot cube", "24", "I-124", "I-131", "memory", "assumption:", "Nothing was run"):
+        assert words in out
+    assert sorted(p.name for p in case_file.parent.iterdir()) == before
+    code, out, _ = command("check", case_file, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["visits"][0]["scans"][1]["hours_after"] == 96
+    assert found["visits"][0]["lesions"][0]["volume_ml"] == pytest.approx(1.728, rel=1e-5)
+
+
+def test_run_prints_the_lesion_table_and_the_verdict(command, case_file, tmp_path):
+    code, out, err = command("run", case_file, "--out", tmp_path / "out", "--method", "local")
+    assert code == 0
+    assert "hot cube" in out
+    assert "Eligible at 7.4 GBq" in out
+    assert (tmp_path / "out" / "report.html").exists()
+    assert "%" in err  # progress, on standard error alone
+
+
+def test_run_json_is_json_alone(command, case_file, tmp_path):
+    code, out, err = command(
+        "run", case_file, "--out", tmp_path / "o", "--method", "mc", "--decays", "2e4", "--json"
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert found["verdicts"][0]["verdict"] == "eligible"
+    balance = found["visits"][0]["balance_mev_per_decay"]
+    assert balance["emitted"] == pytest.approx(balance["deposited"] + balance["escaped"], rel=1e-12)
+    assert found["visits"][0]["histories"] == 20_000
+    code, out, _ = command("report", tmp_path / "o")
+    assert (code, "report.html" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--method", "locl"), "did you mean 'local'?"),
+        (("--decays", "many"), "is not a number of decays"),
+        (("--until", "1%"), "is no stop criterion"),
+        (("--time-limit", "10"), "10 has no unit"),
+        (("--backend", "gpu"), "is not a choice"),
+    ],
+)
+def test_wrong_flag_values(command, case_file, tmp_path, flags, words):
+    code, _, err = command("run", case_file, "--out", tmp_path / "out", *flags)
+    assert code == 2
+    assert words in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_schema(command, tmp_path):
+    code, out, _ = command("schema")
+    assert code == 0
+    assert json.loads(out)["title"] == "hevesy case"
+    assert command("schema", "-o", tmp_path / "s.json")[0] == 0
+    assert json.loads((tmp_path / "s.json").read_text()) == json.loads(out)
+
+
+def test_info(command):
+    code, out, _ = command("info", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["hevesy"]["version"] == hevesy.__version__
+    assert len(found["data"]["physics.h5"].split()[1]) == 64
+    assert found["machine"]["cores"] >= 1
+
+
+def test_simulate_and_merge(command, problem_file, tmp_path):
+    code, out, _ = command(
+        "simulate", problem_file, "--decays", "2e4", "--seed", "5", "-o", tmp_path / "r.h5", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["histories"] == 20_000
+    result = hevesy.Result.load(tmp_path / "r.h5")
+    again = hevesy.simulate(hevesy.Problem.load(problem_file), decays=20_000, seed=5, backend="cpu")
+    np.testing.assert_array_equal(result.tally.energy_quanta, again.tally.energy_quanta)
+    np.testing.assert_allclose(result.dose_gy_per_decay, again.dose_gy_per_decay, rtol=1e-12)
+    code, _, err = command("merge", tmp_path / "r.h5", tmp_path / "r.h5", "-o", tmp_path / "m.h5")
+    assert code == 2
+    assert "more than one of the results" in err
+    assert not (tmp_path / "m.h5").exists()
+
+
+def test_validate_passes_on_itself_and_fails_on_a_wrong_reference(command, problem_file, tmp_path):
+    code, out, err = command("validate", problem_file, "--decays", "4e4", "--json")
+    found = json.loads(out)
+    assert code == 0, err
+    assert found["passed"] is True
+    from dataclasses import replace
+
+    problem = hevesy.Problem.load(problem_file)
+    wrong = tmp_path / "wrong.npz"
+    replace(problem, reference_dose=problem.reference_dose * 1.1).save(wrong)
+    code, out, _ = command("validate", wrong, "--decays", "4e4")
+    assert code == 1
+    assert out.rstrip().endswith("FAIL")
+
+
+def test_validate_without_reference(command, problem_file, tmp_path):
+    from dataclasses import replace
+
+    plain = tmp_path / "plain.npz"
+    problem = hevesy.Problem.load(problem_file)
+    replace(problem, reference_dose=None, reference_sigma=None).save(plain)
+    code, _, err = command("validate", plain)
+    assert code == 2
+    assert "holds no reference dose" in err
+
+
+def test_import_does_not_overwrite(command, case_file, tmp_path):
+    code, _, err = command("import", case_file.parent, "-o", case_file)
+    assert code == 2
+    assert "exists already" in err
+    code, _, err = command("import", tmp_path / "nowhere", "-o", tmp_path / "c.yaml")
+    assert code == 2
+    assert "no such folder" in err
+
+
+def test_first_interrupt_asks_and_second_insists():
+    import os
+    import signal
+
+    from hevesy.cli.interrupt import stop_on_interrupt
+
+    former = signal.getsignal(signal.SIGINT)
+    with stop_on_interrupt() as stop:
+        assert not stop()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1.0)
+    assert signal.getsignal(signal.SIGINT) is former
