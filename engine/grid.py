@@ -135,6 +135,21 @@ class Grid:
             self.direction,
         )
 
+    def moved(self, matrix: np.ndarray) -> Grid:
+        """The same voxels after a rigid motion.
+
+        Parameters
+        ----------
+        matrix
+            4x4: from a patient position (x, y, z, 1) to where it comes to lie [mm]; rotation and translation.
+        """
+        turn = np.asarray(matrix, float)[:3, :3]
+        if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-6) or np.linalg.det(turn) < 0.0:
+            raise ValueError("a grid can only be moved by a rotation and a translation")
+        x, y, z = (float(v) for v in (np.asarray(matrix, float) @ np.array([*self.origin_mm[::-1], 1.0]))[:3])
+        cosines = turn @ np.asarray(self.direction, float).reshape(3, 3)
+        return Grid(self.shape, self.spacing_mm, (z, y, x), tuple(float(c) for c in cosines.reshape(-1)))
+
 
 @dataclass
 class Volume:
