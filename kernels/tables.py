@@ -43,6 +43,7 @@ COUNTERS = (
     "capped_moller",
     "capped_annihilation",
     "capped_flights",
+    "capped_sauter",
 )
 (
     EMITTED,
@@ -63,6 +64,7 @@ COUNTERS = (
     CAPPED_MOLLER,
     CAPPED_ANNIHILATION,
     CAPPED_FLIGHTS,
+    CAPPED_SAUTER,
 ) = range(len(COUNTERS))
 
 #: Depth of the particle stack of one history; a particle that does not fit is deposited where it is and counted.

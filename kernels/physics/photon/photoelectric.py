@@ -9,7 +9,8 @@ import math
 
 from ...constants import LOOP_CAP, MC2, TWO_PI
 from ...rng import draw4, next_draw
-from ...target import device, i32, real
+from ...tables import CAPPED_SAUTER
+from ...target import device, i32, i64, real
 
 FLUORESCENCE_COLUMNS = 8  # K edge, then probability and energy of three lines, padding
 
@@ -40,7 +41,7 @@ def sample_fluorescence(world, medium, energy, r):
 
 
 @device
-def sample_sauter(energy, key, draw):
+def sample_sauter(counters, energy, key, draw):
     """Cosine and azimuth of a photoelectron of kinetic energy ``energy`` [MeV]; and the next draw address.
 
     Sampled in nu = 1 - cosine from the PENELOPE form of the density, g(nu) = (2 - nu) (1/(A + nu) + B),
@@ -54,6 +55,7 @@ def sample_sauter(energy, key, draw):
     g_max = 2.0 * (1.0 / a + b)
     nu = real(0.0)
     r3 = real(0.5)
+    accepted = False
     for _ in range(LOOP_CAP):
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)
@@ -61,5 +63,8 @@ def sample_sauter(energy, key, draw):
         nu = 2.0 * a / (a2 * a2 - 4.0 * r1) * (2.0 * r1 + a2 * math.sqrt(r1))
         g = (2.0 - nu) * (1.0 / (a + nu) + b)
         if r2 * g_max <= g:
+            accepted = True
             break
+    if not accepted:
+        counters[CAPPED_SAUTER] += i64(1)
     return max(1.0 - nu, real(-1.0)), TWO_PI * r3, draw

@@ -41,13 +41,15 @@ def sample_rayleigh(world, counters, medium, energy, key, draw):
             else:
                 high = middle
         first = world.photons[base + low]
-        width = world.photons[base + low + 1] - first
-        f = (target - first) / width if width > 0.0 else real(0.0)
         a = math.exp((world.x_log0 + real(low) / world.x_inv) * 1.3862943611198906)
-        b = math.exp((world.x_log0 + real(low + 1) / world.x_inv) * 1.3862943611198906)
-        if low == 0 and target < first:
-            a = real(0.0)
-        x2 = a + f * (b - a)
+        if target < first:
+            # below the first node the running integral is a straight line from 0
+            x2 = a * target / first
+        else:
+            width = world.photons[base + low + 1] - first
+            f = (target - first) / width if width > 0.0 else real(0.0)
+            b = math.exp((world.x_log0 + real(low + 1) / world.x_inv) * 1.3862943611198906)
+            x2 = a + f * (b - a)
         cosine = max(1.0 - 2.0 * x2 / (x_max * x_max), real(-1.0))
         if r2 < 0.5 * (1.0 + cosine * cosine):
             accepted = True

@@ -101,7 +101,7 @@ def transport_photon(
             if kinetic <= world.electron_cutoff:
                 deposit(tally, counters, voxel, e_q)
             else:
-                cosine, phi, draw = sample_sauter(kinetic, key, draw)
+                cosine, phi, draw = sample_sauter(counters, kinetic, key, draw)
                 a, b, c = rotate(u, v, w, cosine, phi)
                 depth = release(
                     world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
@@ -136,7 +136,7 @@ def transport_photon(
             if kinetic_q <= 0:
                 deposit(tally, counters, voxel, quanta)
                 return depth, draw
-            e_q = i32(real(kinetic_q) * r4)
+            e_q = min(i32(real(kinetic_q) * r4), kinetic_q)  # float32 may round up beyond the whole
             p_q = i32(kinetic_q - e_q)
             phi = TWO_PI * r3
             a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), phi)
