@@ -14,151 +14,42 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import core_schema
+from pydantic import Field, ValidationError, model_validator
 
 from . import units
-from .case_file import Refused, explain, read_yaml, refuse_unknown_keys
+from .case_clinic import Alignment, Eligibility, Radiobiology, Reporting
+from .case_fields import (
+    Activity,
+    Block,
+    Count,
+    Dose,
+    Duration,
+    Energy,
+    Fraction,
+    Height,
+    InputPath,
+    Length,
+    Mass,
+    Nuclide,
+    Text,
+    Time,
+    Until,
+    checked,
+    split_series,
+)
+from .case_file import Refused, explain, read_yaml
 from .errors import InputError
+
+__all__ = [
+    "KINETIC_MODELS", "METHODS", "Case", "Method", "Scan", "Therapy", "Tracer", "Transport", "Visit",
+    "checked_transport", "split_series",
+]  # fmt: skip
 
 Method = Literal["mc", "local", "local+photons"]
 METHODS: tuple[Method, ...] = ("mc", "local", "local+photons")
 KINETIC_MODELS = (
     "auto", "two-point", "mono-exponential", "linear-exponential", "bi-exponential", "physical-decay",
 )  # fmt: skip
-UNTIL = re.compile(r"(lesions|voxels>\d{1,2}%):(\d+(?:\.\d+)?)%")
-
-
-class Quantity:
-    """Annotation of a float that is text with a unit outside."""
-
-    def __init__(self, dimension: units.Dimension) -> None:
-        self.dimension = dimension
-
-    def _read(self, value: Any) -> float:
-        try:
-            return units.parse(value, self.dimension)
-        except InputError as error:
-            raise Refused(error) from error
-
-    def _write(self, value: float) -> str:
-        return units.format_quantity(value, self.dimension)
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        return core_schema.no_info_before_validator_function(
-            self._read,
-            core_schema.float_schema(),
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                self._write, when_used="unless-none"
-            ),
-        )
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        name = f"{self.dimension.name} with its unit"
-        return {"type": "string", "description": name, "examples": list(self.dimension.examples)}
-
-
-def _read_path(value: Any, info: ValidationInfo) -> Path:
-    """Resolve against the case file; a DICOM series may follow as ``folder#SeriesInstanceUID``."""
-    context = info.context or {}
-    if not isinstance(value, str | os.PathLike) or not str(value):
-        raise Refused(InputError(f"{value!r} is no path", why="a file or folder is needed here"))
-    path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
-    on_disk = split_series(path)[0]
-    if context.get("check_files", True) and not on_disk.exists():
-        parent = next(p for p in on_disk.parents if p.exists())
-        raise Refused(
-            InputError(
-                f"no such file or folder: {value}",
-                why=f"{parent} exists, and {on_disk.relative_to(parent)} is not in it",
-                suggestion="paths are relative to the case file; correct it or bring the file",
-            )
-        )
-    return path
-
-
-def split_series(path: Path) -> tuple[Path, str | None]:
-    """Split ``folder#SeriesInstanceUID`` into the folder and the UID (None when there is none)."""
-    name, mark, uid = path.name.rpartition("#")
-    return (path.with_name(name), uid) if mark and re.fullmatch(r"[\d.]+", uid) else (path, None)
-
-
-def _read_nuclide(value: Any) -> str:
-    from .nuclides import canonical_name
-
-    try:
-        return canonical_name(str(value))
-    except InputError as error:
-        raise Refused(error) from error
-
-
-def _checked(pattern: re.Pattern[str], problem: str, why: str, suggestion: str) -> BeforeValidator:
-    def read(value: Any) -> Any:
-        if value is not None and not pattern.fullmatch(str(value)):
-            raise Refused(InputError(f"{value!r} {problem}", why=why, suggestion=suggestion))
-        return value
-
-    return BeforeValidator(read)
-
-
-def _read_count(value: Any) -> int:
-    """``1000000``, ``1e6`` or ``1_000_000``."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if isinstance(value, bool) or not (number >= 1 and number == int(number)):
-        raise Refused(
-            InputError(f"{value!r} is not a number of decays", why="a whole number above zero is needed",
-                       suggestion="write for example 1000000 or 1e6")
-        )  # fmt: skip
-    return int(number)
-
-
-Activity = Annotated[float, Quantity(units.ACTIVITY)]
-Time = Annotated[float, Quantity(units.TIME)]
-Duration = Annotated[float, Quantity(units.DURATION)]
-Dose = Annotated[float, Quantity(units.DOSE)]
-Mass = Annotated[float, Quantity(units.MASS)]
-Height = Annotated[float, Quantity(units.HEIGHT)]
-Energy = Annotated[float, Quantity(units.ENERGY)]
-Length = Annotated[float, Quantity(units.LENGTH)]
-Fraction = Annotated[float, Quantity(units.FRACTION)]
-InputPath = Annotated[
-    Path,
-    BeforeValidator(_read_path),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string"}),
-]
-Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
-Count = Annotated[int, BeforeValidator(_read_count)]
-Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
-Until = Annotated[
-    str,
-    _checked(UNTIL, "is no stop criterion", "a run stops at a number of decays or at a precision",
-             'write "lesions:1%" or "voxels>50%:2%"'),
-]  # fmt: skip
-
-
-class Block(BaseModel):
-    """What all blocks share: frozen, and an unknown key is refused with the nearest known one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys_only(cls, data: Any) -> Any:
-        return refuse_unknown_keys(data, [f.alias or name for name, f in cls.model_fields.items()])
 
 
 class Therapy(Block):
@@ -194,6 +85,7 @@ class Visit(Block):
     administered: datetime | None = None
     activity_mbq: Activity | None = Field(None, alias="activity")
     weight_kg: Mass | None = Field(None, alias="weight")
+    drawn_on: Literal["ct", "pet"] | None = None
 
     @property
     def lesion_files(self) -> tuple[Path, ...]:
@@ -205,6 +97,8 @@ class Kinetics(Block):
     """How the time-activity curve is made from the scans."""
 
     model: Literal[KINETIC_MODELS] = "auto"  # type: ignore[valid-type]
+    #: A lesion below its background plus this many standard deviations is not seen: its dose is a bound.
+    detection_sigmas: float = Field(3.0, ge=0.0, le=10.0)
 
 
 class Recovery(Block):
@@ -243,7 +137,7 @@ class Tissue(Block):
 class Transport(Block):
     """The Monte Carlo transport: grid, cut-offs, and when to stop."""
 
-    grid: Annotated[str, _checked(
+    grid: Annotated[str, checked(
         re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
     ] = "pet"  # fmt: skip
     until: Until | None = "lesions:1%"
@@ -280,11 +174,16 @@ class Case(Block):
     weight_kg: Mass | None = Field(None, alias="weight")
     height_cm: Height | None = Field(None, alias="height")
     sex: Literal["male", "female"] | None = None
+    diffuse_lung_metastases: bool = False
     visits: tuple[Visit, ...] = Field(min_length=1)
     kinetics: Kinetics = Kinetics()
     recovery: Recovery | None = None
     uncertainty: Uncertainty = Uncertainty()
     tissue: Tissue = Tissue()
+    alignment: Alignment = Alignment()
+    eligibility: Eligibility = Eligibility()
+    radiobiology: Radiobiology = Radiobiology()
+    reporting: Reporting = Reporting()
     methods: tuple[Method, ...] = Field(("mc", "local"), min_length=1)
     transport: Transport = Transport()
 

@@ -47,6 +47,7 @@ MASS = Dimension("mass", "kg", ("75 kg", "62000 g"), 0.0, True)
 ENERGY = Dimension("energy", "MeV", ("10 keV", "0.01 MeV"), 0.0, True)
 LENGTH = Dimension("length", "mm", ("6 mm", "0.4 cm"), 0.0, True)
 HEIGHT = Dimension("height", "cm", ("175 cm", "1.75 m"), 0.0, True)
+SENSITIVITY = Dimension("radiosensitivity", "1/Gy", ("0.2 /Gy",), 0.0, True)
 FRACTION = Dimension("fraction", "", ("5 %", "0.05 fraction"), 0.0, False)
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -57,7 +58,8 @@ _COMMON: dict[tuple[str, str], float] = {
     ("GBq", "MBq"): 1e3, ("MBq", "MBq"): 1.0, ("kBq", "MBq"): 1e-3, ("mCi", "MBq"): 37.0,
     ("h", "h"): 1.0, ("min", "h"): 1 / 60, ("d", "h"): 24.0, ("days", "h"): 24.0, ("day", "h"): 24.0,
     ("s", "s"): 1.0, ("min", "s"): 60.0, ("h", "s"): 3600.0,
-    ("Gy", "Gy"): 1.0, ("kg", "kg"): 1.0, ("g", "kg"): 1e-3, ("mm", "mm"): 1.0, ("cm", "mm"): 10.0,
+    ("Gy", "Gy"): 1.0, ("/Gy", "1/Gy"): 1.0, ("1/Gy", "1/Gy"): 1.0,
+    ("kg", "kg"): 1.0, ("g", "kg"): 1e-3, ("mm", "mm"): 1.0, ("cm", "mm"): 10.0,
     ("cm", "cm"): 1.0, ("m", "cm"): 100.0, ("keV", "MeV"): 1e-3, ("MeV", "MeV"): 1.0,
     ("%", ""): 0.01, ("percent", ""): 0.01, ("fraction", ""): 1.0,
 }  # fmt: skip

@@ -29,16 +29,15 @@ log = logging.getLogger(__name__)
 MODELS = ("none", "rigid", "deformable")
 METRICS = ("mutual-information", "mean-squares")
 
-#: Voxel size at which CTs are compared [mm]; 4 mm averages noise away, and the optimum is found to a tenth of it.
+#: Voxel size at which CTs are compared [mm]: averages noise away; the optimum is found to a tenth of it.
 WORK_MM = 4.0
 #: HU range that takes part: beyond it metal and air in the bowel would lead.
 HU_RANGE = (-1000.0, 600.0)
 #: HU above which a voxel may belong to the body.
 BODY_HU = -400.0
-#: CTs whose correlation inside the body stays below this after alignment are not the same anatomy in one place.
+#: CTs whose correlation in the body stays below this are not the same anatomy in one place.
 LEAST_CORRELATION = 0.85
-#: A motion beyond this [mm, degrees] is no patient who lay down again: tried, and flagged.
-LARGEST_SHIFT_MM = 150.0
+#: A turn beyond this [degrees] is no patient who lay down again. Shifts tell nothing: tables differ.
 LARGEST_TURN_DEG = 20.0
 #: Distance of the control points of the deformable model [mm].
 CONTROL_MM = 60.0
@@ -67,7 +66,9 @@ class Deformation:
         jacobian = np.zeros((*self.grid.shape, 3, 3))
         cosines = np.asarray(self.grid.direction, float).reshape(3, 3)
         for row, component in enumerate(self.field):
-            along = np.stack(np.gradient(component, dz, dy, dx)[::-1], axis=-1)  # along the grid's x, y, z axes
+            along = np.stack(
+                np.gradient(component, dz, dy, dx)[::-1], axis=-1
+            )  # along the grid's x, y, z axes
             jacobian[..., row, :] = along @ cosines.T
         return np.asarray(np.linalg.det(jacobian + np.eye(3)))
 
@@ -122,7 +123,7 @@ class Alignment:
         return np.asarray(points @ self.matrix[:3, :3].T + self.matrix[:3, 3])
 
     def matrix_at(self, xyz_mm: np.ndarray | None = None) -> np.ndarray:
-        """The rigid motion (4x4) that holds near a fixed position; the deformation enters as its shift there."""
+        """The rigid motion (4x4) near a fixed position; a deformation enters as its shift there."""
         if self.deformation is None or xyz_mm is None:
             return self.matrix
         local = np.eye(4)
@@ -194,8 +195,8 @@ def register(
     Returns
     -------
     Alignment
-        The same to the last bit each time: one thread, every voxel of the body sampled, parameters rounded to a
-        micrometre.
+        The same each time: one thread, every voxel of the body sampled, parameters rounded to a
+        nanometre.
 
     Raises
     ------
@@ -308,11 +309,8 @@ def _optimise(
     bare = Alignment(model, matrix, deformation)
     after = _correlation(still, body, other, bare)
     warnings = list(_judge(after))
-    if float(np.linalg.norm(shift)) > LARGEST_SHIFT_MM or angle > LARGEST_TURN_DEG:
-        warnings.append(
-            f"the alignment moves the body by {np.linalg.norm(shift):.0f} mm and turns it by {angle:.0f} degrees: "
-            "look at the overlay"
-        )
+    if angle > LARGEST_TURN_DEG:
+        warnings.append(f"the alignment turns the body by {angle:.0f} degrees: look at the overlay")
     if math.isfinite(before) and after < before - 0.002:
         warnings.append(
             f"the CTs agree less after the alignment (correlation {after:.3f}) than before ({before:.3f})"
@@ -396,7 +394,9 @@ def _best_start(
     coarse = sitk.Shrink(mask, [2, 2, 2])
     best: tuple[float, Any] = (math.inf, None)
     shifts = [np.zeros(3)]
-    shifts += [offset + np.array([0.0, 0.0, z]) for z in (0.0, *(s * k for k in (40, 80, 120) for s in (1, -1)))]
+    shifts += [
+        offset + np.array([0.0, 0.0, z]) for z in (0.0, *(s * k for k in (40, 80, 120) for s in (1, -1)))
+    ]
     for shift in shifts:
         transform = sitk.Euler3DTransform()
         transform.SetCenter([float(v) for v in centre])
@@ -441,7 +441,12 @@ def _sampled(sitk: Any, spline: Any, grid: Grid) -> Deformation:
     nz, ny, nx = grid.shape
     image = to_sitk(grid, np.zeros(grid.shape, np.uint8))
     filtered = sitk.TransformToDisplacementField(
-        spline, sitk.sitkVectorFloat64, (nx, ny, nz), image.GetOrigin(), image.GetSpacing(), image.GetDirection()
+        spline,
+        sitk.sitkVectorFloat64,
+        (nx, ny, nz),
+        image.GetOrigin(),
+        image.GetSpacing(),
+        image.GetDirection(),
     )
     field_xyz = sitk.GetArrayFromImage(filtered)  # (nz, ny, nx, 3), components x, y, z
     return Deformation(grid, np.ascontiguousarray(np.round(np.moveaxis(field_xyz, -1, 0), 6)))
