@@ -35,7 +35,7 @@ from .problem import Material
 
 ENERGY_NODES, RANGE_NODES = 512, 768
 GS_ENERGIES, GS_POINTS = 48, 129
-BREMS_ENERGIES, BREMS_POINTS = 48, 65
+BREMS_ENERGIES, BREMS_POINTS, BREMS_SHARES = 48, 65, 161
 #: scattering strength K of a step at low energy (mean cosine exp(-K)), and the energy [MeV] above which it falls
 #: as 1/E: fast electrons cross voxels, slow ones end inside one, so the fine steps are spent where they show
 STEP_STRENGTH, STRENGTH_KNEE_MEV = 0.20, 0.15
@@ -242,35 +242,38 @@ class _Slowing:
         """Inverse cumulative photon spectra, as shares of log(k/cut) in log(T/cut): at T, and slowing down from T."""
         thin = np.tile(np.linspace(0.0, 1.0, BREMS_POINTS), (energy.size, 1))
         thick = thin.copy()
-        if not self.emit:
-            return thin, thick
-        u = np.linspace(0.0, 1.0, BREMS_POINTS)
-        share = np.linspace(0.0, 1.0, 129)
         cut = self.photon_cutoff
-        # k dsigma/dk on energies of a slowing-down electron and one grid of log k, in one call
-        fine = np.geomspace(energy[0], energy[-1], 120)
-        k = np.geomspace(cut, energy[-1], 240)
-        safe = np.minimum(k, fine[:, None] * (1 - 1e-9))
-        law = np.where(k < fine[:, None], bremsstrahlung.spectrum(self.material, fine[:, None], safe) * k, 0.0)
-        law /= np.interp(fine, self.energy, self.total)[:, None]
-        steps = 0.5 * (law[1:] + law[:-1]) * np.diff(fine)[:, None]
-        slowing = np.concatenate([np.zeros((1, k.size)), np.cumsum(steps, axis=0)])
-        log_k, log_fine = np.log(k), np.log(fine)
-        at_k = cut * (energy[:, None] / cut) ** share
-        at_k[:, -1] *= 1 - 1e-9
-        spectra = bremsstrahlung.spectrum(self.material, energy[:, None], at_k) * at_k
-        for i, T in enumerate(energy):
-            if cut * 1.001 >= T:
-                continue
-            thin[i] = _invert(share, spectra[i], u)
-            row = np.array([np.interp(np.log(T), log_fine, column) for column in slowing.T])
-            thick[i] = _invert(share, np.interp(np.log(at_k[i]), log_k, row), u)
-        thick[0] = thin[0]
+        radiates = energy > 1.001 * cut
+        if not self.emit or not radiates.any():
+            return thin, thick
+        # fine near the tip of the spectrum: few photons, much of the energy
+        share = 1.0 - (1.0 - np.linspace(0.0, 1.0, BREMS_SHARES)) ** 2
+        T = energy[radiates, None]
+        k = cut * (T / cut) ** share
+        k[:, -1] *= 1 - 1e-9
+        thin[radiates] = _invert(share, bremsstrahlung.spectrum(self.material, T, k) * k)
+        if self.particle == "electron":  # positrons are never deposited by range rejection
+            thick[radiates] = _invert(share, self._slowing_down_spectrum(T, k) * k)
+        thick[~radiates] = thin[~radiates]
         return thin, thick
 
+    def _slowing_down_spectrum(self, T: np.ndarray, k: np.ndarray) -> np.ndarray:
+        """Photons of energy ``k`` per unit of it from an electron that slows down from T: integral dT' law/S(T')."""
+        nodes, weights = np.polynomial.legendre.leggauss(12)
+        half = 0.5 * np.log(T / k)
+        total = np.zeros_like(k)
+        for x, w in zip(nodes, weights, strict=True):
+            slower = k * np.exp(half * (1.0 + x))
+            law = bremsstrahlung.spectrum(self.material, slower, np.minimum(k, slower * (1 - 1e-9)))
+            total += w * law * slower / np.interp(slower, self.energy, self.total)
+        return total * half
 
-def _invert(x: np.ndarray, density: np.ndarray, u: np.ndarray) -> np.ndarray:
-    running = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(x))])
-    if running[-1] <= 0.0:
-        return u
-    return np.interp(u, running / running[-1], x)
+
+def _invert(x: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """x at the cumulative probabilities 1 - (1 - v)^3, v = 0..1 in equal steps, of each row of ``density``."""
+    pieces = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(x)
+    # summed from the upper end, so that the small probabilities there keep their digits
+    above = np.concatenate([np.cumsum(pieces[:, ::-1], axis=1)[:, ::-1], np.zeros((len(density), 1))], axis=1)
+    v = 1.0 - np.cbrt(above / above[:, :1])
+    grid = np.linspace(0.0, 1.0, BREMS_POINTS)
+    return np.array([np.interp(grid, row, x) for row in v])

@@ -16,7 +16,8 @@ def sample_photon_energy(world, offset, row, energy, r_node, r_energy):
     t = min(max(t, real(0.0)), real(world.b_energies - i32(1)))
     node = min(i32(t + r_node), i32(world.b_energies - i32(1)))
     at = offset + (row * world.b_energies + node) * world.b_points
-    position = r_energy * real(world.b_points - i32(1))
+    # points are dense where the cumulative number nears one: few photons there carry much of the energy
+    position = (1.0 - (1.0 - r_energy) ** 0.3333333333) * real(world.b_points - i32(1))
     k = min(i32(position), i32(world.b_points - i32(2)))
     low = world.brems[at + k]
     share = low + (position - real(k)) * (world.brems[at + k + 1] - low)
