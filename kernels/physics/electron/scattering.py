@@ -6,6 +6,8 @@ mu = w x / (1 - x + w), in which it is nearly a straight line (Kawrakow & Bielaj
 energy node is chosen at random between the two neighbours, so that one table row is read.
 """
 
+import math
+
 from ...constants import TWO_PI
 from ...interp import log2
 from ...target import device, i32, real
@@ -19,7 +21,8 @@ def sample_scattering(world, row, energy, r_node, r_mu, r_phi):
     node = min(i32(t + r_node), i32(world.gs_energies - i32(1)))
     at = (row * world.gs_energies + node) * i32(world.gs_points + i32(1))
     w = world.gs[at]
-    position = r_mu * real(world.gs_points - i32(1))
+    # points are dense near probability one, where the few large deflections are
+    position = (1.0 - math.sqrt(1.0 - r_mu)) * real(world.gs_points - i32(1))
     k = min(i32(position), i32(world.gs_points - i32(2)))
     low = world.gs[at + 1 + k]
     x = low + (position - real(k)) * (world.gs[at + 2 + k] - low)
