@@ -17,40 +17,60 @@ if TYPE_CHECKING:
 
 def save_nifti(patient: SyntheticPatient, folder: Path) -> Path:
     """Write images, lesions, case file and truth; returns the path of ``case.yaml``."""
+    save_images(patient, folder)
+    save_truth(patient, folder)
+    case = folder / "case.yaml"
+    lines = [*case_head(patient), "visits:", *visit_lines(patient), *case_tail(patient)]
+    write_text(case, "\n".join(lines))
+    return case
+
+
+def save_images(patient: SyntheticPatient, folder: Path) -> None:
+    """Write the scans and the label map with its names."""
     folder.mkdir(parents=True, exist_ok=True)
     for (pet, ct), hours in zip(patient.scans, patient.times_h, strict=True):
         write_image(folder / f"pet_{hours:g}h.nii.gz", pet.grid, pet.values)
         write_image(folder / f"ct_{hours:g}h.nii.gz", ct.grid, ct.values)
     write_image(folder / "lesions.nii.gz", patient.ct_grid, patient.label_map(patient.ct_grid))
     names = {str(t.label): t.name for t in patient.truth}
-    _write(folder / "lesions.json", json.dumps(names, indent=2))
-    save_truth(patient, folder)
-    scans = [
-        f"      - {{pet: pet_{t:g}h.nii.gz, ct: ct_{t:g}h.nii.gz, after: {t:g} h}}" for t in patient.times_h
+    write_text(folder / "lesions.json", json.dumps(names, indent=2))
+
+
+def case_head(patient: SyntheticPatient) -> list[str]:
+    """First lines of a case file: patient, therapy, tracer."""
+    return [
+        f"patient: {patient.patient}",
+        "threshold: 20 Gy",
+        f"therapy: {{nuclide: {patient.therapy}, activity: {patient.therapy_mbq / 1000.0:g} GBq}}",
+        f"tracer: {{nuclide: {patient.tracer}, activity: {patient.tracer_mbq:g} MBq, "
+        f"administered: {patient.administered}}}",
+        f"weight: {patient.weight_kg:g} kg",
     ]
-    case = folder / "case.yaml"
-    _write(
-        case,
-        "\n".join(
-            [
-                f"patient: {patient.patient}",
-                "threshold: 20 Gy",
-                f"therapy: {{nuclide: {patient.therapy}, activity: {patient.therapy_mbq / 1000.0:g} GBq}}",
-                f"tracer: {{nuclide: {patient.tracer}, activity: {patient.tracer_mbq:g} MBq, "
-                f"administered: {patient.administered}}}",
-                f"weight: {patient.weight_kg:g} kg",
-                "visits:",
-                "  - name: baseline",
-                "    scans:",
-                *scans,
-                "    lesions: lesions.nii.gz",
-                "kinetics: {model: auto}",
-                f"recovery: {{fwhm: {patient.fwhm_mm:g} mm}}",
-                'transport: {grid: pet, until: "lesions:1%"}',
-            ]
+
+
+def visit_lines(
+    patient: SyntheticPatient, name: str = "baseline", below: str = "", extra: tuple[str, ...] = ()
+) -> list[str]:
+    """One visit of a case file whose images lie in the folder ``below`` (with its slash)."""
+    return [
+        f"  - name: {name}",
+        *(f"    {line}" for line in extra),
+        "    scans:",
+        *(
+            f"      - {{pet: {below}pet_{t:g}h.nii.gz, ct: {below}ct_{t:g}h.nii.gz, after: {t:g} h}}"
+            for t in patient.times_h
         ),
-    )
-    return case
+        f"    lesions: {below}lesions.nii.gz",
+    ]
+
+
+def case_tail(patient: SyntheticPatient) -> list[str]:
+    """Last lines of a case file: how to calculate."""
+    return [
+        "kinetics: {model: auto}",
+        f"recovery: {{fwhm: {patient.fwhm_mm:g} mm}}",
+        'transport: {grid: pet, until: "lesions:1%"}',
+    ]
 
 
 def save_truth(patient: SyntheticPatient, folder: Path) -> None:
@@ -72,7 +92,7 @@ def save_truth(patient: SyntheticPatient, folder: Path) -> None:
         "the true dose is a transport run on SyntheticPatient.true_problem()",
         "lesions": rows,
     }
-    _write(folder / "truth.json", json.dumps(about, indent=2))
+    write_text(folder / "truth.json", json.dumps(about, indent=2))
     skip = {"centre_mm", "concentration_bq_ml"}
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -81,5 +101,6 @@ def save_truth(patient: SyntheticPatient, folder: Path) -> None:
             writer.writerow([patient.patient, *(v for key, v in row.items() if key not in skip)])
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write text that ends with a new line."""
     path.write_text(text + "\n", encoding="utf-8")

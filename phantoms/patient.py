@@ -201,30 +201,37 @@ class SyntheticPatient:
 
     def true_density(self, grid: Grid) -> np.ndarray:
         """Mass density [g/cm3] on any grid, (nz, ny, nx)."""
-        return self._paint(grid, {"density": [r.density_g_cm3 for r in self.regions]})["density"]
+        return self.paint(grid, {"density": [r.density_g_cm3 for r in self.regions]})["density"]
 
     def true_tia(self, grid: Grid | None = None) -> np.ndarray:
         """Time-integrated therapy activity per mL and administered activity [h/mL], not blurred."""
         values = [self.residence_h_per_ml(r) for r in self.regions]
-        return self._paint(grid or self.grid, {"tia": values}, outside={"tia": 0.0})["tia"]
+        return self.paint(grid or self.grid, {"tia": values})["tia"]
 
     def true_problem(self, therapy_mbq: float | None = None, voxel_mm: float = 2.0) -> Problem:
         """The true therapy as a transport problem: true density, true source, lesions as regions.
 
-        ``source`` holds numbers of decays; dose [Gy] is dose per decay times ``notes["decays"]``. Materials
-        come from the noise-free CT. Outside the field of view is vacuum.
+        ``source`` holds numbers of decays; dose [Gy] is dose per decay times ``notes["decays"]``. Lesions
+        are whole voxels with sharp faces: shared voxels would smear their activity into their surroundings.
+        Materials come from the noise-free CT. Outside the field of view is vacuum.
         """
-        grid = self.grid_of(voxel_mm)
         activity = self.therapy_mbq if therapy_mbq is None else therapy_mbq
-        painted = self._paint(
-            grid,
-            {
-                "density": [r.density_g_cm3 for r in self.regions],
-                "hu": [_hu(r.density_g_cm3) for r in self.regions],
-                "tia": [self.residence_h_per_ml(r) for r in self.regions],
-            },
-        )
-        decays = painted["tia"] * activity * 1e6 * 3600.0 * grid.voxel_volume_ml
+        return self.sharp_problem(self.grid_of(voxel_mm), activity)
+
+    def sharp_problem(self, grid: Grid, therapy_mbq: float) -> Problem:
+        """:meth:`true_problem` on any grid, e.g. a box around one lesion."""
+        values = {
+            "density": [r.density_g_cm3 for r in self.regions],
+            "hu": [hu_of_density(r.density_g_cm3) for r in self.regions],
+            "tia": [self.residence_h_per_ml(r) for r in self.regions],
+        }
+        first = len(self.regions) - len(self.lesions)
+        painted = self.paint(grid, values, regions=first)
+        labels = self.label_map(grid)
+        for name, per_region in values.items():
+            for label in range(1, len(self.lesions) + 1):
+                painted[name][labels == label] = per_region[first + label - 1]
+        decays = painted["tia"] * therapy_mbq * 1e6 * 3600.0 * grid.voxel_volume_ml
         matter = tissue.from_ct(Volume(grid, painted["hu"], "HU"), grid)
         return Problem(
             density_g_cm3=painted["density"].astype(np.float32),
@@ -233,12 +240,12 @@ class SyntheticPatient:
             voxel_size_mm=grid.spacing_mm,
             source=decays.astype(np.float32),
             emission=nuclides.nuclide(self.therapy).emission,
-            regions=self.label_map(grid),
+            regions=labels,
             region_names=tuple(lesion.name for lesion in self.lesions),
             notes={
                 "title": f"true {self.therapy} source of the synthetic patient {self.patient}",
                 "decays": float(decays.sum()),
-                "administered_mbq": activity,
+                "administered_mbq": therapy_mbq,
                 "surrounded_by": "vacuum",
             },
         )
@@ -296,10 +303,10 @@ class SyntheticPatient:
     def _painted_scan(self, number: int) -> dict[str, np.ndarray]:
         hours, tracer = self.times_h[number], nuclides.nuclide(self.tracer)
         scale = self.tracer_mbq * 1e6 * tracer.decay_factor(hours)
-        return self._paint(
+        return self.paint(
             _moved(self.ct_grid, self.shift_of(number)),
             {
-                "hu": [_hu(r.density_g_cm3) for r in self.regions],
+                "hu": [hu_of_density(r.density_g_cm3) for r in self.regions],
                 "activity": [self.retention(r, hours) * scale for r in self.regions],
             },
         )
@@ -334,13 +341,17 @@ class SyntheticPatient:
         with np.errstate(divide="ignore"):
             return np.minimum(self.liver_cov * np.sqrt(reference / np.maximum(pet, 1e-30)), 0.6)
 
-    def _paint(
-        self, grid: Grid, values: dict[str, list[float]], outside: dict[str, float] | None = None
+    def paint(
+        self, grid: Grid, values: dict[str, list[float]], regions: int | None = None
     ) -> dict[str, np.ndarray]:
-        """Lay every region over what lies below it by its volume fraction, for several quantities."""
-        start = {"density": AIR_DENSITY, "hu": -1000.0, "tia": 0.0, "activity": 0.0} | (outside or {})
+        """Lay every region over what lies below it by its volume fraction, for several quantities.
+
+        ``values`` holds one number a region for each of ``density``, ``hu``, ``tia``, ``activity``; only
+        the first ``regions`` are painted when that is given.
+        """
+        start = {"density": AIR_DENSITY, "hu": -1000.0, "tia": 0.0, "activity": 0.0}
         out = {name: np.full(grid.shape, start[name]) for name in values}
-        for number, region in enumerate(self.regions):
+        for number, region in enumerate(self.regions[:regions]):
             lesion = number >= len(self.regions) - len(self.lesions)
             box, part = fraction(region.shape, grid, points=10 if lesion else 3)
             for name, per_region in values.items():
@@ -380,7 +391,7 @@ def lesion_shape(lesion: Lesion) -> Ellipsoid:
     return sphere(lesion.centre_mm, lesion.volume_ml, lesion.ratios)
 
 
-def _hu(density_g_cm3: float) -> float:
+def hu_of_density(density_g_cm3: float) -> float:
     """CT number of a tissue: the inverse of the density curve, its soft-tissue branch where it has two."""
     hu = np.arange(-1000.0, 2001.0, 0.5)
     return float(hu[np.argmin(np.abs(tissue.DEFAULT_CALIBRATION.density(hu) - density_g_cm3))])
