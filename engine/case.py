@@ -240,31 +240,33 @@ class Case(Block):
         except ValidationError as error:
             raise explain(error, lines or {}, file) from None
 
-    def to_dict(self, relative_to: str | os.PathLike[str] | None = None) -> dict[str, Any]:
-        """The whole case, defaults included, as plain data that :meth:`from_dict` reads back the same."""
-        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+    def to_dict(
+        self, relative_to: str | os.PathLike[str] | None = None, *, names_only: bool = False
+    ) -> dict[str, Any]:
+        """The whole case, defaults included, as plain data that :meth:`from_dict` reads back the same.
+
+        Parameters
+        ----------
+        relative_to
+            Folder that paths are written relative to; they are absolute without one.
+        names_only
+            Only the last two parts of each path, for records that leave this machine.
+        """
+        context: dict[str, Any] = {
+            "relative_to": None if relative_to is None else Path(relative_to).resolve()
+        }
+        context |= {"names_only": names_only}
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True, context=context)
         if self.transport.until is None:
             data["transport"]["until"] = None  # absent would mean the default
-        if relative_to is not None:
-            base = Path(relative_to).resolve()
-            for visit in data["visits"]:
-                for scan in visit["scans"]:
-                    scan.update(pet=_relative(scan["pet"], base), ct=_relative(scan["ct"], base))
-                lesions = visit["lesions"]
-                many = isinstance(lesions, list)
-                visit["lesions"] = [_relative(p, base) for p in lesions] if many else _relative(lesions, base)
-                if "retention" in visit:
-                    visit["retention"] = _relative(visit["retention"], base)
-            for block, key in (("recovery", "curve"), ("tissue", "calibration")):
-                if key in data.get(block, {}):
-                    data[block][key] = _relative(data[block][key], base)
         return data
 
-    def to_yaml(self, relative_to: str | os.PathLike[str] | None = None) -> str:
-        """The resolved case as YAML text."""
+    def to_yaml(self, relative_to: str | os.PathLike[str] | None = None, *, names_only: bool = False) -> str:
+        """The resolved case as YAML text; arguments as for :meth:`to_dict`."""
         import yaml
 
-        return str(yaml.safe_dump(self.to_dict(relative_to), sort_keys=False, allow_unicode=True, width=100))
+        data = self.to_dict(relative_to, names_only=names_only)
+        return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
 
     def with_transport(self, *, methods: tuple[Method, ...] | None = None, **changes: Any) -> Case:
         """A copy with other methods or transport values (in inside units), as the command line gives."""
@@ -298,9 +300,3 @@ def checked_transport(values: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         raise explain(error, {}, None) from None
     return {name: getattr(block, name) for name in block.model_fields_set}
-
-
-def _relative(path: str, base: Path) -> str:
-    """Relative to ``base`` where the two share more than the root, so that a whole tree can be moved."""
-    shared = os.path.commonpath([path, base])
-    return path if shared == os.path.sep else os.path.relpath(path, base)

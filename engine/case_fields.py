@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    SerializationInfo,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
@@ -73,6 +74,17 @@ def _read_path(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
+def _write_path(path: Path, info: SerializationInfo) -> str:
+    context = info.context or {}
+    if context.get("names_only"):
+        return "/".join(path.parts[-2:])
+    base = context.get("relative_to")
+    # Relative where the two share more than the root, so that a whole tree can be moved.
+    if base is None or os.path.commonpath([path, base]) == os.path.sep:
+        return str(path)
+    return os.path.relpath(path, base)
+
+
 def split_series(path: Path) -> tuple[Path, str | None]:
     """Split ``folder#SeriesInstanceUID`` into the folder and the UID (None when there is none)."""
     name, mark, uid = path.name.rpartition("#")
@@ -123,7 +135,7 @@ Fraction = Annotated[float, Quantity(units.FRACTION)]
 InputPath = Annotated[
     Path,
     BeforeValidator(_read_path),
-    PlainSerializer(str, return_type=str),
+    PlainSerializer(_write_path, return_type=str),
     WithJsonSchema({"type": "string"}),
 ]
 Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]

@@ -142,14 +142,14 @@ def run(
         backend=backend,
     )
     if out is None:
-        return _run(case, progress, stop, None)
+        return _run(case, progress, stop)
     from .pipeline.outputs import check_target, put_in_place, write_outcome
 
     target = Path(out)
     check_target(target)
     with put_in_place(target) as part:
         with _log_file(part / "log.txt"):
-            outcome = _run(case, progress, stop, target)
+            outcome = _run(case, progress, stop)
             if progress is not None:
                 progress(1.0, "writing results and report")
             write_outcome(outcome, part, target)
@@ -198,7 +198,7 @@ def with_changes(
     return case.with_transport(methods=methods, **changes)  # type: ignore[arg-type]
 
 
-def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None, base: Path | None) -> Outcome:
+def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None) -> Outcome:
     start = time.perf_counter()
     log.info("hevesy %s, commit %s", code_version(), code_commit() or "unknown")
     outcome = Outcome(case)
@@ -216,7 +216,7 @@ def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None, bas
             outcome.incomplete = True
             break
         try:
-            done = _run_visit(case, visit, tell, stop, base)
+            done = _run_visit(case, visit, tell, stop)
         except KeyboardInterrupt:
             outcome.incomplete = True
             break
@@ -230,9 +230,7 @@ def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None, bas
     return outcome
 
 
-def _run_visit(
-    case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None, base: Path | None
-) -> VisitOutcome:
+def _run_visit(case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None) -> VisitOutcome:
     from .pipeline.activity import integrate
     from .pipeline.dose import dose_of_visit
     from .pipeline.lesion_records import lesion_records
@@ -250,7 +248,7 @@ def _run_visit(
     result.assumptions += tuple(note for note in dict.fromkeys(notes) if note not in result.assumptions)
     records = lesion_records(case, images, activity, result, mc_sigma)
     result.lesions = records
-    result.case_yaml = case.to_yaml(relative_to=base)
+    result.case_yaml = case.to_yaml(names_only=True)
     found = verdict(records)
     for text in result.assumptions:
         log.info("assumption: %s", text)

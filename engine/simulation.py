@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .result import Result
 from .transport import Problem
 from .transport import simulate as transport
+
+#: Batches that a given number of decays is divided into, unless they would be longer than the longest one
+#: (a second or two on two cores).
+BATCHES, LONGEST_BATCH = 50, 100_000
 
 #: Told while a run goes on: fraction done (0 to 1), and what is being done with the time left.
 Tell = Callable[[float, str], None]
@@ -74,6 +79,10 @@ def run_transport(
             # The transport treats it like Ctrl-C: it ends after this whole batch with what it has.
             raise KeyboardInterrupt
 
+    decays = options.get("decays")
+    if decays is not None and not {"batches", "batch_histories"} & set(options):
+        # short batches: progress, a stop and a time limit act between batches
+        options["batch_histories"] = min(max(math.ceil(decays / BATCHES), 1), LONGEST_BATCH)
     if regions is not None:
         options |= {"regions": regions, "region_names": tuple(region_names)}
     return transport(problem, until=until, time_limit_s=time_limit_s, progress=tell, **options)
