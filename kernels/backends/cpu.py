@@ -22,8 +22,7 @@ from numba import njit, types
 from numba.core.extending import intrinsic
 
 from ..loader import load, source_hash
-from ..streams import HISTORY
-from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, Key, World
+from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
 from .device import Device
 
 log = logging.getLogger(__name__)
@@ -87,21 +86,8 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def _compiled():
     """The batch loop, compiled (or read from the cache) at first use."""
-    history = load("cpu", _target(), "history")
-    decay_history = history.decay_history
-
-    def run_range(world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch):
-        for index in range(first, last):
-            number = np.int64(batch) * np.int64(per_batch) + np.int64(index)
-            key = Key(
-                np.uint32(number & 0xFFFFFFFF),
-                np.uint32((number >> 32) & 0xFFFFFFFF),
-                seed_low,
-                seed_high,
-                HISTORY,
-            )
-            decay_history(world, tally, counters, stack_real, stack_int, key, batch, index, per_batch)
-
+    # a function of a module: a closure would never be found again in the cache
+    run_range = load("cpu", _target(), "batch").run_range
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
     try:
@@ -168,7 +154,8 @@ class Engine:
             stack_int = np.zeros(STACK_DEPTH * STACK_INTS, np.int32)
             self._run(
                 self.world, tally, counters, stack_real, stack_int, *self.seed,
-                np.int64(batch), np.int64(first), np.int64(min(first + CHUNK, per_batch)), np.int64(per_batch),
+                np.int64(batch), np.int64(first), np.int64(min(first + CHUNK, per_batch)),
+                np.int64(per_batch),
             )  # fmt: skip
             return counters
 
