@@ -96,7 +96,7 @@ def test_annihilation_in_flight(energy) -> None:
 @pytest.mark.parametrize("which", ["thin", "thick"])
 @pytest.mark.parametrize("node", [14, 30, 45])
 def test_bremsstrahlung_photons(material, which, node) -> None:
-    """Photon energies at a table energy: Koch-Motz 3BN with Elwert factor, and that law integrated over slowing down."""
+    """Photon energies at a table energy: Koch-Motz 3BN with Elwert factor; the same integrated over slowing down."""
     world = material_world(material)
     sample = kernel("physics.electron.bremsstrahlung").sample_photon_energy
     draw4 = kernel("rng").draw4
@@ -139,9 +139,10 @@ def test_bremsstrahlung_between_table_energies() -> None:
     for node in (20.5, 35.5, 44.5):
         energy = float(2.0 ** (float(world.b_log0) + node / float(world.b_inv)))
         (k,) = repeat(body, N, 1, world, np.float32(energy)).T
-        above = [
-            quad(lambda x, n=n: bremsstrahlung.spectrum(WATER, energy, x) * x**n, 0.001, energy * 0.99999, limit=300)[0]
-            for n in (0, 1)
-        ]
+
+        def law(x, power, energy=energy):
+            return float(bremsstrahlung.spectrum(WATER, energy, x)) * x**power
+
+        above = [quad(law, 0.001, energy * 0.99999, args=(n,), limit=300)[0] for n in (0, 1)]
         error = k.std() / np.sqrt(N)
         assert abs(k.mean() - above[1] / above[0]) < 0.005 * k.mean() + 5 * error
