@@ -79,6 +79,8 @@ def simulate(
         Batches to divide ``decays`` into (default 50; at least 20 give standard errors).
     regions
         Integer weights 0..255 per voxel of each region, (n, nz, ny, nx) uint8; default the problem's own regions.
+    region_names
+        Their names.
     physics
         Options that override those of the problem, see :class:`PhysicsOptions`.
     threads
@@ -146,7 +148,9 @@ def simulate(
     return tally
 
 
-def _plan(decays: int | None, batches: int | None, batch_histories: int | None, open_ended: bool) -> tuple[int, int]:
+def _plan(
+    decays: int | None, batches: int | None, batch_histories: int | None, open_ended: bool
+) -> tuple[int, int]:
     """(histories per batch, number of batches)."""
     if decays is not None and decays < 1:
         raise InputError(f"{decays} decays", suggestion="ask for one decay or more", field="decays")
@@ -170,7 +174,8 @@ def _regions(
         count = max(int(flat.max()), len(problem.region_names))
         found = [np.flatnonzero(flat == i) for i in range(1, count + 1)]
         label = [
-            problem.region_names[i] if i < len(problem.region_names) else f"region {i + 1}" for i in range(count)
+            problem.region_names[i] if i < len(problem.region_names) else f"region {i + 1}"
+            for i in range(count)
         ]
         return tuple(label), [(index, np.ones(index.size, np.int64)) for index in found]
     out = []
@@ -189,11 +194,13 @@ def region_sums(quanta: np.ndarray, weights: list[tuple[np.ndarray, np.ndarray]]
 
 def _engine(backend: str, world: Any, seed: int, threads: int | None) -> Any:
     if backend not in BACKENDS:
-        raise InputError(f"no backend {backend!r}", suggestion=f"one of {', '.join(BACKENDS)}", field="backend")
+        raise InputError(
+            f"no backend {backend!r}", suggestion=f"one of {', '.join(BACKENDS)}", field="backend"
+        )
+    if backend == "auto":
+        backend = _choose()
     if backend == "cuda":
-        from ...kernels.backends import cuda
-
-        return cuda.Engine(world, seed)
+        return _cuda_engine(world, seed)
     if backend == "python":
         from ...kernels.backends import python
 
@@ -201,6 +208,40 @@ def _engine(backend: str, world: Any, seed: int, threads: int | None) -> Any:
     from ...kernels.backends import cpu
 
     return cpu.Engine(world, seed, threads)
+
+
+def _choose() -> str:
+    """The backend for ``"auto"``: a CUDA device when one can be used. Says what and why."""
+    from ...kernels.backends.cuda_probe import why_not
+
+    reason = why_not()
+    if reason is None:
+        log.info("backend: cuda, a usable CUDA device was found")
+        return "cuda"
+    log.info("backend: cpu, because %s", reason)
+    return "cpu"
+
+
+def _cuda_engine(world: Any, seed: int) -> Any:
+    """The CUDA engine, or an error that says why there is none: never another backend in its place."""
+    from ...kernels.backends import cuda, cuda_memory, cuda_probe
+
+    try:
+        return cuda.Engine(world, seed)
+    except cuda_probe.CudaUnavailable as error:
+        raise InputError(
+            "backend 'cuda' cannot run here",
+            why=error.why,
+            suggestion=error.suggestion or "use the CPU: --backend cpu",
+            field="backend",
+        ) from error
+    except cuda_memory.CudaMemoryError as error:
+        raise InputError(
+            "the problem does not fit the CUDA device",
+            why=str(error),
+            suggestion="use coarser voxels or a smaller field, or the CPU: --backend cpu",
+            field="backend",
+        ) from error
 
 
 def _check_balance(counters: dict[str, int]) -> None:
@@ -229,7 +270,8 @@ def _state(
         needed = elapsed * ((error / goal.goal) ** 2 - 1.0)
         remaining = needed if remaining is None else min(remaining, needed)
     if limit is not None:
-        remaining = max(limit - elapsed, 0.0) if remaining is None else min(remaining, max(limit - elapsed, 0.0))
+        remaining = (
+            max(limit - elapsed, 0.0) if remaining is None else min(remaining, max(limit - elapsed, 0.0))
+        )
     total = None if open_ended else wanted * tally.batch_histories
     return Progress(tally.decays, total, elapsed, remaining, error)
-

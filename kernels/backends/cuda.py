@@ -1,0 +1,267 @@
+"""CUDA backend: whole histories on the threads of one or several GPUs, int64 atomic tallies.
+
+Random numbers are addressed by history and deposits are integers, so the tallies of one build and seed are
+bit-identical for any launch shape, number of GPUs and number of tally windows. Between CPU and GPU they agree
+within statistics: mathematical functions round differently.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..loader import source_hash
+from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
+from . import cuda_memory, cuda_probe
+from .cuda_probe import CudaUnavailable
+from .device import Device
+
+log = logging.getLogger(__name__)
+
+#: threads of a block: four warps, so that registers are handed out in small portions
+THREADS = 128
+#: histories of one launch at most: a launch lasts well under a second even on a small GPU, so that a display
+#: driver's watchdog and Ctrl-C find a gap
+HISTORIES_PER_LAUNCH = 1 << 22
+#: particle stack and counters of one thread [bytes]
+LOCAL_BYTES = 4 * STACK_DEPTH * (STACK_REALS + STACK_INTS) + 8 * len(COUNTERS)
+
+
+class Launch(NamedTuple):
+    """Shape of a launch, and the threads that the device can hold at a time."""
+
+    blocks: int
+    threads: int
+    resident: int
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels of exactly these sources, versions and options are kept."""
+    import numba
+    import numba_cuda
+
+    from . import cuda_target
+
+    base = Path(os.environ.get("HEVESY_CACHE", Path.home() / ".cache" / "hevesy"))
+    versions = (numba.__version__, numba_cuda.__version__, np.__version__, sys.version)
+    key = source_hash("cuda", *versions, repr(sorted(cuda_target.OPTIONS.items())))
+    return base / f"kernels-cuda-{key[:24]}"
+
+
+@lru_cache(maxsize=2)
+def compiled(tiled: bool = False) -> Any:
+    """The history kernel; Numba compiles it, or reads it from the cache, at its first launch on a device."""
+    from numba import cuda
+
+    from . import cuda_target
+
+    function = cuda_target.history_function(tiled)
+    if cuda_probe.simulated():
+        return cuda.jit(**cuda_target.OPTIONS)(function)
+    previous = cuda.config.CACHE_DIR
+    cuda.config.CACHE_DIR = str(cache_folder())
+    try:
+        return cuda.jit(cache=True, **cuda_target.OPTIONS)(function)
+    finally:
+        cuda.config.CACHE_DIR = previous
+
+
+def share(first: int, last: int, lanes: int) -> list[tuple[int, int]]:
+    """Divide histories ``first`` to ``last - 1`` into one contiguous range for each lane, equal to within one."""
+    whole, rest = divmod(last - first, lanes)
+    ranges, start = [], first
+    for lane in range(lanes):
+        stop = start + whole + (lane < rest)
+        ranges.append((start, stop))
+        start = stop
+    return ranges
+
+
+class _Lane:
+    """One device with its copy of the world, its tally and its counters."""
+
+    def __init__(
+        self, number: int, world: World, seed: tuple[Any, Any], launch: Launch | None, tiles: int | None
+    ) -> None:
+        self.number = number
+        self.seed = seed
+        self.memory: Any = cuda_memory.HostMemory() if cuda_probe.simulated() else cuda_memory.CupyMemory(number)
+        with self._context():
+            resident = launch.resident if launch else self._resident()
+            self.plan = cuda_memory.plan(world, self.memory.free(), resident * LOCAL_BYTES, tiles)
+            log.info("CUDA device %d: %s", number, self.plan.describe())
+            self.world = cuda_memory.upload(world, self.memory)
+            self._tally, self._tally_argument = self.memory.zeros(self.plan.tile_voxels)
+            self._totals, self._totals_argument = self.memory.zeros(len(COUNTERS))
+            self.kernel = compiled(self.plan.tiles > 1)
+            self.launch = launch or self._measure_launch()
+        log.info("CUDA device %d: %d blocks of %d threads", number, self.launch.blocks, self.launch.threads)
+
+    def _context(self) -> Any:
+        from numba import cuda
+
+        return cuda.gpus[self.number]
+
+    def _resident(self) -> int:
+        """Threads that the device holds at a time; its driver reserves local memory for all of them."""
+        device = self._context()
+        return int(device.MULTIPROCESSOR_COUNT) * int(device.MAX_THREADS_PER_MULTI_PROCESSOR)
+
+    def _measure_launch(self) -> Launch:
+        """One wave: as many blocks as all multiprocessors hold at a time, by the kernel's own registers."""
+        from numba import typeof
+
+        arguments = self._arguments(0, 0, 0, 1, 0)
+        definition = self.kernel.compile(tuple(typeof(a) for a in arguments))
+        blocks = int(definition.max_cooperative_grid_blocks(THREADS))
+        log.info(
+            "CUDA kernel: %d registers, %d bytes of local memory a thread",
+            definition.regs_per_thread, definition.local_mem_per_thread,
+        )  # fmt: skip
+        return Launch(max(blocks, 1), THREADS, self._resident())
+
+    def _arguments(self, batch: int, first: int, last: int, per_batch: int, tile: int) -> tuple[Any, ...]:
+        from .cuda_target import Tile
+
+        tally = self._tally_argument
+        if self.plan.tiles > 1:
+            tally = Tile(tally, np.int64(tile * self.plan.tile_voxels))
+        numbers = (np.int64(n) for n in (batch, first, last, per_batch))
+        return (self.world, tally, self._totals_argument, *self.seed, *numbers)
+
+    def run(self, batch: int, first: int, last: int, per_batch: int, out: np.ndarray) -> np.ndarray:
+        """Play histories ``first`` to ``last - 1`` of a batch, add their energy to ``out``; the counters."""
+        with self._context():
+            totals = np.zeros(len(COUNTERS), np.int64)
+            for tile in range(self.plan.tiles):
+                self.memory.clear(self._tally)
+                self.memory.clear(self._totals)
+                for start in range(first, last, HISTORIES_PER_LAUNCH):
+                    stop = min(start + HISTORIES_PER_LAUNCH, last)
+                    shape = self.kernel[self.launch.blocks, self.launch.threads]
+                    shape(*self._arguments(batch, start, stop, per_batch, tile))
+                window = out[tile * self.plan.tile_voxels : (tile + 1) * self.plan.tile_voxels]
+                window += self.memory.get(self._tally)[: window.size]
+                again = self.memory.get(self._totals)
+                if tile and not np.array_equal(again, totals):
+                    raise RuntimeError(
+                        "the same histories, played for another window of the tally, gave other counters"
+                    )
+                totals = again
+        return totals
+
+    def close(self) -> None:
+        """Let the device memory go."""
+        for name in ("world", "_tally", "_tally_argument", "_totals", "_totals_argument"):
+            if hasattr(self, name):
+                delattr(self, name)
+        self.memory.release()
+
+
+class Engine:
+    """Runs batches of one prepared world.
+
+    Parameters
+    ----------
+    world
+        The flat tables (host arrays).
+    seed
+        Seed of the run (64 bits).
+    devices
+        Device numbers; default every usable one (``CUDA_VISIBLE_DEVICES`` hides some). Each plays a contiguous
+        range of a batch's histories.
+    launch
+        Launch shape; default measured from the device and the kernel.
+    tiles
+        Windows that the tally is divided into; default as few as fit.
+
+    Raises
+    ------
+    CudaUnavailable
+        When there is no usable device, with the reason.
+    CudaMemoryError
+        When the problem does not fit, with the numbers.
+    """
+
+    backend = "cuda"
+
+    def __init__(
+        self,
+        world: World,
+        seed: int,
+        devices: Sequence[int] | None = None,
+        launch: Launch | None = None,
+        tiles: int | None = None,
+    ) -> None:
+        usable = cuda_probe.devices()
+        numbers = usable if devices is None else tuple(devices)
+        unknown = sorted(set(numbers) - set(usable))
+        if unknown or not numbers:
+            raise CudaUnavailable(f"no usable CUDA device {unknown}", f"usable here: {list(usable)}")
+        if cuda_probe.simulated() and launch is None:
+            launch = Launch(2, 32, 64)
+        words = (np.uint32(seed & 0xFFFFFFFF), np.uint32((seed >> 32) & 0xFFFFFFFF))
+        self.lanes: list[_Lane] = []
+        try:
+            for number in numbers:
+                self.lanes.append(_Lane(number, world, words, launch, tiles))
+        except BaseException:
+            self.close()
+            raise
+        self._voxels = int(world.density.size)
+        threads = sum(lane.launch.blocks * lane.launch.threads for lane in self.lanes)
+        self.device = describe(numbers, threads)
+
+    def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
+        """Play all histories of a batch into ``tally`` (int64, flat); returns the counters."""
+        ranges = share(0, per_batch, len(self.lanes))
+        if len(self.lanes) == 1:
+            total = self.lanes[0].run(batch, 0, per_batch, per_batch, tally)
+        else:
+            # the simulator runs one launch at a time
+            workers = 1 if cuda_probe.simulated() else len(self.lanes)
+            outs = [np.zeros(self._voxels, np.int64) for _ in self.lanes]
+            with ThreadPoolExecutor(workers, thread_name_prefix="hevesy-cuda") as pool:
+                jobs = [
+                    pool.submit(lane.run, batch, first, last, per_batch, out)
+                    for lane, (first, last), out in zip(self.lanes, ranges, outs, strict=True)
+                ]
+                total = np.sum([job.result() for job in jobs], axis=0)
+            for out in outs:
+                tally += out
+        return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
+
+    def close(self) -> None:
+        """Let the device memory go."""
+        for lane in self.lanes:
+            lane.close()
+        self.lanes = []
+
+
+def describe(numbers: Sequence[int], threads: int) -> Device:
+    """Name, compute capability and driver of what runs; the simulator says that it is one."""
+    if cuda_probe.simulated():
+        return Device("cuda-simulator", "Numba's CUDA simulator (no device)", threads)
+    import cupy
+    from numba import cuda
+
+    found: dict[str, int] = {}
+    for number in numbers:
+        name = cupy.cuda.runtime.getDeviceProperties(number)["name"]
+        text = name.decode() if isinstance(name, bytes) else str(name)
+        major, minor = cuda.gpus[number].compute_capability
+        label = f"{text} (compute capability {major}.{minor})"
+        found[label] = found.get(label, 0) + 1
+    names = ", ".join(label if n == 1 else f"{n} x {label}" for label, n in found.items())
+    version = cupy.cuda.runtime.driverGetVersion()
+    api = f"CUDA {version // 1000}.{version % 1000 // 10}"
+    driver = cuda_probe.driver_version()
+    return Device("cuda", f"{names}, driver {driver or 'of unknown version'}, {api}", threads)

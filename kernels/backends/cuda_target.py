@@ -1,0 +1,77 @@
+"""The CUDA target of the neutral source: what ``kernels/target.py`` is to plain Python.
+
+Two variants. ``"cuda"`` scores into one array of all voxels. ``"cuda_tiled"`` scores into a window of them, for
+grids whose tally does not fit the device: the same histories are then played once for each window.
+
+Everything is float32 with fast-math: without it sine, cosine and division leave float64 slow paths in the code
+(docs/decisions/0003-cuda-backend.md). Link-time optimisation stays off, so that the code that runs is made from
+the very PTX that the gates read.
+"""
+
+from __future__ import annotations
+
+import types as pytypes
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import cuda
+
+from ..loader import load
+
+#: options of every function of the call graph, kernels and callees
+OPTIONS: dict[str, Any] = {"fastmath": True}
+if not cuda.config.ENABLE_CUDASIM:
+    OPTIONS["lto"] = False
+
+
+class Tile(NamedTuple):
+    """A window of the tally: energy of voxels ``first`` to ``first + values.size - 1``."""
+
+    values: Any
+    first: Any
+
+
+def _retype(constant: Any) -> Any:
+    if type(constant) is float:
+        return np.float32(constant)
+    if type(constant) is tuple:
+        return tuple(_retype(item) for item in constant)
+    return constant
+
+
+def _device(function: Any) -> Any:
+    """Compile a neutral function for the device, its float literals as float32."""
+    code = function.__code__
+    function.__code__ = code.replace(co_consts=tuple(_retype(c) for c in code.co_consts))
+    return cuda.jit(device=True, **OPTIONS)(function)
+
+
+def _whole(tally, index, value):
+    cuda.atomic.add(tally, np.uint64(index), value)
+
+
+def _tiled(tally, index, value):
+    place = np.int64(index) - tally.first
+    if place >= 0 and place < tally.values.size:
+        cuda.atomic.add(tally.values, np.uint64(place), value)
+
+
+def _module(name: str, add: Any) -> pytypes.ModuleType:
+    module = pytypes.ModuleType(f"hevesy_kernels_{name}.target")
+    contents: dict[str, Any] = {"NAME": name, "real": np.float32, "device": _device}
+    for kind in ("int32", "int64", "uint32", "uint64"):
+        contents[kind.replace("uint", "u").replace("int", "i")] = getattr(np, kind)
+    contents["atomic_add"] = cuda.jit(device=True, **OPTIONS)(add)
+    vars(module).update(contents)
+    return module
+
+
+_modules: dict[str, pytypes.ModuleType] = {}
+
+
+def history_function(tiled: bool = False) -> Any:
+    """The undecorated kernel function, with the whole neutral call graph below it built for CUDA."""
+    name = "cuda_tiled" if tiled else "cuda"
+    if name not in _modules:
+        _modules[name] = _module(name, _tiled if tiled else _whole)
+    return load(name, _modules[name], "backends.cuda_kernels").play_histories
