@@ -23,7 +23,9 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 def electrons_per_gram(material: Material) -> float:
     """Electrons per gram over Avogadro's number: sum of w Z/A [mol/g]."""
-    return float(sum(w * z / atomic_weight(z) for z, w in zip(material.Z, material.mass_fraction, strict=True)))
+    return float(
+        sum(w * z / atomic_weight(z) for z, w in zip(material.Z, material.mass_fraction, strict=True))
+    )
 
 
 def moller(energy_mev: np.ndarray, transfer_mev: np.ndarray) -> np.ndarray:
@@ -61,12 +63,16 @@ def _moment(energy_mev: np.ndarray, low: np.ndarray, power: int, particle: str) 
     return half * ((law(T[:, None], W) * W ** (power + 1)) @ _WEIGHTS)
 
 
-def hard_collisions(material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str) -> np.ndarray:
+def hard_collisions(
+    material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str
+) -> np.ndarray:
     """Cross section of collisions with W above the threshold [cm2/g]."""
     return COLLISION_CONSTANT * electrons_per_gram(material) * _moment(energy_mev, threshold_mev, 0, particle)
 
 
-def hard_stopping(material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str) -> np.ndarray:
+def hard_stopping(
+    material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str
+) -> np.ndarray:
     """Mean energy loss to collisions with W above the threshold [MeV cm2/g]."""
     return COLLISION_CONSTANT * electrons_per_gram(material) * _moment(energy_mev, threshold_mev, 1, particle)
 
@@ -80,8 +86,10 @@ def soft_straggling(
     """
     T = np.asarray(energy_mev, float)
     all_of_it = _moment(T, np.full(T.shape, 1e-9), 2, particle)
-    return COLLISION_CONSTANT * electrons_per_gram(material) * (
-        all_of_it - _moment(T, threshold_mev, 2, particle)
+    return (
+        COLLISION_CONSTANT
+        * electrons_per_gram(material)
+        * (all_of_it - _moment(T, threshold_mev, 2, particle))
     )
 
 

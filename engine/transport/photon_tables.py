@@ -45,6 +45,8 @@ def build(
         The problem's materials.
     largest_density
         For each material the largest density of its voxels [g/cm3], 0 when it is unused.
+    low_mev, high_mev
+        Ends of the energy grid [MeV].
     """
     log_e = np.linspace(np.log2(low_mev), np.log2(high_mev), ENERGY_NODES)
     energy = 2.0**log_e

@@ -187,10 +187,16 @@ def check_problem(problem: Problem, path: object = None) -> None:
         refuse(f"has shape {shape}", "density_g_cm3", "a problem is a box of voxels, (nz, ny, nx)")
     for name in ("material", "source"):
         if getattr(problem, name).shape != shape:
-            refuse(f"has shape {getattr(problem, name).shape}, density has {shape}", name, "all arrays share one grid")
+            refuse(
+                f"has shape {getattr(problem, name).shape}, density has {shape}",
+                name,
+                "all arrays share one grid",
+            )
     sizes = np.asarray(problem.voxel_size_mm)
     if sizes.shape != (3,) or not np.isfinite(sizes).all() or (sizes <= 0).any():
-        refuse(f"is {problem.voxel_size_mm} mm", "voxel_size_mm", "three positive lengths dz, dy, dx are needed")
+        refuse(
+            f"is {problem.voxel_size_mm} mm", "voxel_size_mm", "three positive lengths dz, dy, dx are needed"
+        )
     if not np.isfinite(density).all():
         refuse(f"{np.count_nonzero(~np.isfinite(density))} voxels are NaN or infinite", "density_g_cm3")
     if (density <= 0).any():
@@ -211,10 +217,16 @@ def check_problem(problem: Problem, path: object = None) -> None:
     if not np.isfinite(source).all() or (source < 0).any():
         refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
     if not (source > 0).any():
-        refuse("is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport")
+        refuse(
+            "is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport"
+        )
     for i, entry in enumerate(problem.materials):
         total = sum(entry.mass_fraction)
-        if len(entry.Z) != len(entry.mass_fraction) or not 0.98 < total < 1.02 or min(entry.mass_fraction) < 0:
+        if (
+            len(entry.Z) != len(entry.mass_fraction)
+            or not 0.98 < total < 1.02
+            or min(entry.mass_fraction) < 0
+        ):
             refuse(
                 f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}", f"materials[{i}]",
                 "mass fractions are positive, one an element, and sum to 1",

@@ -30,7 +30,11 @@ class SourceTables:
 
 
 def build(
-    source: np.ndarray, emission: Emission, electron_cutoff_mev: float, photon_cutoff_mev: float, photons: bool
+    source: np.ndarray,
+    emission: Emission,
+    electron_cutoff_mev: float,
+    photon_cutoff_mev: float,
+    photons: bool,
 ) -> SourceTables:
     """Source tables; emissions that no transport would carry away become one local energy per decay."""
     flat = np.asarray(source, np.float64).ravel()

@@ -50,7 +50,9 @@ class Tally:
     options: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, shape: tuple[int, int, int], n_regions: int, batch_histories: int, seed: int, **kind: Any) -> Tally:
+    def empty(
+        cls, shape: tuple[int, int, int], n_regions: int, batch_histories: int, seed: int, **kind: Any
+    ) -> Tally:
         """A tally of no batches."""
         return cls(
             energy_quanta=np.zeros(shape, np.int64),
@@ -74,7 +76,9 @@ class Tally:
         """Number of decays played."""
         return self.n_batches * self.batch_histories
 
-    def add_batch(self, batch: int, quanta: np.ndarray, regions: np.ndarray, counters: dict[str, int]) -> None:
+    def add_batch(
+        self, batch: int, quanta: np.ndarray, regions: np.ndarray, counters: dict[str, int]
+    ) -> None:
         """Add one whole batch (``quanta`` flat or shaped, ``regions`` its weighted region sums)."""
         shaped = quanta.reshape(self.energy_quanta.shape)
         self.energy_quanta += shaped

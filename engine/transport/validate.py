@@ -150,7 +150,10 @@ def _regions(problem: Problem, known: np.ndarray) -> list[tuple[str, np.ndarray]
         flat = np.asarray(problem.regions)
         count = max(int(flat.max()), len(problem.region_names))
         return [
-            (problem.region_names[i - 1] if i <= len(problem.region_names) else f"region {i}", (flat == i) & known)
+            (
+                problem.region_names[i - 1] if i <= len(problem.region_names) else f"region {i}",
+                (flat == i) & known,
+            )
             for i in range(1, count + 1)
             if ((flat == i) & known).any()
         ]

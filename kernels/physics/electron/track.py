@@ -1,6 +1,7 @@
 """Condensed history of an electron or positron (class II, random hinge, whole steps across voxel faces).
 
-A step has a scattering strength K that depends on the energy alone. Its deflection happens at one hinge, placed so that the mean
+A step has a scattering strength K that depends on the energy alone. Its deflection
+happens at one hinge, placed so that the mean
 displacement along the initial direction is exact (the linear part of Goudsmit-Saunderson transport theory, see
 docs/methods/electrons.md). Clocks of the process - path to the hinge, optical depth to the next hard event,
 residual range - all run in mass thickness and are never cut short by a voxel face, so the process does not know

@@ -50,7 +50,7 @@ def transport_photon(
     node = i32(0)
     fraction = real(0.0)
     inverse_majorant = real(1.0)
-    for flight in range(LOOP_CAP * 100):
+    for _ in range(LOOP_CAP * 100):
         if energy <= world.photon_cutoff:
             deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
             return depth, draw
