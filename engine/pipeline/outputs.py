@@ -119,9 +119,13 @@ def _write_map(values: object, result: Result, path: Path) -> None:
 
 
 def _write_report(result: Result, lesions: list[LesionDose], folder: Path) -> None:
+    import yaml
+
     from ..report import write_report
 
-    write_report(result, lesions, None, folder / "report.html")
+    # the result's own copy of the case names files without their folders, which are nobody else's business
+    case = yaml.safe_load(result.case_yaml) if result.case_yaml else None
+    write_report(result, lesions, case, folder / "report.html")
 
 
 def rewrite_report(run_dir: Path) -> list[Path]:
