@@ -8,6 +8,9 @@ from typing import Any
 
 from ..errors import InputError
 
+#: production threshold of hard collisions [MeV]
+DEFAULT_COLLISION_THRESHOLD_MEV = 0.010
+
 
 @dataclass(frozen=True)
 class PhysicsOptions:
@@ -19,7 +22,8 @@ class PhysicsOptions:
         Kinetic energy below which an electron, energy below which a photon, is deposited where it is [MeV].
         The photon cut-off is also the production threshold of bremsstrahlung.
     collision_cutoff_mev
-        Production threshold of hard collisions; default the electron cut-off.
+        Production threshold of hard collisions; default 10 keV, or the electron cut-off when that is higher.
+        Smaller losses slow the electron down continuously, with straggling drawn once a step.
     photons
         False: bremsstrahlung, annihilation and X-ray energy is deposited where it is born.
     bremsstrahlung
@@ -56,7 +60,9 @@ class PhysicsOptions:
     @property
     def collision_threshold_mev(self) -> float:
         """Production threshold of hard collisions [MeV]."""
-        return self.electron_cutoff_mev if self.collision_cutoff_mev is None else self.collision_cutoff_mev
+        if self.collision_cutoff_mev is None:
+            return max(self.electron_cutoff_mev, DEFAULT_COLLISION_THRESHOLD_MEV)
+        return self.collision_cutoff_mev
 
     @classmethod
     def from_dict(cls, given: dict[str, Any], file: object | None = None) -> PhysicsOptions:
