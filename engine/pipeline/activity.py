@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from .. import kinetics, recovery
 from ..case import Case
@@ -16,15 +14,11 @@ from ..errors import InputError
 from ..grid import Grid
 from ..nuclides import nuclide
 from .lesion_density import lesion_density
+from .lesion_views import LesionView, lesion_views
 from .mask_recovery import OutlineRecovery
 from .scans import AIR_G_CM3, VisitImages
 
 log = logging.getLogger(__name__)
-
-#: The local background is taken in a shell from one to this many PET resolutions outside the lesion.
-SHELL_RESOLUTIONS = (1.0, 2.0)
-#: Resolution assumed for the background shell when the case gives none [mm].
-SHELL_FWHM_MM = 6.0
 
 
 @dataclass
@@ -50,6 +44,12 @@ class LesionActivity:
     map_tia_h, true_tia_h, background_tia_h
         Time integral of the mean concentration per administered activity: of the voxel map in the outline, of
         the corrected curve, and of the background [h/mL].
+    detection_bq_ml
+        Concentration in the outline below which the lesion is not seen, at each scan [Bq/mL]; None when the
+        case asks for no limit or there is no background to tell.
+    centroid_shift_mm
+        How far the centre of activity lies from that of the first scan, after alignment [mm]; nan where the
+        lesion does not stand out.
     flags
         Remarks for the reader.
     """
@@ -66,6 +66,8 @@ class LesionActivity:
     map_tia_h: float
     true_tia_h: float
     background_tia_h: float
+    detection_bq_ml: np.ndarray | None = None
+    centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
     flags: list[str] = field(default_factory=list)
 
     @property
@@ -189,20 +191,24 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
     share = weight[where] / weight[where].sum()
     volume = float(weight.sum()) * images.grid.voxel_volume_ml
     mass = float((weight[where] * images.density[where]).sum()) * images.grid.voxel_volume_ml
-    measured = np.array([image[where] @ share for image in images.concentration], dtype=np.float64)
     map_tia = float(np.asarray(voxels.tia_h)[where] @ share)
-    shell = _shell(images, mask, case)
-    background = np.array([image[shell].mean() if shell.any() else 0.0 for image in images.concentration])
+    views = lesion_views(images, mask, case.recovery.fwhm_mm if case.recovery is not None else None)
+    measured = np.array([view.mean for view in views], dtype=np.float64)
+    background = np.array([view.background for view in views])
+    limit = _detection_limit(case, views)
     flags: list[str] = []
     corrected = model = None
-    concentration = measured
+    concentration, detectable = measured, limit
     if case.recovery is not None:
-        model = recovery_model(case, images.grid, mask)
-        corrected = recovery.correct(measured, volume, model, background)
+        corrected, model, detectable = _corrected(case, images, mask, views, volume, limit)
         concentration = corrected.concentration
         flags += list(corrected.flags)
     administered = images.tracer_activity_mbq * 1e6
-    curve = _fit(case, images.times_h, concentration * volume / administered, images, flags, mask.name)
+    to_share = volume / administered
+    curve = _fit(
+        case, images.times_h, concentration * to_share, images, flags, mask.name,
+        None if detectable is None else detectable * to_share,
+    )  # fmt: skip
     flat = kinetics.fit_curve(
         images.times_h, np.maximum(background, 1e-12), None,
         nuclide(case.tracer.nuclide).half_life_h, nuclide(case.therapy.nuclide).half_life_h,
@@ -222,19 +228,22 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         map_tia_h=map_tia / administered,
         true_tia_h=curve.residence_time_h / volume,
         background_tia_h=float(flat.residence_time_h) / administered,
+        detection_bq_ml=limit,
+        centroid_shift_mm=centroid_shifts(views),
         flags=flags,
     )
 
 
 def _fit(
-    case: Case, times: np.ndarray, fraction: np.ndarray, images: VisitImages, flags: list[str], name: str
+    case: Case, times: np.ndarray, fraction: np.ndarray, images: VisitImages, flags: list[str], name: str,
+    limit: np.ndarray | None = None,
 ) -> Any:
     tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
     sigma = np.maximum(np.abs(fraction), 1e-12) * case.uncertainty.per_scan
     try:
         curve = kinetics.fit_curve(
             times, fraction, sigma, tracer.half_life_h, therapy.half_life_h,
-            model=case.kinetics.model, quantity="tracer-activity",
+            model=case.kinetics.model, quantity="tracer-activity", detection_limit=limit,
         )  # fmt: skip
     except InputError as error:
         error.field = error.field or "kinetics.model"
@@ -242,6 +251,56 @@ def _fit(
     retained = fraction * np.exp(tracer.decay_constant_per_h * times)
     flags += kinetics.contradictions(times, retained, retained * case.uncertainty.per_scan)
     return curve
+
+
+def _corrected(
+    case: Case, images: VisitImages, mask: Any, views: list[LesionView], volume: float, limit: Any
+) -> tuple[Any, Any, np.ndarray | None]:
+    """Recovery-corrected concentrations, the first scan's model, and the detection limit after correction.
+
+    Each scan is corrected with the coefficient of the outline on the voxels it was read from.
+    """
+    found, seen, model = [], [], None
+    for number, view in enumerate(views):
+        own = recovery_model(case, images.grid, mask)
+        if view.own_voxels and case.recovery is not None and case.recovery.fwhm_mm is not None:
+            own = OutlineRecovery(view.fraction, view.grid.spacing_mm, case.recovery.fwhm_mm)
+        model = model or own
+        found.append(recovery.correct(view.mean, volume, own, view.background))
+        if limit is not None:
+            # a lesion just at the limit: B + k sigma seen, less the background's share, over the coefficient
+            at = recovery.correct(limit[number], volume, own, view.background)
+            seen.append(float(at.concentration[0]))
+    whole = replace(
+        found[0],
+        concentration=np.concatenate([one.concentration for one in found]),
+        factor=np.concatenate([one.factor for one in found]),
+        flags=tuple(dict.fromkeys(text for one in found for text in one.flags)),
+    )
+    return whole, model, np.array(seen) if limit is not None else None
+
+
+def _detection_limit(case: Case, views: list[LesionView]) -> np.ndarray | None:
+    """Background plus k standard deviations of a lesion-sized mean of it, each scan [Bq/mL] (Currie 1968)."""
+    k = case.kinetics.detection_sigmas
+    if not k:
+        return None
+    limit = np.array([view.background + k * view.background_sigma for view in views])
+    return limit if np.all(limit > 0) else None
+
+
+#: A lesion stands out, and its centre of activity means something, at this multiple of its background.
+CONTRAST = 3.0
+
+
+def centroid_shifts(views: list[LesionView]) -> np.ndarray:
+    """How far each scan's centre of activity lies from the first's after alignment [mm]; nan: not clear."""
+    places = []
+    for view in views:
+        clear = view.mean > CONTRAST * view.background and view.mean > 0
+        place = view.centroid_xyz_mm if clear else np.full(3, np.nan)
+        places.append(place)
+    return np.array([float(np.linalg.norm(place - places[0])) for place in places])
 
 
 def recovery_model(case: Case, grid: Grid, mask: Any) -> Any:
@@ -281,26 +340,3 @@ def read_recovery_curve(path: Any) -> Any:
             field="recovery.curve",
         ) from error
     return recovery.PhantomRecovery.fit(table["recovery"], sigma=table.get("sigma"), **{size: table[size]})
-
-
-def _shell(images: VisitImages, mask: Any, case: Case) -> np.ndarray:
-    """Voxels around a lesion, away from it and from the others, in tissue of the body."""
-    fwhm = case.recovery.fwhm_mm if case.recovery and case.recovery.fwhm_mm else SHELL_FWHM_MM
-    reach = SHELL_RESOLUTIONS[1] * fwhm
-    spacing = images.grid.spacing_mm
-    index = np.nonzero(mask.fraction > 0)
-    box = tuple(
-        slice(max(int(i.min()) - math.ceil(reach / s) - 1, 0), int(i.max()) + math.ceil(reach / s) + 2)
-        for i, s in zip(index, spacing, strict=True)
-    )
-    distance = ndimage.distance_transform_edt(mask.fraction[box] <= 0, sampling=spacing)
-    inside = (distance > SHELL_RESOLUTIONS[0] * fwhm) & (distance <= reach)
-    inside &= images.density[box] >= AIR_G_CM3
-    for other in images.masks:
-        if other is not mask:
-            near = other.fraction[box] > 0
-            if near.any():
-                inside &= ndimage.distance_transform_edt(~near, sampling=spacing) > fwhm
-    shell = np.zeros(images.grid.shape, dtype=bool)
-    shell[box] = inside
-    return shell

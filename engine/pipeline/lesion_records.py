@@ -17,14 +17,18 @@ from ..result import Result
 from ..statistics import MEV_IN_JOULE
 from ..transport.problem import Emission
 from ..uncertainty import LesionUncertainty, lesion_uncertainty
-from .activity import SHELL_FWHM_MM, LesionActivity, VisitActivity
+from .activity import LesionActivity, VisitActivity
 from .dose import main_dose, main_method
+from .lesion_views import SHELL_FWHM_MM
 from .scans import VisitImages
 
 #: Electrons carry their energy about half their range away: this share of the energy-weighted CSDA range
 #: (0.694 mm for 131I by the formula below) is the escape length k of 131I in soft tissue, 0.394 mm, from the
 #: voxel kernel of Lanconelli et al., Phys Med Biol 57:517, 2012.
 ESCAPE_SHARE_OF_RANGE = 0.394 / 0.694
+
+#: Resolution of a CT with a soft-tissue kernel [mm], for the edge of a lesion that was drawn on it.
+CT_FWHM_MM = 1.0
 
 
 def lesion_records(
@@ -160,6 +164,8 @@ def _budget(
         density_relative=given.density,
         mc_relative=mc if math.isfinite(mc) else 0.0,
         volume_relative=given.volume,
+        contour_voxel_mm=images.contour_spacing_mm,
+        contour_fwhm_mm=None if images.contour_spacing_mm is None else CT_FWHM_MM,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,10 @@ from .. import imaging, tissue
 from ..case import Case, Visit, split_series
 from ..errors import InputError
 from ..grid import Grid, Volume
+from ..imaging.drawn import drawn_on
+from ..imaging.registration import Alignment
 from ..nuclides import nuclide
+from .alignment import align_scans, carried, check_carried, fine_outlines, read_lesions
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,16 @@ class VisitImages:
         Voxel size of the first PET (dz, dy, dx) [mm].
     scan_names
         How to call each scan.
+    alignments
+        How each scan lies against the first.
+    scans_own
+        For each scan that does not lie on the dose grid, its own PET [Bq/mL] and alignment; else None.
+    outlines
+        For each lesion its outline on small voxels and their grid, where a scan has voxels of its own.
+    aligned_ct_hu
+        CT of each later scan on the dose grid after its alignment [HU], for display.
+    contour_spacing_mm
+        Voxel size of the image that the lesions were drawn on, where that is not the PET.
     assumptions
         What was assumed or converted, one sentence each.
     """
@@ -67,6 +81,11 @@ class VisitImages:
     frame_of_reference: str | None = None
     pet_spacing_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scan_names: tuple[str, ...] = ()
+    alignments: tuple[Alignment, ...] = ()
+    scans_own: tuple[tuple[Volume, Alignment] | None, ...] = ()
+    outlines: tuple[tuple[np.ndarray, Grid] | None, ...] = ()
+    aligned_ct_hu: tuple[np.ndarray, ...] = ()
+    contour_spacing_mm: tuple[float, float, float] | None = None
 
     @property
     def density(self) -> np.ndarray:
@@ -78,7 +97,8 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     """Read the scans and lesions of a visit and bring them onto its dose grid.
 
     The dose grid is that of the first PET (or of its CT, or a spacing, as ``transport.grid`` says), cropped
-    to the body, the lesions and a margin. Scans are taken as aligned in patient coordinates.
+    to the body, the lesions and a margin. Later scans are brought to the first as ``alignment`` says: taken
+    as they lie when their frame of reference is the same, aligned by their CTs when it is another.
 
     Raises
     ------
@@ -98,34 +118,52 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     _check_times(times, visit)
     activity = _tracer_activity(case, visit, [pet for _, pet, _ in scans])
 
-    first_scan, first_pet, first_ct = scans[0]
+    _, first_pet, first_ct = scans[0]
+    alignments, remarks = align_scans(case, [ct for *_, ct in scans], [_label(visit, s) for s, *_ in scans])
+    notes += remarks
     frame = first_pet.volume.frame_of_reference or first_ct.frame_of_reference
     grid = _dose_grid(case, first_pet.volume.grid, first_ct.grid)
-    masks = []
-    for file in visit.lesion_files:
-        masks += imaging.read_masks(file, grid, frame_of_reference=frame)
+    masks, origins = read_lesions(visit, grid, [pet.volume for _, pet, _ in scans], alignments)
     masks = _named_apart(masks, visit)
-    for _, pet, ct in scans:
-        notes += imaging.check_overlap(ct, pet.volume, masks)
+    for (_, pet, ct), alignment in zip(scans, alignments, strict=True):
+        notes += imaging.check_overlap(ct, pet.volume, [] if alignment.moves else masks)
+        if alignment.moves:
+            check_carried(masks, grid, (ct, pet.volume), alignment)
 
     made = tissue.from_ct(first_ct, grid, calibration=case.tissue.calibration)
     notes += list(made.notes)
     box = _body_box(np.asarray(made.density_g_cm3), masks)
-    concentration = np.stack([_on_grid(pet.volume, grid)[box] for _, pet, _ in scans])
     small = grid.cropped(box)
+    concentration = np.stack(
+        [
+            carried(pet.volume, alignment, small) if alignment.moves else _on_grid(pet.volume, grid)[box]
+            for (_, pet, _), alignment in zip(scans, alignments, strict=True)
+        ]
+    )
     if small.shape != grid.shape:
         notes.append(
             f"The dose grid was cropped to the body: {_by(small.shape)} of {_by(grid.shape)} voxels; "
             "outside it is vacuum."
         )
+    own = tuple(
+        None if pet.volume.grid.same_as(grid) and not alignment.moves else (pet.volume, alignment)
+        for (_, pet, _), alignment in zip(scans, alignments, strict=True)
+    )
+    outlines = fine_outlines(masks, origins, grid) if any(own) else ()
     masks = [replace(m, fraction=np.ascontiguousarray(m.fraction[box]), grid=small) for m in masks]
     made = replace(
         made,
         density_g_cm3=np.ascontiguousarray(made.density_g_cm3[box]),
         material=np.ascontiguousarray(made.material[box]),
     )
-    if len(scans) > 1:
+    if len(scans) > 1 and not any(one.moves for one in alignments):
         notes.append("Scans are taken as aligned in patient coordinates: no registration was done.")
+    drawn = _drawn_on(visit, first_pet.volume.grid, first_ct.grid)
+    if drawn == "ct":
+        notes.append(
+            "The lesions were drawn on the CT: their volumes are as uncertain as CT voxels "
+            f"({_by(first_ct.grid.spacing_mm)} mm, z, y, x) make them."
+        )
     return VisitImages(
         visit=visit,
         grid=small,
@@ -139,7 +177,23 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         frame_of_reference=frame,
         pet_spacing_mm=first_pet.volume.grid.spacing_mm,
         scan_names=tuple(_name(scan) for scan, _, _ in scans),
+        alignments=tuple(alignments),
+        scans_own=own,
+        outlines=outlines,
+        aligned_ct_hu=tuple(
+            _display_ct(ct, small, alignment)
+            for (*_, ct), alignment in zip(scans[1:], alignments[1:], strict=True)
+        ),
+        contour_spacing_mm=first_ct.grid.spacing_mm if drawn == "ct" else None,
     )
+
+
+def _drawn_on(visit: Visit, pet: Grid, ct: Grid) -> str | None:
+    """Image the lesions were drawn on: what the case says, or what all of their files say."""
+    if visit.drawn_on is not None:
+        return visit.drawn_on
+    found = {drawn_on(file, ct, pet) for file in visit.lesion_files}
+    return found.pop() if len(found) == 1 else None
 
 
 def _read_pet(case: Case, visit: Visit, scan: Any) -> Any:
@@ -243,10 +297,10 @@ def _on_grid(volume: Volume, grid: Grid) -> np.ndarray:
     return np.asarray(imaging.resample_conserving(volume, grid).values, dtype=np.float32)
 
 
-def _display_ct(ct: Volume, grid: Grid) -> np.ndarray:
+def _display_ct(ct: Volume, grid: Grid, alignment: Alignment | None = None) -> np.ndarray:
     """Mean HU of each dose voxel; for pictures only (density is averaged as density)."""
     shifted = Volume(ct.grid, np.asarray(ct.values, dtype=np.float32) + 1024.0, "HU+1024")
-    return np.asarray(imaging.resample_conserving(shifted, grid).values, dtype=np.float32) - 1024.0
+    return carried(shifted, alignment or Alignment(), grid) - 1024.0
 
 
 def _label(visit: Visit, scan: Any) -> str:
@@ -259,8 +313,8 @@ def _name(scan: Any) -> str:
     return "/".join(path.parts[-2:]) if path.is_dir() else path.name
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(n) for n in shape)
+def _by(shape: Sequence[float]) -> str:
+    return " x ".join(f"{n:g}" for n in shape)
 
 
 def _unique(notes: list[str]) -> list[str]:

@@ -1,0 +1,181 @@
+"""A lesion and its surroundings in one scan, read from that scan's own voxels.
+
+Bringing a PET onto another grid blurs it by about a voxel, and a lesion's mean with it. So an aligned scan is
+not read on the dose grid: the lesion is carried to the scan (rigidly, at constant volume) and read there. The
+dose grid's copy serves the voxel-wise dose map alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from ..imaging import resample_conserving, resample_fraction
+from ..uncertainty import scan_relative_error
+from .scans import AIR_G_CM3
+
+if TYPE_CHECKING:
+    from ..grid import Grid
+    from .scans import VisitImages
+
+#: The local background is taken in a shell from one to this many PET resolutions outside the lesion.
+SHELL_RESOLUTIONS = (1.0, 2.0)
+#: Resolution assumed for the background shell when the case gives none [mm].
+SHELL_FWHM_MM = 6.0
+
+
+@dataclass
+class LesionView:
+    """One lesion in one scan, cropped to its neighbourhood.
+
+    Parameters
+    ----------
+    values
+        Concentration (nz, ny, nx) [Bq/mL].
+    fraction
+        The lesion's volume fractions on the same voxels.
+    others
+        Voxels that hold part of another lesion.
+    density
+        Mass density [g/cm3].
+    grid
+        Their grid.
+    fwhm_mm
+        Resolution that the shell is laid by [mm].
+    own_voxels
+        Whether these are the scan's own voxels and not those of the dose grid.
+    """
+
+    values: np.ndarray
+    fraction: np.ndarray
+    others: np.ndarray
+    density: np.ndarray
+    grid: Grid
+    fwhm_mm: float
+    own_voxels: bool = False
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean concentration in the outline [Bq/mL]."""
+        where = self.fraction > 0
+        weight = self.fraction[where].astype(np.float64)
+        return float(self.values[where] @ (weight / weight.sum()))
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the lesion on these voxels [mL]."""
+        return float(self.fraction.sum(dtype=np.float64)) * self.grid.voxel_volume_ml
+
+    @cached_property
+    def shell(self) -> np.ndarray:
+        """Voxels around the lesion, away from it and from the others, in tissue of the body."""
+        spacing = self.grid.spacing_mm
+        distance = ndimage.distance_transform_edt(self.fraction <= 0, sampling=spacing)
+        low, high = (r * self.fwhm_mm for r in SHELL_RESOLUTIONS)
+        inside = (distance > low) & (distance <= high) & (self.density >= AIR_G_CM3)
+        if self.others.any():
+            inside &= ndimage.distance_transform_edt(~self.others, sampling=spacing) > self.fwhm_mm
+        return np.asarray(inside)
+
+    @cached_property
+    def background(self) -> float:
+        """Mean concentration in the shell [Bq/mL]; 0 where there is no shell."""
+        return float(self.values[self.shell].mean()) if self.shell.any() else 0.0
+
+    @cached_property
+    def background_sigma(self) -> float:
+        """Standard deviation of the mean over a lesion-sized piece of background [Bq/mL].
+
+        From the scatter of the shell's voxels, noise being correlated over the resolution; the shell's own
+        mean adds its error.
+        """
+        count = int(np.count_nonzero(self.shell))
+        if count < 2:
+            return 0.0
+        spread = float(self.values[self.shell].std(ddof=1))
+        voxel = self.grid.voxel_volume_ml
+        here = scan_relative_error(spread, self.volume_ml, voxel, self.fwhm_mm)
+        around = scan_relative_error(spread, count * voxel, voxel, self.fwhm_mm)
+        return math.hypot(here, around)
+
+    @cached_property
+    def centroid_xyz_mm(self) -> np.ndarray:
+        """Centre of the activity above background in and just around the lesion (x, y, z) [mm]."""
+        near = ndimage.distance_transform_edt(self.fraction <= 0, sampling=self.grid.spacing_mm)
+        weight = np.where((near <= self.fwhm_mm) & ~self.others, self.values - self.background, 0.0).clip(0.0)
+        total = float(weight.sum())
+        if not total > 0:
+            return np.full(3, np.nan)
+        index = np.array([float((axis * weight).sum()) / total for axis in np.indices(weight.shape)])
+        return self.grid.index_to_xyz(index)
+
+
+def lesion_views(images: VisitImages, mask: Any, fwhm_mm: float | None) -> list[LesionView]:
+    """The lesion in each scan of the visit."""
+    fwhm = fwhm_mm or SHELL_FWHM_MM
+    others = np.zeros(images.grid.shape, dtype=bool)
+    for other in images.masks:
+        if other is not mask:
+            others |= np.asarray(other.fraction) > 0
+    box = _box(np.asarray(mask.fraction), SHELL_RESOLUTIONS[1] * fwhm, images.grid)
+    here = images.grid.cropped(box)
+    fraction, around, density = (np.asarray(a)[box] for a in (mask.fraction, others, images.density))
+    outline = None
+    if images.outlines:
+        outline = images.outlines[next(k for k, other in enumerate(images.masks) if other is mask)]
+    views = []
+    for number, image in enumerate(images.concentration):
+        scan = images.scans_own[number] if images.scans_own else None
+        if scan is None:
+            views.append(LesionView(image[box], fraction, around, density, here, fwhm))
+            continue
+        volume, alignment = scan
+        centre = here.index_to_xyz(np.array(ndimage.center_of_mass(fraction)))
+        placed = alignment.place(volume.grid, centre)
+        own = _covering(placed, here)
+        grid = placed.cropped(own)
+        views.append(
+            LesionView(
+                np.asarray(volume.values)[own],
+                resample_fraction(*(outline or (fraction, here)), grid),
+                resample_fraction(around.astype(np.float32), here, grid) > 0.01,
+                np.asarray(resample_conserving(_density(density, here), grid).values),
+                grid,
+                fwhm,
+                True,
+            )
+        )
+    return views
+
+
+def _density(values: np.ndarray, grid: Grid) -> Any:
+    from ..grid import Volume
+
+    return Volume(grid, values, "g/cm3")
+
+
+def _box(fraction: np.ndarray, reach_mm: float, grid: Grid) -> tuple[slice, slice, slice]:
+    """The lesion's box with room for the shell, inside the grid."""
+    cuts = []
+    for axis, index in enumerate(np.nonzero(fraction > 0)):
+        room = math.ceil(reach_mm / grid.spacing_mm[axis]) + 1
+        stop = min(int(index.max()) + 1 + room, grid.shape[axis])
+        cuts.append(slice(max(int(index.min()) - room, 0), stop))
+    return cuts[0], cuts[1], cuts[2]
+
+
+def _covering(grid: Grid, other: Grid) -> tuple[slice, slice, slice]:
+    """The voxels of ``grid`` that cover ``other``, a box inside the grid."""
+    index = grid.xyz_to_index(other.corners_xyz_mm())
+    low = np.floor(index.min(axis=0)).astype(int)
+    high = np.ceil(index.max(axis=0)).astype(int) + 1
+    cuts = []
+    for axis in range(3):
+        start = int(np.clip(low[axis], 0, grid.shape[axis] - 1))
+        cuts.append(slice(start, int(np.clip(high[axis], start + 1, grid.shape[axis]))))
+    return cuts[0], cuts[1], cuts[2]
