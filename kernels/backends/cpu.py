@@ -27,7 +27,7 @@ from .device import Device
 
 log = logging.getLogger(__name__)
 
-OPTIONS: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "nogil": True, "_nrt": False}
+OPTIONS: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "nogil": True, "_nrt": False, "forceinline": True}
 #: histories that one thread takes at a time
 CHUNK = 2048
 
