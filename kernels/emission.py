@@ -29,15 +29,15 @@ def source_voxel(world, index, per_batch, word):
     """Flat voxel of decay ``index`` of a batch of ``per_batch``: stratified over the running sum of activity."""
     width = i64(4611686018427387904) // i64(per_batch)
     target = i64(index) * width + (width >> i64(24)) * i64(word >> u32(8))
-    low = i64(0)
-    high = i64(world.source_cdf.size - 1)
+    low = i32(0)
+    high = i32(world.source_cdf.size - 1)
     while low < high:
-        middle = (low + high) // 2
-        if world.source_cdf[middle] <= target:
-            low = middle + 1
+        middle = i32((low + high) // 2)
+        if world.source_cdf[u32(middle)] <= target:
+            low = i32(middle + i32(1))
         else:
             high = middle
-    return i64(world.source_voxel[low])
+    return u32(world.source_voxel[u32(low)])
 
 
 @device
@@ -65,32 +65,32 @@ def emission_energy(world, category, r):
     A spectrum is stored as energies, running integrals and densities at its points and sampled exactly as the
     straight lines between them.
     """
-    at = category * CATEGORY_COLUMNS
-    offset = world.emission_index[at + 1]
-    points = world.emission_index[at + 2]
-    if world.emission_index[at + 3] == 0:
+    at = u32(category * CATEGORY_COLUMNS)
+    offset = world.emission_index[u32(at + 1)]
+    points = world.emission_index[u32(at + 2)]
+    if world.emission_index[u32(at + 3)] == 0:
         low = i32(0)
         high = i32(points - i32(1))
         while low < high:
             middle = i32((low + high) // 2)
-            if world.emission[offset + points + middle] <= r:
+            if world.emission[u32(offset + points + middle)] <= r:
                 low = i32(middle + i32(1))
             else:
                 high = middle
-        return world.emission[offset + low]
+        return world.emission[u32(offset + low)]
     low = i32(0)
     high = i32(points - i32(1))
     while high - low > 1:
         middle = i32((low + high) // 2)
-        if world.emission[offset + points + middle] <= r:
+        if world.emission[u32(offset + points + middle)] <= r:
             low = middle
         else:
             high = middle
-    e0 = world.emission[offset + low]
-    width = world.emission[offset + low + 1] - e0
-    c0 = world.emission[offset + points + low]
-    p0 = world.emission[offset + 2 * points + low]
-    p1 = world.emission[offset + 2 * points + low + 1]
+    e0 = world.emission[u32(offset + low)]
+    width = world.emission[u32(offset + low + 1)] - e0
+    c0 = world.emission[u32(offset + points + low)]
+    p0 = world.emission[u32(offset + 2 * points + low)]
+    p1 = world.emission[u32(offset + 2 * points + low + 1)]
     area = max((r - c0) / width, real(0.0))
     # solve p0 t + (p1 - p0) t^2 / 2 = area for the share t of the interval
     root = math.sqrt(max(p0 * p0 + 2.0 * (p1 - p0) * area, real(0.0)))

@@ -6,13 +6,13 @@ sets the offset to exactly 0 or h.
 
 import math
 
-from .target import device, i32, i64, real
+from .target import device, i32, real, u32
 
 
 @device
 def voxel_index(world, ix, iy, iz):
     """Flat index of a voxel inside the grid."""
-    return i64(i64(i64(iz) * world.ny + iy) * world.nx + ix)
+    return u32(i32(i32(iz * world.ny) + iy) * world.nx + ix)
 
 
 @device
@@ -24,8 +24,11 @@ def inside(world, ix, iy, iz):
 @device
 def rehome(p, index, h, inverse):
     """Bring an offset that may lie outside its voxel back into one: (offset, voxel index)."""
-    shift = math.floor(p * inverse)
-    index = i32(index + i32(shift))
+    t = p * inverse
+    shift = i32(t)
+    if real(shift) > t:  # round down, in 32 bits
+        shift = i32(shift - i32(1))
+    index = i32(index + shift)
     p = p - real(shift) * h
     return min(max(p, real(0.0)), h), index
 

@@ -22,7 +22,7 @@ from .tables import (
     STACK_INTS,
     STACK_REALS,
 )
-from .target import device, i32, i64, real, u32
+from .target import device, i32, i64, u32
 
 
 @device
@@ -30,8 +30,8 @@ def run_stack(world, tally, counters, stack_real, stack_int, depth, key, draw):
     """Follow particles until the stack is empty; returns the next draw address."""
     while depth > 0:
         depth = i32(depth - i32(1))
-        a = depth * STACK_REALS
-        b = depth * STACK_INTS
+        a = u32(depth * STACK_REALS)
+        b = u32(depth * STACK_INTS)
         px = stack_real[a]
         py = stack_real[a + 1]
         pz = stack_real[a + 2]
@@ -62,9 +62,10 @@ def decay_history(world, tally, counters, stack_real, stack_int, key, batch, ind
     counters[DECAYS] += i64(1)
     a, b, c, d = philox(u32(0), key.stream, key.history_low, key.history_high, key.seed_low, key.seed_high)
     voxel = source_voxel(world, index, per_batch, a)
-    ix = i32(voxel % world.nx)
-    iy = i32((voxel // world.nx) % world.ny)
-    iz = i32(voxel // (i64(world.nx) * world.ny))
+    row = u32(voxel // u32(world.nx))
+    ix = i32(voxel % u32(world.nx))
+    iy = i32(row % u32(world.ny))
+    iz = i32(row // u32(world.ny))
     x_share = unit(b)
     y_share = unit(c)
     z_share = unit(d)
@@ -72,8 +73,8 @@ def decay_history(world, tally, counters, stack_real, stack_int, key, batch, ind
     depth = i32(0)
     for category in range(world.n_categories):
         phase, mask = batch_shift(key, batch, category)
-        first, count = emission_count(world.emission_rate[category], index, phase)
-        kind = world.emission_index[category * CATEGORY_COLUMNS]
+        first, count = emission_count(world.emission_rate[u32(category)], index, phase)
+        kind = world.emission_index[u32(category * CATEGORY_COLUMNS)]
         for j in range(count):
             r1, r2, r3, r4 = draw4(key, draw)
             draw = i32(draw + i32(1))

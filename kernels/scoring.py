@@ -13,7 +13,7 @@ from .tables import (
     STACK_OVERFLOWS,
     STACK_REALS,
 )
-from .target import atomic_add, device, i32, i64
+from .target import atomic_add, device, i32, i64, u32
 
 
 @device
@@ -47,14 +47,14 @@ def push(world, stack_real, stack_int, depth, tally, counters, kind, ix, iy, iz,
             energy += i64(2) * i64(MC2_QUANTA)
         deposit(tally, counters, voxel_index(world, ix, iy, iz), energy)
         return depth
-    a = depth * STACK_REALS
+    a = u32(depth * STACK_REALS)
     stack_real[a] = px
     stack_real[a + 1] = py
     stack_real[a + 2] = pz
     stack_real[a + 3] = u
     stack_real[a + 4] = v
     stack_real[a + 5] = w
-    b = depth * STACK_INTS
+    b = u32(depth * STACK_INTS)
     stack_int[b] = i32(kind)
     stack_int[b + 1] = ix
     stack_int[b + 2] = iy

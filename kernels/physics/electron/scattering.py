@@ -10,21 +10,21 @@ import math
 
 from ...constants import TWO_PI
 from ...interp import log2
-from ...target import device, i32, real
+from ...target import device, i32, real, u32
 
 
 @device
 def sample_scattering(world, row, energy, r_node, r_mu, r_phi):
     """Cosine and azimuth of a step's deflection."""
     t = (log2(energy) - world.gs_log0) * world.gs_inv
-    t = min(max(t, real(0.0)), real(world.gs_energies - i32(1)))
+    t = min(max(t, real(0.0)), real(i32(world.gs_energies - i32(1))))
     node = min(i32(t + r_node), i32(world.gs_energies - i32(1)))
     at = (row * world.gs_energies + node) * i32(world.gs_points + i32(1))
-    w = world.gs[at]
+    w = world.gs[u32(at)]
     # points are dense near probability one, where the few large deflections are
-    position = (1.0 - math.sqrt(1.0 - r_mu)) * real(world.gs_points - i32(1))
+    position = (1.0 - math.sqrt(1.0 - r_mu)) * real(i32(world.gs_points - i32(1)))
     k = min(i32(position), i32(world.gs_points - i32(2)))
-    low = world.gs[at + 1 + k]
-    x = low + (position - real(k)) * (world.gs[at + 2 + k] - low)
+    low = world.gs[u32(at + 1 + k)]
+    x = low + (position - real(k)) * (world.gs[u32(at + 2 + k)] - low)
     mu = w * x / (1.0 - x + w)
     return 1.0 - 2.0 * mu, TWO_PI * r_phi

@@ -43,7 +43,7 @@ from ...tables import (
     TRACK_COLUMNS,
     YIELD,
 )
-from ...target import device, i32, i64, real
+from ...target import device, i32, i64, real, u32
 from ..photon.pair import sample_dipole
 from ..positron.annihilation import sample_annihilation
 from ..positron.bhabha import sample_bhabha
@@ -58,7 +58,7 @@ FACE, HINGE, CUT, HARD_EVENT = 0, 1, 2, 3
 def residual_range(world, row, energy):
     """Residual range of soft slowing down [g/cm2]."""
     node, fraction = locate(energy, world.e_log0, world.e_inv, world.e_nodes)
-    at = (row * world.e_nodes + node) * HARD_COLUMNS + RANGE
+    at = u32((row * world.e_nodes + node) * HARD_COLUMNS + RANGE)
     return lerp(world.hard, at, i32(HARD_COLUMNS), fraction)
 
 
@@ -66,7 +66,7 @@ def residual_range(world, row, energy):
 def track_column(world, row, path, column):
     """One column of the slowing-down table at residual range ``path``."""
     node, fraction = locate(path, world.t_log0, world.t_inv, world.t_nodes)
-    at = (row * world.t_nodes + node) * TRACK_COLUMNS + column
+    at = u32((row * world.t_nodes + node) * TRACK_COLUMNS + column)
     return lerp(world.track, at, i32(TRACK_COLUMNS), fraction)
 
 
@@ -83,7 +83,7 @@ def transport_charged(
     first_row = i32(world.n_materials) if kind == POSITRON else i32(0)
     row = i32(first_row + medium)
     path_left = residual_range(world, row, energy)
-    cut_path = world.cut_range[row]
+    cut_path = world.cut_range[u32(row)]
     r1, r2, r3, r4 = draw4(key, draw)
     draw = next_draw(draw)
     depth_left = -math.log(r1)
@@ -91,7 +91,7 @@ def transport_charged(
     while alive:
         # start of a step
         node, fraction = locate(path_left, world.t_log0, world.t_inv, world.t_nodes)
-        at = (row * world.t_nodes + node) * TRACK_COLUMNS
+        at = u32((row * world.t_nodes + node) * TRACK_COLUMNS)
         columns = i32(TRACK_COLUMNS)
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)
@@ -148,7 +148,7 @@ def transport_charged(
             path_end = path_left - factor * s
             energy_end = track_column(world, row, path_end, i32(ENERGY)) if event != CUT else world.electron_cutoff
             energy_end = min(energy_end, energy)
-            rate = world.hard_majorant[row]
+            rate = world.hard_majorant[u32(row)]
             energy_hard = energy - depth_left * factor / rate
             if energy_hard > energy_end and energy_hard > world.electron_cutoff:
                 path_end = max(min(residual_range(world, row, energy_hard), path_left), path_end)
@@ -186,7 +186,7 @@ def transport_charged(
                     old_step = track_column(world, row, path_left, i32(STEP))
                     medium = new_medium
                     row = i32(first_row + medium)
-                    cut_path = world.cut_range[row]
+                    cut_path = world.cut_range[u32(row)]
                     path_left = residual_range(world, row, energy)
                     ratio = track_column(world, row, path_left, i32(STEP)) / old_step
                     remaining = remaining * ratio
@@ -202,7 +202,7 @@ def transport_charged(
                 alive = False
             else:
                 node, fraction = locate(energy, world.e_log0, world.e_inv, world.e_nodes)
-                at = (row * world.e_nodes + node) * HARD_COLUMNS
+                at = u32((row * world.e_nodes + node) * HARD_COLUMNS)
                 r1, r2, r3, r4 = draw4(key, draw)
                 draw = next_draw(draw)
                 depth_left = -math.log(r2)

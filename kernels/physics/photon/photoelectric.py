@@ -10,7 +10,7 @@ import math
 from ...constants import LOOP_CAP, MC2, TWO_PI
 from ...rng import draw4, next_draw
 from ...tables import CAPPED_SAUTER
-from ...target import device, i32, i64, real
+from ...target import device, i32, i64, real, u32
 
 FLUORESCENCE_COLUMNS = 8  # K edge, then probability and energy of three lines, padding
 
@@ -24,19 +24,19 @@ def sample_fluorescence(world, medium, energy, r):
     """
     binding = real(0.0)
     xray = real(0.0)
-    base = world.fluorescence + medium * world.fluorescence_rows * FLUORESCENCE_COLUMNS
+    base = i32(world.fluorescence + medium * world.fluorescence_rows * FLUORESCENCE_COLUMNS)
     found = False
     for row in range(world.fluorescence_rows):
         at = base + i32(row) * FLUORESCENCE_COLUMNS
-        edge = world.photons[at]
+        edge = world.photons[u32(at)]
         if edge > 0.0 and energy > edge and not found:
             for line in range(3):
-                if not found and r < world.photons[at + 1 + 2 * line]:
+                if not found and r < world.photons[u32(at + 1 + 2 * line)]:
                     found = True
                     binding = edge
-                    xray = world.photons[at + 2 + 2 * line]
+                    xray = world.photons[u32(at + 2 + 2 * line)]
             if not found:
-                r = r - world.photons[at + 5]
+                r = r - world.photons[u32(at + 5)]
     return binding, xray
 
 

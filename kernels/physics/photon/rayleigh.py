@@ -10,13 +10,13 @@ from ...constants import INVERSE_HC, LOOP_CAP, TWO_PI
 from ...interp import lerp, locate
 from ...rng import draw4, next_draw
 from ...tables import CAPPED_RAYLEIGH
-from ...target import device, i32, i64, real
+from ...target import device, i32, i64, real, u32
 
 
 @device
 def sample_rayleigh(world, counters, medium, energy, key, draw):
     """Cosine and azimuth of the scattered photon; and the next draw address."""
-    base = world.x_coherent + medium * world.x_nodes
+    base = i32(world.x_coherent + medium * world.x_nodes)
     x_max = energy * INVERSE_HC
     node, fraction = locate(x_max, world.x_log0, world.x_inv, world.x_nodes)
     x_low = math.exp((world.x_log0 + real(node) / world.x_inv) * 0.6931471805599453)
@@ -36,17 +36,17 @@ def sample_rayleigh(world, counters, medium, energy, key, draw):
         high = i32(world.x_nodes - i32(1))
         while high - low > 1:
             middle = i32((low + high) // 2)
-            if world.photons[base + middle] <= target:
+            if world.photons[u32(base + middle)] <= target:
                 low = middle
             else:
                 high = middle
-        first = world.photons[base + low]
+        first = world.photons[u32(base + low)]
         a = math.exp((world.x_log0 + real(low) / world.x_inv) * 1.3862943611198906)
         if target < first:
             # below the first node the running integral is a straight line from 0
             x2 = a * target / first
         else:
-            width = world.photons[base + low + 1] - first
+            width = world.photons[u32(base + low + 1)] - first
             f = (target - first) / width if width > 0.0 else real(0.0)
             b = math.exp((world.x_log0 + real(low + 1) / world.x_inv) * 1.3862943611198906)
             x2 = a + f * (b - a)

@@ -20,7 +20,7 @@ from ...tables import (
     PHOTON_FLIGHTS,
     POSITRON,
 )
-from ...target import device, i32, i64, real
+from ...target import device, i32, i64, real, u32
 from .compton import sample_compton
 from .pair import sample_dipole
 from .photoelectric import sample_fluorescence, sample_sauter
@@ -73,7 +73,7 @@ def transport_photon(
             return depth, draw
         voxel = voxel_index(world, ix, iy, iz)
         medium = i32(world.material[voxel])
-        row = (medium * world.p_nodes + node) * PHOTON_COLUMNS
+        row = u32((medium * world.p_nodes + node) * PHOTON_COLUMNS)
         columns = i32(PHOTON_COLUMNS)
         total = lerp(world.photons, row, columns, fraction)
         if r2 >= total * world.density[voxel] * inverse_majorant:
