@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -71,21 +72,13 @@ def duration(seconds: float) -> str:
 def progress_line(quiet: bool = False) -> Iterator[Callable[..., None]]:
     """A progress bar on standard error; yields ``update(fraction, message)``, fraction from 0 to 1.
 
-    On a pipe or in a log the bar is replaced by one line for each tenth.
+    On a pipe or in a log the bar is replaced by a line for each tenth, and one every ten seconds.
     """
     if quiet:
         yield lambda fraction, message="": None
         return
     if not sys.stderr.isatty():
-        told = [-1, ""]
-
-        def tell(fraction: float, message: str = "") -> None:
-            tenth = int(10 * fraction)
-            if tenth != told[0] or message.split(":")[0] != told[1]:
-                told[:] = [tenth, message.split(":")[0]]
-                typer.echo(f"{100 * fraction:3.0f} %  {message}", err=True)
-
-        yield tell
+        yield _lines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -101,3 +94,26 @@ def progress_line(quiet: bool = False) -> Iterator[Callable[..., None]]:
             bar.update(task, completed=min(max(fraction, 0.0), 1.0), description=message)
 
         yield update
+
+
+#: Longest silence of the progress lines in a log [s].
+SILENCE_S = 10.0
+
+
+def _lines() -> Callable[..., None]:
+    start = time.monotonic()
+    last_tenth, last_kind, last_time = -1, "", start
+
+    def tell(fraction: float, message: str = "") -> None:
+        nonlocal last_tenth, last_kind, last_time
+        now, tenth, kind = time.monotonic(), int(10 * fraction), message.split(":")[0]
+        if tenth == last_tenth and kind == last_kind and now - last_time < SILENCE_S:
+            return
+        last_tenth, last_kind, last_time = tenth, kind, now
+        elapsed = now - start
+        left = ""
+        if 0.05 < fraction < 0.97 and elapsed > 5.0:
+            left = f", about {duration(elapsed / fraction - elapsed)} left"
+        typer.echo(f"{100 * fraction:3.0f} %  {message}{left}", err=True)
+
+    return tell
