@@ -39,7 +39,12 @@ COLUMNS = (
     "density_g_cm3", "contour_volume_ml", "voxels", "centroid_z_mm", "centroid_y_mm", "centroid_x_mm",
     "residence_time_h",
     "effective_half_life_h", "extrapolated_fraction", "recovery_coefficient", "site", "flags",
+    "biological_half_life_h", "uptake_24h_percent", "uptake_24h_percent_per_g", "suv_24h", "dose_low_gy",
+    "dose_high_gy", "lower_bound", "upper_bound", "sphere_dose_gy", "sphere_difference_percent", "bed_gy",
+    "eqd2_gy", "eud_gy", "geud_gy", "effect_basis", "long_axis_mm", "short_axis_mm",
 )  # fmt: skip
+#: Those that the clinical steps fill in.
+CLINIC_COLUMNS = COLUMNS[COLUMNS.index("uptake_24h_percent"):]
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class LesionDose:
         P(mean dose >= threshold), when the uncertainty chain gives one.
     diameter_mm
         Diameter of the sphere of the same volume.
-    kinetics, recovery, uncertainty
+    kinetics, recovery, uncertainty, clinic
         What those steps report, as plain dictionaries, for the tables and the report.
     """
 
@@ -117,6 +122,7 @@ class LesionDose:
     kinetics: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     recovery: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     uncertainty: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    clinic: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def local_difference_percent(self) -> float:
@@ -131,8 +137,10 @@ class LesionDose:
         values["local_difference_percent"] = self.local_difference_percent
         for axis, value in zip("zyx", self.centroid_mm, strict=True):
             values[f"centroid_{axis}_mm"] = value
-        for key in ("residence_time_h", "effective_half_life_h", "extrapolated_fraction"):
+        for key in ("residence_time_h", "effective_half_life_h", "extrapolated_fraction",
+                    "biological_half_life_h"):  # fmt: skip
             values[key] = self.kinetics.get(key)
+        values |= {key: self.clinic.get(key) for key in CLINIC_COLUMNS}
         values["recovery_coefficient"] = self.recovery.get("coefficient")
         values["flags"] = "; ".join(self.flags)
         return {key: plain(values[key]) for key in COLUMNS}
@@ -142,7 +150,7 @@ class LesionDose:
         record = self.to_row()
         record["flags"] = list(self.flags)
         record["dvh"] = None if self.dvh is None else self.dvh.to_dict()
-        for key in ("kinetics", "recovery", "uncertainty"):
+        for key in ("kinetics", "recovery", "uncertainty", "clinic"):
             record[key] = plain(dict(getattr(self, key)))
         return record
 
@@ -159,7 +167,7 @@ class LesionDose:
                 values[name] = None if dvh is None else DoseVolumeHistogram.from_dict(dvh)
             elif name == "flags":
                 values[name] = tuple(record.get("flags") or ())
-            elif name in ("kinetics", "recovery", "uncertainty"):
+            elif name in ("kinetics", "recovery", "uncertainty", "clinic"):
                 values[name] = dict(record.get(name) or {})
             elif name in ("patient", "visit", "lesion", "verdict", "method", "site", "voxel_metrics"):
                 values[name] = str(record.get(name) or "")

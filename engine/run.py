@@ -24,12 +24,18 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class VisitOutcome:
-    """One visit: its result with every dose map, and its lesions."""
+    """One visit: its result with every dose map, its lesions, and the clinic's record of it.
+
+    ``overlays`` holds the aligned CT of each later scan on the dose grid [HU], by the scan's name.
+    """
 
     name: str
     result: Result
     lesions: list[LesionDose]
     verdict: Verdict
+    clinic: dict[str, Any] = field(default_factory=dict)
+    frame_of_reference: str | None = None
+    overlays: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -48,6 +54,8 @@ class Outcome:
         Duration of the run [s].
     folder
         Where it was written, if it was.
+    clinic
+        The patient's record: blood dosimetry, eligibility, alignment, reporting, changes between visits.
     """
 
     case: Case
@@ -55,6 +63,7 @@ class Outcome:
     incomplete: bool = False
     wall_time_s: float = 0.0
     folder: Path | None = None
+    clinic: dict[str, Any] = field(default_factory=dict)
 
     @property
     def lesions(self) -> list[LesionDose]:
@@ -75,6 +84,7 @@ class Outcome:
             "folder": None if self.folder is None else str(self.folder),
             "lesions": [lesion.to_row() for lesion in self.lesions],
             "verdicts": [v.to_dict() for v in self.verdicts],
+            "clinic": self.clinic,
             "visits": [
                 {
                     "visit": visit.name,
@@ -225,6 +235,9 @@ def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None) -> 
     outcome.wall_time_s = time.perf_counter() - start
     if not outcome.visits:
         raise StoppedEarly("stopped before the first batch of histories: there is nothing to show or keep")
+    from .pipeline.clinic_outputs import patient_record
+
+    outcome.clinic = patient_record(case, outcome.visits)
     if outcome.incomplete and len(outcome.visits) < len(case.visits):
         log.warning("%d of %d visits were not run", len(case.visits) - len(outcome.visits), len(case.visits))
     return outcome
@@ -232,11 +245,14 @@ def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None) -> 
 
 def _run_visit(case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None) -> VisitOutcome:
     from .pipeline.activity import integrate
+    from .pipeline.clinic import blood_of_visit, visit_record
+    from .pipeline.clinic_lesions import with_clinic
     from .pipeline.dose import dose_of_visit
     from .pipeline.lesion_records import lesion_records
     from .pipeline.scans import read_visit
 
     tell(0.0, "reading images")
+    blood, blood_notes = blood_of_visit(case, visit)
     images = read_visit(case, visit)
     tell(0.02, "kinetics")
     activity = integrate(case, images)
@@ -246,7 +262,11 @@ def _run_visit(case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | 
     result.assumptions = tuple(dict.fromkeys([*images.assumptions, *activity.assumptions]))
     notes = [note for dose in result.doses.values() for note in dose.notes]
     result.assumptions += tuple(note for note in dict.fromkeys(notes) if note not in result.assumptions)
+    result.assumptions += tuple(blood_notes)
     records = lesion_records(case, images, activity, result, mc_sigma)
+    records = with_clinic(case, images, activity, result, records)
+    clinic = visit_record(case, images, activity, records, blood)
+    result.warnings += tuple(text for text in clinic["warnings"] if text not in result.warnings)
     result.lesions = records
     result.case_yaml = case.to_yaml(names_only=True)
     found = verdict(records)
@@ -264,7 +284,10 @@ def _run_visit(case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | 
             balance.emitted, balance.deposited, balance.escaped, balance.residual_quanta,
         )  # fmt: skip
     log.info(found.sentence)
-    return VisitOutcome(visit.name, result, records, found)
+    for text in clinic["eligibility"]["sentences"]:
+        log.info(text)
+    overlays = dict(zip(images.scan_names[1:], images.aligned_ct_hu, strict=True))
+    return VisitOutcome(visit.name, result, records, found, clinic, images.frame_of_reference, overlays)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,8 @@ FORMAT_VERSION = "1.0"
 _MASK64 = (1 << 64) - 1
 _STRING = h5py.string_dtype("utf-8")
 #: lesions.csv columns that are not numbers
-_TEXT_COLUMNS = ("patient", "visit", "lesion", "verdict", "method", "voxel_metrics", "site", "flags")
+_TEXT_COLUMNS = ("patient", "visit", "lesion", "verdict", "method", "voxel_metrics", "site", "flags",
+                 "effect_basis")  # fmt: skip
 
 
 def write_result(result: Result, path: Path) -> Path:

@@ -18,6 +18,7 @@ from ..statistics import MEV_IN_JOULE
 from ..transport.problem import Emission
 from ..uncertainty import LesionUncertainty, lesion_uncertainty
 from .activity import LesionActivity, VisitActivity
+from .clinic_lesions import uptake_relative
 from .dose import main_dose, main_method
 from .lesion_views import SHELL_FWHM_MM
 from .scans import VisitImages
@@ -69,7 +70,7 @@ def lesion_records(
             probability=math.nan if budget is None else budget.probability_at_least(case.threshold_gy),
             kinetics=_kinetics(case, images, lesion),
             recovery=_recovery(case, lesion),
-            uncertainty={} if budget is None else _uncertainty(budget),
+            uncertainty={} if budget is None else _uncertainty(budget, case),
             flags=flags,
         )
         if lesion.corrected is not None:
@@ -217,13 +218,14 @@ def _recovery(case: Case, lesion: LesionActivity) -> dict[str, Any]:
     }
 
 
-def _uncertainty(budget: LesionUncertainty) -> dict[str, Any]:
+def _uncertainty(budget: LesionUncertainty, case: Case) -> dict[str, Any]:
     low, high = budget.interval_gy(1.0)
     low2, high2 = budget.interval_gy(2.0)
     return {
         "relative": budget.relative,
         "random": budget.relative_random,
         "systematic": budget.relative_systematic,
+        **uptake_relative(budget, case.uncertainty.per_scan),
         "interval_k1_gy": [low, high],
         "interval_k2_gy": [low2, high2],
         "contributions": [

@@ -16,6 +16,7 @@ from ..export.tables import read_lesions_json, write_lesions_csv, write_lesions_
 from ..grid import write_image
 from ..lesions import LesionDose
 from ..result import Result
+from .clinic_outputs import write_patient
 
 if TYPE_CHECKING:
     from ..run import Outcome
@@ -92,6 +93,7 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
     write_text(part / MARK, outcome.case.to_yaml(relative_to=out))
     write_lesions_csv(outcome.lesions, part / "lesions.csv")
     write_lesions_json(outcome.lesions, part / "lesions.json")
+    write_patient(outcome.clinic, part)
     names = [visit.name for visit in outcome.visits]
     for visit in outcome.visits:
         folder = visit_folder(part, names, visit.name)

@@ -1,0 +1,103 @@
+"""patient.json, visits.csv and the pictures of the alignment: what the clinic's part of a run leaves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..case import Case
+from ..errors import InputError
+from ..export.tables import write_text
+from ..verdict import plain
+from .visits import QUANTITIES, VisitLesions, follow_up
+
+if TYPE_CHECKING:
+    from ..run import VisitOutcome
+
+PATIENT_FILE, VISITS_FILE, OVERLAY_FILE = "patient.json", "visits.csv", "alignment.png"
+PATIENT_FORMAT = "hevesy-patient"
+PATIENT_VERSION = 1
+
+#: Columns of visits.csv, in order; then ratio, low and high of every quantity.
+VISIT_COLUMNS = (
+    "patient", "lesion", "site", "visit", "state", "names", "distance_mm", "confirm", "volume_ml",
+    "diameter_mm", "long_axis_mm", "short_axis_mm", "uptake_percent", "uptake_percent_per_g",
+    "effective_half_life_h", "ldpa_gy_per_gbq", "dose_gy", "lower_bound", "upper_bound", "response",
+    "reinduction",
+)  # fmt: skip
+
+
+def patient_record(case: Case, visits: Sequence[VisitOutcome]) -> dict[str, Any]:
+    """The clinic's record of a patient: every visit, and what changed between them."""
+    several = [VisitLesions(v.name, v.lesions, v.result, v.frame_of_reference) for v in visits]
+    return plain(
+        {
+            "format": PATIENT_FORMAT,
+            "format_version": PATIENT_VERSION,
+            "patient": case.patient,
+            "visits": [v.clinic for v in visits],
+            "follow_up": follow_up(case, several),
+        }
+    )
+
+
+def write_patient(record: Mapping[str, Any], folder: Path) -> None:
+    """Write ``patient.json``, and ``visits.csv`` when there are several visits."""
+    write_text(folder / PATIENT_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    follow = record.get("follow_up")
+    if follow:
+        write_text(folder / VISITS_FILE, _visits_csv(str(record["patient"]), follow["rows"]))
+
+
+def read_patient(folder: Path) -> dict[str, Any]:
+    """The record of a run's folder or of the one above; empty when there is none.
+
+    Raises
+    ------
+    InputError
+        A file that is no patient record of this version.
+    """
+    file = next((f / PATIENT_FILE for f in (folder, folder.parent) if (f / PATIENT_FILE).is_file()), None)
+    if file is None:
+        return {}
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError("this is no JSON file", why=str(error), suggestion="run again", file=file) from error
+    said = (record.get("format"), record.get("format_version")) if isinstance(record, dict) else None
+    if said != (PATIENT_FORMAT, PATIENT_VERSION):
+        raise InputError(
+            "this is no patient record of this version",
+            why=f"its format is {said}",
+            suggestion="run again",
+            file=file,
+        )
+    return dict(record)
+
+
+def _visits_csv(patient: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    parts = [f"{key}_{part}" for key, _ in QUANTITIES for part in ("ratio", "low", "high")]
+    table.writerow([*VISIT_COLUMNS, *parts])
+    for row in rows:
+        flat = {**(row.get("values") or {}), **row, "patient": patient, "names": " + ".join(row["names"])}
+        ratios = row.get("ratios") or {}
+        cells = [_cell(flat.get(name)) for name in VISIT_COLUMNS]
+        cells += [
+            _cell((ratios.get(key) or {}).get(part)) for key, _ in QUANTITIES for part in ("ratio", "low", "high")
+        ]
+        table.writerow(cells)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
