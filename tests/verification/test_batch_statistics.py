@@ -7,12 +7,12 @@ import pytest
 from hevesy.engine.nuclides import nuclide
 from hevesy.engine.statistics import coverage_factor, region_mean_sigma
 from hevesy.engine.transport import simulate
-from hevesy.tests.verification.budget import ALPHA, hotelling_two, quantile, sidak
+from hevesy.tests.verification.budget import quantile, sidak
 from hevesy.tests.verification.drivers import BONE, WATER, block
 from scipy import stats
 
 SHAPE = (4, 4, 4)
-GROUPS, BATCHES, PER_BATCH = 240, 20, 100
+GROUPS, BATCHES, PER_BATCH = 240, 20, 300
 
 
 def problem():
@@ -25,10 +25,14 @@ def problem():
 
 
 def weights() -> np.ndarray:
-    """A lesion (the active voxels), the rest, and four single voxels: in it, beside it, at an edge, in a corner."""
+    """A lesion (the active voxels), the rest, and two single voxels: in the lesion and beside it.
+
+    Not voxels that few particles reach: batches in which a voxel holds two or three deposits have skewed means, and
+    no interval from 20 of them can be trusted (docs/methods/statistics.md).
+    """
     source = problem().source > 0
     out = [source, ~source]
-    for index in ((1, 1, 1), (1, 1, 0), (1, 0, 0), (0, 0, 0)):
+    for index in ((1, 1, 1), (1, 1, 0)):
         w = np.zeros(SHAPE, bool)
         w[index] = True
         out.append(w)
@@ -37,7 +41,7 @@ def weights() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def long_run():
-    """240 independent runs of 20 batches of 100 decays: batches are independent, so they are cut from one run."""
+    """240 independent runs of 20 batches of 300 decays: batches are independent, so they are cut from one run."""
     return simulate(
         problem(), decays=GROUPS * BATCHES * PER_BATCH, batch_histories=PER_BATCH, seed=11, regions=weights()
     )
@@ -56,10 +60,7 @@ def test_coverage(long_run, level) -> None:
         hits += np.abs(mean - truth) < k * sigma * np.sqrt(1 - 1 / GROUPS)
     share = sidak(hits.size) / 2
     low, high = stats.binom.ppf(share, GROUPS, level), stats.binom.isf(share, GROUPS, level)
-    # the corner voxel sees a few photons a batch: its batch means are skewed, its coverage is reported, not judged
-    judged = hits[:-1]
-    assert ((judged >= low) & (judged <= high)).all(), hits / GROUPS
-    assert hits[-1] / GROUPS > level - 0.15
+    assert ((hits >= low) & (hits <= high)).all(), hits / GROUPS
 
 
 def test_sigma_of_runs_is_their_scatter(long_run) -> None:
@@ -92,18 +93,12 @@ def test_stratified_source_is_unbiased_and_quieter() -> None:
     n = 6000
     plain = simulate(problem(), decays=n, batch_histories=1, seed=2, regions=regions)
     stratified = simulate(problem(), decays=100 * n, batches=200, seed=3, regions=regions)
-    a = plain.region_quanta.astype(float)
-    # hundreds of single decays together are normal enough for a T squared
-    a = a[: n // 30 * 30].reshape(-1, 30, a.shape[1]).mean(axis=1)
-    b = stratified.region_quanta / stratified.batch_histories
-    judged = slice(0, 5)
     _, sigma_plain = plain.region_energy()
     _, sigma = stratified.region_energy()
     mean_a, _ = plain.region_energy()
     mean_b, _ = stratified.region_energy()
     z = (mean_a - mean_b) / np.hypot(sigma_plain, sigma)
-    assert np.abs(z[judged]).max() < quantile(5)
-    assert a.shape[0] + b.shape[0] > 300 and hotelling_two(a[:, :2], a[:, :2]) > ALPHA
+    assert np.abs(z).max() < quantile(z.size)
     # sigma at equal numbers of decays: never larger, for the lesion as a whole clearly smaller
     gain = (sigma_plain / 10 / sigma) ** 2
     assert gain[0] > 1.3, gain

@@ -67,12 +67,12 @@ def test_reciprocity() -> None:
     """Photons in one medium: energy per mass in B from A equals that in A from B (specific absorbed fractions).
 
     Exact without boundaries for uniform isotropic sources (Loevinger and Berman, MIRD pamphlet 1). The regions,
-    one voxel and 27, lie 12 cm and more inside water.
+    27 voxels and 125, lie 11 cm and more inside water.
     """
     shape = (31, 31, 31)
     a, b = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
-    a[15, 15, 13] = 1
-    b[14:17, 15:18, 16:19] = 1
+    a[14:17, 14:17, 11:14] = 1
+    b[13:18, 14:19, 14:19] = 1
     fractions = []
     for source, target, seed in ((a, b, 3), (b, a, 4)):
         problem = block(photon_line(0.2), shape, 10.0, source=source)
@@ -80,9 +80,9 @@ def test_reciprocity() -> None:
         mean, sigma = tally.region_energy()
         fractions.append((mean[0] / target.sum(), sigma[0] / target.sum()))
     (x, dx), (y, dy) = fractions
-    # the medium ends at 12 cm and more: its back-scatter to either region is 1e-3 of the energy there
+    # the medium ends at 11 cm and more: what it would scatter back is some 1e-3 of the energy there
     assert abs(x - y) < quantile(1, 49) * np.hypot(dx, dy) + 1e-3 * x
-    assert np.hypot(dx, dy) < 0.05 * x
+    assert np.hypot(dx, dy) < 0.015 * x
 
 
 def test_a_uniform_cube_is_isotropic() -> None:
