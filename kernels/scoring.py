@@ -12,6 +12,8 @@ from .tables import (
     STACK_INTS,
     STACK_OVERFLOWS,
     STACK_REALS,
+    TRACK_SCORED,
+    TRANSFERRED,
 )
 from .target import atomic_add, device, i32, i64, u32
 
@@ -22,6 +24,21 @@ def deposit(tally, counters, voxel, quanta):
     if quanta != 0:
         atomic_add(tally, voxel, i64(quanta))
         counters[DEPOSITED] += i64(quanta)
+
+
+@device
+def score_path(tally, counters, voxel, quanta):
+    """Score the mean energy that a flight leaves in a voxel: an estimate beside the balance, not part of it."""
+    if quanta != 0:
+        atomic_add(tally, voxel, quanta)
+        counters[TRACK_SCORED] += quanta
+
+
+@device
+def transfer(counters, quanta):
+    """Energy that a collision hands to matter when flights score: deposited for the balance, in no voxel."""
+    counters[DEPOSITED] += i64(quanta)
+    counters[TRANSFERRED] += i64(quanta)
 
 
 @device

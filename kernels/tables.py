@@ -44,6 +44,8 @@ COUNTERS = (
     "capped_annihilation",
     "capped_flights",
     "capped_sauter",
+    "track_scored",  # energy quanta scored along photon flights
+    "transferred",  # and those that collisions handed over instead of depositing them
 )
 (
     EMITTED,
@@ -65,6 +67,8 @@ COUNTERS = (
     CAPPED_ANNIHILATION,
     CAPPED_FLIGHTS,
     CAPPED_SAUTER,
+    TRACK_SCORED,
+    TRANSFERRED,
 ) = range(len(COUNTERS))
 
 #: Depth of the particle stack of one history; a particle that does not fit is deposited where it is and counted.
@@ -119,6 +123,10 @@ class World(NamedTuple):
     fluorescence_rows: Any  # elements with X rays worth following, per material
     photon_cutoff: Any
     transport_photons: Any  # 0: photon energy is deposited where it is born
+    p_absorption: Any  # offset of the energy-absorption coefficient [cm2/g], one column
+    # (1,): photon flights score, electrons released by photons are not transported; (): analog. A tuple, because its
+    # length is part of its type: each mode is compiled without the other's code
+    track_length: Any
     # electrons and positrons: row = particle * n_materials + material
     n_materials: Any
     track: Any  # float32, slowing-down tables

@@ -69,7 +69,7 @@ def build(
         form.append(_running_form_factor(material, x))
     # a hair above, so that float32 rounding never makes a real collision more likely than certain
     majorant *= 1.0 + 1e-6
-    rows = [_fluorescence(material) for material in materials]
+    rows = [fluorescence_rows(material) for material in materials]
     n_rows = max((len(r) for r in rows), default=0)
     x_rays = np.zeros((len(materials), n_rows, FLUORESCENCE_COLUMNS))
     for i, r in enumerate(rows):
@@ -102,7 +102,7 @@ def _running_form_factor(material: Material, x: np.ndarray) -> np.ndarray:
     return running / running[-1]
 
 
-def _fluorescence(material: Material) -> list[np.ndarray]:
+def fluorescence_rows(material: Material) -> list[np.ndarray]:
     """One row for each element whose K X rays are followed: edge, then (running probability, energy) of three lines.
 
     The element's share of the absorption is taken 20 % above its K edge; it changes slowly with energy there.

@@ -11,6 +11,9 @@ from ..errors import InputError
 #: production threshold of hard collisions [MeV]
 DEFAULT_COLLISION_THRESHOLD_MEV = 0.010
 
+#: how photons leave their dose
+PHOTON_SCORING = ("analog", "track-length")
+
 
 @dataclass(frozen=True)
 class PhysicsOptions:
@@ -30,6 +33,10 @@ class PhysicsOptions:
         False: radiative losses are deposited along the track.
     range_rejection
         Deposit an electron at once when it cannot leave its voxel.
+    photon_scoring
+        ``"analog"``: electrons that photons release are transported. ``"track-length"``: photon flights score
+        mu_en E along their way instead, which gives photon dose with far less noise where electron ranges are
+        below the voxel.
     step_strength
         Scattering strength K of one electron step (mean cosine exp(-K)).
     """
@@ -41,8 +48,15 @@ class PhysicsOptions:
     bremsstrahlung: bool = True
     range_rejection: bool = True
     step_strength: float = 0.20
+    photon_scoring: str = "analog"
 
     def __post_init__(self) -> None:
+        if self.photon_scoring not in PHOTON_SCORING:
+            raise InputError(
+                f"no photon scoring {self.photon_scoring!r}",
+                suggestion=" or ".join(f'"{name}"' for name in PHOTON_SCORING),
+                field="physics.photon_scoring",
+            )
         for name, low, high in (
             ("electron_cutoff_mev", 1e-3, 1.0),
             ("photon_cutoff_mev", 1e-3, 1.0),
@@ -79,7 +93,7 @@ class PhysicsOptions:
                     file=file,
                     field="physics",
                 )
-            if isinstance(value, str):
+            if isinstance(value, str) and key != "photon_scoring":
                 if value not in ("on", "off"):
                     raise InputError(
                         f"{value!r} is neither 'on' nor 'off'", file=file, field=f"physics.{key}",

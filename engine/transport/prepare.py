@@ -8,7 +8,7 @@ import numpy as np
 
 from ...kernels.tables import World
 from ..errors import InputError
-from . import electron_tables, photon_tables, source_tables
+from . import absorption, electron_tables, photon_tables, source_tables
 from .physics_options import PhysicsOptions
 from .problem import Material, Problem
 
@@ -58,6 +58,10 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
         emit_bremsstrahlung=options.bremsstrahlung,
         strength=options.step_strength,
     )
+    track_length = options.photon_scoring == "track-length" and options.photons
+    photon_values = p.values
+    if track_length:
+        photon_values = np.concatenate([p.values, _absorption(materials, p, e, options)]).astype(np.float32)
     nz, ny, nx = problem.density_g_cm3.shape
     dz, dy, dx = (0.1 * v for v in problem.voxel_size_mm)
     i32, f32 = np.int32, np.float32
@@ -65,12 +69,13 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
         nx=i32(nx), ny=i32(ny), nz=i32(nz),
         hx=f32(dx), hy=f32(dy), hz=f32(dz), ihx=f32(1 / dx), ihy=f32(1 / dy), ihz=f32(1 / dz),
         density=density, material=material,
-        photons=p.values, p_nodes=i32(photon_tables.ENERGY_NODES), p_log0=f32(p.log0), p_inv=f32(p.inverse),
+        photons=photon_values, p_nodes=i32(photon_tables.ENERGY_NODES), p_log0=f32(p.log0), p_inv=f32(p.inverse),
         p_majorant=i32(p.majorant),
         x_nodes=i32(photon_tables.X_NODES), x_log0=f32(p.x_log0), x_inv=f32(p.x_inverse),
         x_incoherent=i32(p.incoherent), x_coherent=i32(p.coherent),
         fluorescence=i32(p.fluorescence), fluorescence_rows=i32(p.fluorescence_rows),
         photon_cutoff=f32(options.photon_cutoff_mev), transport_photons=i32(options.photons),
+        p_absorption=i32(p.values.size), track_length=(i32(1),) if track_length else (),
         n_materials=i32(len(materials)),
         track=e.track, t_nodes=i32(electron_tables.RANGE_NODES), t_log0=f32(e.track_log0),
         t_inv=f32(e.track_inverse),
@@ -88,3 +93,23 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
         local_quanta=np.int64(source.local_quanta),
     )  # fmt: skip
     return Prepared(world, options, materials)
+
+
+def _absorption(
+    materials: tuple[Material, ...],
+    p: photon_tables.PhotonTables,
+    e: electron_tables.ElectronTables,
+    options: PhysicsOptions,
+) -> np.ndarray:
+    """Energy-absorption coefficients on the photon energy nodes, one run of nodes per material [cm2/g]."""
+    energy = 2.0 ** (p.log0 + np.arange(photon_tables.ENERGY_NODES) / p.inverse)
+    energy = np.clip(energy, options.photon_cutoff_mev, None)
+    rows = [
+        absorption.coefficients(
+            material,
+            energy,
+            absorption.radiated_energy(e, row, options.photon_cutoff_mev, options.electron_cutoff_mev),
+        )
+        for row, material in enumerate(materials)
+    ]
+    return np.concatenate(rows)

@@ -1,7 +1,8 @@
-"""A photon's flight by delta (Woodcock) tracking, analog: every interaction is played as it happens.
+"""A photon's flights and collisions, by delta (Woodcock) tracking: every interaction is played as it happens.
 
 The majorant depends on energy alone (largest attenuation over the voxels of the problem); a tentative collision
 is real with probability mu(voxel, E)/majorant(E) (Woodcock et al., ANL-7050, 1965).
+When flights score by track length (track_length.py), the same collisions end them, but hand their electrons over.
 """
 
 import math
@@ -10,7 +11,7 @@ from ...constants import LOOP_CAP, MC2, MC2_QUANTA, PER_QUANTUM, QUANTA, TWO_PI
 from ...geometry import inside, rehome, rotate, voxel_index
 from ...interp import lerp, locate
 from ...rng import draw4, next_draw
-from ...scoring import deposit, escape, push
+from ...scoring import deposit, escape, push, transfer
 from ...tables import (
     CAPPED_FLIGHTS,
     ELECTRON,
@@ -25,6 +26,7 @@ from .compton import sample_compton
 from .pair import sample_dipole
 from .photoelectric import sample_fluorescence, sample_sauter
 from .rayleigh import sample_rayleigh
+from .track_length import scored_flight, settle, settle_pair
 
 
 @device
@@ -38,6 +40,15 @@ def release(
     return push(
         world, stack_real, stack_int, depth, tally, counters, ELECTRON, ix, iy, iz, px, py, pz, u, v, w, quanta
     )
+
+
+@device
+def leave(world, tally, counters, voxel, quanta):
+    """Leave energy at a collision: in the voxel, or nowhere when flights have scored its mean."""
+    if len(world.track_length) > 0:
+        transfer(counters, quanta)
+    else:
+        deposit(tally, counters, voxel, quanta)
 
 
 @device
@@ -60,14 +71,19 @@ def transport_photon(
             looking_up = False
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)
-        d = -math.log(r1) * inverse_majorant
-        counters[PHOTON_FLIGHTS] += i64(1)
-        px = px + u * d
-        py = py + v * d
-        pz = pz + w * d
-        px, ix = rehome(px, ix, world.hx, world.ihx)
-        py, iy = rehome(py, iy, world.hy, world.ihy)
-        pz, iz = rehome(pz, iz, world.hz, world.ihz)
+        if len(world.track_length) > 0:
+            ix, iy, iz, px, py, pz = scored_flight(
+                world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, -math.log(r1)
+            )
+        else:
+            d = -math.log(r1) * inverse_majorant
+            counters[PHOTON_FLIGHTS] += i64(1)
+            px = px + u * d
+            py = py + v * d
+            pz = pz + w * d
+            px, ix = rehome(px, ix, world.hx, world.ihx)
+            py, iy = rehome(py, iy, world.hy, world.ihy)
+            pz, iz = rehome(pz, iz, world.hz, world.ihz)
         if not inside(world, ix, iy, iz):
             escape(counters, quanta)
             return depth, draw
@@ -76,7 +92,7 @@ def transport_photon(
         row = u32((medium * world.p_nodes + node) * PHOTON_COLUMNS)
         columns = i32(PHOTON_COLUMNS)
         total = lerp(world.photons, row, columns, fraction)
-        if r2 >= total * world.density[voxel] * inverse_majorant:
+        if len(world.track_length) == 0 and r2 >= total * world.density[voxel] * inverse_majorant:
             continue
         counters[PHOTON_COLLISIONS] += i64(1)
         kind = r3 * total
@@ -96,10 +112,15 @@ def transport_photon(
                     PHOTON, ix, iy, iz, px, py, pz, a, b, c, x_q,
                 )  # fmt: skip
                 b_q = i32(b_q - x_q)
-            deposit(tally, counters, voxel, b_q)
+            leave(world, tally, counters, voxel, b_q)
             kinetic = real(e_q) * PER_QUANTUM
             if kinetic <= world.electron_cutoff:
-                deposit(tally, counters, voxel, e_q)
+                leave(world, tally, counters, voxel, e_q)
+            elif len(world.track_length) > 0:
+                depth, draw = settle(
+                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
+                    key, draw,
+                )  # fmt: skip
             else:
                 cosine, phi, draw = sample_sauter(counters, kinetic, key, draw)
                 a, b, c = rotate(u, v, w, cosine, phi)
@@ -114,7 +135,12 @@ def transport_photon(
             # the electron's direction closes the momentum of a collision with a free electron at rest
             kinetic = real(e_q) * PER_QUANTUM
             if kinetic <= world.electron_cutoff:
-                deposit(tally, counters, voxel, e_q)
+                leave(world, tally, counters, voxel, e_q)
+            elif len(world.track_length) > 0:
+                depth, draw = settle(
+                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
+                    key, draw,
+                )  # fmt: skip
             else:
                 momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
                 forward = min((energy - scattered * cosine) / momentum, real(1.0))
@@ -138,6 +164,11 @@ def transport_photon(
                 return depth, draw
             e_q = min(i32(real(kinetic_q) * r4), kinetic_q)  # float32 may round up beyond the whole
             p_q = i32(kinetic_q - e_q)
+            if len(world.track_length) > 0:
+                return settle_pair(
+                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium,
+                    e_q, p_q, key, draw,
+                )  # fmt: skip
             phi = TWO_PI * r3
             a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), phi)
             depth = push(
