@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..statistics import add_squares, batch_mean_sigma, gy_per_mev, region_mean_sigma, zero_limbs
+from ..statistics import (
+    add_limbs,
+    batch_mean_sigma,
+    gy_per_mev,
+    region_mean_sigma,
+    square_limbs,
+    zero_limbs,
+)
 
 
 @dataclass
@@ -80,9 +87,13 @@ class Tally:
         self, batch: int, quanta: np.ndarray, regions: np.ndarray, counters: dict[str, int]
     ) -> None:
         """Add one whole batch (``quanta`` flat or shaped, ``regions`` its weighted region sums)."""
-        shaped = quanta.reshape(self.energy_quanta.shape)
-        self.energy_quanta += shaped
-        add_squares(self.energy_quanta_squared, shaped)
+        flat = quanta.reshape(-1)
+        # a batch touches a small part of a body-sized grid: only that part is squared and added
+        touched = np.flatnonzero(flat)
+        part = flat[touched]
+        self.energy_quanta.reshape(-1)[touched] += part
+        squares = self.energy_quanta_squared.reshape(2, -1)
+        squares[:, touched] = add_limbs(squares[:, touched], square_limbs(part))
         self.region_quanta = np.vstack([self.region_quanta, regions[None, :]])
         self.batch_ids.append(batch)
         for name in self.balance:
