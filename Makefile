@@ -35,3 +35,6 @@ schema: $(STAMP)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+validation: $(STAMP)
+	$(BIN)/python -m hevesy.tools.validate_all

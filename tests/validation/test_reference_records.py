@@ -1,0 +1,66 @@
+"""The validation's own judgements: rules, error budget, spheres of voxels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hevesy.engine.transport import Emission
+from hevesy.tests.validation.radial import WATER
+from hevesy.tools.validation import published, spheres
+from hevesy.tools.validation.record import ALPHA, Record, budget, relative
+
+
+def record(difference: float, sigma: float, bar: float, rule: str) -> Record:
+    return Record("g", "q", "", 1.0, 1.0 + difference, difference, sigma, bar, rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "difference", "verdict"),
+    [
+        ("plus", 0.0249, "pass"), ("plus", -0.0251, "FAIL"), ("larger", 0.0199, "pass"), ("larger", 0.0201, "FAIL"),
+        ("information", 9.0, "-"), ("plus", math.nan, "FAIL"),
+    ],
+)  # fmt: skip
+def test_rules(rule, difference, verdict):
+    assert record(difference, 0.005, 0.005, rule).verdict(4.0, 1e-6) == verdict
+
+
+def test_no_standard_error_is_no_pass():
+    assert record(0.0, math.nan, 0.005, "plus").verdict(4.0, 1e-6) == "FAIL"
+
+
+def test_budget_is_shared_by_all_judgements():
+    records = [record(0, 0, 0, "plus")] * 3 + [record(0, 0, 0, "information")]
+    records.append(Record("g", "q", "", 1, 1, 0, 0, 0, judgements=50))
+    k, share, count = budget(records)
+    assert count == 53
+    assert 1 - (1 - share) ** count == pytest.approx(ALPHA)
+    assert math.erfc(k / math.sqrt(2)) == pytest.approx(share)
+
+
+def test_relative_uses_both_uncertainties():
+    r = relative("g", "q", "", (2.0, 0.03), (2.1, 0.04), 0.01)
+    assert r.difference == pytest.approx(0.05)
+    assert r.sigma == pytest.approx(0.025)
+
+
+def test_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="none of"):
+        record(0, 0, 0, "lenient")
+
+
+def test_sphere_of_voxels_has_the_mass_of_the_sphere():
+    problem, voxel = spheres.voxel_sphere(0.288, 41, 0.65, WATER, Emission(electron_lines=np.array([[0.1, 1.0]])))
+    assert problem.source.sum() * voxel**3 == pytest.approx(4 / 3 * math.pi * 0.288**3, rel=1e-12)
+    np.testing.assert_array_equal(problem.source > 0, problem.regions == 1)
+    for axis in range(3):
+        np.testing.assert_array_equal(problem.source, np.flip(problem.source, axis))
+
+
+def test_tables_and_energies_meet_the_published_numbers(reference_dir):
+    records = published.tables(reference_dir) + published.icrp107(reference_dir)
+    assert len([r for r in records if r.rule == "plus"]) > 30
+    for r in records:
+        assert r.verdict(5.0, 1e-6) != "FAIL", r

@@ -1,0 +1,140 @@
+"""The validation page and its machine-readable twin."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import hevesy
+import numpy as np
+
+from .record import ALPHA, Record, budget
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def provenance() -> dict[str, Any]:
+    """Machine, versions and commit."""
+    import numba
+    import scipy
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    changed = [
+        line[3:] for line in git("status", "--porcelain", "--untracked-files=no").splitlines()
+        if line[3:].startswith(("engine/", "kernels/"))
+    ]  # fmt: skip
+    return {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "hevesy": hevesy.__version__,
+        "commit": git("rev-parse", "HEAD"),
+        "changed_since_commit": changed,
+        "processor": _processor(),
+        "cores": _cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def write(
+    folder: Path, records: list[Record], figures: list[tuple[str, str]], runs: dict[str, Any], where: dict[str, Any],
+    command: str, quick: bool, seconds: float,
+) -> bool:  # fmt: skip
+    """Write ``index.md`` and ``results.json``; returns whether every judgement passed."""
+    k, share, count = budget(records)
+    verdicts = [r.verdict(k, share) for r in records]
+    failed = [r for r, v in zip(records, verdicts, strict=True) if v == "FAIL"]
+    beyond = [
+        r for r, v in zip(records, verdicts, strict=True)
+        if v == "pass" and r.rule in ("plus", "larger") and abs(r.difference) > r.bar
+    ]  # fmt: skip
+    changed = where["changed_since_commit"]
+    text = [
+        "# Validation",
+        "",
+        "Written by a program; do not edit." + (" **Quick run: few histories, for development.**" if quick else ""),
+        "",
+        f"- result: **{'every judgement passes' if not failed else f'{len(failed)} of {count} judgements fail'}** "
+        f"({count} judgements, {sum(v == '-' for v in verdicts)} further comparisons for information)",
+        f"- command: `{command}`, {seconds / 60:.0f} min on {where['cores']} cores",
+        f"- commit: `{where['commit'][:12]}`"
+        + (f" with uncommitted changes in {', '.join(changed)}" if changed else ""),
+        f"- machine: {where['processor']}, {where['system']}; Python {where['python']}, NumPy {where['numpy']}, "
+        f"SciPy {where['scipy']}, Numba {where['numba']}; {where['date']}",
+        "- data: `results.json` beside this page",
+        "",
+        "Differences are hevesy minus reference. Sigma combines the standard errors of both. A correct code fails the "
+        f"whole page once by chance with probability {ALPHA:g}; every judgement has its Sidak share of it, {k:.1f} "
+        "standard errors. Rule *plus*: the bar holds beyond statistics (bar + k sigma); rule *larger*: bar or k sigma, "
+        "whichever is larger; *p*: a probability. References without an uncertainty, or of other data, are shown and "
+        "not judged (-). How each quantity is simulated, and what the comparison cannot show: [method](method.md).",
+        "",
+        f"Of the differences that pass, {len(beyond)} are larger than their bar alone and pass on statistics.",
+        "",
+    ]
+    if failed:
+        text += ["## What fails", "", *_table(failed, k, share), ""]
+    text += ["## Figures", ""]
+    for name, caption in figures:
+        text += [f"![{caption}]({name})", "", f"*{caption}*", ""]
+    text += ["## Numbers", ""]
+    for group in dict.fromkeys(r.group for r in records):
+        text += [f"### {group}", "", *_table([r for r in records if r.group == group], k, share), ""]
+    (folder / "index.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
+    data = {
+        "provenance": where, "command": command, "quick": quick, "seconds": round(seconds),
+        "alpha": ALPHA, "judgements": count, "k": k, "passed": not failed,
+        "records": [{**r.to_dict(), "verdict": v} for r, v in zip(records, verdicts, strict=True)], "runs": runs,
+    }  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(data, indent=1, default=_plain) + "\n", encoding="utf-8")
+    return not failed
+
+
+def _table(records: list[Record], k: float, share: float) -> list[str]:
+    lines = [
+        "| quantity | reference | ours | difference % | sigma % | bar % | rule | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for r in records:
+        what = r.quantity + (f" [{r.unit}]" if r.unit else "") + (f" ({r.remark})" if r.remark else "")
+        if r.rule == "p":
+            lines.append(f"| {what} | | {r.ours:.3g} | | | p > {share:.1g} | p | {r.verdict(k, share)} |")
+            continue
+        bar = "" if r.rule == "information" else f"{100 * r.bar:g}"
+        lines.append(
+            f"| {what} | {r.reference:.5g} | {r.ours:.5g} | {100 * r.difference:+.3f} | {100 * r.sigma:.3f} | {bar} "
+            f"| {'' if r.rule == 'information' else r.rule} | {r.verdict(k, share)} |"
+        )
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value)} has no plain form")
