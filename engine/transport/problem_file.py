@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from .problem import Emission, Material, Problem
+from .problem_checks import check_problem
 
 REQUIRED = ("density_g_cm3", "material", "materials", "voxel_size_mm", "source", "emission")
 
@@ -28,9 +30,12 @@ def load_problem(path: str | Path) -> Problem:
     if not path.is_file():
         raise InputError("no such file", file=path, suggestion="check the path")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with archive:
             content = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(
             "cannot be read as a problem file",
             why=str(error),
@@ -45,22 +50,16 @@ def load_problem(path: str | Path) -> Problem:
             suggestion="see docs/formats/problem.md",
             file=path,
         )
-    materials = tuple(
-        Material(
-            name=str(entry.get("name", f"material {i}")),
-            Z=tuple(int(z) for z in entry["Z"]),
-            mass_fraction=tuple(float(f) for f in entry["mass_fraction"]),
-            mean_excitation_ev=float(entry["mean_excitation_ev"]),
-            nominal_density_g_cm3=float(entry["nominal_density_g_cm3"]),
-        )
-        for i, entry in enumerate(_json(content, "materials", path))
-    )
+    listed = _json(content, "materials", path)
+    if not isinstance(listed, list):
+        raise InputError("is no list", file=path, field="materials", suggestion="see docs/formats/problem.md")
+    materials = tuple(_material(i, entry, path) for i, entry in enumerate(listed))
     names = _json(content, "region_names", path) if "region_names" in content else []
     problem = Problem(
         density_g_cm3=np.asarray(content["density_g_cm3"], np.float32),
         material=np.asarray(content["material"]),
         materials=materials,
-        voxel_size_mm=tuple(float(v) for v in np.ravel(content["voxel_size_mm"])),  # type: ignore[arg-type]
+        voxel_size_mm=tuple(_numbers(content, "voxel_size_mm", path)),  # type: ignore[arg-type]
         source=np.asarray(content["source"]),
         emission=emission_from_json(_json(content, "emission", path), path),
         reference_dose=content.get("dose_gy_per_decay"),
@@ -131,6 +130,11 @@ def emission_to_json(emission: Emission) -> dict[str, Any]:
 
 def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
     """An emission from its JSON object: explicit lines and spectra, or only the name of a nuclide."""
+    if not isinstance(given, dict):
+        raise InputError(
+            "is no object with a nuclide, lines or spectra", file=path, field="emission",
+            suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
+        )  # fmt: skip
     explicit = {"electron_lines", "photon_lines", "alpha_lines", "beta_spectrum", "positron_spectrum"}
     if not explicit & set(given):
         if "nuclide" not in given:
@@ -140,16 +144,27 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
             )  # fmt: skip
         from ..nuclides import nuclide
 
-        return nuclide(given["nuclide"]).emission
+        try:
+            return nuclide(given["nuclide"]).emission
+        except InputError as error:
+            raise InputError(
+                error.problem, why=error.why, suggestion=error.suggestion, file=path, field="emission.nuclide"
+            ) from error
     fields: dict[str, Any] = {"nuclide": str(given.get("nuclide", ""))}
     for key in ("electron_lines", "photon_lines", "alpha_lines"):
-        lines = np.asarray(given.get(key) or np.empty((0, 2)), float).reshape(-1, 2)
+        lines = _pairs(given.get(key), key, path)
         _check_emission(lines, key, path)
         fields[key] = lines
     for key, name in (("beta_spectrum", "beta"), ("positron_spectrum", "positron")):
         spectrum = given.get(key) or {}
-        mev = np.asarray(spectrum.get("MeV", []), float)
-        density = np.asarray(spectrum.get("per_MeV_per_decay", []), float)
+        try:
+            mev = np.asarray(spectrum.get("MeV", []), float)
+            density = np.asarray(spectrum.get("per_MeV_per_decay", []), float)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(
+                "is no spectrum", file=path, field=f"emission.{key}",
+                suggestion='write {"MeV": [...], "per_MeV_per_decay": [...]}',
+            ) from error  # fmt: skip
         if mev.shape != density.shape or (mev.size and (np.diff(mev) <= 0).any()):
             raise InputError(
                 f"{mev.size} energies and {density.size} values, or energies that do not rise",
@@ -159,6 +174,41 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
         _check_emission(np.column_stack([mev, density]), key, path)
         fields[f"{name}_mev"], fields[f"{name}_per_mev"] = mev, density
     return Emission(**fields)
+
+
+def _pairs(given: Any, key: str, path: object) -> np.ndarray:
+    try:
+        pairs = np.asarray([] if given is None else given, float)
+        return pairs.reshape(0, 2) if pairs.size == 0 else pairs.reshape(len(pairs), 2)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "is no list of [MeV, number per decay]", file=path, field=f"emission.{key}",
+            suggestion="write one pair for each line, such as [[0.3645, 0.812], [0.637, 0.0712]]",
+        ) from error  # fmt: skip
+
+
+def _material(index: int, entry: Any, path: Path) -> Material:
+    try:
+        return Material(
+            name=str(entry.get("name", f"material {index}")),
+            Z=tuple(int(z) for z in entry["Z"]),
+            mass_fraction=tuple(float(f) for f in entry["mass_fraction"]),
+            mean_excitation_ev=float(entry["mean_excitation_ev"]),
+            nominal_density_g_cm3=float(entry["nominal_density_g_cm3"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
+        raise InputError(
+            what, file=path, field=f"materials[{index}]",
+            suggestion="a material has name, Z, mass_fraction, mean_excitation_ev and nominal_density_g_cm3",
+        ) from error  # fmt: skip
+
+
+def _numbers(content: dict[str, np.ndarray], key: str, path: Path) -> list[float]:
+    try:
+        return [float(v) for v in np.ravel(content[key])]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"is not numeric: {error}", file=path, field=key) from error
 
 
 def _check_emission(pairs: np.ndarray, key: str, path: object) -> None:
@@ -174,60 +224,3 @@ def _json(content: dict[str, np.ndarray], key: str, path: Path) -> Any:
         return json.loads(str(content[key]))
     except json.JSONDecodeError as error:
         raise InputError(f"is not JSON: {error}", file=path, field=key) from error
-
-
-def check_problem(problem: Problem, path: object = None) -> None:
-    """Refuse values that no transport can use, one clear message each."""
-    density, shape = problem.density_g_cm3, problem.density_g_cm3.shape
-
-    def refuse(problem_text: str, field: str, why: str = "", suggestion: str = "") -> None:
-        raise InputError(problem_text, why=why, suggestion=suggestion, file=path, field=field)
-
-    if density.ndim != 3 or 0 in shape:
-        refuse(f"has shape {shape}", "density_g_cm3", "a problem is a box of voxels, (nz, ny, nx)")
-    for name in ("material", "source"):
-        if getattr(problem, name).shape != shape:
-            refuse(
-                f"has shape {getattr(problem, name).shape}, density has {shape}",
-                name,
-                "all arrays share one grid",
-            )
-    sizes = np.asarray(problem.voxel_size_mm)
-    if sizes.shape != (3,) or not np.isfinite(sizes).all() or (sizes <= 0).any():
-        refuse(
-            f"is {problem.voxel_size_mm} mm", "voxel_size_mm", "three positive lengths dz, dy, dx are needed"
-        )
-    if not np.isfinite(density).all():
-        refuse(f"{np.count_nonzero(~np.isfinite(density))} voxels are NaN or infinite", "density_g_cm3")
-    if (density <= 0).any():
-        count = np.count_nonzero(density <= 0)
-        refuse(
-            f"{count} voxels have a density of 0 or less (lowest {density.min():g} g/cm3)",
-            "density_g_cm3",
-            "dose is energy per mass, and a flight needs matter to end in",
-            "use air, 0.0012 g/cm3, for empty voxels",
-        )
-    material = np.asarray(problem.material)
-    if material.size and (material.min() < 0 or material.max() >= len(problem.materials)):
-        refuse(
-            f"index {int(material.max())} with {len(problem.materials)} materials listed", "material",
-            "every voxel names one of `materials`, counted from 0",
-        )  # fmt: skip
-    source = np.asarray(problem.source)
-    if not np.isfinite(source).all() or (source < 0).any():
-        refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
-    if not (source > 0).any():
-        refuse(
-            "is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport"
-        )
-    for i, entry in enumerate(problem.materials):
-        total = sum(entry.mass_fraction)
-        if (
-            len(entry.Z) != len(entry.mass_fraction)
-            or not 0.98 < total < 1.02
-            or min(entry.mass_fraction) < 0
-        ):
-            refuse(
-                f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}", f"materials[{i}]",
-                "mass fractions are positive, one an element, and sum to 1",
-            )  # fmt: skip

@@ -15,7 +15,7 @@ from ..errors import HevesyError, InputError
 from .physics_options import PhysicsOptions
 from .prepare import prepare
 from .problem import Problem
-from .problem_file import check_problem
+from .problem_checks import check_cutoffs, check_problem
 from .stopping_rules import Until
 from .tally import Tally
 
@@ -95,6 +95,7 @@ def simulate(
     """
     check_problem(problem)
     options = PhysicsOptions.from_dict({**problem.physics, **(physics or {})})
+    check_cutoffs(problem, options)
     goal = Until.parse(until) if until else None
     open_ended = decays is None and (goal is not None or time_limit_s is not None)
     per_batch, wanted = _plan(decays, batches, batch_histories, open_ended)

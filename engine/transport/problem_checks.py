@@ -1,0 +1,136 @@
+"""What no transport can use: one clear message each, before any table is built."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import numpy as np
+
+from ..errors import InputError
+from .physics_options import PhysicsOptions
+from .problem import Emission, Problem
+
+#: tissue thinner than this [g/cm3] (air, gas) is not asked to hold the range at the cut-off inside a voxel
+THIN_G_CM3 = 0.2
+
+
+def check_problem(problem: Problem, path: object = None) -> None:
+    """Refuse values that no transport can use.
+
+    Raises
+    ------
+    InputError
+        With the array, the offending value and its unit.
+    """
+
+    def refuse(text: str, field: str, why: str = "", suggestion: str = "") -> NoReturn:
+        raise InputError(text, why=why, suggestion=suggestion, file=path, field=field)
+
+    density, shape = np.asarray(problem.density_g_cm3), np.shape(problem.density_g_cm3)
+    if density.ndim != 3 or 0 in shape:
+        refuse(f"has shape {shape}", "density_g_cm3", "a problem is a box of voxels, (nz, ny, nx)")
+    for name in ("material", "source", "regions", "reference_dose", "reference_sigma"):
+        array = getattr(problem, name)
+        if array is not None and np.shape(array) != shape:
+            refuse(f"has shape {np.shape(array)}, density has {shape}", name, "all arrays share one grid")
+    sizes = np.asarray(problem.voxel_size_mm)
+    if sizes.shape != (3,) or not np.isfinite(sizes).all() or (sizes <= 0).any():
+        refuse(f"is {problem.voxel_size_mm} mm", "voxel_size_mm", "three positive lengths dz, dy, dx are needed")
+    if not np.isfinite(density).all():
+        refuse(f"{np.count_nonzero(~np.isfinite(density))} voxels are NaN or infinite", "density_g_cm3")
+    if (density <= 0).any():
+        count = np.count_nonzero(density <= 0)
+        refuse(
+            f"{count} voxels have a density of 0 or less (lowest {density.min():g} g/cm3)",
+            "density_g_cm3",
+            "dose is energy per mass, and a flight needs matter to end in",
+            "use air, 0.0012 g/cm3, for empty voxels",
+        )
+    material = np.asarray(problem.material)
+    if not np.issubdtype(material.dtype, np.integer):
+        refuse(f"has type {material.dtype}", "material", "it holds indices into `materials`, which are integers")
+    if material.min() < 0 or material.max() >= len(problem.materials):
+        worst = int(material.min() if material.min() < 0 else material.max())
+        refuse(
+            f"index {worst} with {len(problem.materials)} materials listed", "material",
+            "every voxel names one of `materials`, counted from 0",
+        )  # fmt: skip
+    source = np.asarray(problem.source)
+    if not np.isfinite(source).all() or (source < 0).any():
+        refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
+    if not (source > 0).any():
+        refuse("is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport")
+    for i, entry in enumerate(problem.materials):
+        total = sum(entry.mass_fraction)
+        if (
+            len(entry.Z) != len(entry.mass_fraction)
+            or not 0.98 < total < 1.02
+            or min(entry.mass_fraction, default=-1.0) < 0
+        ):
+            refuse(
+                f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}", f"materials[{i}]",
+                "mass fractions are positive, one an element, and sum to 1",
+            )  # fmt: skip
+        for value, what, unit in (
+            (entry.mean_excitation_ev, "mean excitation energy", "eV"),
+            (entry.nominal_density_g_cm3, "nominal density", "g/cm3"),
+        ):
+            if not (np.isfinite(value) and value > 0):
+                refuse(f"{entry.name}: {what} {value:g} {unit}", f"materials[{i}]", "it must be positive")
+
+
+def check_cutoffs(problem: Problem, options: PhysicsOptions, path: object = None) -> None:
+    """Refuse cut-offs that leave nothing to transport, or an electron that crosses voxels while it is "stopped".
+
+    Raises
+    ------
+    InputError
+        When no emitted particle lies above its cut-off, or when the range at the electron cut-off is longer than
+        a voxel of tissue.
+    """
+    electron, photon = highest_energies(problem.emission)
+    positrons = problem.emission.positron_mev.size > 1
+    still = electron <= options.electron_cutoff_mev and photon <= options.photon_cutoff_mev
+    if still and max(electron, photon) > 0 and not positrons and not len(problem.emission.alpha_lines):
+        electrons_lead = electron >= photon
+        energy, cutoff, name = (
+            (electron, options.electron_cutoff_mev, "electron")
+            if electrons_lead
+            else (photon, options.photon_cutoff_mev, "photon")
+        )
+        raise InputError(
+            f"{1e3 * cutoff:g} keV, but no {name} is emitted with more than {1e3 * energy:g} keV",
+            why="every particle would be deposited where it is born, so there is nothing to transport",
+            suggestion=f"choose a cut-off well below {1e3 * energy:g} keV",
+            file=path,
+            field=f"physics.{name}_cutoff_mev",
+        )
+    if max(electron, photon) <= options.electron_cutoff_mev and not positrons:
+        return  # no electron is ever above the cut-off: its range at the cut-off does not matter
+    from ..physics import stopping
+
+    smallest_cm = 0.1 * min(problem.voxel_size_mm)
+    density, material = np.asarray(problem.density_g_cm3), np.asarray(problem.material)
+    for index in np.unique(material):
+        thick = density[(material == index) & (density >= THIN_G_CM3)]
+        if thick.size == 0:
+            continue
+        entry = problem.materials[int(index)]
+        reach = float(stopping.csda_range(entry, options.electron_cutoff_mev)) / float(thick.min())
+        if reach > smallest_cm:
+            raise InputError(
+                f"{1e3 * options.electron_cutoff_mev:g} keV, where an electron still travels {10 * reach:.3g} mm "
+                f"in {entry.name} of {thick.min():g} g/cm3; the smallest voxel side is {10 * smallest_cm:g} mm",
+                why="electrons at the cut-off are deposited on the spot, which is right only well inside a voxel",
+                suggestion="lower electron_cutoff_mev, or use larger voxels",
+                file=path,
+                field="physics.electron_cutoff_mev",
+            )
+
+
+def highest_energies(emission: Emission) -> tuple[float, float]:
+    """Highest energy of an emitted electron (beta included) and of a photon [MeV]; 0 where there is none."""
+    electrons = emission.electron_lines[emission.electron_lines[:, 1] > 0, 0]
+    gammas = emission.photon_lines[emission.photon_lines[:, 1] > 0, 0]
+    beta = emission.beta_mev[-1:] if emission.beta_mev.size > 1 else np.empty(0)
+    return float(np.max([*electrons, *beta], initial=0.0)), float(np.max(gammas, initial=0.0))
