@@ -4,8 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.hevesy-ready
 JOBS   ?= 2
+# the CUDA compiler of the gates exists for Linux; there its absence is a failure, elsewhere those tests skip
+GATES  := $(if $(filter Linux,$(shell uname -s)),1,0)
 
-.PHONY: setup demo test lint validation bench tables schema clean
+.PHONY: setup demo test lint validation bench tables schema clean gpu-test gpu-bench
 
 setup: $(STAMP)
 
@@ -13,14 +15,14 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (once; needs the package registry)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,gates]'
 	@touch $@
 
 demo: $(STAMP)
 	$(BIN)/hevesy demo --out demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile
+	HEVESY_REQUIRE_GATES=$(GATES) $(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile
 
 # mypy names modules by folders, and this repository's root IS the package `hevesy`, whatever the checkout is
 # called: a link of that name, inside the cache folder, shows it so.
@@ -38,3 +40,13 @@ clean:
 
 validation: $(STAMP)
 	$(BIN)/python -m hevesy.tools.validate_all
+
+# Where a CUDA GPU is; needs NumPy, SciPy, Numba, numba-cuda, CuPy, h5py and pytest alone. GPU_PYTHON may be any
+# Python that has them; the repository need not be installed. A missing GPU is a failure.
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+
+gpu-test:
+	HEVESY_REQUIRE_GPU=1 $(GPU_PYTHON) -m pytest tests/gpu -p no:cacheprovider -rs
+
+gpu-bench:
+	HEVESY_REQUIRE_GPU=1 $(GPU_PYTHON) tests/gpu/bench.py
