@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..case import Case
 from ..errors import InputError
@@ -51,6 +54,25 @@ def write_patient(record: Mapping[str, Any], folder: Path) -> None:
     follow = record.get("follow_up")
     if follow:
         write_text(folder / VISITS_FILE, _visits_csv(str(record["patient"]), follow["rows"]))
+
+
+def write_overlay(visit: VisitOutcome, folder: Path) -> None:
+    """Write the picture of the aligned CTs; nothing where there is nothing to align."""
+    if not visit.overlays or visit.result.ct_hu is None:
+        return
+    from ..report.clinic import overlay
+
+    picture = overlay(visit.result.grid, np.asarray(visit.result.ct_hu), visit.overlays)
+    if picture:
+        (folder / OVERLAY_FILE).write_bytes(base64.b64decode(picture.partition(",")[2]))
+
+
+def read_overlay(folder: Path) -> str:
+    """The picture of the aligned CTs as a data URI; empty when there is none."""
+    file = folder / OVERLAY_FILE
+    if not file.is_file():
+        return ""
+    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
 
 
 def read_patient(folder: Path) -> dict[str, Any]:

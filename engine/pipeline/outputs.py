@@ -16,7 +16,7 @@ from ..export.tables import read_lesions_json, write_lesions_csv, write_lesions_
 from ..grid import write_image
 from ..lesions import LesionDose
 from ..result import Result
-from .clinic_outputs import write_patient
+from .clinic_outputs import read_overlay, read_patient, write_overlay, write_patient
 
 if TYPE_CHECKING:
     from ..run import Outcome
@@ -102,6 +102,7 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
         if folder != part:
             write_lesions_csv(visit.lesions, folder / "lesions.csv")
             write_lesions_json(visit.lesions, folder / "lesions.json")
+        write_overlay(visit, folder)
         _write_report(visit.result, visit.lesions, folder)
 
 
@@ -127,7 +128,9 @@ def _write_report(result: Result, lesions: list[LesionDose], folder: Path) -> No
 
     # the result's own copy of the case names files without their folders, which are nobody else's business
     case = yaml.safe_load(result.case_yaml) if result.case_yaml else None
-    write_report(result, lesions, case, folder / "report.html")
+    write_report(
+        result, lesions, case, folder / "report.html", patient=read_patient(folder), overlay=read_overlay(folder)
+    )
 
 
 def rewrite_report(run_dir: Path) -> list[Path]:

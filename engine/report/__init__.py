@@ -16,7 +16,13 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def write_report(
-    result: Result, lesions: Sequence[LesionDose], context: Mapping[str, Any] | None, path: str | Path
+    result: Result,
+    lesions: Sequence[LesionDose],
+    context: Mapping[str, Any] | None,
+    path: str | Path,
+    *,
+    patient: Mapping[str, Any] | None = None,
+    overlay: str = "",
 ) -> Path:
     """Write the report of one visit.
 
@@ -31,6 +37,10 @@ def write_report(
         above, or else the one in the result.
     path
         The HTML file.
+    patient
+        The patient record (patient.json): blood, eligibility, alignment, follow-up, checklist.
+    overlay
+        Picture of the aligned CTs as a data URI.
 
     Returns
     -------
@@ -38,17 +48,24 @@ def write_report(
         `path`, written whole or not at all.
     """
     path = Path(path)
-    text = render_report(result, lesions, _case(result, path) if context is None else context)
+    case = _case(result, path) if context is None else context
+    text = render_report(result, lesions, case, patient or {}, overlay)
     return write_text(path, text)
 
 
-def render_report(result: Result, lesions: Sequence[LesionDose], case: Mapping[str, Any]) -> str:
+def render_report(
+    result: Result,
+    lesions: Sequence[LesionDose],
+    case: Mapping[str, Any],
+    patient: Mapping[str, Any] | None = None,
+    overlay: str = "",
+) -> str:
     """The report as HTML text; see `write_report`."""
     import jinja2
     import yaml
     from markupsafe import Markup  # jinja2's own
 
-    from . import content, plots, slices
+    from . import clinic, content, plots, slices
 
     lesions = list(lesions)
     method = lesions[0].method if lesions and lesions[0].method in result.doses else _first(result)
@@ -102,8 +119,19 @@ def render_report(result: Result, lesions: Sequence[LesionDose], case: Mapping[s
         provenance=content.provenance_facts(result),
         version=result.provenance.version,
         complete=result.complete,
+        clinic=_marked(clinic.sections(patient or {}, lesions, visit)),
+        overlay=overlay,
         stopped=result.stopped,
     )
+
+
+def _marked(sections: dict[str, Any]) -> dict[str, Any]:
+    """The figure of the blood section is markup; everything else is text."""
+    from markupsafe import Markup
+
+    if sections["blood"]:
+        sections["blood"]["figure"] = Markup(sections["blood"]["figure"])
+    return sections
 
 
 def _first(result: Result) -> str:

@@ -1,0 +1,245 @@
+"""The clinic's sections of the report, as text and figures: from the patient record and the lesion records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..grid import Grid
+from ..lesions import LesionDose
+from ..rounding import number, percent, signed_percent
+from .figures import COLOURS, FAINT, STYLE, to_png, to_svg
+
+QUANTITIES = (
+    ("ldpa_gy_per_gbq", "LDpA"),
+    ("uptake_percent", "%IA"),
+    ("uptake_percent_per_g", "%IA/g"),
+    ("volume_ml", "volume"),
+    ("diameter_mm", "diameter"),
+    ("effective_half_life_h", "T_eff"),
+)
+
+
+def sections(patient: Mapping[str, Any], lesions: Sequence[LesionDose], visit: str) -> dict[str, Any]:
+    """What the template ``clinic.html.j2`` shows; empty parts are left out by it."""
+    record = next((v for v in patient.get("visits") or () if v and v.get("visit") == visit), {})
+    return {
+        "eligibility": _eligibility(record.get("eligibility") or {}),
+        "blood": _blood(record.get("blood")),
+        "uptake": [_uptake(lesion) for lesion in lesions if lesion.clinic],
+        "methods": _methods(lesions),
+        "alignment": [_alignment(one) for one in record.get("alignment") or ()],
+        "shifts": _shifts(lesions),
+        "follow_up": _follow_up(patient.get("follow_up") or {}),
+        "checklist": _checklist(record.get("reporting") or []),
+        "missing": [f"{r['section']}: {r['item']}" for r in record.get("reporting") or [] if not r["value"]],
+    }
+
+
+def _eligibility(found: Mapping[str, Any]) -> dict[str, Any]:
+    if not found:
+        return {}
+    at = found["at"]
+    rows = []
+    for k, lesion in enumerate(at[0]["lesions"]):
+        cells = [
+            {"dose": number(one["lesions"][k]["dose_gy"]), "p": percent(one["lesions"][k]["probability"]),
+             "verdict": one["lesions"][k]["verdict"]}
+            for one in at
+        ]  # fmt: skip
+        rows.append({"name": lesion["lesion"], "cells": cells, "flips": lesion["lesion"] in found["flips"],
+                     "needed": number(found["needed_gbq"][lesion["lesion"]])})  # fmt: skip
+    columns = [
+        {"name": one["name"] if one["name"].endswith("GBq") else f"{one['name']}, {number(one['activity_gbq'])} GBq",
+         "verdict": one["verdict"], "p": percent(one["probability"])}
+        for one in at
+    ]  # fmt: skip
+    return {"columns": columns, "rows": rows, "threshold": found["threshold_gy"], "flips": found["flips"],
+            "maximum": found["maximum_gbq"]}  # fmt: skip
+
+
+def _blood(blood: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not blood:
+        return {}
+    sigma = blood.get("dose_sigma_gy_per_gbq")
+    facts = [
+        ("Maximum tolerable activity", f"{number(blood['maximum_gbq'])} GBq, set by: {blood['limiting_rule']}"),
+        *((f"… by {rule}", f"{number(gbq)} GBq") for rule, gbq in blood["by_rule_gbq"].items()),
+        ("Blood dose per activity", f"{number(blood['dose_gy_per_gbq'])} Gy/GBq"
+         + (f" ± {number(sigma, 2)}" if sigma is not None else "")),
+        ("Residence time, blood", f"{number(blood['tau_blood_h_per_ml'])} h/mL"),
+        ("Residence time, whole body", f"{number(blood['tau_body_h'])} h"),
+        ("Whole body at 48 h", f"{number(blood['retention_48h_percent'])} %"),
+        ("Method", blood["method"]),
+    ]  # fmt: skip
+    return {"facts": facts, "flags": blood["flags"], "figure": _washout(blood)}
+
+
+def _washout(blood: Mapping[str, Any]) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 2.5), layout="constrained")
+        axes = figure.subplots()
+        for name, scale, unit, colour in (("body", 100.0, "whole body [%]", COLOURS[0]),
+                                          ("blood", 1e5, "blood [% per L]", COLOURS[1])):  # fmt: skip
+            if blood.get(name):
+                axes.plot(blood["curve_hours"], scale * np.asarray(blood[name]["activity"]), color=colour, label=unit)
+        axes.set(xlabel="hours after administration", ylabel="therapy nuclide, of administered", yscale="log")
+        axes.legend(fontsize=8)
+        return to_svg(figure)
+
+
+def _uptake(lesion: LesionDose) -> dict[str, Any]:
+    c, k = lesion.clinic, lesion.kinetics
+    bound = "≤ " if c.get("upper_bound") else "≥ " if c.get("lower_bound") else ""
+    return {
+        "name": lesion.lesion,
+        "uptake": bound + number(c.get("uptake_24h_percent")),
+        "per_g": bound + number(c.get("uptake_24h_percent_per_g")),
+        "suv": number(c.get("suv_24h")),
+        "t_eff": number(k.get("effective_half_life_h")),
+        "residence": number(k.get("residence_time_h")),
+        "late": percent(k.get("extrapolated_fraction")),
+        "recovery": number(lesion.recovery.get("coefficient")),
+        "bed": number(c.get("bed_gy")),
+        "eqd2": number(c.get("eqd2_gy")),
+        "eud": number(c.get("eud_gy")) if c.get("effect_basis") == "voxels" else "–",
+    }
+
+
+def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
+    """Local deposition and the sphere formula beside the dose of the run, largest lesion first."""
+    rows = []
+    for lesion in sorted(lesions, key=lambda one: -one.volume_ml):
+        sphere = lesion.clinic.get("sphere_dose_gy")
+        rows.append(
+            {
+                "name": lesion.lesion,
+                "site": lesion.site or "–",
+                "volume": number(lesion.volume_ml),
+                "dose": number(lesion.dose_gy),
+                "local": number(lesion.dose_local_gy * lesion.dose_factor),
+                "local_difference": signed_percent(lesion.local_difference_percent),
+                "sphere": number(sphere),
+                "sphere_difference": signed_percent(_number(lesion.clinic.get("sphere_difference_percent"))),
+                "outside": lesion.clinic.get("sphere_in_range") is False,
+            }
+        )
+    return rows
+
+
+def _alignment(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "scan": one["scan"],
+        "hours": number(one["hours"]),
+        "model": "as they lie" if one["model"] == "none" else one["model"],
+        "shift": ", ".join(f"{v:.1f}" for v in one["translation_mm"]),
+        "turn": f"{one['rotation_deg']:.2f}",
+        "deformation": number(one.get("largest_deformation_mm")),
+        "before": number(one["correlation_before"]),
+        "after": number(one["correlation_after"]),
+        "warnings": one["warnings"],
+    }
+
+
+def _shifts(lesions: Sequence[LesionDose]) -> list[tuple[str, str]]:
+    rows = []
+    for lesion in lesions:
+        shifts = [_number(v) for v in (lesion.clinic.get("centroid_shift_mm") or [])[1:]]
+        if any(math.isfinite(v) for v in shifts):
+            rows.append((lesion.lesion, ", ".join(number(v, 2) for v in shifts) + " mm"))
+    return rows
+
+
+def _follow_up(found: Mapping[str, Any]) -> dict[str, Any]:
+    if not found:
+        return {}
+    rows = []
+    for row in found["rows"]:
+        values, ratios = row.get("values") or {}, row.get("ratios") or {}
+        cells = []
+        for key, _ in QUANTITIES:
+            ratio = ratios.get(key) or {}
+            interval = ""
+            if ratio.get("ratio") is not None:
+                interval = f"×{number(ratio['ratio'], 2)}"
+                if ratio.get("low") is not None:
+                    interval += f" ({number(ratio['low'], 2)}–{number(ratio['high'], 2)})"
+            cells.append({"value": number(_number(values.get(key))), "ratio": interval})
+        rows.append({**row, "cells": cells, "confirm": row["confirm"] and row["state"] != "first"})
+    return {
+        "first": found["first"],
+        "rows": rows,
+        "quantities": [name for _, name in QUANTITIES],
+        "targets": found["targets"],
+        "visits": [_visit(one) for one in found["visits"]],
+        "notes": found["notes"],
+    }
+
+
+def _visit(one: Mapping[str, Any]) -> dict[str, Any]:
+    recist = one.get("recist") or {}
+    facts = [("Lesions", ", ".join(f"{count} {state}" for state, count in one["states"].items()))]
+    if recist:
+        facts += [
+            ("Sum of target diameters", f"{number(recist['sum_first_mm'])} mm to {number(recist['sum_mm'])} mm "
+             f"({signed_percent(recist['change_percent'])}): {recist['response']} by RECIST 1.1"),
+            ("Volume of the targets", f"{number(recist['volume_first_ml'])} mL to {number(recist['volume_ml'])} mL "
+             f"({signed_percent(recist['volume_change_percent'])}): {recist['volume_response']} by volume"),
+            ("Targets one by one", ", ".join(f"{n} {name}" for name, n in one["target_responses"].items() if n)),
+        ]  # fmt: skip
+    for key, name in QUANTITIES:
+        pair = one["paired"][key]
+        if pair["ratio"] is not None:
+            interval = f" ({number(pair['low'])}–{number(pair['high'])}, 95 %)" if pair["low"] is not None else ""
+            facts.append((f"{name}, mean ratio", f"×{number(pair['ratio'])}{interval}, {pair['n']} lesions"))
+    again = one["re_induced"]
+    facts.append(("Re-induction of uptake", ", ".join(again) if again else "in no lesion"))
+    return {"name": one["visit"], "facts": facts}
+
+
+def _checklist(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    grouped: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        if row["value"]:
+            grouped.setdefault(row["section"], []).append((row["item"], row["value"]))
+    return [{"section": name, "facts": facts} for name, facts in grouped.items()]
+
+
+def overlay(grid: Grid, fixed_hu: np.ndarray, aligned: Mapping[str, np.ndarray]) -> str:
+    """Fixed CT in magenta, aligned CTs in green, grey where they agree: a PNG data URI; empty without any."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    shown = {name: ct for name, ct in aligned.items() if not np.array_equal(ct, fixed_hu)}
+    if not shown:
+        return ""
+    body = np.argwhere(fixed_hu > -400)
+    middle = np.median(body, axis=0).astype(int) if len(body) else np.array(grid.shape) // 2
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(8.4, 3.0 * len(shown)), layout="constrained")
+        axes = figure.subplots(len(shown), 3, squeeze=False)
+        for line, (name, ct) in zip(axes, shown.items(), strict=True):
+            for axis, panel in enumerate(line):
+                a, b = (np.take(_grey(v), middle[axis], axis=axis) for v in (fixed_hu, ct))
+                down, across = (i for i in range(3) if i != axis)
+                panel.imshow(
+                    np.stack([a, b, a], axis=-1), origin="upper" if axis == 0 else "lower",
+                    aspect=grid.spacing_mm[down] / grid.spacing_mm[across], interpolation="nearest",
+                )  # fmt: skip
+                panel.set_axis_off()
+            line[0].set_title(name, loc="left", fontsize=8, color=FAINT)
+        return to_png(figure, dpi=110)
+
+
+def _grey(hu: np.ndarray) -> np.ndarray:
+    return np.clip((np.asarray(hu, np.float32) + 850.0) / 1300.0, 0.0, 1.0)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
