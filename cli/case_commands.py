@@ -51,9 +51,7 @@ def demo(
 
 def import_(
     folders: Annotated[list[Path], typer.Argument(help="Folders of DICOM or volumes.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The case file to write.")] = Path(
-        "case.yaml"
-    ),
+    output: Annotated[Path, typer.Option("-o", "--output", help="The case file to write.")] = Path("case.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing case file.")] = False,
     json: JSON = False,
 ) -> None:
@@ -135,9 +133,7 @@ def report(
 
 
 def schema(
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write; else printed.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else printed.")] = None,
 ) -> None:
     """The JSON Schema of a case file."""
     import json as json_library
@@ -177,26 +173,31 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
 
 
 def _tell(outcome: Outcome, out: Path) -> None:
-    columns = (
-        "visit", "lesion", "volume mL", "mass g", "mean dose Gy", "± (k=1)", "MC ±", "Gy/GBq", "P(>=thr)",
-        "map mean Gy", "local Gy", "local-map %", "D95 Gy", "V20Gy %", "verdict",
-    )  # fmt: skip
+    threshold = f"{outcome.case.threshold_gy:g} Gy"
+    columns = [
+        "visit", "lesion", "mL", "g", "mean Gy", "± k=1", "MC ±", "Gy/GBq", f"P >= {threshold}", "map Gy",
+        "local %", "D95 Gy", "V20Gy %", "verdict",
+    ]  # fmt: skip
     rows = []
     for lesion in outcome.lesions:
         row = plain(lesion.to_row())
+        chance = row["probability"]
         rows.append([
             row["visit"], row["lesion"], show(row["volume_ml"], 3), show(row["mass_g"], 3),
             show(row["dose_gy"]), show(row["dose_sigma_gy"], 2), show(row["dose_mc_sigma_gy"], 2),
-            show(row["ldpa_gy_per_gbq"], 3), show(row["probability"], 2), show(row["dose_map_gy"]),
-            show(row["dose_local_gy"]), show(row["local_difference_percent"], 2), show(row["d95_gy"], 3),
+            show(row["ldpa_gy_per_gbq"], 3), "-" if chance is None else f"{chance:.2f}",
+            show(row["dose_map_gy"]), "-" if row["local_difference_percent"] is None
+            else f"{row['local_difference_percent']:+.1f}", show(row["d95_gy"], 3),
             show(row["v20gy_percent"], 3), row["verdict"] + (" ?" if row["borderline"] else ""),
         ])  # fmt: skip
-    echo_table(columns, rows, text_columns=2)
+    first = 0 if len(outcome.visits) > 1 else 1
+    echo_table(columns[first:], [row[first:] for row in rows], text_columns=2 - first)
     for verdict in outcome.verdicts:
         typer.echo(f"{verdict.visit}: {verdict.sentence}")
     if any(lesion.dose_factor != 1.0 for lesion in outcome.lesions):
         typer.echo(
-            "Mean dose: corrected for PET recovery. Map, local, D95, V20Gy: of the voxel map without it."
+            "mean: corrected for PET recovery. map, D95, V20Gy: of the dose map, without it. "
+            "local %: local deposition against that map. ?: within one standard uncertainty of the threshold."
         )
     for visit in outcome.visits:
         for warning in visit.result.warnings:

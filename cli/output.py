@@ -44,7 +44,7 @@ def echo_table(
         table.add_column(column, justify="left" if index < text_columns else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(show(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 150
+    width = None if sys.stdout.isatty() else 160
     Console(width=width, highlight=False).print(table)
 
 

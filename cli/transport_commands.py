@@ -87,9 +87,7 @@ def validate(
 
 
 def merge(
-    results: Annotated[
-        list[Path], typer.Argument(help="Result files of the same problem.", show_default=False)
-    ],
+    results: Annotated[list[Path], typer.Argument(help="Result files of the same problem.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="The merged result file to write.")],
     json: JSON = False,
 ) -> None:
@@ -145,9 +143,7 @@ def _facts(result: Result) -> dict[str, Any]:
         "backend": result.backend,
         "device": result.provenance.device,
         "wall_time_s": result.provenance.wall_time_s,
-        "decays_per_s": result.decays / result.provenance.wall_time_s
-        if result.provenance.wall_time_s
-        else None,
+        "decays_per_s": result.decays / result.provenance.wall_time_s if result.provenance.wall_time_s else None,
         "emitted_mev_per_decay": balance.emitted,
         "deposited_mev_per_decay": balance.deposited,
         "escaped_mev_per_decay": balance.escaped,
@@ -163,9 +159,7 @@ def _tell(found: dict[str, Any]) -> None:
     if histogram:
         _tell_histogram(histogram)
     skip = {"regions", "z_histogram", "run", "problem", "passed"}
-    rows = [
-        (k.replace("_", " "), show(v)) for k, v in found.items() if k not in skip and not isinstance(v, dict)
-    ]
+    rows = [(k.replace("_", " "), show(v)) for k, v in found.items() if k not in skip and not isinstance(v, dict)]
     run = found["run"]
     rows.append(("histories", show(run["histories"])))
     rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
