@@ -30,6 +30,10 @@ def good(**change) -> Problem:
     return replace(base, **change)
 
 
+def water(**change) -> Material:
+    return replace(WATER, **change)
+
+
 def changed(array, value, index=(0, 0, 0)):
     out = np.array(array, float)
     out[index] = value
@@ -54,10 +58,10 @@ BAD = [
     (lambda: good(voxel_size_mm=(3.0, 0.0, 3.0)), "voxel_size_mm: is (3.0, 0.0, 3.0) mm", "positive lengths"),
     (lambda: good(voxel_size_mm=(3.0, 3.0)), "voxel_size_mm: is (3.0, 3.0) mm", "positive lengths"),
     (lambda: good(voxel_size_mm=(3.0, 3.0, np.nan)), "voxel_size_mm: is (3.0, 3.0, nan) mm", "positive lengths"),
-    (lambda: good(materials=(replace(WATER, mass_fraction=(0.5, 0.1)),)), "water: 2 elements, mass fractions sum to 0.6", "sum to 1"),
-    (lambda: good(materials=(replace(WATER, Z=(8,)),)), "water: 1 elements", "one an element"),
-    (lambda: good(materials=(replace(WATER, mean_excitation_ev=0.0),)), "water: mean excitation energy 0 eV", "positive"),
-    (lambda: good(materials=(replace(WATER, nominal_density_g_cm3=-1.0),)), "water: nominal density -1 g/cm3", "positive"),
+    (lambda: good(materials=(water(mass_fraction=(0.5, 0.1)),)), "2 elements, mass fractions sum to 0.6", "sum to 1"),
+    (lambda: good(materials=(water(Z=(8,)),)), "water: 1 elements", "one an element"),
+    (lambda: good(materials=(water(mean_excitation_ev=0.0),)), "water: mean excitation energy 0 eV", "positive"),
+    (lambda: good(materials=(water(nominal_density_g_cm3=-1.0),)), "water: nominal density -1 g/cm3", "positive"),
 ]  # fmt: skip
 
 
