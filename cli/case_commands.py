@@ -173,6 +173,8 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
 
 
 def _tell(outcome: Outcome, out: Path) -> None:
+    from ..engine.pipeline.clinic_outputs import clinic_lines
+
     threshold = f"{outcome.case.threshold_gy:g} Gy"
     columns = [
         "visit", "lesion", "mL", "g", "mean Gy", "± k=1", "MC ±", "Gy/GBq", f"P >= {threshold}", "map Gy",
@@ -194,6 +196,8 @@ def _tell(outcome: Outcome, out: Path) -> None:
     echo_table(columns[first:], [row[first:] for row in rows], text_columns=2 - first)
     for verdict in outcome.verdicts:
         typer.echo(f"{verdict.visit}: {verdict.sentence}")
+    for line in clinic_lines(outcome.clinic):
+        typer.echo(line)
     if any(lesion.dose_factor != 1.0 for lesion in outcome.lesions):
         typer.echo(
             "mean: corrected for PET recovery. map, D95, V20Gy: of the dose map, without it. "

@@ -13,6 +13,7 @@ from .case import Case, Visit
 from .environment import usable_cores
 from .nuclides import nuclide
 from .pipeline.activity import VisitActivity, integrate
+from .pipeline.clinic import blood_of_visit
 from .pipeline.scans import VisitImages, read_visit
 from .simulation import minimum_histories
 
@@ -113,7 +114,14 @@ def check_case(case: Case) -> Check:
     """
     check = Check(case)
     for visit in case.visits:
+        blood, notes = blood_of_visit(case, visit)
         images = read_visit(case, visit)
+        images.assumptions += notes
+        if blood is not None:
+            images.assumptions.append(
+                f"{visit.name}: maximum tolerable activity {blood.maximum.activity_gbq:.3g} GBq, set by "
+                f"{blood.maximum.limiting_rule}."
+            )
         check.visits.append(_check_visit(case, visit, images, integrate(case, images)))
     return check
 

@@ -48,6 +48,34 @@ def patient_record(case: Case, visits: Sequence[VisitOutcome]) -> dict[str, Any]
     )
 
 
+def clinic_lines(record: Mapping[str, Any]) -> list[str]:
+    """What a terminal shows of the patient record, a sentence a line."""
+    lines = []
+    for visit in record.get("visits") or ():
+        if not visit:
+            continue
+        name, blood = visit["visit"], visit.get("blood")
+        if blood:
+            lines.append(
+                f"{name}: maximum tolerable activity {blood['maximum_gbq']:.3g} GBq, set by {blood['limiting_rule']} "
+                f"(blood {blood['dose_gy_per_gbq']:.3g} Gy/GBq, whole body {blood['retention_48h_percent']:.2g} % at "
+                "48 h)."
+            )
+        lines += [f"{name}: {sentence}" for sentence in visit["eligibility"]["sentences"][1:]]
+        flips = visit["eligibility"]["flips"]
+        if flips:
+            listed = "; ".join(f"{lesion} at {', '.join(where)}" for lesion, where in flips.items())
+            lines.append(f"{name}: eligible at some activities only: {listed}.")
+    for later in (record.get("follow_up") or {}).get("visits") or ():
+        states = ", ".join(f"{count} {state}" for state, count in later["states"].items())
+        again = ", ".join(later["re_induced"]) or "none"
+        line = f"{later['visit']}: lesions {states}; re-induced: {again}"
+        if later.get("recist"):
+            line += f"; RECIST {later['recist']['response']} ({later['recist']['change_percent']:+.0f} %)"
+        lines.append(line + ".")
+    return lines
+
+
 def write_patient(record: Mapping[str, Any], folder: Path) -> None:
     """Write ``patient.json``, and ``visits.csv`` when there are several visits."""
     write_text(folder / PATIENT_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")

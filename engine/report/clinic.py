@@ -25,7 +25,7 @@ QUANTITIES = (
 
 def sections(patient: Mapping[str, Any], lesions: Sequence[LesionDose], visit: str) -> dict[str, Any]:
     """What the template ``clinic.html.j2`` shows; empty parts are left out by it."""
-    record = next((v for v in patient.get("visits") or () if v and v.get("visit") == visit), {})
+    record: Mapping[str, Any] = next((v for v in patient.get("visits") or () if v and v.get("visit") == visit), {})
     return {
         "eligibility": _eligibility(record.get("eligibility") or {}),
         "blood": _blood(record.get("blood")),
