@@ -51,13 +51,13 @@ def bhabha(energy_mev: np.ndarray, transfer_mev: np.ndarray) -> np.ndarray:
     return (1 - beta2 * x * (b1 - x * (b2 - x * (b3 - x * b4)))) / (beta2 * W**2)
 
 
-def _moment(energy_mev: np.ndarray, low: np.ndarray, power: int, particle: str) -> np.ndarray:
+def _moment(energy_mev: np.ndarray, low: np.ndarray | float, power: int, particle: str) -> np.ndarray:
     """Integral of W^power d sigma/dW from ``low`` to the largest transfer, per electron."""
     T = np.asarray(energy_mev, float)
     high = T if particle == "positron" else T / 2
-    low = np.minimum(np.broadcast_to(low, T.shape), high)
-    half = 0.5 * np.log(high / low)
-    log_w = np.log(low)[:, None] + half[:, None] * (1 + _NODES)
+    bottom = np.minimum(np.broadcast_to(low, T.shape), high)
+    half = 0.5 * np.log(high / bottom)
+    log_w = np.log(bottom)[:, None] + half[:, None] * (1 + _NODES)
     W = np.exp(log_w)
     law = bhabha if particle == "positron" else moller
     return half * ((law(T[:, None], W) * W ** (power + 1)) @ _WEIGHTS)

@@ -157,7 +157,7 @@ def _regions(problem: Problem, known: np.ndarray) -> list[tuple[str, np.ndarray]
             for i in range(1, count + 1)
             if ((flat == i) & known).any()
         ]
-    reference = np.where(known, problem.reference_dose, 0.0)
+    reference = np.where(known, np.asarray(problem.reference_dose), 0.0)
     top = reference.max()
     bands = [("above 50 % of maximum", 0.5, np.inf), ("10-50 %", 0.1, 0.5), ("1-10 %", 0.01, 0.1)]
     found = [(name, known & (reference > a * top) & (reference <= b * top)) for name, a, b in bands]
