@@ -33,9 +33,9 @@ def test_energy_within_every_radius(name, histories, reference_dir):
 
 def test_cumulative_share_is_the_volume_of_a_ball():
     """Even energy density: the energy within a radius grows as its cube."""
-    n, voxel = 41, 0.1
-    radii = np.array([0.31, 0.8, 1.33, 1.9])
-    share = radial.cumulative_share(np.ones((n, n, n)), voxel, radii, split=8)
+    n, voxel = 21, 0.1
+    radii = np.array([0.31, 0.55, 0.8, 0.95])
+    share = radial.cumulative_share(np.ones((n, n, n)), voxel, radii, split=16)
     np.testing.assert_allclose(share, 4 / 3 * np.pi * radii**3 / voxel**3, rtol=2e-3)
 
 

@@ -64,3 +64,29 @@ def test_tables_and_energies_meet_the_published_numbers(reference_dir):
     assert len([r for r in records if r.rule == "plus"]) > 30
     for r in records:
         assert r.verdict(5.0, 1e-6) != "FAIL", r
+
+
+def test_steps_of_a_voxel_sphere_cost_what_its_surface_says():
+    """Electrons of no great range leave in proportion to the surface: 1.5 times the sphere's for whole voxels.
+
+    A body with surface S and volume V keeps g(r) = 1 - r S / 4V for small r; S/V is 3/R of a ball and 4.5/R of voxels
+    along the axes, whose faces project to the same cross section on each axis as the ball (6 pi R^2).
+    """
+    radius = 0.3
+    emission = Emission(electron_lines=np.array([[0.1, 1.0]]))
+    problem, voxel = spheres.voxel_sphere(radius, 61, 0.4, WATER, emission)
+    r = 0.2 * voxel
+    kernel = spheres.Kernel(np.array([r]), np.array([1.0]))
+    expected = r / 4 * (4.5 - 3.0) / radius
+    # six binomial standard errors of the sampled pairs, and 3 % for edges where two faces meet (r is 0.2 voxels)
+    error = math.sqrt(r / 4 * 4.5 / radius / spheres.PAIRS)
+    assert abs(spheres.step_correction(problem, radius, voxel, kernel) - expected) < 6 * error + 0.03 * expected
+    assert 6 * error < 0.5 * expected
+
+
+def test_far_inside_a_sphere_of_voxels_the_steps_do_not_matter():
+    """At distances of many voxels the voxel body is a ball: its autocorrelation is the ball's."""
+    problem, voxel = spheres.voxel_sphere(0.3, 61, 0.4, WATER, Emission(electron_lines=np.array([[0.1, 1.0]])))
+    kernel = spheres.Kernel(np.array([0.3]), np.array([1.0]))
+    # g = 0.3125 there: five binomial standard errors are 0.0042
+    assert abs(spheres.step_correction(problem, 0.3, voxel, kernel)) < 5 * math.sqrt(0.3125 * 0.6875 / spheres.PAIRS)

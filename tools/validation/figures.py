@@ -42,6 +42,8 @@ def radial_kernels(kernels: list[dict[str, Any]], path: Path, photons: bool) -> 
         label = kernel["name"].replace("364p5", "364.5").replace("_", " ")
         every = slice(None, None, 2)
         top.plot(x, reference, color=REFERENCE, lw=0.8)
+        if x.size < 20:
+            every = slice(None)
         top.plot(x[every], ours[every], MARKERS[number], ms=3.5, color=SERIES[number], label=label)
         low.plot(x, ours - reference, MARKERS[number] + "-", ms=2.5, lw=0.8, color=SERIES[number])
         sigma = 100 * np.array(kernel["sigma"])
@@ -88,8 +90,7 @@ def voxel_s_profiles(runs: list[dict[str, Any]], path: Path) -> str:
     right.set_xlabel("voxels from the source along an axis")
     left.set_ylabel("voxel S [Gy per decay]")
     right.set_ylabel("hevesy - reference [%]")
-    right.text(0.01, 0.99, "dashed: bars; error bars: one combined standard error", transform=right.transAxes, va="top",
-               fontsize=7)  # fmt: skip
+    right.set_title("dashed: bars; error bars: one combined standard error", fontsize=8)
     left.plot([], [], color=REFERENCE, lw=0.8, label="reference code")
     left.legend(fontsize=7)
     return _save(plt, figure, path)
@@ -117,6 +118,8 @@ def depth_profile(profile: dict[str, Any], path: Path) -> str:
     top.set_ylim(top.get_ylim()[0], top.get_ylim()[1] * 4)
     low.errorbar(x, 100 * (ours / reference - 1), 100 * spread / reference, fmt="o", ms=2.5, lw=0.8, color=OURS)
     low.axhline(0, color=REFERENCE, lw=0.5)
+    limit = 100 * max(4 * float(np.median(spread / reference)), 0.02)
+    low.set_ylim(-limit, limit)
     top.set_ylabel("dose [Gy per decay]")
     low.set_ylabel("difference [%]")
     low.set_xlabel("x [mm]")

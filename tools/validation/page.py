@@ -103,7 +103,12 @@ def write(
         text += [f"![{caption}]({name})", "", f"*{caption}*", ""]
     text += ["## Numbers", ""]
     for group in dict.fromkeys(r.group for r in records):
-        text += [f"### {group}", "", *_table([r for r in records if r.group == group], k, share), ""]
+        members = [r for r in records if r.group == group]
+        shown = [r for r in members if not _distant(r)]
+        text += [f"### {group}", "", *_table(shown, k, share)]
+        if len(shown) < len(members):
+            text.append(_summary([r for r in members if _distant(r)], k, share))
+        text.append("")
     (folder / "index.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
     data = {
         "provenance": where, "command": command, "quick": quick, "seconds": round(seconds),
@@ -112,6 +117,31 @@ def write(
     }  # fmt: skip
     (folder / "results.json").write_text(json.dumps(data, indent=1, default=_plain) + "\n", encoding="utf-8")
     return not failed
+
+
+def _distant(r: Record) -> bool:
+    """Neighbours that the page sums up in one row: neither next to the source nor on an axis."""
+    if not r.quantity.startswith("voxel S") or r.quantity.endswith(("published", "scaled")):
+        return False
+    offset = [int(i) for i in r.quantity.split()[-1].split(",")]
+    return offset[1] > 0 and offset[2] > 1
+
+
+def _summary(records: list[Record], k: float, share: float) -> str:
+    judged = [r for r in records if r.rule != "information"]
+    few = len(records) - len(judged)
+    if not judged:
+        return f"| voxel S, {few} other neighbours: too few deposits to judge | | | | | | | - |"
+    worst = max(judged, key=lambda r: abs(r.difference) / r.allowed(k))
+    passed = sum(r.verdict(k, share) == "pass" for r in judged)
+    mean = np.average([r.difference for r in judged], weights=[r.sigma**-2 for r in judged])
+    error = sum(r.sigma**-2 for r in judged) ** -0.5
+    return (
+        f"| voxel S, {len(judged)} other neighbours, weighted mean difference {100 * mean:+.2f} ({100 * error:.2f}) %; "
+        f"nearest to its limit: {worst.quantity.split()[-1]}; {few} more with too few deposits to judge | "
+        f"{worst.reference:.5g} | {worst.ours:.5g} | {100 * worst.difference:+.3f} | {100 * worst.sigma:.3f} "
+        f"| {100 * worst.bar:g} | larger | {'pass' if passed == len(judged) else f'{len(judged) - passed} FAIL'} |"
+    )
 
 
 def _table(records: list[Record], k: float, share: float) -> list[str]:

@@ -28,6 +28,8 @@ FILES: dict[str, tuple[str, int, int]] = {
 SELF_BAR, FACE_BAR, OTHER_BAR = 0.005, 0.01, 0.02
 #: neighbours farther from the source than this hold bremsstrahlung only for 90Y; they are shown like all others
 REACH = 6
+#: a mean of fewer standard errors than this rests on a few photons: not normal, its error not well known
+ENOUGH = 10.0
 
 
 @dataclass
@@ -120,9 +122,10 @@ def _neighbours(run: VoxelRun, dose, sigma, reference, reference_sigma) -> None:
         target, target_error = float(reference[at]), float(reference_sigma[at])
         record = relative(
             run.label, "voxel S " + ",".join(map(str, offset)), "Gy/decay", (target, target_error), (value, error),
-            neighbour_bar(offset), "larger",
+            neighbour_bar(offset), "larger" if value >= ENOUGH * error > 0 else "information",
         )  # fmt: skip
-        z.append(record.difference / record.sigma)
+        if record.rule != "information":
+            z.append(record.difference / record.sigma)
         run.table.append(
             {"offset": offset, "reference": target, "reference_sigma": target_error, "ours": value, "sigma": error}
         )
