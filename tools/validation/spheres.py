@@ -30,8 +30,8 @@ from hevesy.engine.transport.problem import Emission, Material, Problem
 from .record import Record
 
 BAR = 0.005
-#: pairs of points at each distance, for the geometry of the voxels
-PAIRS = 300_000
+#: pairs of points at each distance, for the geometry of the voxels; distances
+PAIRS, SHELLS = 200_000, 60
 #: no beta or conversion electron of 131I gets farther in tissue [cm] (CSDA range of 0.81 MeV: 0.34 cm)
 MARGIN_CM = 0.36
 #: voxels of the electron run across the sphere and its margins, and of the photon run
@@ -124,12 +124,12 @@ def electron_kernel(medium: Material, emission: Emission, quick: bool, seed: int
     tally = simulate(problem, decays=20_000 if quick else 200_000, seed=seed, backend="cpu", threads=threads)
     axis2 = ((np.arange(n) - n // 2) * voxel) ** 2
     r = np.sqrt(axis2[:, None, None] + axis2[:, None] + axis2)
-    edges = np.linspace(0.0, MARGIN_CM, 121)
+    edges = np.linspace(0.0, MARGIN_CM, SHELLS + 1)
     energy = tally.energy_quanta / (2.0**26 * tally.decays)
     inside = r < edges[-1]
     bins = np.digitize(r[inside], edges) - 1
-    held = np.bincount(bins, energy[inside], minlength=120)
-    weighted = np.bincount(bins, (energy * r)[inside], minlength=120)
+    held = np.bincount(bins, energy[inside], minlength=SHELLS)
+    weighted = np.bincount(bins, (energy * r)[inside], minlength=SHELLS)
     middle = np.divide(weighted, held, out=0.5 * (edges[1:] + edges[:-1]), where=held > 0)
     return Kernel(middle, held)
 
