@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .statistics import MINIMUM_BATCHES
+
 
 @dataclass(frozen=True)
 class DoseVolumeHistogram:
@@ -97,6 +99,32 @@ class RegionDoses:
         ]
         differential = 100.0 * -np.diff(inside) / self.total / np.diff(edges)
         return DoseVolumeHistogram(edges, 100.0 * np.clip(at_least / self.total, 0.0, 1.0), differential)
+
+
+def region_doses(
+    dose_gy: np.ndarray, weight: np.ndarray, sigma_gy: np.ndarray | None = None, n_batches: int = 0
+) -> RegionDoses:
+    """Doses of a region, freed of Monte Carlo noise where their standard errors are given.
+
+    Parameters
+    ----------
+    dose_gy, weight
+        Doses [Gy] and volume fractions of the voxels (n,).
+    sigma_gy
+        Their standard errors (n,) [Gy]; None, or errors from fewer than 20 batches: the voxels as they are.
+    n_batches
+        Batches that the standard errors come from.
+
+    Returns
+    -------
+    RegionDoses
+        Of the voxels, or of the histogram that :func:`hevesy.engine.dvh_noise.clean_histogram` finds.
+    """
+    if sigma_gy is None or n_batches < MINIMUM_BATCHES or not np.isfinite(sigma_gy).all():
+        return RegionDoses(dose_gy, weight)
+    from .dvh_noise import clean_histogram
+
+    return clean_histogram(dose_gy, sigma_gy, weight, n_batches).region()
 
 
 def _plain(values: np.ndarray) -> list[float]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import HevesyError, InputError
+from ..statistics import MINIMUM_BATCHES
 from .physics_options import PhysicsOptions
 from .prepare import prepare
 from .problem import Problem
@@ -107,6 +108,7 @@ def simulate(
             suggestion='use "voxels>50%:2%", or give the problem regions',
             field="until",
         )
+    filled = np.array([index.size > 0 for index, _ in weights], bool)
     prepared = prepare(problem, options)
     engine = _engine(backend, prepared.world, seed, threads)
     shape = problem.density_g_cm3.shape
@@ -116,7 +118,7 @@ def simulate(
         region_names=names, options=options.to_dict(),
     )  # fmt: skip
     scratch = np.zeros(int(np.prod(shape)), np.int64)
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     tally.stopped_by = "decays"
     try:
         for number in range(wanted):
@@ -127,7 +129,7 @@ def simulate(
             elapsed = time.perf_counter() - start
             error = None
             if goal is not None and (number + 1) % 5 == 0:
-                error = goal.error(tally, problem.density_g_cm3)
+                error = goal.error(tally, problem.density_g_cm3, filled)
                 if error <= goal.goal:
                     tally.stopped_by = "until"
                     break
@@ -138,7 +140,7 @@ def simulate(
                 tally.complete = goal is None and decays is None
                 break
         else:
-            tally.complete = goal is None or goal.error(tally, problem.density_g_cm3) <= goal.goal
+            tally.complete = goal is None or goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
     except KeyboardInterrupt:
         tally.complete, tally.stopped_by = False, "interrupt"
         if tally.n_batches == 0:
@@ -146,6 +148,10 @@ def simulate(
     finally:
         engine.close()
     tally.wall_time_s = time.perf_counter() - start
+    tally.cpu_time_s = time.process_time() - start_cpu
+    if tally.n_batches >= MINIMUM_BATCHES and len(weights):
+        merits = ", ".join(f"{name} {merit:.3g}" for name, merit in zip(names, tally.figure_of_merit(), strict=False))
+        log.info("figure of merit 1/(sigma^2 T) [1/s]: %s", merits)
     return tally
 
 

@@ -40,16 +40,23 @@ class Until:
         share = match["share"]
         return cls(text, float(match["goal"]) / 100, None if share is None else float(share) / 100)
 
-    def error(self, tally: Tally, density: np.ndarray) -> float:
-        """Relative standard error reached so far; infinite while it cannot be estimated."""
+    def error(self, tally: Tally, density: np.ndarray, filled: np.ndarray | None = None) -> float:
+        """Relative standard error reached so far; infinite while it cannot be estimated.
+
+        ``filled`` says which regions have voxels at all (default: all). A lesion that nothing has reached yet is not
+        known: it keeps the run going.
+        """
         if tally.n_batches < MINIMUM_BATCHES:
             return np.inf
         if self.voxels_above is None:
-            mean, sigma = tally.region_energy()
-            seen = mean > 0
-            if not seen.any():
+            # in floating point: exact sums over thousands of batches would take longer than the batches
+            quanta = tally.region_quanta.astype(np.float64)
+            if filled is not None:
+                quanta = quanta[:, filled]
+            mean = quanta.mean(axis=0)
+            if not mean.size or (mean <= 0).any():
                 return np.inf
-            return float((sigma[seen] / mean[seen]).max())
+            return float((quanta.std(axis=0, ddof=1) / mean).max() / np.sqrt(len(quanta)))
         mean, sigma = tally.dose_gy_per_decay(density, 1.0)
         hot = mean > self.voxels_above * mean.max()
         return float(np.sqrt(np.mean((sigma[hot] / mean[hot]) ** 2)))

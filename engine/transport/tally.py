@@ -37,6 +37,8 @@ class Tally:
         Emitted, deposited and escaped energy [quanta]; emitted = deposited + escaped, exactly.
     counters
         Events of the run, by name.
+    wall_time_s, cpu_time_s
+        Time by the clock, and of all cores for this process [s].
     """
 
     energy_quanta: np.ndarray
@@ -51,6 +53,7 @@ class Tally:
     device: str
     threads: int = 1
     wall_time_s: float = 0.0
+    cpu_time_s: float = 0.0
     complete: bool = True
     stopped_by: str = "decays"
     region_names: tuple[str, ...] = ()
@@ -112,3 +115,14 @@ class Tally:
     def region_energy(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean weighted energy per decay of each region and its standard error [MeV, times the weight]."""
         return region_mean_sigma(self.region_quanta, self.batch_histories)
+
+    def figure_of_merit(self) -> np.ndarray:
+        """1/(relative variance times processor time) of each region's mean [1/s]; nan without a standard error.
+
+        It does not depend on the length of the run, so it compares methods. The time is that of the process on the
+        CPU, and by the clock on a device whose work the processor does not do.
+        """
+        mean, sigma = self.region_energy()
+        time = self.wall_time_s if self.backend == "cuda" else self.cpu_time_s
+        variance = np.divide(sigma, mean, out=np.full_like(mean, np.nan), where=mean > 0) ** 2
+        return np.divide(1.0, variance * time, out=np.full_like(mean, np.nan), where=variance * time > 0)
