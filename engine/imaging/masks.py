@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -148,8 +149,15 @@ def _finish(name: str, fraction: np.ndarray, grid: Grid, whole_ml: float, file: 
     return Mask(name, fraction.astype(np.float32), volume, None, grid)
 
 
+@lru_cache(maxsize=1)
+def _label_volume(path: Path, changed_ns: int, size: int) -> Volume:
+    """The last label map read: its lesions are asked for one by one. Time and size tell a changed file."""
+    return read_file(path, "label", dtype=None)
+
+
 def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mask]:
-    volume = read_file(path, "label", dtype=None)
+    stamp = path.stat()
+    volume = _label_volume(path, stamp.st_mtime_ns, stamp.st_size)
     values = volume.values
     if not np.all(np.isfinite(values)) or np.any(values != np.rint(values)) or np.any(values < 0):
         raise InputError(

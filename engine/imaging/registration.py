@@ -39,6 +39,10 @@ BODY_HU = -400.0
 LEAST_CORRELATION = 0.85
 #: A turn beyond this [degrees] is no patient who lay down again. Shifts tell nothing: tables differ.
 LARGEST_TURN_DEG = 20.0
+#: Starting positions along the body: this far each way, in these steps [mm].
+START_REACH_MM, START_STEP_MM = 200.0, 20.0
+#: A starting position counts when this share of the shorter body is in both CTs.
+LEAST_OVERLAP = 0.4
 #: Distance of the control points of the deformable model [mm].
 CONTROL_MM = 60.0
 #: Share of the voxels, on every second plane each way, that the deformable model looks at.
@@ -68,9 +72,7 @@ class Deformation:
         jacobian = np.zeros((*self.grid.shape, 3, 3))
         cosines = np.asarray(self.grid.direction, float).reshape(3, 3)
         for row, component in enumerate(self.field):
-            along = np.stack(
-                np.gradient(component, dz, dy, dx)[::-1], axis=-1
-            )  # along the grid's x, y, z axes
+            along = np.stack(np.gradient(component, dz, dy, dx)[::-1], axis=-1)  # along the grid's x, y, z axes
             jacobian[..., row, :] = along @ cosines.T
         return np.asarray(np.linalg.det(jacobian + np.eye(3)))
 
@@ -235,18 +237,17 @@ def register(
 
 
 def body_mask(hu: np.ndarray) -> np.ndarray:
-    """The body in a CT (nz, ny, nx): the largest connected part above :data:`BODY_HU`, holes filled by slice.
+    """The body in a CT (nz, ny, nx): the largest connected part above :data:`BODY_HU`, lungs and bowel filled.
 
-    One erosion first, so that the table comes off.
+    Slices are filled first, or thin chest walls would open; then one erosion, so that the table comes off.
     """
-    solid = np.asarray(hu) > BODY_HU
-    labels, count = ndimage.label(ndimage.binary_erosion(solid))
+    filled = np.stack([ndimage.binary_fill_holes(plane) for plane in np.asarray(hu) > BODY_HU])
+    labels, count = ndimage.label(ndimage.binary_erosion(filled))
     if count == 0:
-        return np.zeros(solid.shape, bool)
+        return np.zeros(filled.shape, bool)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    body = ndimage.binary_dilation(labels == int(sizes.argmax())) & solid
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in body])
+    return np.asarray(ndimage.binary_dilation(labels == int(sizes.argmax())) & filled)
 
 
 def _working(ct: Volume, work_mm: float) -> tuple[Volume, np.ndarray]:
@@ -277,7 +278,7 @@ def _optimise(
     fixed, moving = to_sitk(still.grid, still.values), to_sitk(other.grid, other.values)
     mask = to_sitk(still.grid, ndimage.binary_dilation(body, iterations=2))
     centre = _centre(still.grid, body)
-    start = _best_start(fixed, moving, mask, metric, centre, _centre(other.grid, other_body) - centre)
+    start = _best_start(still, body, other, other_body)
     if start is None:
         raise InputError(
             "the CTs cannot be brought to overlap",
@@ -286,7 +287,9 @@ def _optimise(
             "alignment: {model: none}",
             file=source or None,
         )
-    rigid = sitk.Euler3DTransform(start)
+    rigid = sitk.Euler3DTransform()
+    rigid.SetCenter([float(v) for v in centre])
+    rigid.SetTranslation([float(v) for v in start])
     method = _method(sitk, metric, mask)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=2.0, minStep=1e-3, numberOfIterations=200, gradientMagnitudeTolerance=1e-8
@@ -314,9 +317,7 @@ def _optimise(
     if angle > LARGEST_TURN_DEG:
         warnings.append(f"the alignment turns the body by {angle:.0f} degrees: look at the overlay")
     if math.isfinite(before) and after < before - 0.002:
-        warnings.append(
-            f"the CTs agree less after the alignment (correlation {after:.3f}) than before ({before:.3f})"
-        )
+        warnings.append(f"the CTs agree less after the alignment (correlation {after:.3f}) than before ({before:.3f})")
     if deformation is not None and float(deformation.expansion().min()) <= 0.0:
         warnings.append("the deformation folds over itself somewhere: do not use it there")
     return Alignment(
@@ -386,29 +387,29 @@ def _value(sitk: Any, metric: str, mask: Any, fixed: Any, moving: Any, transform
         return math.nan
 
 
-def _best_start(
-    fixed: Any, moving: Any, mask: Any, metric: str, centre: np.ndarray, offset: np.ndarray
-) -> Any | None:
-    """The best of: as it lies, centres of the bodies together, and both with shifts along the body.
+def _best_start(still: Volume, body: np.ndarray, other: Volume, other_body: np.ndarray) -> np.ndarray | None:
+    """Shift (x, y, z) [mm] to begin with; None where no position shows the same anatomy in both.
 
-    The centres of two bodies seen over different lengths do not correspond: hence the shifts.
+    The best of: as it lies, and the centres of the bodies together with shifts along the body, since two bodies
+    seen over different lengths have centres that do not correspond. Judged by the correlation in what both show
+    times the root of how much that is: a small overlap agrees easily.
     """
-    import SimpleITK as sitk
-
-    small = [sitk.Shrink(sitk.SmoothingRecursiveGaussian(i, 6.0), [2, 2, 2]) for i in (fixed, moving)]
-    coarse = sitk.Shrink(mask, [2, 2, 2])
-    best: tuple[float, Any] = (math.inf, None)
-    shifts = [np.zeros(3)]
-    shifts += [
-        offset + np.array([0.0, 0.0, z]) for z in (0.0, *(s * k for k in (40, 80, 120) for s in (1, -1)))
-    ]
+    centre, there = _centre(still.grid, body), _centre(other.grid, other_body)
+    steps = [sign * z for z in np.arange(0.0, START_REACH_MM + 1.0, START_STEP_MM) for sign in (1, -1)]
+    shifts = [np.zeros(3), *(there - centre + np.array([0.0, 0.0, z]) for z in steps)]
+    near = ndimage.binary_dilation(body, iterations=2)
+    thin = np.zeros_like(near)
+    thin[::2, ::2, ::2] = near[::2, ::2, ::2]
+    smaller = min(float(body.sum()), float(other_body.sum())) * (float(near.sum()) / float(body.sum())) / 8.0
+    best: tuple[float, np.ndarray | None] = (0.0, None)
     for shift in shifts:
-        transform = sitk.Euler3DTransform()
-        transform.SetCenter([float(v) for v in centre])
-        transform.SetTranslation([float(v) for v in shift])
-        value = _value(sitk, metric, coarse, small[0], small[1], transform)
-        if math.isfinite(value) and value < best[0]:
-            best = (value, transform)
+        matrix = np.eye(4)
+        matrix[:3, 3] = shift
+        correlation, count = _agreement(still, thin, other, Alignment("rigid", matrix))
+        share = min(count / max(smaller, 1.0), 1.0)
+        score = correlation * math.sqrt(share) if share >= LEAST_OVERLAP and correlation > 0 else 0.0
+        if score > best[0]:
+            best = (score, shift)
     return best[1]
 
 
@@ -421,9 +422,7 @@ def _matrix(transform: Any) -> np.ndarray:
     return matrix
 
 
-def _splines(
-    sitk: Any, fixed: Any, moving: Any, mask: Any, rigid: Any, metric: str, control_mm: float
-) -> Any:
+def _splines(sitk: Any, fixed: Any, moving: Any, mask: Any, rigid: Any, metric: str, control_mm: float) -> Any:
     """Cubic B-splines on top of the rigid motion."""
     extent = [n * s for n, s in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True)]
     mesh = [max(int(round(e / control_mm)), 2) for e in extent]
@@ -431,9 +430,7 @@ def _splines(
     method = _method(sitk, metric, mask, SPLINE_SHARE)
     method.SetMovingInitialTransform(rigid)
     method.SetInitialTransform(spline, inPlace=True)
-    method.SetOptimizerAsLBFGSB(
-        gradientConvergenceTolerance=1e-6, numberOfIterations=50, maximumNumberOfCorrections=8
-    )
+    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-6, numberOfIterations=50, maximumNumberOfCorrections=8)
     method.SetShrinkFactorsPerLevel([2])
     method.SetSmoothingSigmasPerLevel([0.5 * float(max(fixed.GetSpacing()))])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
@@ -458,18 +455,25 @@ def _sampled(sitk: Any, spline: Any, grid: Grid) -> Deformation:
 
 
 def _correlation(still: Volume, body: np.ndarray, other: Volume, alignment: Alignment) -> float:
-    """Correlation of the CTs in the body, where the moving one covers at least a tenth of it."""
-    index = np.argwhere(body)
+    """Correlation of the CTs in the body, where the moving one covers at least a tenth of it; else nan."""
+    correlation, count = _agreement(still, body, other, alignment)
+    return correlation if count >= max(0.1 * np.count_nonzero(body), 8) else math.nan
+
+
+def _agreement(still: Volume, mask: np.ndarray, other: Volume, alignment: Alignment) -> tuple[float, int]:
+    """Correlation of the CTs over the part of a mask that the moving one covers, and its voxels."""
+    index = np.argwhere(mask)
     points = alignment.to_moving(still.grid.index_to_xyz(index))
     there = other.grid.xyz_to_index(points)
     inside = np.all((there >= -0.5) & (there <= np.array(other.grid.shape) - 0.5), axis=1)
-    if np.count_nonzero(inside) < max(0.1 * len(index), 8):
-        return math.nan
+    count = int(np.count_nonzero(inside))
+    if count < 8:
+        return math.nan, count
     seen = ndimage.map_coordinates(other.values, there[inside].T, order=1, mode="nearest")
     kept = still.values[tuple(index[inside].T)]
     if np.ptp(seen) < 1e-6 or np.ptp(kept) < 1e-6:  # a uniform block: nothing to compare but equality
-        return 1.0 if abs(float(seen.mean() - kept.mean())) < 1.0 else 0.0
-    return float(np.corrcoef(seen, kept)[0, 1])
+        return (1.0 if abs(float(seen.mean() - kept.mean())) < 1.0 else 0.0), count
+    return float(np.corrcoef(seen, kept)[0, 1]), count
 
 
 def _deformed(volume: Volume, grid: Grid, deformation: Deformation) -> np.ndarray:
@@ -482,9 +486,7 @@ def _deformed(volume: Volume, grid: Grid, deformation: Deformation) -> np.ndarra
     centres = np.stack([z.ravel(), y.ravel(), x.ravel()], -1)
     for half in halves:
         points = grid.index_to_xyz(centres + half)
-        stretch = ndimage.map_coordinates(
-            expansion, deformation.grid.xyz_to_index(points).T, order=1, mode="nearest"
-        )
+        stretch = ndimage.map_coordinates(expansion, deformation.grid.xyz_to_index(points).T, order=1, mode="nearest")
         there = volume.grid.xyz_to_index(points + deformation.at(points))
         inside = np.all((there >= -0.5) & (there <= np.array(volume.grid.shape) - 0.5), axis=1)
         seen = ndimage.map_coordinates(values, there.T, order=1, mode="nearest")

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..grid import Grid
 from ..nuclides import nuclide
 from .lesion_density import lesion_density
-from .lesion_views import LesionView, lesion_views
+from .lesion_views import LesionView, PlacedRecovery, lesion_views
 from .mask_recovery import OutlineRecovery
 from .scans import AIR_G_CM3, VisitImages
 
@@ -263,8 +263,8 @@ def _corrected(
     found, seen, model = [], [], None
     for number, view in enumerate(views):
         own = recovery_model(case, images.grid, mask)
-        if view.own_voxels and case.recovery is not None and case.recovery.fwhm_mm is not None:
-            own = OutlineRecovery(view.fraction, view.grid.spacing_mm, case.recovery.fwhm_mm)
+        if view.outline is not None and case.recovery is not None and case.recovery.fwhm_mm is not None:
+            own = PlacedRecovery(view, case.recovery.fwhm_mm)
         model = model or own
         found.append(recovery.correct(view.mean, volume, own, view.background))
         if limit is not None:

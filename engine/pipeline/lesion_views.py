@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from ..grid import Grid, Volume
 from ..imaging import resample_conserving, resample_fraction
 from ..uncertainty import scan_relative_error
+from .mask_recovery import OutlineRecovery
 from .scans import AIR_G_CM3
 
 if TYPE_CHECKING:
-    from ..grid import Grid
     from .scans import VisitImages
 
 #: The local background is taken in a shell from one to this many PET resolutions outside the lesion.
@@ -47,6 +48,8 @@ class LesionView:
         Their grid.
     fwhm_mm
         Resolution that the shell is laid by [mm].
+    outline
+        The lesion's outline on small voxels, and their grid; None where its file gives none.
     own_voxels
         Whether these are the scan's own voxels and not those of the dose grid.
     """
@@ -57,6 +60,7 @@ class LesionView:
     density: np.ndarray
     grid: Grid
     fwhm_mm: float
+    outline: tuple[np.ndarray, Grid] | None = None
     own_voxels: bool = False
 
     @cached_property
@@ -115,6 +119,34 @@ class LesionView:
         return self.grid.index_to_xyz(index)
 
 
+class PlacedRecovery(OutlineRecovery):
+    """Recovery of an outline on a scan's voxels, wherever between them it came to lie.
+
+    The outline is blurred on its small voxels and then averaged over the scan's: a Gaussian of 6 mm sampled at
+    4 mm voxels is off by up to 3 %, by how much depending on the position between the voxels.
+    """
+
+    name = "lesion outline in a Gaussian resolution"
+
+    def __init__(self, view: LesionView, fwhm_mm: float, fwhm_sigma_mm: float = 0.0) -> None:
+        assert view.outline is not None
+        self._view, self._outline = view, view.outline
+        super().__init__(view.fraction, view.grid.spacing_mm, fwhm_mm, fwhm_sigma_mm)
+
+    def _at(self, fwhm_mm: float) -> float:
+        fraction, grid = self._outline
+        sigma = [fwhm_mm / math.sqrt(8.0 * math.log(2.0)) / step for step in grid.spacing_mm]
+        room = [math.ceil(5.0 * s) + 1 for s in sigma]
+        x, y, z = (float(v) for v in grid.index_to_xyz(-np.array(room, dtype=float)))
+        blurred = ndimage.gaussian_filter(
+            np.pad(np.asarray(fraction, np.float64), [(r, r) for r in room]), sigma, mode="constant", truncate=5.0
+        )
+        nz, ny, nx = blurred.shape
+        whole = Volume(Grid((nz, ny, nx), grid.spacing_mm, (z, y, x), grid.direction), blurred, "fraction")
+        weight = np.asarray(self._view.fraction, np.float64)
+        return float((weight * resample_conserving(whole, self._view.grid).values).sum() / weight.sum())
+
+
 def lesion_views(images: VisitImages, mask: Any, fwhm_mm: float | None) -> list[LesionView]:
     """The lesion in each scan of the visit."""
     fwhm = fwhm_mm or SHELL_FWHM_MM
@@ -132,7 +164,7 @@ def lesion_views(images: VisitImages, mask: Any, fwhm_mm: float | None) -> list[
     for number, image in enumerate(images.concentration):
         scan = images.scans_own[number] if images.scans_own else None
         if scan is None:
-            views.append(LesionView(image[box], fraction, around, density, here, fwhm))
+            views.append(LesionView(image[box], fraction, around, density, here, fwhm, outline))
             continue
         volume, alignment = scan
         centre = here.index_to_xyz(np.array(ndimage.center_of_mass(fraction)))
@@ -144,19 +176,14 @@ def lesion_views(images: VisitImages, mask: Any, fwhm_mm: float | None) -> list[
                 np.asarray(volume.values)[own],
                 resample_fraction(*(outline or (fraction, here)), grid),
                 resample_fraction(around.astype(np.float32), here, grid) > 0.01,
-                np.asarray(resample_conserving(_density(density, here), grid).values),
+                np.asarray(resample_conserving(Volume(here, density, "g/cm3"), grid).values),
                 grid,
                 fwhm,
+                outline or (fraction, here),
                 True,
             )
         )
     return views
-
-
-def _density(values: np.ndarray, grid: Grid) -> Any:
-    from ..grid import Volume
-
-    return Volume(grid, values, "g/cm3")
 
 
 def _box(fraction: np.ndarray, reach_mm: float, grid: Grid) -> tuple[slice, slice, slice]:

@@ -60,7 +60,7 @@ class VisitImages:
     scans_own
         For each scan that does not lie on the dose grid, its own PET [Bq/mL] and alignment; else None.
     outlines
-        For each lesion its outline on small voxels and their grid, where a scan has voxels of its own.
+        For each lesion its outline on small voxels and their grid, for recovery and to carry it.
     aligned_ct_hu
         CT of each later scan on the dose grid after its alignment [HU], for display.
     contour_spacing_mm
@@ -149,7 +149,8 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         None if pet.volume.grid.same_as(grid) and not alignment.moves else (pet.volume, alignment)
         for (_, pet, _), alignment in zip(scans, alignments, strict=True)
     )
-    outlines = fine_outlines(masks, origins, grid) if any(own) else ()
+    fine = any(own) or (case.recovery is not None and case.recovery.fwhm_mm is not None)
+    outlines = fine_outlines(masks, origins, grid) if fine else ()
     masks = [replace(m, fraction=np.ascontiguousarray(m.fraction[box]), grid=small) for m in masks]
     made = replace(
         made,
