@@ -109,6 +109,9 @@ def run(
     time_limit: Annotated[str | None, typer.Option(help='Longest transport, e.g. "10 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
     backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from what a stopped run left in the output folder.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json: JSON = False,
 ) -> None:
@@ -119,7 +122,8 @@ def run(
         Case.load(case_file), method=method, decays=decays, until=until, time_limit=time_limit, seed=seed,
         backend=backend,
     )  # fmt: skip
-    _run_and_tell(case, out or case_file.with_name(case_file.stem + "-run"), quiet=quiet, json=json)
+    folder = out or case_file.with_name(case_file.stem + "-run")
+    _run_and_tell(case, folder, quiet=quiet, json=json, resume=resume)
 
 
 def report(
@@ -157,18 +161,23 @@ def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
     return with_changes(case, time_limit_s=limit, **flags)
 
 
-def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = False) -> None:
+def _run_and_tell(
+    case: Case, out: Path, *, quiet: bool = False, json: bool = False, resume: bool = False
+) -> None:
     from ..engine.run import run as run_case
     from .interrupt import stop_on_interrupt
 
     with stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
-        outcome = run_case(case, out=out, progress=tell, stop=stop)
+        outcome = run_case(case, out=out, progress=tell, stop=stop, resume=resume)
     if json:
         echo_json(outcome.to_dict())
     else:
         _tell(outcome, out)
     if outcome.incomplete:
-        typer.echo("stopped early: the results are marked incomplete", err=True)
+        typer.echo(
+            "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume goes on",
+            err=True,
+        )
         raise typer.Exit(3)
 
 

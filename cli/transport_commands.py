@@ -37,14 +37,19 @@ def simulate(
     backend: Backend = "auto",
     until: Annotated[str | None, typer.Option(help='Precision to stop at, e.g. "voxels>50%:2%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest time, e.g. "10 min".')] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from what a stopped run left in the result file.")
+    ] = False,
     quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
     """Transport alone, on a fully specified problem."""
+    from ..engine.resuming import earlier_result
     from ..engine.transport.problem import Problem
 
     problem = Problem.load(problem_file)
-    result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json)
+    earlier = earlier_result(output) if resume else None
+    result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json, earlier)
     result.save(output)
     told = {**_facts(result), "output": str(output), "incomplete": stopped}
     if json:
@@ -52,6 +57,9 @@ def simulate(
     else:
         echo_table(("quantity", "value"), [(k.replace("_", " "), show(v, 6)) for k, v in told.items()])
     if stopped:
+        typer.echo(
+            "stopped early: the result is marked incomplete; the same command with --resume goes on", err=True
+        )
         raise typer.Exit(3)
 
 
@@ -124,6 +132,7 @@ def _simulate(
     until: str | None,
     time_limit: str | None,
     quiet: bool,
+    earlier: Result | None = None,
 ) -> tuple[Result, bool]:
     from ..engine.case import checked_transport
     from ..engine.simulation import simulate as run_transport
@@ -132,7 +141,7 @@ def _simulate(
     asked = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
     options = checked_transport({key: value for key, value in asked.items() if value is not None})
     with stop_on_interrupt() as stop, progress_line(quiet) as tell:
-        result = run_transport(problem, progress=tell, stop=stop, **options)
+        result = run_transport(problem, progress=tell, stop=stop, resume=earlier, **options)
         return result, not result.complete
 
 

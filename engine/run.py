@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -112,6 +113,7 @@ def run(
     out: str | os.PathLike[str] | None = None,
     progress: Tell | None = None,
     stop: Callable[[], bool] | None = None,
+    resume: bool = False,
 ) -> Outcome:
     """Run a case.
 
@@ -129,6 +131,9 @@ def run(
         Called with the fraction done (0 to 1) and a line of text.
     stop
         Asked after every batch of the transport; True ends the run with what it has, marked incomplete.
+    resume
+        Go on from the results that a stopped run of this case left in ``out``; the end is the same, to the
+        integer, as without the stop. Where there are none yet the run starts from the beginning.
 
     Returns
     -------
@@ -158,8 +163,10 @@ def run(
     target = Path(out)
     check_target(target)
     with put_in_place(target) as part:
+        if resume and (target / "log.txt").exists():
+            shutil.copyfile(target / "log.txt", part / "log.txt")
         with _log_file(part / "log.txt"):
-            outcome = _run(case, progress, stop)
+            outcome = _run(case, progress, stop, _earlier(case, target) if resume else {})
             if progress is not None:
                 progress(1.0, "writing results and report")
             write_outcome(outcome, part, target)
@@ -208,7 +215,22 @@ def with_changes(
     return case.with_transport(methods=methods, **changes)  # type: ignore[arg-type]
 
 
-def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None) -> Outcome:
+def _earlier(case: Case, out: Path) -> dict[str, Result]:
+    """What a stopped run left of each visit."""
+    from .pipeline.outputs import visit_folder
+    from .resuming import earlier_result
+
+    names = [visit.name for visit in case.visits]
+    found = {name: earlier_result(visit_folder(out, names, name) / "result.h5") for name in names}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def _run(
+    case: Case,
+    progress: Tell | None,
+    stop: Callable[[], bool] | None,
+    earlier: dict[str, Result] | None = None,
+) -> Outcome:
     start = time.perf_counter()
     log.info("hevesy %s, commit %s", code_version(), code_commit() or "unknown")
     outcome = Outcome(case)
@@ -226,7 +248,7 @@ def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None) -> 
             outcome.incomplete = True
             break
         try:
-            done = _run_visit(case, visit, tell, stop)
+            done = _run_visit(case, visit, tell, stop, (earlier or {}).get(visit.name))
         except KeyboardInterrupt:
             outcome.incomplete = True
             break
@@ -243,7 +265,9 @@ def _run(case: Case, progress: Tell | None, stop: Callable[[], bool] | None) -> 
     return outcome
 
 
-def _run_visit(case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None) -> VisitOutcome:
+def _run_visit(
+    case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None, earlier: Result | None = None
+) -> VisitOutcome:
     from .pipeline.activity import integrate
     from .pipeline.clinic import blood_of_visit, visit_record
     from .pipeline.clinic_lesions import with_clinic
@@ -257,7 +281,9 @@ def _run_visit(case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | 
     tell(0.02, "kinetics")
     activity = integrate(case, images)
     tell(0.04, "transport: preparing")
-    result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop)
+    result, mc_sigma = dose_of_visit(
+        case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, earlier
+    )
     tell(0.97, "lesions")
     result.assumptions = tuple(dict.fromkeys([*images.assumptions, *activity.assumptions]))
     notes = [note for dose in result.doses.values() for note in dose.notes]

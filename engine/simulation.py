@@ -13,6 +13,8 @@ from .transport import simulate as transport
 #: Batches that a given number of decays is divided into, unless they would be longer than the longest one
 #: (a second or two on two cores).
 BATCHES, LONGEST_BATCH = 50, 100_000
+#: The same where a time limit may end the run long before: a standard error needs twenty batches.
+BATCHES_IN_LIMITED_TIME = 200
 
 #: Told while a run goes on: fraction done (0 to 1), and what is being done with the time left.
 Tell = Callable[[float, str], None]
@@ -28,6 +30,7 @@ def simulate(
     time_limit_s: float | None = None,
     progress: Tell | None = None,
     stop: Callable[[], bool] | None = None,
+    resume: Result | None = None,
     **options: Any,
 ) -> Result:
     """Simulate decays of a problem.
@@ -44,6 +47,9 @@ def simulate(
         Called with the fraction done and a line of text.
     stop
         Asked after every batch; when it says True the run ends with what it has, marked incomplete.
+    resume
+        What a stopped run of this problem left (same seed): the run goes on from there and ends with the
+        integers of an uninterrupted one. ``decays`` counts all, the earlier ones too.
     options
         Passed on: ``batches``, ``regions``, ``physics``, ``threads``, ``first_batch``, ``batch_histories``.
 
@@ -52,9 +58,11 @@ def simulate(
     Result
         Dose and standard error per decay, with the exact tally.
     """
+    from .resuming import earlier_tally
+
     tally = run_transport(
         problem, decays=decays, seed=seed, backend=backend, until=until, time_limit_s=time_limit_s,
-        progress=progress, stop=stop, **options,
+        progress=progress, stop=stop, resume=earlier_tally(resume, problem), **options,
     )  # fmt: skip
     return Result.from_tally(problem, tally, **how_it_ended(tally, until))
 
@@ -82,7 +90,8 @@ def run_transport(
     decays = options.get("decays")
     if decays is not None and not {"batches", "batch_histories"} & set(options):
         # short batches: progress, a stop and a time limit act between batches
-        options["batch_histories"] = min(max(math.ceil(decays / BATCHES), 1), LONGEST_BATCH)
+        wanted = BATCHES if time_limit_s is None else BATCHES_IN_LIMITED_TIME
+        options["batch_histories"] = min(max(math.ceil(decays / wanted), 1), LONGEST_BATCH)
     if regions is not None:
         options |= {"regions": regions, "region_names": tuple(region_names)}
     return transport(problem, until=until, time_limit_s=time_limit_s, progress=tell, **options)
@@ -90,15 +99,21 @@ def run_transport(
 
 def how_it_ended(tally: Any, until: str | None) -> dict[str, Any]:
     """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning."""
+    from .statistics import MINIMUM_BATCHES
+
+    few = tally.n_batches < MINIMUM_BATCHES
+    short = (f"Only {tally.n_batches} batches of histories were run: Monte Carlo standard errors need "
+             f"{MINIMUM_BATCHES}, so none are stated.",) if few else ()  # fmt: skip
     if tally.stopped_by == "interrupt":
-        return {"complete": False, "stopped": f"interrupted after {tally.decays} decays"}
+        stopped = f"interrupted after {tally.decays} decays"
+        return {"complete": False, "stopped": stopped, "warnings": short}
     if tally.complete:
-        return {"complete": True}
+        return {"complete": True, "warnings": short}
     reason = "time limit" if tally.stopped_by == "time limit" else "number of decays"
     goal = f" before {until} was reached" if until else ""
     return {
         "complete": True,
-        "warnings": (f"The {reason} ended the transport{goal}: {tally.decays} decays.",),
+        "warnings": (f"The {reason} ended the transport{goal}: {tally.decays} decays.", *short),
     }
 
 

@@ -11,6 +11,7 @@ from ..case import Case
 from ..dose import DoseMap, compute_dose
 from ..nuclides import nuclide
 from ..result import CASE, Result
+from ..resuming import earlier_tally
 from ..simulation import Tell, how_it_ended, run_transport
 from ..transport.problem import Problem
 from .activity import VisitActivity
@@ -48,8 +49,9 @@ def dose_of_visit(
     activity: VisitActivity,
     progress: Tell,
     stop: Callable[[], bool] | None,
+    earlier: Result | None = None,
 ) -> tuple[Result, np.ndarray]:
-    """Dose by every method of the case.
+    """Dose by every method of the case; ``earlier`` is what a stopped run of the same visit left.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def dose_of_visit(
         tally = run_transport(
             problem, decays=chosen.decays, seed=chosen.seed, backend=chosen.backend, until=chosen.until,
             time_limit_s=chosen.time_limit_s, regions=weights, region_names=names, progress=progress,
-            stop=stop,
+            stop=stop, resume=earlier_tally(earlier, problem, weights),
         )  # fmt: skip
         result = Result.from_tally(
             problem, tally, grid=images.grid, decays=decays, air_density_g_cm3=AIR_G_CM3, region_names=names,

@@ -94,7 +94,8 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
     write_lesions_csv(outcome.lesions, part / "lesions.csv")
     write_lesions_json(outcome.lesions, part / "lesions.json")
     write_patient(outcome.clinic, part)
-    names = [visit.name for visit in outcome.visits]
+    # by the case, not by what was run: a resumed run must find a visit where the stopped one put it
+    names = [visit.name for visit in outcome.case.visits]
     for visit in outcome.visits:
         folder = visit_folder(part, names, visit.name)
         folder.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ from .physics_options import PhysicsOptions
 from .prepare import prepare
 from .problem import Problem
 from .problem_checks import check_cutoffs, check_problem
+from .resuming import take_up
 from .stopping_rules import Until
 from .tally import Tally
 
@@ -56,6 +57,7 @@ def simulate(
     threads: int | None = None,
     first_batch: int = 0,
     batch_histories: int | None = None,
+    resume: Tally | None = None,
 ) -> Tally:
     """Transport the decays of a problem.
 
@@ -88,6 +90,8 @@ def simulate(
         CPU threads; default all cores.
     first_batch, batch_histories
         For shards: number of the first batch, and the histories of one batch (fixes the batch size).
+    resume
+        The first batches of this very run, to go on from; ``decays`` counts them too.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def simulate(
     check_cutoffs(problem, options)
     goal = Until.parse(until) if until else None
     open_ended = decays is None and (goal is not None or time_limit_s is not None)
-    per_batch, wanted = _plan(decays, batches, batch_histories, open_ended)
+    per_batch, wanted = _plan(decays, batches, resume.batch_histories if resume else batch_histories, open_ended)
     names, weights = _regions(problem, regions, region_names)
     if goal is not None and goal.voxels_above is None and not len(weights):
         raise InputError(
@@ -117,11 +121,16 @@ def simulate(
         backend=engine.device.backend, device=engine.device.name, threads=engine.device.threads,
         region_names=names, options=options.to_dict(),
     )  # fmt: skip
+    earlier = 0 if resume is None else take_up(resume, tally, first_batch)
     scratch = np.zeros(int(np.prod(shape)), np.int64)
     start, start_cpu = time.perf_counter(), time.process_time()
     tally.stopped_by = "decays"
     try:
-        for number in range(wanted):
+        if goal is not None and earlier and earlier % 5 == 0 and (
+            goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
+        ):  # the run that is resumed had ended at its goal: one more batch would be another result
+            tally.stopped_by, wanted = "until", earlier
+        for number in range(earlier, wanted):
             scratch[:] = 0
             counters = engine.run_batch(first_batch + number, per_batch, scratch)
             _check_balance(counters)
@@ -134,7 +143,7 @@ def simulate(
                     tally.stopped_by = "until"
                     break
             if progress is not None:
-                progress(_state(tally, wanted, open_ended, elapsed, time_limit_s, goal, error))
+                progress(_state(tally, earlier, wanted, open_ended, elapsed, time_limit_s, goal, error))
             if time_limit_s is not None and elapsed >= time_limit_s and number + 1 < wanted:
                 tally.stopped_by = "time limit"
                 tally.complete = goal is None and decays is None
@@ -147,9 +156,9 @@ def simulate(
             raise
     finally:
         engine.close()
-    tally.wall_time_s = time.perf_counter() - start
-    tally.cpu_time_s = time.process_time() - start_cpu
-    if tally.n_batches >= MINIMUM_BATCHES and len(weights):
+    tally.wall_time_s += time.perf_counter() - start
+    tally.cpu_time_s += time.process_time() - start_cpu
+    if not earlier and tally.n_batches >= MINIMUM_BATCHES and len(weights):
         merits = ", ".join(f"{name} {merit:.3g}" for name, merit in zip(names, tally.figure_of_merit(), strict=False))
         log.info("figure of merit 1/(sigma^2 T) [1/s]: %s", merits)
     return tally
@@ -263,6 +272,7 @@ def _check_balance(counters: dict[str, int]) -> None:
 
 def _state(
     tally: Tally,
+    earlier: int,
     wanted: int,
     open_ended: bool,
     elapsed: float,
@@ -271,10 +281,11 @@ def _state(
     error: float | None,
 ) -> Progress:
     done = tally.n_batches
-    remaining = None if open_ended else elapsed / done * (wanted - done)
+    per_batch = elapsed / (done - earlier)
+    remaining = None if open_ended else per_batch * (wanted - done)
     if goal is not None and error is not None and np.isfinite(error):
         # the error falls with the root of the number of histories
-        needed = elapsed * ((error / goal.goal) ** 2 - 1.0)
+        needed = per_batch * done * ((error / goal.goal) ** 2 - 1.0)
         remaining = needed if remaining is None else min(remaining, needed)
     if limit is not None:
         remaining = (

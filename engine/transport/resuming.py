@@ -1,0 +1,76 @@
+"""Going on with a run that was stopped: the same integers as if it had never been."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import InputError
+from .tally import Tally
+
+
+def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
+    """Move the sums of an earlier part of a run into the empty tally of its continuation.
+
+    Parameters
+    ----------
+    earlier
+        What the stopped run left: its first batches, without a gap. It is not changed.
+    tally
+        The empty tally of the run that goes on.
+    first_batch
+        Number of the run's first batch.
+
+    Returns
+    -------
+    int
+        Number of batches taken up: the run goes on with batch ``first_batch`` plus this.
+
+    Raises
+    ------
+    InputError
+        The two differ in what decides a history, or the batches are not the run's first.
+    """
+    for name, was, now, advice in _identity(earlier, tally):
+        if was != now:
+            raise InputError(
+                f"the earlier part was run with {name} {_short(was)}, this one with {_short(now)}",
+                why="only the same run can be resumed: its histories would not belong together",
+                suggestion=advice,
+                field=name,
+            )
+    count = earlier.n_batches
+    if sorted(earlier.batch_ids) != list(range(first_batch, first_batch + count)):
+        raise InputError(
+            f"the earlier part does not hold the first {count} batches without a gap",
+            why="it is a shard, or a merge of shards",
+            suggestion="run the missing shards and merge them",
+            field="batch_ids",
+        )
+    tally.energy_quanta += earlier.energy_quanta
+    tally.energy_quanta_squared[...] = earlier.energy_quanta_squared
+    tally.region_quanta = earlier.region_quanta.copy()
+    tally.batch_ids = list(earlier.batch_ids)
+    tally.balance, tally.counters = dict(earlier.balance), dict(earlier.counters)
+    tally.wall_time_s, tally.cpu_time_s = earlier.wall_time_s, earlier.cpu_time_s
+    return count
+
+
+def _identity(earlier: Tally, tally: Tally) -> Iterator[tuple[str, Any, Any, str]]:
+    """(name, value then, value now, advice) of all that must be equal."""
+    yield "shape", earlier.energy_quanta.shape, tally.energy_quanta.shape, "run without --resume"
+    yield "seed", earlier.seed, tally.seed, f"--seed {earlier.seed}, or run without --resume"
+    yield "backend", earlier.backend, tally.backend, f"--backend {earlier.backend}, or run without --resume"
+    yield "batch size", earlier.batch_histories, tally.batch_histories, "run without --resume"
+    yield "regions", tuple(earlier.region_names), tuple(tally.region_names), "run without --resume"
+    yield "physics", _canonical(earlier.options), _canonical(tally.options), "run without --resume"
+
+
+def _canonical(options: dict[str, Any]) -> str:
+    return json.dumps(options, sort_keys=True, default=str)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 100 else text[:60] + "..."

@@ -1,0 +1,228 @@
+"""A stopped run, resumed, ends with the integers of an uninterrupted one; another run is refused."""
+
+import sys
+from dataclasses import replace
+
+import hevesy
+import numpy as np
+import pytest
+from hevesy.engine.errors import InputError
+from hevesy.engine.transport.stopping_rules import Until
+from small_case import TEXT, write_small_case
+
+TWO_VISITS = TEXT.replace(
+    "transport:",
+    """\
+  - name: second look
+    scans:
+      - {pet: pet_24.nii.gz, ct: ct.nii.gz, after: 24 h}
+      - {pet: pet_96.nii.gz, ct: ct.nii.gz, after: 96 h}
+    lesions: lesions.nii.gz
+transport:""",
+)
+
+
+def after(calls):
+    """A stop function that says True from its ``calls``-th call on."""
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return len(asked) >= calls
+
+    return stop
+
+
+def assert_same(a, b):
+    np.testing.assert_array_equal(a.tally.energy_quanta, b.tally.energy_quanta)
+    np.testing.assert_array_equal(a.tally.energy_quanta_squared, b.tally.energy_quanta_squared)
+    np.testing.assert_array_equal(a.tally.region_quanta, b.tally.region_quanta)
+    np.testing.assert_array_equal(a.tally.batch_ids, b.tally.batch_ids)
+    assert a.tally.balance == b.tally.balance
+    assert a.tally.counters == b.tally.counters
+    assert a.complete
+    assert b.complete
+
+
+@pytest.fixture(scope="module")
+def case_file(tmp_path_factory):
+    return write_small_case(tmp_path_factory.mktemp("resume"))
+
+
+@pytest.fixture(scope="module")
+def whole(case_file):
+    return hevesy.run(case_file, method="mc", seed=6)
+
+
+@pytest.fixture
+def stopped(case_file, tmp_path):
+    """The folder of a run stopped after some of its 50 batches."""
+    out = tmp_path / "out"
+    outcome = hevesy.run(case_file, method="mc", seed=6, out=out, stop=after(12))
+    assert outcome.incomplete
+    assert 0 < outcome.visits[0].result.tally.n_batches < 50
+    return out
+
+
+def test_resumed_run_is_the_uninterrupted_run(case_file, stopped, whole):
+    outcome = hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
+    assert not outcome.incomplete
+    assert_same(outcome.visits[0].result, whole.visits[0].result)
+    assert_same(hevesy.Result.load(stopped / "result.h5"), whole.visits[0].result)
+    assert outcome.lesions[0].dose_gy == whole.lesions[0].dose_gy
+    assert outcome.lesions[0].dose_mc_sigma_gy == whole.lesions[0].dose_mc_sigma_gy
+    log = (stopped / "log.txt").read_text()
+    assert log.index("resuming after") > 0
+    assert log.count("hevesy 0.1.0") == 2, "the log of the stopped run is kept"
+
+
+def test_resumed_again_and_again(case_file, stopped, whole):
+    for _ in range(2):
+        assert hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True, stop=after(9)).incomplete
+    outcome = hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
+    assert_same(outcome.visits[0].result, whole.visits[0].result)
+    # and what is complete is not run again
+    done = hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
+    assert_same(done.visits[0].result, whole.visits[0].result)
+
+
+@pytest.mark.parametrize(
+    ("change", "flags", "words"),
+    [
+        (("74 MBq", "37 MBq"), {}, "activity or the physics are not those"),
+        (("until: null", "until: null, electron_cutoff: 20 keV"), {}, "activity or the physics are not those"),
+        (("threshold", "threshold"), {"seed": 7}, "try: --seed 6, or run without --resume"),
+    ],
+)
+def test_another_run_is_refused_and_nothing_touched(case_file, stopped, tmp_path, change, flags, words):
+    other = write_small_case(tmp_path / "other", TEXT.replace(*change))
+    before = {p.name: p.read_bytes() for p in stopped.iterdir()}
+    with pytest.raises(InputError) as caught:
+        hevesy.run(other, method="mc", out=stopped, resume=True, **{"seed": 6, **flags})
+    assert words in str(caught.value)
+    assert {p.name: p.read_bytes() for p in stopped.iterdir()} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other", "out"]
+
+
+def test_other_code_tables_or_lesions_are_refused(case_file, stopped, monkeypatch):
+    from hevesy.engine import provenance
+
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "table_hashes", lambda: {"physics.h5": "0" * 64})
+        with pytest.raises(InputError, match="physics tables are not those"):
+            hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "code_version", lambda: "9.9")
+        with pytest.raises(InputError, match="this is 9.9"):
+            hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
+    result = hevesy.Result.load(stopped / "result.h5")
+    replace(result, lesion_masks=result.lesion_masks[:, ::-1]).save(stopped / "result.h5")
+    with pytest.raises(InputError, match="lesions are not those"):
+        hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
+
+
+def test_nothing_to_resume_starts_from_the_beginning(case_file, tmp_path, whole, caplog):
+    outcome = hevesy.run(case_file, method="mc", seed=6, out=tmp_path / "new", resume=True)
+    assert_same(outcome.visits[0].result, whole.visits[0].result)
+    assert "nothing to resume" in caplog.text
+
+
+def test_a_run_of_several_visits_goes_on_where_it_stopped(case_file, tmp_path):
+    case = case_file.with_name("two.yaml")
+    case.write_text(TWO_VISITS)
+    whole = hevesy.run(case, method="mc", out=tmp_path / "whole")
+    out = tmp_path / "out"
+    # batches of the first visit, then some of the second
+    assert hevesy.run(case, method="mc", out=out, stop=after(60)).incomplete
+    assert [p.name for p in sorted(out.glob("*/result.h5"))] == ["result.h5", "result.h5"]
+    resumed = hevesy.run(case, method="mc", out=out, resume=True)
+    for a, b in zip(resumed.visits, whole.visits, strict=True):
+        assert_same(a.result, b.result)
+    # stopped before the second visit: the first is where a run of both puts it
+    first = tmp_path / "first"
+    stop = after(51)
+    outcome = hevesy.run(case, method="mc", out=first, stop=stop)
+    assert len(outcome.visits) == 1
+    assert (first / "baseline" / "result.h5").exists()
+    resumed = hevesy.run(case, method="mc", out=first, resume=True)
+    for a, b in zip(resumed.visits, whole.visits, strict=True):
+        assert_same(a.result, b.result)
+
+
+@pytest.fixture(scope="module")
+def problem(case_file):
+    from hevesy.engine.pipeline.activity import integrate
+    from hevesy.engine.pipeline.dose import transport_problem
+    from hevesy.engine.pipeline.scans import read_visit
+
+    case = hevesy.Case.load(case_file)
+    images = read_visit(case, case.visits[0])
+    return transport_problem(case, images, integrate(case, images))
+
+
+def test_goal_that_was_reached_is_not_run_past(problem):
+    """A run that ended at its goal and is resumed ends at the same batch."""
+    until = {"until": "voxels>50%:9%", "batch_histories": 400, "decays": 200_000}
+    ended = hevesy.simulate(problem, seed=2, **until)
+    n = ended.tally.n_batches
+    assert n < 500
+    part = hevesy.simulate(problem, seed=2, stop=after(n - 3), **until)
+    assert not part.complete
+    assert_same(hevesy.simulate(problem, seed=2, resume=part, **until), ended)
+    assert_same(hevesy.simulate(problem, seed=2, resume=ended, **until), ended)
+    assert Until.parse(until["until"]).goal == pytest.approx(0.09)
+
+
+def test_a_stopped_simulation_loads_merges_and_resumes(problem, tmp_path):
+    whole = hevesy.simulate(problem, decays=20_000, seed=3)
+    hevesy.simulate(problem, decays=20_000, seed=3, stop=after(17)).save(tmp_path / "part.h5")
+    part = hevesy.Result.load(tmp_path / "part.h5")
+    assert not part.complete
+    assert "interrupted after" in part.stopped
+    done, size = part.tally.n_batches, part.tally.batch_histories
+    rest = hevesy.simulate(
+        problem, decays=20_000 - done * size, seed=3, first_batch=done, batch_histories=size
+    )
+    merged = hevesy.merge([part, rest])
+    np.testing.assert_array_equal(merged.tally.energy_quanta, whole.tally.energy_quanta)
+    np.testing.assert_array_equal(merged.tally.energy_quanta_squared, whole.tally.energy_quanta_squared)
+    assert_same(hevesy.simulate(problem, decays=20_000, seed=3, resume=part), whole)
+    with pytest.raises(InputError, match="first .* batches without a gap"):
+        hevesy.simulate(problem, decays=20_000, seed=3, resume=rest)
+
+
+def test_command_line(problem, tmp_path, monkeypatch, capsys):
+    from hevesy.cli import interrupt, main
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["hevesy", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main.entry()
+        told = capsys.readouterr()
+        return caught.value.code or 0, told.out, told.err
+
+    path, result = tmp_path / "p.npz", tmp_path / "r.h5"
+    problem.save(path)
+    words = ("simulate", path, "--decays", "2e4", "--seed", "3", "-o", result)
+    with monkeypatch.context() as patch:
+
+        class Stopped:
+            def __enter__(self):
+                return after(11)
+
+            def __exit__(self, *error):
+                return None
+
+        patch.setattr(interrupt, "stop_on_interrupt", Stopped)
+        code, _, err = command(*words)
+    assert code == 3
+    assert "--resume goes on" in err
+    assert not hevesy.Result.load(result).complete
+    code, _, err = command(*words[:-3], "9", "-o", result, "--resume")
+    assert code == 2
+    assert "try: --seed 3" in err
+    code, out, err = command(*words, "--resume")
+    assert code == 0, err
+    assert_same(
+        hevesy.Result.load(result), hevesy.simulate(hevesy.Problem.load(path), decays=20_000, seed=3)
+    )
