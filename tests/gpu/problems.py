@@ -1,0 +1,70 @@
+"""The problems that CPU and GPU are compared on: one built here, and the reference problems where they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hevesy.tests.conftest import SHARED
+
+HERE = "mixed_emission"
+REFERENCE = (
+    "i131_heterogeneous_3mm", "i131_voxel_3mm_water", "i131_voxel_3mm_water_icrp107", "i131_voxel_4p8mm_tissue",
+    "i124_voxel_3mm_water_icrp107", "lu177_voxel_3mm_water", "y90_voxel_3mm_water", "f18_voxel_3mm_water",
+    "tc99m_voxel_3mm_water",
+)  # fmt: skip
+NAMES = (HERE, *REFERENCE)
+
+
+def mixed_emission() -> Any:
+    """Lung, water, bone and iodine-bearing tissue; electrons, positrons and photons of up to 1.6 MeV."""
+    from hevesy.engine.transport.problem import Emission, Material, Problem
+
+    materials = (
+        Material("water", (1, 8), (0.111894, 0.888106), 75.0, 1.0),
+        Material("bone", (1, 6, 8, 20), (0.05, 0.20, 0.45, 0.30), 100.0, 1.6),
+        Material("iodine in water", (1, 8, 53), (0.1, 0.8, 0.1), 100.0, 1.1),
+    )
+    shape = (12, 14, 16)
+    material = np.zeros(shape, np.uint8)
+    material[:, :, 9:] = 1
+    material[4:8, 4:8, 4:8] = 2
+    density = np.choose(material, [1.0, 1.7, 1.1]).astype(np.float32)
+    density[:, 10:, :] *= 0.3
+    source = np.zeros(shape, np.float32)
+    source[3:9, 3:9, 3:9] = np.arange(216, dtype=np.float32).reshape(6, 6, 6) % 7
+    energy = np.array([0.0, 0.3, 0.9, 2.0])
+    emission = Emission(
+        electron_lines=np.array([[0.15, 0.3], [0.33, 0.1]]),
+        photon_lines=np.array([[0.03, 0.5], [0.364, 0.8], [1.6, 0.3]]),
+        beta_mev=energy, beta_per_mev=np.array([0.5, 0.9, 0.3, 0.0]),
+        positron_mev=energy, positron_per_mev=np.array([0.0, 0.3, 0.2, 0.0]),
+        alpha_lines=np.array([[0.02, 1.0]]),
+    )  # fmt: skip
+    regions = np.zeros(shape, np.uint8)
+    regions[3:9, 3:9, 3:9] = 1
+    regions[:, :, 9:] = 2
+    return Problem(
+        density_g_cm3=density, material=material, materials=materials, voxel_size_mm=(3.0, 2.5, 2.0),
+        source=source, emission=emission, regions=regions, region_names=("source", "bone"),
+    )  # fmt: skip
+
+
+def load(name: str) -> Any | None:
+    """A problem by name; None when its file is not there."""
+    if name == HERE:
+        return mixed_emission()
+    path = SHARED / "reference" / f"{name}.npz"
+    if not path.exists():
+        return None
+    from hevesy.engine.transport.problem import Problem
+
+    return Problem.load(path)
+
+
+def world(problem: Any) -> Any:
+    """The prepared tables of a problem, with its own physics options."""
+    from hevesy.engine.transport.physics_options import PhysicsOptions
+    from hevesy.engine.transport.prepare import prepare
+
+    return prepare(problem, PhysicsOptions.from_dict(problem.physics)).world

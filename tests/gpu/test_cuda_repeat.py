@@ -1,0 +1,91 @@
+"""Bit by bit the same: runs repeated, launched in other shapes, in windows, in shards, on several devices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hevesy.engine.transport.run import simulate
+from hevesy.kernels.backends import cuda, cuda_probe
+from hevesy.tests.gpu import problems
+
+PER_BATCH = 200_000
+
+
+@pytest.fixture(scope="module")
+def world():
+    return problems.world(problems.mixed_emission())
+
+
+def play(world, seed=5, batch=1, per_batch=PER_BATCH, **options):
+    engine = cuda.Engine(world, seed, **options)
+    tally = np.zeros(world.density.size, np.int64)
+    counters = engine.run_batch(batch, per_batch, tally)
+    engine.close()
+    assert counters["emitted"] == counters["deposited"] + counters["escaped"]
+    return tally, counters
+
+
+@pytest.fixture(scope="module")
+def usual(world):
+    return play(world)
+
+
+def same(a, b):
+    assert np.array_equal(a[0], b[0])
+    assert a[1] == b[1]
+
+
+def test_twice(world, usual):
+    for _ in range(3):
+        same(usual, play(world))
+
+
+def test_another_seed_is_another_run(world, usual):
+    assert not np.array_equal(usual[0], play(world, seed=6)[0])
+    assert not np.array_equal(usual[0], play(world, batch=2)[0])
+
+
+@pytest.mark.parametrize("blocks", [1, 7, 133])
+@pytest.mark.parametrize("threads", [32, 96, 256])
+def test_any_launch_shape(world, blocks, threads):
+    launch = cuda.Launch(blocks, threads, 0)
+    same(play(world, per_batch=20_000), play(world, per_batch=20_000, launch=launch))
+
+
+def test_tally_in_windows(world, usual):
+    same(usual, play(world, tiles=3))
+
+
+def test_short_launches(world, usual, monkeypatch):
+    monkeypatch.setattr(cuda, "HISTORIES_PER_LAUNCH", 30_001)
+    same(usual, play(world))
+
+
+def test_every_device_and_all_together(world, usual):
+    numbers = cuda_probe.devices()
+    for number in numbers:
+        same(usual, play(world, devices=[number]))
+    # one device twice is two lanes, whatever the machine has
+    same(usual, play(world, devices=[*numbers, numbers[0]]))
+
+
+def test_an_engine_used_again_starts_from_nothing(world, usual):
+    engine = cuda.Engine(world, 5)
+    for _ in range(2):
+        tally = np.zeros(world.density.size, np.int64)
+        counters = engine.run_batch(1, PER_BATCH, tally)
+        same(usual, (tally, counters))
+    engine.close()
+
+
+def test_shards_add_up_to_the_whole():
+    problem = problems.mixed_emission()
+    whole = simulate(problem, decays=200_000, batches=20, seed=9, backend="cuda")
+    assert whole.backend == "cuda"
+    parts = [
+        simulate(problem, decays=100_000, batch_histories=10_000, first_batch=first, seed=9, backend="cuda")
+        for first in (0, 10)
+    ]
+    assert np.array_equal(whole.energy_quanta, parts[0].energy_quanta + parts[1].energy_quanta)
+    assert np.array_equal(whole.region_quanta, np.vstack([p.region_quanta for p in parts]))
+    assert whole.balance == {k: parts[0].balance[k] + parts[1].balance[k] for k in whole.balance}
