@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..engine.errors import HevesyError
-from . import case_commands, transport_commands
+from . import case_commands, cohort_commands, transport_commands
 
 app = typer.Typer(
     name="hevesy",
@@ -43,12 +43,17 @@ def _common(
         stream=sys.stderr,
         format="%(levelname)s %(name)s: %(message)s",
     )
-    # A run lowers the level of hevesy's own loggers for its log file; the terminal keeps to what was asked.
+    # A run lowers the level of hevesy's own loggers for its log file; the terminal keeps to what was asked. What
+    # other libraries remark (pydicom on harmless deviations, as log and as warning) is for log.txt and --verbose.
+    logging.captureWarnings(True)
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.INFO if verbose else logging.WARNING)
+        if not verbose:
+            handler.addFilter(logging.Filter("hevesy"))
 
 
 case_commands.add_to(app)
+cohort_commands.add_to(app)
 transport_commands.add_to(app)
 
 

@@ -1,0 +1,193 @@
+"""Sub-commands around many cases: cohort and batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..engine.errors import InputError
+from .output import duration, echo_json, echo_table, progress_line, show
+
+if TYPE_CHECKING:
+    from ..engine.cohort.batch import Batch
+
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these sub-commands to the application."""
+    app.command("cohort")(cohort)
+    app.command("batch")(batch)
+
+
+def cohort(
+    out: Annotated[Path, typer.Option(help="Folder for the trial.")] = Path("hevesy-cohort"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is true.")] = 1,
+    patients: Annotated[int, typer.Option(min=0, help="Patients without re-induction.")] = 9,
+    control: Annotated[int, typer.Option(min=0, help="Patients of the positive-control arm.")] = 5,
+    noise_seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of image and sample noise; --seed by default.")
+    ] = None,
+    voxel_mm: Annotated[float, typer.Option(min=1.0, max=16.0, help="PET voxel size [mm].")] = 4.0,
+    truth: Annotated[
+        str, typer.Option(help="True doses by transport, or by the sphere formula (at once).")
+    ] = "transport",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    json: JSON = False,
+) -> None:
+    """A synthetic trial of redifferentiation: PET/CT, blood samples, cohort.yaml, and truth.csv."""
+    from ..phantoms.cohort import VISITS, make_cohort
+
+    if patients + control == 0:
+        raise InputError(
+            "a trial without patients", why="there is nothing to make", suggestion="--patients 9",
+            field="--patients",
+        )  # fmt: skip
+    if truth not in ("transport", "sphere"):
+        raise InputError(
+            f"'{truth}' is no way to the true doses", why="there are transport and sphere",
+            suggestion="--truth transport", field="--truth",
+        )  # fmt: skip
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            "is not empty", why="a trial is one set of files that belong together",
+            suggestion="give a new --out", file=out,
+        )  # fmt: skip
+    made = make_cohort(
+        seed, patients=patients, control_patients=control, noise_seed=noise_seed, voxel_mm=voxel_mm
+    )
+    total, done = len(made.patients) * len(VISITS), 0
+    with progress_line(quiet or json) as tell:
+
+        def step(text: str) -> None:
+            nonlocal done
+            done += 1
+            tell(done / total, text)
+
+        file = made.save(out, dose=truth, progress=step)
+    lesions = sum(len(p.visits[0].lesions) for p in made.patients)
+    if json:
+        echo_json({
+            "cohort": file, "truth": out / "truth.csv", "patients": len(made.patients), "lesions": lesions,
+        })  # fmt: skip
+        return
+    typer.echo(f"{len(made.patients)} patients, {len(VISITS)} visits, {lesions} lesions; the truth is in truth.csv")
+    typer.echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
+
+
+def batch(
+    files: Annotated[list[Path], typer.Argument(help="Cohort or case files (YAML).", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Output folder; <first file's folder>-run by default.")] = None,
+    executor: Annotated[str, typer.Option(help="local; slurm and dask come later.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Cases at a time; the cores are shared out.")] = 1,
+    method: Annotated[
+        str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The cases' by default.")
+    ] = None,
+    decays: Annotated[str | None, typer.Option(help="Histories of a visit at most, e.g. 1e7.")] = None,
+    until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
+    time_limit: Annotated[str | None, typer.Option(help='Longest transport of a visit, e.g. "1 min".')] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
+    backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    json: JSON = False,
+) -> None:
+    """Run every case of a trial and tabulate it; run it again to resume. A case that fails stops no other."""
+    from ..engine.cohort.batch import check_executor, run_batch
+    from ..engine.cohort.cohort_file import load_trial
+    from ..engine.cohort.outputs import write_trial
+    from ..engine.run import with_changes
+    from ..engine.units import DURATION, parse
+    from .interrupt import stop_on_interrupt
+
+    check_executor(executor)
+    trial = load_trial(files)
+    limit = None if time_limit is None else parse(time_limit, DURATION, field="--time-limit")
+    given = {
+        "method": method, "decays": decays, "until": until, "time_limit_s": limit, "seed": seed,
+        "backend": backend,
+    }  # fmt: skip
+    changes = {key: value for key, value in given.items() if value is not None}
+    _check_flags(with_changes, trial, changes)
+    home = files[0].resolve().parent
+    folder = out or home.with_name(home.name + "-run")
+    with stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
+        done = run_batch(trial, folder, changes=changes, workers=workers, progress=tell, stop=stop)
+    record = write_trial(trial.name, done) if done.complete else None
+    if json:
+        echo_json({"out": folder, "cases": [vars(one) for one in done.cases],
+                   "tables": None if record is None else record["tables"]})  # fmt: skip
+    elif record is not None:
+        _tell(record, done)
+    _end(done)
+
+
+def _check_flags(with_changes: Any, trial: Any, changes: dict[str, Any]) -> None:
+    """A flag that cannot be is bad input of the whole batch, not a failure of each case."""
+    from ..engine.case import Case
+
+    for one in trial.cases:
+        try:
+            case = Case.load(one.file, check_files=False)
+        except InputError:
+            continue  # this case says so itself when its turn comes
+        with_changes(case, **changes)
+        return
+
+
+def _tell(record: dict[str, Any], done: Batch) -> None:
+    tables = record["tables"]
+    rows = [
+        [row["arm"], row["visit"], row["patients"], row["lesions"],
+         *(show(row[key]["median"], 3) for key in
+           ("ldpa_gy_per_gbq", "uptake_percent", "uptake_percent_per_g", "volume_ml")),
+         show(row["largest_dose_gy"], 3)]
+        for row in tables["visits"]
+    ]  # fmt: skip
+    columns = ["arm", "visit", "patients", "lesions", "Gy/GBq", "%IA", "%IA/g", "mL", "largest Gy"]
+    echo_table(columns, rows, "visits: medians over lesions", text_columns=2)
+    rows = [
+        [row["arm"], row["visit"], row["title"], row["lesions"], show(row["ratio"], 3), show(row["low"], 3),
+         show(row["high"], 3), show(row["p_two_sided"], 2)]
+        for row in tables["changes"]
+    ]  # fmt: skip
+    if rows:
+        echo_table(["arm", "visit", "quantity", "lesions", "ratio", "low 95 %", "high 95 %", "p"], rows,
+                   "changes against the first visit", text_columns=3)  # fmt: skip
+    rows = [
+        [row["arm"], row["visit"], row["activity"], _of(row["patients"]), _of(row["lesions"])]
+        for row in tables["eligibility"]
+    ]
+    echo_table(["arm", "visit", "at", "patients eligible", "lesions at threshold"], rows, "eligibility",
+               text_columns=3)  # fmt: skip
+    for row in tables["response"]:
+        again = next(r for r in tables["reinduction"] if (r["arm"], r["visit"]) == (row["arm"], row["visit"]))
+        typer.echo(
+            f"{row['arm']}, {row['visit']}: partial response in {_of(row['lesions']['responding'])} lesions; "
+            f"re-induced: {_of(again['patients'])} patients."
+        )
+    tolerable = sum(row["tolerable"] for row in tables["tolerance"])
+    if tables["tolerance"]:
+        typer.echo(f"The planned activity is tolerable at {tolerable} of {len(tables['tolerance'])} patient visits.")
+    spent = sum(one.wall_time_s for one in done.cases)
+    typer.echo(f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv "
+               f"({len(done.complete)} cases, {duration(spent)} of runs)")  # fmt: skip
+
+
+def _of(found: dict[str, Any]) -> str:
+    return f"{found['count']} of {found['of']}"
+
+
+def _end(done: Batch) -> None:
+    from ..engine.cohort.batch import FAILED, STOPPED
+
+    failed, stopped = done.of(FAILED), done.of(STOPPED)
+    for one in failed:
+        typer.echo(f"FAILED {one.name}: {one.message}", err=True)
+    if stopped:
+        typer.echo(f"stopped early: {len(stopped)} cases are not done; run the same command again", err=True)
+        raise typer.Exit(3)
+    if failed:
+        typer.echo(f"{len(failed)} of {len(done.cases)} cases failed", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,322 @@
+"""Running the cases of a trial on this machine: one that fails stops no other, and what is done stays done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..case import Case
+from ..errors import HevesyError, InputError, StoppedEarly
+from ..export.tables import write_text
+from ..provenance import code_version
+from ..simulation import Tell
+from .cohort_file import CohortCase, Trial, folder_name
+
+log = logging.getLogger(__name__)
+
+#: Left in a case's folder when it is complete: what it was made from. Without it the case is run again.
+DONE_FILE = "batch.json"
+DONE_FORMAT = "hevesy-batch-case"
+DONE_VERSION = 1
+
+#: How a case ended.
+DONE, KEPT, FAILED, STOPPED = "done", "kept", "failed", "stopped"
+EXECUTORS = ("local", "slurm", "dask")
+
+
+@dataclass(frozen=True)
+class CaseStatus:
+    """How one case ended.
+
+    Parameters
+    ----------
+    name, arm
+        The case.
+    folder
+        Where its results are.
+    state
+        ``"done"``, ``"kept"`` (complete from an earlier batch), ``"failed"`` or ``"stopped"``.
+    message
+        Why it failed.
+    wall_time_s
+        Of this run, or of the one that was kept [s].
+    """
+
+    name: str
+    arm: str
+    folder: Path
+    state: str
+    message: str = ""
+    wall_time_s: float = 0.0
+
+
+@dataclass
+class Batch:
+    """What a batch did, a status a case in the trial's order."""
+
+    out: Path
+    cases: list[CaseStatus] = field(default_factory=list)
+
+    def of(self, *states: str) -> list[CaseStatus]:
+        """The cases that ended so."""
+        return [one for one in self.cases if one.state in states]
+
+    @property
+    def complete(self) -> list[CaseStatus]:
+        """Cases with results."""
+        return self.of(DONE, KEPT)
+
+
+def check_executor(name: str) -> None:
+    """Refuse an executor that is not there.
+
+    Raises
+    ------
+    InputError
+        Always for anything but ``"local"``.
+    """
+    if name == "local":
+        return
+    if name in EXECUTORS:
+        raise InputError(
+            f"the executor '{name}' is not there yet",
+            why="this version runs batches on this machine only; clusters come in a later one",
+            suggestion="--executor local; or one `hevesy run` a job, and then `hevesy batch --executor local` with "
+            "the same --out, which keeps what is complete",
+            field="--executor",
+        )
+    raise InputError(
+        f"'{name}' is no executor",
+        why="there are " + ", ".join(EXECUTORS),
+        suggestion="--executor local",
+        field="--executor",
+    )
+
+
+def run_batch(
+    trial: Trial,
+    out: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    workers: int = 1,
+    progress: Tell | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Batch:
+    """Run every case that is not complete yet.
+
+    Parameters
+    ----------
+    trial
+        The cases.
+    out
+        Folder of the batch; each case gets one in it.
+    changes
+        Methods and transport values in place of the cases' own, as for :func:`hevesy.engine.run.with_changes`.
+    workers
+        Cases at a time, each in a process of its own with its share of the cores; 1 runs them one after
+        another here, each on all cores.
+    progress
+        Called with the fraction done and a line of text.
+    stop
+        Asked between cases, and between the batches of a transport with one worker; True ends the batch.
+
+    Returns
+    -------
+    Batch
+        A status a case. A case that fails is recorded with its message, and the others go on.
+    """
+    if workers < 1:
+        raise InputError(
+            f"{workers} workers", why="at least one must work", suggestion="--workers 1", field="--workers"
+        )
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError("is a file", why="results go to a folder", suggestion="give another --out", file=out)
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = changes or {}
+    ended: dict[str, CaseStatus] = {}
+    todo: list[CohortCase] = []
+    for one in trial.cases:
+        kept = _kept(one, out, wanted)
+        if kept is None:
+            todo.append(one)
+        else:
+            ended[one.name] = kept
+    total = len(trial.cases)
+    if ended:
+        log.info("%d of %d cases are complete already and were kept", len(ended), total)
+    runner = _here if workers == 1 or len(todo) < 2 else _in_processes
+    for status in runner(todo, out, wanted, min(workers, max(len(todo), 1)), total, len(ended), progress, stop):
+        ended[status.name] = status
+        if progress is not None:
+            progress(len(ended) / total, f"{status.name}: {status.state}")
+    for one in trial.cases:
+        if one.name not in ended:
+            ended[one.name] = CaseStatus(one.name, one.arm, out / folder_name(one.name), STOPPED)
+    return Batch(out, [ended[one.name] for one in trial.cases])
+
+
+def run_one(
+    one: CohortCase,
+    out: Path,
+    changes: dict[str, Any],
+    progress: Tell | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> CaseStatus:
+    """Run one case into its folder; every failure becomes a status."""
+    from ..run import run
+
+    folder = out / folder_name(one.name)
+    start = time.monotonic()
+    try:
+        case = _case(one, changes)
+        key = case_key(case)
+        # results that are about to be replaced must not look complete if this run ends half-way
+        (folder / DONE_FILE).unlink(missing_ok=True)
+        outcome = run(case, out=folder, progress=progress, stop=stop)
+    except StoppedEarly:
+        return CaseStatus(one.name, one.arm, folder, STOPPED)
+    except HevesyError as error:
+        return CaseStatus(one.name, one.arm, folder, FAILED, str(error), time.monotonic() - start)
+    except Exception as error:  # the others go on, whatever went wrong with this one
+        log.exception("%s failed", one.name)
+        text = f"{type(error).__name__}: {error}"
+        return CaseStatus(one.name, one.arm, folder, FAILED, text, time.monotonic() - start)
+    spent = time.monotonic() - start
+    if outcome.incomplete:
+        return CaseStatus(one.name, one.arm, folder, STOPPED, "", spent)
+    record = {"format": DONE_FORMAT, "format_version": DONE_VERSION, "key": key, "wall_time_s": spent}
+    write_text(folder / DONE_FILE, json.dumps(record, indent=1) + "\n")
+    return CaseStatus(one.name, one.arm, folder, DONE, "", spent)
+
+
+def case_key(case: Case) -> str:
+    """What a complete case is recognised by: the resolved case, its files' sizes and times, and the version.
+
+    A digest, so that no path of the input stands in the output.
+    """
+    files = []
+    for visit in case.visits:
+        named = [*visit.lesion_files, visit.retention]
+        for scan in visit.scans:
+            named += [scan.pet, scan.ct]
+        for path in named:
+            if path is not None:
+                files += [_stamp(file) for file in _files(Path(path))]
+    for extra in (case.recovery.curve if case.recovery is not None else None,):
+        if extra is not None:
+            files.append(_stamp(Path(extra)))
+    text = json.dumps([code_version(), case.to_yaml(), sorted(files)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("*") if file.is_file())
+        return
+    yield path
+    beside = path.with_name(path.name.split(".")[0] + ".json")  # names of a label map
+    if beside.is_file():
+        yield beside
+
+
+def _stamp(file: Path) -> list[Any]:
+    try:
+        about = file.stat()
+    except OSError:
+        return [str(file), -1, -1]  # a series inside a folder, say: the case's own text names it
+    return [str(file), about.st_size, about.st_mtime_ns]
+
+
+def _case(one: CohortCase, changes: dict[str, Any]) -> Case:
+    from ..run import with_changes
+
+    return with_changes(Case.load(one.file), **changes)
+
+
+def _kept(one: CohortCase, out: Path, changes: dict[str, Any]) -> CaseStatus | None:
+    """The status of a case that is complete and whose input and settings are still the same."""
+    folder = out / folder_name(one.name)
+    try:
+        record = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
+        if record["format_version"] != DONE_VERSION or record["key"] != case_key(_case(one, changes)):
+            return None
+        return CaseStatus(one.name, one.arm, folder, KEPT, "", float(record["wall_time_s"]))
+    except (OSError, ValueError, KeyError, TypeError, HevesyError):
+        return None  # a case that cannot be read any more is run, and says so itself
+
+
+def _here(
+    todo: list[CohortCase],
+    out: Path,
+    changes: dict[str, Any],
+    workers: int,
+    total: int,
+    before: int,
+    progress: Tell | None,
+    stop: Callable[[], bool] | None,
+) -> Iterator[CaseStatus]:
+    for number, one in enumerate(todo, before):
+        if stop is not None and stop():
+            return
+
+        def tell(fraction: float, text: str, number: int = number, name: str = one.name) -> None:
+            if progress is not None:
+                progress((number + fraction) / total, f"{name} ({number + 1} of {total}), {text}")
+
+        yield run_one(one, out, changes, tell, stop)
+
+
+def _in_processes(
+    todo: list[CohortCase],
+    out: Path,
+    changes: dict[str, Any],
+    workers: int,
+    total: int,
+    before: int,
+    progress: Tell | None,
+    stop: Callable[[], bool] | None,
+) -> Iterator[CaseStatus]:
+    import multiprocessing
+
+    from ..environment import usable_cores
+
+    share = max(usable_cores() // workers, 1)
+    with ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_use_threads, initargs=(share,)
+    ) as pool:
+        futures: dict[Future[CaseStatus], CohortCase] = {
+            pool.submit(run_one, one, out, changes): one for one in todo
+        }
+        if progress is not None:
+            progress(before / total, f"{len(todo)} cases, {workers} at a time")
+        for future in as_completed(futures):
+            one = futures[future]
+            if future.cancelled():
+                continue
+            try:
+                yield future.result()
+            except Exception as error:  # the process itself died (memory, a signal)
+                text = f"its process ended: {type(error).__name__}: {error}"
+                yield CaseStatus(one.name, one.arm, out / folder_name(one.name), FAILED, text)
+            if stop is not None and stop():
+                for other in futures:
+                    other.cancel()
+
+
+def _use_threads(count: int) -> None:
+    """Each worker keeps to its share of the cores."""
+    os.environ["HEVESY_THREADS"] = str(count)
+
+
+def statuses(batch: Batch) -> list[dict[str, Any]]:
+    """Plain data, folders by name."""
+    return [{**asdict(one), "folder": one.folder.name} for one in batch.cases]

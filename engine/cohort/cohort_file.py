@@ -1,0 +1,159 @@
+"""cohort.yaml: the cases of a trial and their arms. docs/formats/cohort.md describes the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..case_file import did_you_mean, read_yaml
+from ..errors import InputError
+
+KEYS = ("name", "seed", "noise_seed", "visits", "truth", "cases")
+CASE_KEYS = ("patient", "arm", "case")
+#: Arm of a case for which none is given.
+NO_ARM = "all"
+
+
+@dataclass(frozen=True)
+class CohortCase:
+    """One case of a trial.
+
+    Parameters
+    ----------
+    name
+        What its folder of results is called: the patient of the cohort file, or the case file's own name.
+    arm
+        The trial's arm.
+    file
+        The case file.
+    """
+
+    name: str
+    arm: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The cases of a trial, in order.
+
+    Parameters
+    ----------
+    name
+        Title.
+    cases
+        Each with a name of its own.
+    """
+
+    name: str
+    cases: tuple[CohortCase, ...]
+
+
+def load_trial(files: Sequence[Path]) -> Trial:
+    """Read cohort files and case files into one trial.
+
+    Parameters
+    ----------
+    files
+        Each a cohort file (it has the key ``cases``) or a case file.
+
+    Raises
+    ------
+    InputError
+        A file that is neither, an unknown key, a case without its file, two cases of one name.
+    """
+    found: list[CohortCase] = []
+    titles: list[str] = []
+    for file in files:
+        if file.suffix == ".npz":
+            raise InputError(
+                "is a transport problem",
+                why="the local executor runs cases; a problem in many shards comes with the other executors",
+                suggestion="hevesy simulate runs one problem; give cohort or case files here",
+                file=file,
+            )
+        data, _ = read_yaml(file)
+        if "cases" in data:
+            found += _cases(data, file)
+            titles.append(str(data.get("name") or file.parent.resolve().name))
+        elif "visits" in data:
+            found.append(CohortCase(_name_of(data, file), NO_ARM, file))
+        else:
+            raise InputError(
+                "is neither a cohort nor a case",
+                why="a cohort file has 'cases:', a case file 'visits:'",
+                suggestion="see docs/formats/cohort.md and docs/formats/case.md",
+                file=file,
+            )
+    if not found:
+        raise InputError(
+            "there is no case to run", suggestion="list one at least under 'cases:'", field="cases"
+        )
+    seen: dict[str, CohortCase] = {}
+    for case in found:
+        key = folder_name(case.name).casefold()
+        if key in seen:
+            raise InputError(
+                f"two cases are called {case.name!r}",
+                why="results are kept in a folder of that name",
+                suggestion="give each its own 'patient:'",
+                file=case.file,
+                field="patient",
+            )
+        seen[key] = case
+    return Trial(", ".join(dict.fromkeys(titles)) or "cases", tuple(found))
+
+
+def folder_name(name: str) -> str:
+    """A name as a folder's."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
+
+
+def _name_of(data: dict[str, Any], file: Path) -> str:
+    return str(data.get("patient") or file.stem)
+
+
+def _cases(data: dict[str, Any], file: Path) -> list[CohortCase]:
+    _known(data, KEYS, file, "")
+    rows = data["cases"]
+    if not isinstance(rows, list) or not rows:
+        raise InputError(
+            "'cases' is no list",
+            why="a cohort lists one case a patient",
+            suggestion="- {patient: P01, arm: treated, case: P01/case.yaml}",
+            file=file,
+            field="cases",
+        )
+    out = []
+    for number, row in enumerate(rows, 1):
+        where = f"cases[{number}]"
+        if isinstance(row, str):
+            row = {"case": row}
+        if not isinstance(row, dict) or not row.get("case"):
+            raise InputError(
+                "names no case file",
+                why="each item is a case file, or a mapping with the key 'case'",
+                suggestion="- {patient: P01, arm: treated, case: P01/case.yaml}",
+                file=file,
+                field=where,
+            )
+        _known(row, CASE_KEYS, file, where)
+        case = file.parent / str(row["case"])
+        name = row.get("patient") or (case.parent.name if case.stem == "case" else case.stem)
+        out.append(CohortCase(str(name), str(row.get("arm") or NO_ARM), case))
+    return out
+
+
+def _known(data: dict[str, Any], keys: Sequence[str], file: Path, where: str) -> None:
+    for key in data:
+        if key not in keys:
+            raise InputError(
+                f"'{key}' is no key here",
+                why="the keys are " + ", ".join(keys),
+                suggestion=did_you_mean(str(key), keys),
+                file=file,
+                field=where or None,
+            )

@@ -1,0 +1,175 @@
+"""What a batch leaves beside its cases: trial.json, lesions_all.csv, visits_all.csv, trial.html."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import InputError
+from ..export.tables import read_lesions_json, write_text
+from ..lesions import COLUMNS
+from ..pipeline.clinic_outputs import VISITS_FILE, read_patient
+from ..provenance import code_commit, code_version
+from ..verdict import plain
+from .batch import Batch, statuses
+from .tables import PatientRun, trial_tables
+
+log = logging.getLogger(__name__)
+
+TRIAL_FORMAT = "hevesy-trial"
+TRIAL_VERSION = 1
+TRIAL_FILE, REPORT_FILE = "trial.json", "trial.html"
+LESIONS_FILE, ALL_VISITS_FILE = "lesions_all.csv", "visits_all.csv"
+
+
+def read_runs(batch: Batch) -> list[PatientRun]:
+    """The runs of the complete cases, from their folders."""
+    return [
+        PatientRun(one.name, one.arm, read_lesions_json(one.folder / "lesions.json"), read_patient(one.folder))
+        for one in batch.complete
+    ]
+
+
+def write_trial(name: str, batch: Batch) -> dict[str, Any]:
+    """Write the trial's tables and report from the complete cases.
+
+    Parameters
+    ----------
+    name
+        Title of the trial.
+    batch
+        How its cases ended; those that failed are named in the report and are in no table.
+
+    Returns
+    -------
+    dict
+        The content of trial.json.
+
+    Raises
+    ------
+    InputError
+        No case is complete.
+    """
+    if not batch.complete:
+        raise InputError(
+            "no case is complete: there is nothing to tabulate",
+            why="every case failed or was stopped",
+            suggestion="look at the messages above",
+            file=batch.out,
+        )
+    runs = read_runs(batch)
+    record: dict[str, Any] = plain(
+        {
+            "format": TRIAL_FORMAT,
+            "format_version": TRIAL_VERSION,
+            "name": name,
+            "version": code_version(),
+            "commit": code_commit(),
+            "cases": statuses(batch),
+            "tables": trial_tables(runs),
+            "figures": figure_data(runs),
+        }
+    )
+    write_text(batch.out / LESIONS_FILE, _lesions_csv(runs))
+    write_text(batch.out / ALL_VISITS_FILE, _visits_csv(batch))
+    write_text(batch.out / TRIAL_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    from ..report.cohort import write_trial_report
+
+    write_trial_report(record, batch.out / REPORT_FILE)
+    return record
+
+
+def figure_data(runs: Sequence[PatientRun]) -> dict[str, Any]:
+    """Values behind the figures: change of each patient and of each lesion over the visits."""
+    patients, lesions = [], []
+    for run in runs:
+        follow = run.follow_up
+        if not follow:
+            continue
+        steps = [{"visit": follow["first"], "change_percent": 0.0, "response": None}]
+        for later in follow["visits"]:
+            recist = later.get("recist")
+            if recist:
+                steps.append(
+                    {
+                        "visit": later["visit"],
+                        "change_percent": recist["change_percent"],
+                        "response": recist["response"],
+                    }
+                )
+        if len(steps) > 1:
+            patients.append({"patient": run.name, "arm": run.arm, "steps": steps})
+        for name in dict.fromkeys(row["lesion"] for row in follow["rows"]):
+            rows = [row for row in follow["rows"] if row["lesion"] == name and row["values"]]
+            first = rows[0]["values"]
+            lesions.append(
+                {
+                    "patient": run.name,
+                    "arm": run.arm,
+                    "lesion": name,
+                    "steps": [
+                        {
+                            "visit": row["visit"],
+                            "diameter_change_percent": 100.0
+                            * (row["values"]["diameter_mm"] / first["diameter_mm"] - 1.0),
+                            "ldpa_gy_per_gbq": row["values"]["ldpa_gy_per_gbq"],
+                            "dose_gy": row["values"]["dose_gy"],
+                            "uptake_percent_per_g": row["values"]["uptake_percent_per_g"],
+                            "verdict": row["reinduction"],
+                        }
+                        for row in rows
+                    ],
+                }
+            )
+    thresholds = {v["threshold_gy"] for run in runs for v in run.visits}
+    activities = {v["therapy_activity_gbq"] for run in runs for v in run.visits}
+    return {
+        "patients": patients,
+        "lesions": lesions,
+        "threshold_gy": thresholds.pop() if len(thresholds) == 1 else None,
+        "therapy_activity_gbq": activities.pop() if len(activities) == 1 else None,
+    }
+
+
+def _lesions_csv(runs: Sequence[PatientRun]) -> str:
+    """All lesion rows as in lesions.csv, with the arm; ``patient`` is the trial's name of the case."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["arm", *COLUMNS])
+    for run in runs:
+        for lesion in run.lesions:
+            row = {**lesion.to_row(), "patient": run.name}
+            table.writerow([run.arm, *(_cell(row[name]) for name in COLUMNS)])
+    return out.getvalue()
+
+
+def _visits_csv(batch: Batch) -> str:
+    """All rows of the cases' visits.csv, with the arm; cases of one visit have none."""
+    out = io.StringIO()
+    table: Any = None
+    for one in batch.complete:
+        file = one.folder / VISITS_FILE
+        if not file.is_file():
+            continue
+        with file.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            if table is None:
+                table = csv.DictWriter(
+                    out, ["arm", *(reader.fieldnames or ())], lineterminator="\n", extrasaction="ignore"
+                )
+                table.writeheader()
+            for row in reader:
+                table.writerow({**row, "arm": one.arm, "patient": one.name})
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,119 @@
+"""The trial's report: one self-contained HTML file, from trial.json's content and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..export.tables import write_text
+from ..rounding import NONE, number
+
+FOLDER = Path(__file__).resolve().parent
+
+#: Quantities of the visit table: key, title, unit.
+VISIT_QUANTITIES = (
+    ("dose_gy", "Mean dose", "Gy"),
+    ("ldpa_gy_per_gbq", "LDpA", "Gy/GBq"),
+    ("uptake_percent", "Uptake 24 h", "%IA"),
+    ("uptake_percent_per_g", "Uptake 24 h", "%IA/g"),
+    ("volume_ml", "Volume", "mL"),
+    ("effective_half_life_h", "T eff", "h"),
+)
+
+
+def write_trial_report(record: Mapping[str, Any], path: str | Path) -> Path:
+    """Write the report of a trial from the content of trial.json."""
+    return write_text(Path(path), render_trial(record))
+
+
+def render_trial(record: Mapping[str, Any]) -> str:
+    """The trial's report as HTML text."""
+    import jinja2
+    from markupsafe import Markup  # jinja2's own
+
+    from . import cohort_plots as plots
+
+    tables, data = record["tables"], record["figures"]
+    arms = [row["arm"] for row in tables["arms"]]
+    visits = tables["visit_names"]
+    lesions = data["lesions"]
+    figures = {
+        "doses": plots.doses(lesions, visits, arms, data["threshold_gy"]),
+        "waterfall": plots.waterfall(data["patients"], arms),
+        "spider": plots.spider(
+            data["patients"], visits, arms, "change_percent", "sum of target\ndiameters, change [%]"
+        ),
+        "ldpa": plots.spider(lesions, visits, arms, "ldpa_gy_per_gbq", "dose per activity\n[Gy/GBq]", log=True),
+        "uptake": plots.spider(
+            lesions, visits, arms, "uptake_percent_per_g", "uptake at 24 h\n[%IA/g]", log=True
+        ),
+        "tolerance": plots.tolerance(tables["tolerance"], arms),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters |= {"num": number, "share": proportion, "spread": spread, "interval": interval}
+    return environment.get_template("cohort.html.j2").render(
+        style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
+        name=record["name"],
+        version=record["version"],
+        commit=record["commit"],
+        cases=record["cases"],
+        missing=[one for one in record["cases"] if one["state"] in ("failed", "stopped")],
+        arms=tables["arms"],
+        several=len(arms) > 1,
+        tables=tables,
+        quantities=VISIT_QUANTITIES,
+        headlines=headlines(tables),
+        threshold=data["threshold_gy"],
+        activity=data["therapy_activity_gbq"],
+        figures={name: Markup(svg) for name, svg in figures.items()},
+    )
+
+
+def headlines(tables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Tone, headline and sentence of each arm: eligibility over all visits and re-induction."""
+    out = []
+    for arm in (row["arm"] for row in tables["arms"]):
+        rows = [row for row in tables["eligibility"] if row["arm"] == arm]
+        first = rows[0]["activity"] if rows else ""
+        planned = [row for row in rows if row["activity"] == first]
+        said = "; ".join(
+            f"{row['visit']} {row['patients']['count']} of {row['patients']['of']}" for row in planned
+        )
+        reached = any(row["patients"]["count"] for row in planned)
+        again = [row for row in tables["reinduction"] if row["arm"] == arm]
+        names = list(dict.fromkeys(name for row in again for name in row["re_induced_patients"]))
+        judged = max((row["patients"]["of"] for row in again), default=0)
+        tone = "yes" if names else ("near" if reached else "no")
+        text = f"Re-induction in {len(names)} of {judged} patients" if judged else "One visit only"
+        sentence = f"Patients with a lesion at the threshold at {first}: {said}." if planned else ""
+        if names:
+            sentence += f" Re-induced: {', '.join(names)}."
+        out.append((tone, f"{arm}: {text}", sentence))
+    return out
+
+
+def proportion(found: Mapping[str, Any]) -> str:
+    """``3 / 9 (33 %; 7 to 70)``."""
+    if not found["of"]:
+        return NONE
+    low, high = 100 * found["low"], 100 * found["high"]
+    return f"{found['count']} / {found['of']} ({100 * found['share']:.0f} %; {low:.0f} to {high:.0f})"
+
+
+def spread(found: Mapping[str, Any], digits: int = 2) -> str:
+    """``0.25 (0.1 to 0.6)``: median and quartiles."""
+    if not found["n"]:
+        return NONE
+    return f"{number(found['median'], digits)} ({number(found['low'], digits)} to {number(found['high'], digits)})"
+
+
+def interval(values: Sequence[float | None], digits: int = 3) -> str:
+    """``0.8 to 1.3``; one number where both ends are the same."""
+    low, high = values
+    if low is None or high is None:
+        return NONE
+    return number(low, digits) if low == high else f"{number(low, digits)} to {number(high, digits)}"

@@ -1,0 +1,197 @@
+"""A batch of small cases: one failure stops no other, what is complete is kept, and the trial is tabulated."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hevesy.cli.main import app
+from hevesy.engine.cohort.batch import DONE, DONE_FILE, FAILED, KEPT, STOPPED, check_executor, run_batch
+from hevesy.engine.cohort.cohort_file import load_trial
+from hevesy.engine.cohort.outputs import write_trial
+from hevesy.engine.errors import InputError
+from typer.testing import CliRunner
+
+from .small_case import TEXT, write_small_case
+
+TWO_VISITS = TEXT.replace(
+    "transport:",
+    """\
+  - name: week 6
+    scans:
+      - {pet: pet_24.nii.gz, ct: ct.nii.gz, after: 24 h}
+      - {pet: pet_96.nii.gz, ct: ct.nii.gz, after: 96 h}
+    lesions: lesions.nii.gz
+transport:""",
+)
+LOCAL = {"method": "local"}
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """Two cases that run, and between them one whose PET is missing."""
+    write_small_case(tmp_path / "A1", TWO_VISITS)
+    write_small_case(tmp_path / "A2", TWO_VISITS.replace("patient: T1", "patient: T2"))
+    write_small_case(tmp_path / "B1", TWO_VISITS)
+    (tmp_path / "A2" / "pet_96.nii.gz").unlink()
+    file = tmp_path / "cohort.yaml"
+    file.write_text(
+        "name: small trial\ncases:\n"
+        "  - {patient: A1, arm: treated, case: A1/case.yaml}\n"
+        "  - {patient: A2, arm: treated, case: A2/case.yaml}\n"
+        "  - {patient: B1, arm: control, case: B1/case.yaml}\n"
+    )
+    return file
+
+
+def test_one_failing_case_stops_no_other(cohort: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told: list[float] = []
+    done = run_batch(load_trial([cohort]), out, changes=LOCAL, progress=lambda f, text: told.append(f))
+    assert [one.state for one in done.cases] == [DONE, FAILED, DONE]
+    assert "pet_96.nii.gz" in done.cases[1].message
+    assert told == sorted(told) and told[-1] == 1.0
+    record = write_trial("small trial", done)
+    assert {row["arm"]: row["patients"] for row in record["tables"]["arms"]} == {"treated": 1, "control": 1}
+    assert [one["state"] for one in record["cases"]] == [DONE, FAILED, DONE]
+    assert json.loads((out / "trial.json").read_text())["tables"] == record["tables"]
+    with (out / "lesions_all.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["arm"], r["patient"], r["visit"]) for r in rows] == [
+        ("treated", "A1", "baseline"), ("treated", "A1", "week 6"),
+        ("control", "B1", "baseline"), ("control", "B1", "week 6"),
+    ]  # fmt: skip
+    with (out / "visits_all.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["arm"], r["patient"], r["visit"]) for r in rows if r["state"] != "first"] == [
+        ("treated", "A1", "week 6"), ("control", "B1", "week 6"),
+    ]  # fmt: skip
+    # the same images at both visits: every ratio is one
+    ratios = {row["quantity"]: row["ratio"] for row in record["tables"]["changes"] if row["arm"] == "treated"}
+    assert len(ratios) == 6 and all(value == pytest.approx(1.0, abs=1e-12) for value in ratios.values())
+
+
+def test_report_stands_alone_and_names_what_is_missing(cohort: Path, tmp_path: Path) -> None:
+    done = run_batch(load_trial([cohort]), tmp_path / "out", changes=LOCAL)
+    write_trial("small <trial>", done)
+    page = (tmp_path / "out" / "trial.html").read_text()
+    assert "small &lt;trial&gt;" in page and "small <trial>" not in page
+    assert "1 of 3 cases are missing from every table" in page and "A2: failed" in page
+    assert str(tmp_path) not in page.replace(str(tmp_path / "A2"), "")
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", page)
+    assert page.count("<svg") >= 3
+
+
+def test_complete_cases_are_kept_until_input_or_settings_change(cohort: Path, tmp_path: Path) -> None:
+    out, trial = tmp_path / "out", load_trial([cohort])
+    run_batch(trial, out, changes=LOCAL)
+    before = (out / "A1" / "lesions.csv").stat().st_mtime_ns
+    again = run_batch(trial, out, changes=LOCAL)
+    assert [one.state for one in again.cases] == [KEPT, FAILED, KEPT]
+    assert (out / "A1" / "lesions.csv").stat().st_mtime_ns == before
+    other = run_batch(trial, out, changes={"method": "local+photons"})
+    assert [one.state for one in other.cases] == [DONE, FAILED, DONE]
+    # the missing file comes: only that case is run
+    (cohort.parent / "A2" / "pet_96.nii.gz").write_bytes((cohort.parent / "A1" / "pet_96.nii.gz").read_bytes())
+    mended = run_batch(trial, out, changes={"method": "local+photons"})
+    assert [one.state for one in mended.cases] == [KEPT, DONE, KEPT]
+    # names of the lesions are input too
+    (cohort.parent / "B1" / "lesions.json").write_text('{"1": {"name": "renamed"}}')
+    renamed = run_batch(trial, out, changes={"method": "local+photons"})
+    assert [one.state for one in renamed.cases] == [KEPT, KEPT, DONE]
+
+
+def test_stopped_case_is_not_complete(cohort: Path, tmp_path: Path) -> None:
+    out, trial = tmp_path / "out", load_trial([cohort])
+    asked = iter([False, False])
+    done = run_batch(trial, out, changes=LOCAL, stop=lambda: next(asked, True))
+    assert [one.state for one in done.cases] == [STOPPED, STOPPED, STOPPED]
+    assert not (out / "A1" / DONE_FILE).exists()
+    assert [one.state for one in run_batch(trial, out, changes=LOCAL).cases] == [DONE, FAILED, DONE]
+
+
+def test_an_error_of_any_kind_is_that_case_s_alone(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(case: object, **options: object) -> None:
+        raise ZeroDivisionError("no luck")
+
+    monkeypatch.setattr("hevesy.engine.run.run", broken)
+    done = run_batch(load_trial([cohort]), tmp_path / "out", changes=LOCAL)
+    assert [one.state for one in done.cases] == [FAILED] * 3
+    assert done.cases[0].message == "ZeroDivisionError: no luck"
+    with pytest.raises(InputError, match="no case is complete"):
+        write_trial("none", done)
+
+
+def test_command_line(cohort: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = ["batch", str(cohort), "--out", str(out), "--method", "local", "--quiet"]
+    found = CliRunner().invoke(app, line)
+    assert found.exit_code == 1
+    assert "FAILED A2:" in found.output and "1 of 3 cases failed" in found.output
+    assert "wrote" in found.output and (out / "trial.html").is_file()
+    good = [str(cohort.parent / name / "case.yaml") for name in ("A1",)]
+    found = CliRunner().invoke(app, ["batch", *good, "--out", str(tmp_path / "one"), "--method", "local", "--json"])
+    assert found.exit_code == 0
+    assert json.loads(found.stdout)["cases"][0]["state"] == DONE
+
+
+@pytest.mark.parametrize("name", ["slurm", "dask"])
+def test_executors_to_come_say_so(name: str, cohort: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        check_executor(name)
+    assert str(caught.value) == (
+        f"--executor: the executor '{name}' is not there yet\n"
+        "  why: this version runs batches on this machine only; clusters come in a later one\n"
+        "  try: --executor local; or one `hevesy run` a job, and then `hevesy batch --executor local` with "
+        "the same --out, which keeps what is complete"
+    )
+    assert caught.value.exit_code == 2
+    check_executor("local")
+    with pytest.raises(InputError, match="'cluster' is no executor"):
+        check_executor("cluster")
+
+
+def test_bad_flags_are_bad_input_of_the_batch(cohort: Path, tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, ["batch", str(cohort), "--out", str(tmp_path / "x"), "--method", "monte"])
+    assert isinstance(found.exception, InputError) and "'monte' is no method" in str(found.exception)
+    assert not (tmp_path / "x").exists()
+
+
+def test_cohort_files_that_cannot_be(tmp_path: Path) -> None:
+    file = tmp_path / "cohort.yaml"
+    for text, message in (
+        ("name: x\n", "is neither a cohort nor a case"),
+        ("cases: []\n", "'cases' is no list"),
+        ("cases:\n  - {patient: A}\n", "names no case file"),
+        ("cases:\n  - {pateint: A, case: a.yaml}\n", "'pateint' is no key here"),
+        ("case: a\ncases: [a.yaml]\n", "'case' is no key here"),
+        ("cases: [{patient: A, case: a.yaml}, {patient: a, case: b.yaml}]\n", "two cases are called 'a'"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError) as caught:
+            load_trial([file])
+        assert message in str(caught.value)
+    file.write_text("cases: [one/case.yaml, two/second.yaml]\n")
+    trial = load_trial([file])
+    assert [one.name for one in trial.cases] == ["one", "second"]
+    assert {one.arm for one in trial.cases} == {"all"}
+    with pytest.raises(InputError, match="is a transport problem"):
+        load_trial([tmp_path / "problem.npz"])
+
+
+def test_workers_run_in_processes_of_their_own(
+    cohort: Path, tmp_path: Path
+) -> None:
+    trial = load_trial([cohort])
+    done = run_batch(trial, tmp_path / "out", changes=LOCAL, workers=2)
+    assert [one.state for one in done.cases] == [DONE, FAILED, DONE]
+    one = run_batch(trial, tmp_path / "alone", changes=LOCAL)
+    for a, b in zip(done.complete, one.complete, strict=True):
+        assert (a.folder / "lesions.csv").read_text() == (b.folder / "lesions.csv").read_text()
+    with pytest.raises(InputError, match="0 workers"):
+        run_batch(trial, tmp_path / "none", workers=0)
