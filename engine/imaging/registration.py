@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..grid import Grid, Volume, to_sitk
-from .resample import resample_conserving
+from .resample import coverage, resample_conserving
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -258,7 +258,9 @@ def _working(ct: Volume, work_mm: float) -> tuple[Volume, np.ndarray]:
         grid = ct.grid.with_spacing((step[0], step[1], step[2]))
     clipped = np.clip(np.asarray(ct.values, np.float32), *HU_RANGE)
     lifted = Volume(ct.grid, clipped - HU_RANGE[0], "HU+1000")
-    values = resample_conserving(lifted, grid).values + np.float32(HU_RANGE[0])
+    # the last voxels reach beyond the CT: what they show is the mean of what is there, not of nothing
+    covered = np.maximum(coverage(ct.grid, grid), 1e-6)
+    values = (resample_conserving(lifted, grid).values / covered).astype(np.float32) + np.float32(HU_RANGE[0])
     return Volume(grid, values, "HU", source=ct.source), body_mask(values)
 
 

@@ -219,3 +219,30 @@ def test_label_map_tells_what_it_was_drawn_on(tmp_path):
         path = tmp_path / f"{name}.nii.gz"
         write_image(path, grid, np.ones(grid.shape, np.uint8))
         assert drawn_on(path, fine, GRID) == name
+
+
+def test_edge_voxels_of_the_working_grid_are_not_mixed_with_nothing():
+    from hevesy.engine.imaging.registration import _working
+
+    grid = Grid((41, 50, 47), (3.27, 0.98, 0.98))
+    values, _ = _working(Volume(grid, np.full(grid.shape, 40.0, np.float32), "HU"), 4.0)
+    np.testing.assert_allclose(values.values, 40.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["STS_001", "STS_024"])
+def test_real_ct_turned_cropped_and_noisy_is_found_again(petct_dir, name):
+    """A quarter of the slices missing, 30 HU of noise, 4 degrees and 28 mm: found to 1 mm."""
+    from hevesy.engine import imaging
+
+    fixed = imaging.read_ct(petct_dir / name / "CT" / "image")
+    nz, ny, nx = fixed.grid.shape
+    box = (slice(0, nz * 3 // 4), slice(3, ny), slice(5, nx))
+    motion = turn(4.0, (9.0, -14.0, 22.0))
+    noise = np.random.default_rng(1).normal(0.0, 30.0, fixed.values[box].shape).astype(np.float32)
+    moving = Volume(fixed.grid.cropped(box).moved(motion), fixed.values[box] + noise, "HU")
+    found = register(fixed, moving)
+    centre = fixed.grid.index_to_xyz(np.array(fixed.grid.shape) / 2.0)
+    points = centre + np.array([[x, y, z] for x in (-60.0, 60.0) for y in (-50.0, 50.0) for z in (-70.0, 40.0)])
+    error = np.linalg.norm(found.to_moving(points) - (points @ motion[:3, :3].T + motion[:3, 3]), axis=1)
+    assert error.max() < 1.0
+    assert found.warnings == ()
