@@ -13,9 +13,12 @@ atom's own form factor F and incoherent function S,
 
     integral dmu/mu (1 - F/Z)^2 = ln(1/eta_el) - 1,      integral dmu/mu S/Z = ln(1/eta_in) - 1,
 
-and eta_el carries Moliere's second-Born factor 1 + 3.33 (alpha Z/beta)^2 (Z Naturforsch 2a (1947) 133). Taking
-Moliere's Thomas-Fermi screening for both terms, as is often done, puts the transport mean free path of water 1.5 %
-too long, because the electrons' dipole excitations reach to smaller angles than a screened nucleus.
+and eta_el is multiplied by what higher Born orders do, with a = alpha Z/beta: 1/(1 + 1.6 a^2) for electrons, which are
+pulled through the core, and 1 + 4.4 a^2 for positrons, which are pushed off it. The two constants meet the transport
+cross sections of Dirac partial waves for the water molecule (ELSEPA: Salvat, Jablonski & Powell, Comput Phys Commun
+165 (2005) 157) within 0.6 % from 20 keV to 2 MeV. Moliere's Thomas-Fermi screening with his factor 1 + 3.33 a^2 for
+both terms and both charges, as is often done, puts the transport mean free path of water 1.5 % too long at high energy
+and 6 % at 10 keV: the electrons' dipole excitations reach to smaller angles than a screened nucleus.
 
 After a path s, the angular density is sum_l (l + 1/2) exp(-s G_l) P_l(cos theta), G_l = integral of
 (1 - P_l) d sigma (Goudsmit & Saunderson, Phys Rev 57 (1940) 24).
@@ -39,6 +42,8 @@ R_E, AVOGADRO = 2.8179403262e-13, 6.02214076e23
 ORDERS = 400
 #: points of the scattering-angle quadrature, Gauss-Legendre panels in log mu
 PANELS, POINTS, MU_MIN = 90, 8, 1e-11
+#: higher Born orders in the elastic screening parameter, per (alpha Z/beta)^2
+ELECTRON_CORE, POSITRON_CORE = 1.6, 4.4
 _SIX = np.polynomial.legendre.leggauss(6)
 
 
@@ -77,13 +82,15 @@ def screening_constants(Z: int) -> tuple[float, float]:
     return float(np.exp(-elastic - 1) * top), float(np.exp(-inelastic - 1) * top)
 
 
-def screening(Z: int, energy_mev: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def screening(Z: int, energy_mev: np.ndarray, particle: str = "electron") -> tuple[np.ndarray, np.ndarray]:
     """Screening parameters (eta_el, eta_in) of an element."""
     T = np.asarray(energy_mev, float)
     momentum2 = T * (T + 2 * MC2)
     beta2 = momentum2 / (T + MC2) ** 2
     elastic, inelastic = screening_constants(Z)
-    return elastic / momentum2 * (1 + 3.76 / 1.13 * (ALPHA * Z) ** 2 / beta2), inelastic / momentum2
+    a2 = (ALPHA * Z) ** 2 / beta2
+    beyond_born = 1 + POSITRON_CORE * a2 if particle == "positron" else 1 / (1 + ELECTRON_CORE * a2)
+    return elastic / momentum2 * beyond_born, inelastic / momentum2
 
 
 def mott_ratio(Z: int, energy_mev: np.ndarray, mu: np.ndarray, particle: str) -> np.ndarray:
@@ -126,7 +133,7 @@ def moments(
     unit = np.pi * (R_E * MC2 / (momentum * beta)) ** 2 * AVOGADRO
     limit = soft_limit(T, threshold_mev, particle)
     for Z, w in zip(material.Z, material.mass_fraction, strict=True):
-        eta, eta_in = screening(int(Z), T)
+        eta, eta_in = screening(int(Z), T, particle)
         nucleus = Z**2 * mott_ratio(Z, T, mu, particle) / (mu + eta) ** 2
         electrons = Z * _below(mu, limit) / (mu + eta_in) ** 2
         density += unit * w / atomic_weight(Z) * (nucleus + electrons)

@@ -39,8 +39,6 @@ BREMS_ENERGIES, BREMS_POINTS, BREMS_SHARES = 48, 65, 161
 #: scattering strength K of a step at low energy (mean cosine exp(-K)), and the energy [MeV] above which it falls
 #: as 1/E: fast electrons cross voxels, slow ones end inside one, so the fine steps are spent where they show
 STEP_STRENGTH, STRENGTH_KNEE_MEV = 0.20, 0.15
-#: the smallest factor by which straggling may shrink the energy loss of a step is 1 minus this
-LARGEST_SPREAD = 0.95
 PARTICLES = ("electron", "positron")
 
 
@@ -211,7 +209,7 @@ class _Slowing:
             collisions.soft_straggling(self.material, energy, self.collision_cutoff, self.particle) * step
         )
         loss = np.maximum(energy - end, 1e-9)
-        spread = np.minimum(np.sqrt(3.0 * variance) / loss, LARGEST_SPREAD)
+        spread = np.sqrt(variance) / loss
         table = np.empty((path.size, TRACK_COLUMNS))
         table[:, ENERGY] = energy
         table[:, STEP] = step

@@ -36,7 +36,7 @@ def single_scattering(material, energy: float, particle: str = "electron", thres
         root, total = np.sqrt(mu), 0.0
         fall = np.clip((edge - np.log(mu)) / width + 0.5, 0, 1)
         for Z, w in zip(material.Z, material.mass_fraction, strict=True):
-            eta, eta_in = (float(v) for v in elastic.screening(Z, energy))
+            eta, eta_in = (float(v) for v in elastic.screening(Z, energy, particle))
             mott = 1 - beta**2 * mu + sign * np.pi * ALPHA * Z * beta * root * (1 - root)
             total = total + unit * w / atomic_weight(Z) * (
                 Z**2 * mott / (mu + eta) ** 2 + Z * fall / (mu + eta_in) ** 2
@@ -139,3 +139,37 @@ def series(law, strength: float) -> tuple[np.ndarray, np.ndarray]:
     cumulative = cumulative + 0.5 * terms[:-1] @ (legendre[: ORDERS - 1] - legendre[2 : ORDERS + 1])
     cumulative[0], cumulative[-1] = 0.0, 1.0
     return edges, np.diff(cumulative)
+
+
+#: First transport cross sections of the water molecule by Dirac partial waves [cm2]: energy [MeV], electrons,
+#: positrons. ELSEPA (Salvat, Jablonski & Powell, Comput Phys Commun 165 (2005) 157), as tabulated with PENELOPE-2018.
+PARTIAL_WAVES = (
+    (0.02, 3.30881e-20, 3.10752e-20),
+    (0.05, 6.37194e-21, 6.12793e-21),
+    (0.1, 1.88220e-21, 1.81957e-21),
+    (0.2, 5.81067e-22, 5.63917e-22),
+    (0.5, 1.34928e-22, 1.30386e-22),
+    (1.0, 4.67807e-23, 4.51958e-23),
+    (2.0, 1.59830e-23, 1.54697e-23),
+)
+
+
+@pytest.mark.parametrize("particle", ["electron", "positron"])
+def test_elastic_transport_cross_section_against_partial_waves(particle) -> None:
+    """Nuclear elastic scattering of water from 20 keV to 2 MeV: within 0.6 %; the bar of the transport moment is 1 %."""
+    column = 1 if particle == "electron" else 2
+    for row in PARTIAL_WAVES:
+        energy = row[0]
+        p2 = energy * (energy + 2 * MC2)
+        beta = np.sqrt(p2) / (energy + MC2)
+        sign = 1 if particle == "electron" else -1
+
+        def law(mu, energy=energy, p2=p2, beta=beta, sign=sign):
+            root, total = np.sqrt(mu), 0.0
+            for Z, atoms in ((1, 2), (8, 1)):
+                eta, _ = elastic.screening(Z, energy, particle)
+                mott = 1 - beta**2 * mu + sign * np.pi * ALPHA * Z * beta * root * (1 - root)
+                total = total + atoms * Z**2 * mott / (mu + float(eta)) ** 2
+            return 2 * mu * total * np.pi * (R_E * MC2) ** 2 / (p2 * beta**2)
+
+        assert log_integral(law) == pytest.approx(row[column], rel=6e-3), (particle, energy)

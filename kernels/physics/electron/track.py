@@ -71,6 +71,19 @@ def track_column(world, row, path, column):
 
 
 @device
+def straggling_factor(sigma, r):
+    """Factor of mean one and relative standard deviation ``sigma`` on the energy loss of a step.
+
+    Uniform while that keeps it positive; for the few soft collisions of a short step, two values, the lower 0.1.
+    """
+    if sigma < 0.5:
+        return 1.0 + sigma * 1.7320508 * (2.0 * r - 1.0)
+    share = sigma * 1.1111111
+    share = 1.0 / (1.0 + share * share)
+    return 0.1 + 0.9 / share if r < share else real(0.1)
+
+
+@device
 def transport_charged(
     world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
 ):
@@ -125,10 +138,9 @@ def transport_charged(
         before = share * step
         after = step - before
         cosine, phi = sample_scattering(world, row, energy, r4, r2, r3)
-        # soft straggling: a factor of mean one, uniform, drawn from the digits of r1 that the hinge does not use
+        # soft straggling, drawn from the digits of r1 that the hinge does not use
         spread = real(r1 * 4096.0)
-        spread = spread - real(i32(spread))
-        factor = 1.0 + sigma * (2.0 * spread - 1.0)
+        factor = straggling_factor(sigma, spread - real(i32(spread)))
         remaining = before
         hinged = False
         while alive:
