@@ -7,7 +7,7 @@ JOBS   ?= 2
 # the CUDA compiler of the gates exists for Linux; there its absence is a failure, elsewhere those tests skip
 GATES  := $(if $(filter Linux,$(shell uname -s)),1,0)
 
-.PHONY: setup demo test lint validation bench tables schema clean gpu-test gpu-bench
+.PHONY: setup demo test lint validation cohort-check bench tables schema clean gpu-test gpu-bench
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ clean:
 
 validation: $(STAMP)
 	$(BIN)/python -m hevesy.tools.validate_all
+
+# The clinic on the synthetic trial against its truth, 20 noise seeds (hours on two cores).
+cohort-check: $(STAMP)
+	$(BIN)/python -m hevesy.tools.cohort_check --seeds 20
 
 # Where a CUDA GPU is; needs NumPy, SciPy, Numba, numba-cuda, CuPy, h5py and pytest alone. GPU_PYTHON may be any
 # Python that has them; the repository need not be installed. A missing GPU is a failure.

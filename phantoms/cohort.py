@@ -10,6 +10,7 @@ same trial can be repeated with other noise.
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import math
 from collections.abc import Callable
@@ -32,6 +33,8 @@ _LESIONS_PER_PATIENT = (2, 3, 3, 3, 3, 4, 4, 4, 4)
 _SITE_SHARE = {"lung": 0.45, "node": 0.40, "bone": 0.15}
 _VOLUME_RANGE_ML = {"lung": (0.1, 10.0), "node": (0.5, 20.0), "bone": (1.0, 50.0)}
 _SMALLEST_ML = 0.05
+#: Decays that a case of the trial plays at each visit, so that the whole trial takes minutes and not hours.
+_DECAYS = 2_000_000
 _FIRST_DAY = datetime(2026, 1, 5, 9, 0)
 
 
@@ -102,6 +105,8 @@ class Cohort:
             for (visit, _), scan, washout in zip(VISITS, patient.visits, patient.washout, strict=True):
                 place = folder / patient.name / visit.replace(" ", "_")
                 save_images(scan, place)
+                sites = {str(t.label): {"name": t.name, "site": t.site} for t in scan.truth}
+                write_text(place / "lesions.json", json.dumps(sites, indent=2))
                 write_samples(place / "retention.csv", washout, scan, seed=self.noise_seed + scan.seed)
                 truth += _truth_rows(patient, visit, scan, dose, background, self.seed)
                 blood.append(_blood_row(patient, visit, scan, washout))
@@ -355,7 +360,10 @@ def _write_case(patient: CohortPatient, folder: Path) -> None:
         below = visit.replace(" ", "_") + "/"
         extra = (f"administered: {scan.administered}", f"activity: {scan.tracer_mbq:g} MBq")
         lines += [*visit_lines(scan, visit, below, extra), f"    retention: {below}retention.csv"]
-    write_text(folder / "case.yaml", "\n".join([*lines, *case_tail(first)]))
+    # a number of decays, not a precision: 1 % in the faintest shrunk lesion would take many times longer
+    tail = [line for line in case_tail(first) if not line.startswith("transport:")]
+    tail.append(f"transport: {{grid: pet, decays: {_DECAYS}, until: null}}")
+    write_text(folder / "case.yaml", "\n".join([*lines, *tail]))
 
 
 def _write_table(path: Path, rows: list[dict[str, object]]) -> None:

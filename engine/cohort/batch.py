@@ -223,9 +223,9 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.rglob("*") if file.is_file())
         return
     yield path
-    beside = path.with_name(path.name.split(".")[0] + ".json")  # names of a label map
-    if beside.is_file():
-        yield beside
+    for name in dict.fromkeys((path.name.split(".")[0] + ".json", "lesions.json")):  # names of a label map
+        if path.with_name(name).is_file():
+            yield path.with_name(name)
 
 
 def _stamp(file: Path) -> list[Any]:

@@ -1,0 +1,80 @@
+"""The judgement of the cohort check on made-up doses, and that a trial's cases say what the check relies on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hevesy.engine import imaging
+from hevesy.engine.case import Case
+from hevesy.phantoms.cohort import make_cohort
+from hevesy.tools.cohort_page import accuracy, eligibility, page, summary
+
+ABOUT = {
+    "trial_seed": 1, "noise_seeds": 2, "patients": ["P01"], "patients_in_trial": 14, "wall_time_s": 1.0,
+    "cpu_time_s": 1.0, "photon_decays": 1000,
+}  # fmt: skip
+
+
+def _row(lesion: str, seed: int, dose: float, true: float, **other: Any) -> dict[str, Any]:
+    row = {
+        "patient": "P01", "arm": "main", "visit": "baseline", "lesion": lesion, "site": "node",
+        "noise_seed": seed, "volume_ml": 8.0, "resolutions": 3.0, "true_gy": true, "dose_gy": dose,
+        "low_gy": 0.9 * dose, "high_gy": 1.1 * dose, "upper_bound": False, "lower_bound": False,
+    }  # fmt: skip
+    return row | other
+
+
+ROWS = [
+    _row("a", 0, 11.0, 10.0), _row("a", 1, 12.0, 10.0),  # ratios 1.1 (covered), 1.2 (not)
+    _row("b", 0, 19.0, 20.0), _row("b", 1, 21.0, 20.0),  # ratios 0.95, 1.05 (both covered)
+    _row("c", 0, 99.0, 10.0, upper_bound=True),
+]  # fmt: skip
+
+
+def test_bias_is_over_lesions_and_bounds_are_left_out() -> None:
+    found = accuracy(ROWS)
+    assert (found["lesions"], found["doses"], found["bounds"]) == (2, 4, 1)
+    assert found["bias"] == pytest.approx(0.075)  # means 1.15 and 1.00
+    assert found["bias_error"] == pytest.approx(np.std([1.15, 1.0], ddof=1) / np.sqrt(2))
+    assert found["scatter"] == pytest.approx(np.sqrt(0.005))
+    assert found["coverage"] == pytest.approx(0.75)
+
+
+def test_eligibility_by_lesion_and_by_patient_visit() -> None:
+    found = eligibility(ROWS)
+    assert found["lesions"] | {"specificity": None} == {
+        "true_positive": 1, "false_negative": 1, "false_positive": 1, "true_negative": 2, "sensitivity": 0.5,
+        "specificity": None,
+    }  # fmt: skip
+    # seed 0: the bound alone makes the patient eligible; seed 1: lesion b
+    assert found["patients"]["sensitivity"] == 1.0 and found["patients"]["specificity"] is None
+
+
+def test_judgements_fail_when_they_must_and_say_when_the_run_was_short() -> None:
+    judged = [
+        {"patient": "P01", "arm": "main", "responder": False, "visit": "week 6", "noise_seed": k, "lesions": 2,
+         "re_induced": int(k == 0)} for k in range(2)
+    ]  # fmt: skip
+    record = summary(ROWS, judged, ABOUT)
+    holds = {row["what"].split(",")[0]: row["holds"] for row in record["judgements"]}
+    assert holds["bias of the dose above two resolutions"] is False
+    assert holds["coverage of the 68 % intervals above two resolutions"] is True
+    assert holds["false re-induction"] is False
+    text = page(record)
+    assert "2 noise seeds, 1 of 14 patients" in text and "It is not the full check" in text
+    assert "+7.5 ± 7.5 %" in text
+    full = ABOUT | {"noise_seeds": 20, "patients": [f"P{k}" for k in range(14)]}
+    assert "not the full check" not in page(summary(ROWS, judged, full))
+
+
+def test_a_trial_s_case_states_sites_and_a_number_of_decays(tmp_path: Path) -> None:
+    cohort = make_cohort(seed=4, patients=1, control_patients=0, voxel_mm=8.0)
+    cohort.save(tmp_path, dose="sphere")
+    case = Case.load(tmp_path / "P01" / "case.yaml")
+    assert case.transport.until is None and case.transport.decays == 2_000_000
+    grid = imaging.read_ct(case.visits[0].scans[0].ct).grid
+    masks = imaging.read_masks(case.visits[0].lesion_files[0], grid)
+    assert [m.site for m in masks] == [lesion.site for lesion in cohort.patients[0].visits[0].lesions]

@@ -1,0 +1,211 @@
+"""The numbers of the cohort check, judged, and the page that shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+#: What must hold (issue: the clinic), with the numbers it is judged on.
+BIAS, COVERAGE, ALPHA = 0.03, (0.60, 0.76), 0.05
+THRESHOLD_GY = 20.0
+CLASSES = ((0.0, 1.0), (1.0, 2.0), (2.0, math.inf))
+
+
+def summary(rows: Sequence[dict[str, Any]], judged: Sequence[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:
+    """Bias, coverage, eligibility and re-induction, with whether each that must hold does."""
+    classes = []
+    for low, high in CLASSES:
+        members = [r for r in rows if low < r["resolutions"] <= high]
+        classes.append({"low": low, "high": None if math.isinf(high) else high, **accuracy(members)})
+    large = classes[-1]
+    eligible = eligibility(rows)
+    control = [j for j in judged if j["arm"] == "control"]
+    main = [j for j in judged if j["arm"] != "control"]
+    false_main = rate(main, True)
+    false_control = rate([j for j in control if not j["responder"]], True)
+    detected = rate([j for j in control if j["responder"]], True)
+    judgements = [
+        judgement(
+            "bias of the dose above two resolutions", large["bias"], f"within {100 * BIAS:g} %",
+            None if large["bias"] is None else abs(large["bias"]) <= BIAS,
+        ),
+        judgement(
+            "coverage of the 68 % intervals above two resolutions", large["coverage"], "60 to 76 %",
+            None if large["coverage"] is None else COVERAGE[0] <= large["coverage"] <= COVERAGE[1],
+        ),
+        judgement(
+            "false re-induction, main arm (patient visits)", false_main["rate"], f"at most {100 * ALPHA:g} %",
+            None if false_main["rate"] is None else false_main["rate"] <= ALPHA,
+        ),
+        judgement("responders of the control arm found (patient visits)", detected["rate"], "reported", None),
+        judgement("eligibility, sensitivity (patient visits)", eligible["patients"]["sensitivity"], "reported", None),
+        judgement("eligibility, specificity (patient visits)", eligible["patients"]["specificity"], "reported", None),
+    ]  # fmt: skip
+    return {
+        "about": about,
+        "classes": classes,
+        "eligibility": eligible,
+        "false_main": false_main,
+        "false_control": false_control,
+        "detected": detected,
+        "lesions": per_lesion(rows),
+        "judgements": judgements,
+    }
+
+
+def judgement(what: str, value: float | None, must: str, holds: bool | None) -> dict[str, Any]:
+    """One line of the verdict; ``holds`` None where there is nothing to judge."""
+    return {"what": what, "value": value, "must": must, "holds": holds}
+
+
+def accuracy(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Bias over lesions (each lesion's mean over its seeds), its standard error, and coverage.
+
+    Lesions that are bounds are counted and left out.
+    """
+    solid = [r for r in rows if not (r["upper_bound"] or r["lower_bound"])]
+    names = sorted({key(r) for r in solid})
+    if not names:
+        return {"lesions": 0, "doses": 0, "bounds": len(rows), "bias": None, "bias_error": None, "scatter": None,
+                "coverage": None, "coverage_error": None}  # fmt: skip
+    by_lesion = [[r for r in solid if key(r) == name] for name in names]
+    ratios = np.array([np.mean([r["dose_gy"] / r["true_gy"] for r in one]) for one in by_lesion])
+    inside = np.array([np.mean([r["low_gy"] <= r["true_gy"] <= r["high_gy"] for r in one]) for one in by_lesion])
+    spread = [np.std([r["dose_gy"] / r["true_gy"] for r in one], ddof=1) for one in by_lesion if len(one) > 1]
+    n = len(names)
+    return {
+        "lesions": n,
+        "doses": len(solid),
+        "bounds": len(rows) - len(solid),
+        "bias": float(ratios.mean() - 1.0),
+        "bias_error": float(ratios.std(ddof=1) / math.sqrt(n)) if n > 1 else None,
+        "scatter": float(np.sqrt(np.mean(np.square(spread)))) if spread else None,
+        "coverage": float(inside.mean()),
+        "coverage_error": float(inside.std(ddof=1) / math.sqrt(n)) if n > 1 else None,
+    }
+
+
+def key(r: dict[str, Any]) -> tuple[str, str, str]:
+    """A lesion at a visit."""
+    return r["patient"], r["visit"], r["lesion"]
+
+
+def eligibility(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sensitivity and specificity of 20 Gy at the therapy activity: lesions, and patients at a visit."""
+    lesions = [(r["true_gy"] >= THRESHOLD_GY, r["dose_gy"] >= THRESHOLD_GY) for r in rows]
+    visits: dict[tuple[Any, ...], list[tuple[bool, bool]]] = {}
+    for r, pair in zip(rows, lesions, strict=True):
+        visits.setdefault((r["patient"], r["visit"], r["noise_seed"]), []).append(pair)
+    patients = [(any(t for t, _ in pairs), any(f for _, f in pairs)) for pairs in visits.values()]
+    return {"lesions": table(lesions), "patients": table(patients)}
+
+
+def table(pairs: Sequence[tuple[bool, bool]]) -> dict[str, Any]:
+    """Fourfold table of (true, found)."""
+    tp, fn = (sum(t and f == want for t, f in pairs) for want in (True, False))
+    fp, tn = (sum(not t and f == want for t, f in pairs) for want in (True, False))
+    return {
+        "true_positive": tp, "false_negative": fn, "false_positive": fp, "true_negative": tn,
+        "sensitivity": tp / (tp + fn) if tp + fn else None,
+        "specificity": tn / (tn + fp) if tn + fp else None,
+    }  # fmt: skip
+
+
+def rate(judged: Sequence[dict[str, Any]], found: bool) -> dict[str, Any]:
+    """Share of patient visits with at least one lesion judged re-induced."""
+    hits = sum((j["re_induced"] > 0) == found for j in judged)
+    return {"count": hits, "of": len(judged), "patients": len({j["patient"] for j in judged}),
+            "rate": hits / len(judged) if judged else None}  # fmt: skip
+
+
+def per_lesion(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean over seeds of each lesion at each visit."""
+    out = []
+    for name in dict.fromkeys(key(r) for r in rows):
+        members = [r for r in rows if key(r) == name]
+        first = members[0]
+        out.append(
+            {
+                **{k: first[k] for k in ("patient", "visit", "lesion", "site", "volume_ml", "resolutions", "true_gy")},
+                "dose_gy": float(np.mean([r["dose_gy"] for r in members])),
+                "covered": float(np.mean([r["low_gy"] <= r["true_gy"] <= r["high_gy"] for r in members])),
+                "relative_half_width": float(
+                    np.mean([(r["high_gy"] - r["low_gy"]) / 2.0 / r["dose_gy"] for r in members])
+                ),
+                "bounds": sum(r["upper_bound"] or r["lower_bound"] for r in members),
+            }
+        )
+    return out
+
+
+def page(record: dict[str, Any]) -> str:
+    """docs/validation/cohort.md."""
+    about = record["about"]
+    seeds, names = about["noise_seeds"], about["patients"]
+    complete = seeds >= 20 and len(names) == about["patients_in_trial"]
+    lines = [
+        "# The synthetic trial against its truth",
+        "",
+        "Written by `python -m hevesy.tools.cohort_check` (`make cohort-check` is the full check: 20 noise seeds, all "
+        "patients). Method: [../methods/cohort.md](../methods/cohort.md).",
+        "",
+        f"This run: **{seeds} noise seeds, {len(names)} of {about['patients_in_trial']} patients** "
+        f"({', '.join(names)}), trial seed {about['trial_seed']}; CPU time {about['cpu_time_s']:.0f} s.",
+    ]
+    if not complete:
+        lines += ["", "**It is not the full check.** Numbers of so few seeds or patients show direction and size only."]
+    lines += ["", "| must hold | found | asked | holds |", "|---|---|---|---|"]
+    for row in record["judgements"]:
+        holds = {True: "yes", False: "**no**", None: "-"}[row["holds"]]
+        lines.append(f"| {row['what']} | {percent(row['value'])} | {row['must']} | {holds} |")
+    lines += ["", "## Lesion dose by size", "",
+              "Size: true diameter over the PET's FWHM. Bias: mean over lesions of each lesion's mean ratio to the "
+              "true dose, with its standard error over lesions. Scatter: between noise seeds. Bounds are left out.", "",
+              "| size | lesions | doses | bounds | bias | scatter | coverage of 68 % |",
+              "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for one in record["classes"]:
+        size = f"{one['low']:g} to {one['high']:g}" if one["high"] else f"above {one['low']:g}"
+        bias, covered = plus(one["bias"], one["bias_error"]), plus(one["coverage"], one["coverage_error"], False)
+        lines.append(f"| {size} | {one['lesions']} | {one['doses']} | {one['bounds']} | {bias} | "
+                     f"{percent(one['scatter'])} | {covered} |")  # fmt: skip
+    lines += ["", "## Eligibility at 20 Gy and 7.4 GBq", "",
+              "| of | true positive | false negative | false positive | true negative | sensitivity | specificity |",
+              "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, one in record["eligibility"].items():
+        counts = ("true_positive", "false_negative", "false_positive", "true_negative")
+        cells = [name, *(str(one[k]) for k in counts), percent(one["sensitivity"]), percent(one["specificity"])]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "## Re-induction", "", "| arm | patient visits judged re-induced | of | patients |",
+              "|---|---|---|---|"]  # fmt: skip
+    for title, name in (("main", "false_main"), ("control, not responding", "false_control"),
+                        ("control, responders", "detected")):  # fmt: skip
+        one = record[name]
+        lines.append(f"| {title} | {one['count']} | {one['of']} | {one['patients']} |")
+    lines += ["", "## Every lesion", "",
+              "Means over the noise seeds; u: half width of the 68 % interval over the dose.", "",
+              "| patient | visit | lesion | mL | size | true Gy | found Gy | ratio | u | covered | bounds |",
+              "|---|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for one in record["lesions"]:
+        lines.append(
+            f"| {one['patient']} | {one['visit']} | {one['lesion']} | {one['volume_ml']:.3g} | "
+            f"{one['resolutions']:.2f} | {one['true_gy']:.3g} | {one['dose_gy']:.3g} | "
+            f"{one['dose_gy'] / one['true_gy']:.3f} | {percent(one['relative_half_width'])} | "
+            f"{percent(one['covered'])} | {one['bounds']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def percent(value: float | None) -> str:
+    """A fraction as per cent."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def plus(value: float | None, error: float | None, signed: bool = True) -> str:
+    """A fraction in per cent with its standard error."""
+    if value is None:
+        return "-"
+    text = f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+    return f"{text} %" if error is None else f"{text} ± {100 * error:.1f} %"
