@@ -27,6 +27,7 @@ from ..engine.pipeline.visits import VisitLesions, follow_up
 from ..engine.run import with_changes
 from ..engine.transport import simulate
 from ..engine.transport.problem import Emission
+from ..engine.verdict import plain
 from ..phantoms.cohort import VISITS, Cohort, CohortPatient, make_cohort
 from ..phantoms.noise import correlated_noise, noise_stream, positive_noise
 from ..phantoms.patient import SyntheticPatient
@@ -77,7 +78,7 @@ def main(words: list[str] | None = None) -> int:
             "cpu_time_s": spent[1],
             "photon_decays": PHOTON_DECAYS,
         }
-        record = summary(rows, judged, about)
+        record = plain(summary(rows, judged, about))
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "cohort.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         (args.out / "cohort.md").write_text(page(record), encoding="utf-8")
