@@ -65,11 +65,11 @@ def compiled(tiled: bool = False) -> Any:
 
     function = cuda_target.history_function(tiled)
     if cuda_probe.simulated():
-        return cuda.jit(**cuda_target.OPTIONS)(function)
+        return cuda.jit(function, **cuda_target.OPTIONS)
     previous = cuda.config.CACHE_DIR
     cuda.config.CACHE_DIR = str(cache_folder())
     try:
-        return cuda.jit(cache=True, **cuda_target.OPTIONS)(function)
+        return cuda.jit(function, cache=True, **cuda_target.OPTIONS)
     finally:
         cuda.config.CACHE_DIR = previous
 

@@ -18,7 +18,8 @@ from numba import cuda
 
 from ..loader import load
 
-#: options of every function of the call graph, kernels and callees
+#: Options of every function of the call graph, kernels and callees. Numba loses ``lto`` when they are given to
+#: ``cuda.jit`` without the function, so give both at once.
 OPTIONS: dict[str, Any] = {"fastmath": True}
 if not cuda.config.ENABLE_CUDASIM:
     OPTIONS["lto"] = False
@@ -43,7 +44,7 @@ def _device(function: Any) -> Any:
     """Compile a neutral function for the device, its float literals as float32."""
     code = function.__code__
     function.__code__ = code.replace(co_consts=tuple(_retype(c) for c in code.co_consts))
-    return cuda.jit(device=True, **OPTIONS)(function)
+    return cuda.jit(function, device=True, **OPTIONS)
 
 
 def _whole(tally, index, value):
@@ -61,7 +62,7 @@ def _module(name: str, add: Any) -> pytypes.ModuleType:
     contents: dict[str, Any] = {"NAME": name, "real": np.float32, "device": _device}
     for kind in ("int32", "int64", "uint32", "uint64"):
         contents[kind.replace("uint", "u").replace("int", "i")] = getattr(np, kind)
-    contents["atomic_add"] = cuda.jit(device=True, **OPTIONS)(add)
+    contents["atomic_add"] = cuda.jit(add, device=True, **OPTIONS)
     vars(module).update(contents)
     return module
 

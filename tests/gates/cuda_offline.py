@@ -56,13 +56,28 @@ def device(cc: tuple[int, int]):
         dispatcher.get_current_device = real
 
 
+class Kernel(NamedTuple):
+    """One variant of the history kernel: whole tally or windows of it, photons analog or by track length."""
+
+    tiled: bool = False
+    track_length: bool = False
+
+    def __str__(self) -> str:
+        return f"{'windows' if self.tiled else 'whole'}-{'track_length' if self.track_length else 'analog'}"
+
+
+KERNELS = (Kernel(), Kernel(tiled=True), Kernel(track_length=True), Kernel(tiled=True, track_length=True))
+ARCHITECTURES = ((7, 5), (8, 0), (9, 0))
+
+
 @cache
-def world() -> Any:
+def world(track_length: bool = False) -> Any:
     """A small prepared problem with every kind of emission and two materials: its types are every problem's."""
     from hevesy.engine.transport.physics_options import PhysicsOptions
     from hevesy.engine.transport.prepare import prepare
 
-    return prepare(tiny_problem(), PhysicsOptions()).world
+    scoring = {"photon_scoring": "track-length"} if track_length else {}
+    return prepare(tiny_problem(), PhysicsOptions.from_dict(scoring)).world
 
 
 def tiny_problem() -> Any:
@@ -89,7 +104,7 @@ def tiny_problem() -> Any:
     )  # fmt: skip
 
 
-def signature(tiled: bool) -> tuple[Any, ...]:
+def signature(kernel: Kernel) -> tuple[Any, ...]:
     """Types of the kernel's arguments, as a launch passes them."""
     from hevesy.kernels.backends.cuda_target import Tile
     from numba import typeof
@@ -98,21 +113,21 @@ def signature(tiled: bool) -> tuple[Any, ...]:
     return tuple(
         typeof(a)
         for a in (
-            world(), Tile(tally, np.int64(0)) if tiled else tally, tally, np.uint32(1), np.uint32(1),
-            np.int64(0), np.int64(0), np.int64(0), np.int64(1),
+            world(kernel.track_length), Tile(tally, np.int64(0)) if kernel.tiled else tally, tally,
+            np.uint32(1), np.uint32(1), np.int64(0), np.int64(0), np.int64(0), np.int64(1),
         )
     )  # fmt: skip
 
 
 @cache
-def ptx(cc: tuple[int, int], tiled: bool = False) -> str:
-    """PTX of the history kernel."""
+def ptx(cc: tuple[int, int], kernel: Kernel = KERNELS[0]) -> str:
+    """PTX of a history kernel."""
     from hevesy.kernels.backends.cuda_target import OPTIONS, history_function
     from numba import cuda
 
     with device(cc):
         code, _ = cuda.compile(
-            history_function(tiled), signature(tiled), device=False, abi="numba", cc=cc, output="ptx",
+            history_function(kernel.tiled), signature(kernel), device=False, abi="numba", cc=cc, output="ptx",
             fastmath=OPTIONS["fastmath"],
         )  # fmt: skip
     return code
@@ -130,11 +145,11 @@ class Resources(NamedTuple):
 
 
 @cache
-def resources(cc: tuple[int, int], tiled: bool, folder: Path) -> Resources:
+def resources(cc: tuple[int, int], kernel: Kernel, folder: Path) -> Resources:
     """Assemble a kernel and read the assembler's report."""
-    name = f"history-{'tiled-' if tiled else ''}sm{cc[0]}{cc[1]}"
+    name = f"history-{kernel}-sm{cc[0]}{cc[1]}"
     source, binary = folder / f"{name}.ptx", folder / f"{name}.cubin"
-    source.write_text(ptx(cc, tiled))
+    source.write_text(ptx(cc, kernel))
     tool = ptxas()
     assert tool is not None
     said = subprocess.run(
@@ -177,9 +192,14 @@ if __name__ == "__main__":  # a table of the kernels' resources: python tests/ga
     import sys
 
     out = Path(sys.argv[1])
-    for tiled in (False, True):
-        for cc in ((7, 5), (8, 0), (9, 0)):
-            r = resources(cc, tiled, out)
-            double = sum(".f64" in line for line in ptx(cc, tiled).splitlines())
-            name = f"sm_{cc[0]}{cc[1]} {'tiled' if tiled else 'whole'}"
-            print(f"{name}: {r}, {r.code_bytes // 16} instructions, {double} .f64")
+    print("| kernel | architecture | registers | spills | stack [B] | shared [B] | machine instructions | `.f64` |")
+    print("|---|---|---|---|---|---|---|---|")
+    for kernel in KERNELS:
+        for cc in ARCHITECTURES:
+            r = resources(cc, kernel, out)
+            double = sum(".f64" in line for line in ptx(cc, kernel).splitlines())
+            cells = (
+                kernel, f"sm_{cc[0]}{cc[1]}", r.registers, r.spill_stores + r.spill_loads, r.stack, r.shared,
+                r.code_bytes // 16, double,
+            )  # fmt: skip
+            print("| " + " | ".join(str(c) for c in cells) + " |")

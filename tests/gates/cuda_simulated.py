@@ -64,6 +64,14 @@ def main() -> None:
         found["device"] = engine.device._asdict()
         engine.close()
         cuda.HISTORIES_PER_LAUNCH = usual
+    scored = cuda_offline.world(track_length=True)
+    tally, counters = plain_loop(scored, per_batch)
+    found["track length, plain"] = summary(tally, dict(zip(COUNTERS, (int(v) for v in counters), strict=True)))
+    engine = cuda.Engine(scored, SEED, tiles=2)
+    out = np.zeros(scored.density.size, np.int64)
+    counts = engine.run_batch(BATCH, per_batch, out)
+    found["track length"] = summary(out, counts)
+    engine.close()
     engine = cuda.Engine(world, SEED)
     found["batches"] = []
     for batch in range(20):

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 from hevesy.tests.gates import cuda_offline
+from hevesy.tests.gates.cuda_offline import ARCHITECTURES, KERNELS
 
-ARCHITECTURES = ((7, 5), (8, 0), (9, 0))
 #: three blocks of 128 threads a multiprocessor need at most 170 registers a thread, handed out in eights
 MOST_REGISTERS = 168
-CASES = [(cc, tiled) for tiled in (False, True) for cc in ARCHITECTURES]
-IDS = [f"sm_{cc[0]}{cc[1]}-{'tiled' if tiled else 'whole'}" for cc, tiled in CASES]
+CASES = [(cc, kernel) for kernel in KERNELS for cc in ARCHITECTURES]
+IDS = [f"sm_{cc[0]}{cc[1]}-{kernel}" for cc, kernel in CASES]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,17 +30,17 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("cuda")
 
 
-@pytest.mark.parametrize(("cc", "tiled"), CASES, ids=IDS)
-def test_no_double_precision(cc, tiled):
-    wrong = [line.strip() for line in cuda_offline.ptx(cc, tiled).splitlines() if ".f64" in line]
+@pytest.mark.parametrize(("cc", "kernel"), CASES, ids=IDS)
+def test_no_double_precision(cc, kernel):
+    wrong = [line.strip() for line in cuda_offline.ptx(cc, kernel).splitlines() if ".f64" in line]
     assert not wrong, f"{len(wrong)} double-precision operations, the first: {wrong[:3]}"
 
 
-@pytest.mark.parametrize(("cc", "tiled"), CASES, ids=IDS)
-def test_registers_and_spills(cc, tiled, folder):
+@pytest.mark.parametrize(("cc", "kernel"), CASES, ids=IDS)
+def test_registers_and_spills(cc, kernel, folder):
     from hevesy.kernels.backends.cuda import LOCAL_BYTES
 
-    found = cuda_offline.resources(cc, tiled, folder)
+    found = cuda_offline.resources(cc, kernel, folder)
     assert found.spill_stores == 0, found
     assert found.spill_loads == 0, found
     assert found.registers <= MOST_REGISTERS, found
@@ -48,37 +48,58 @@ def test_registers_and_spills(cc, tiled, folder):
     assert LOCAL_BYTES <= found.stack <= LOCAL_BYTES + 64, found
 
 
-@pytest.mark.parametrize("tiled", [False, True], ids=["whole", "tiled"])
-def test_deposits_are_integer_reductions(tiled):
+@pytest.mark.parametrize("kernel", KERNELS, ids=str)
+def test_deposits_are_integer_reductions(kernel):
     """Energy and counters leave a thread as 64-bit integer atomics, never as floating-point ones."""
     atomics = [
-        line.split()[0] for line in cuda_offline.ptx((9, 0), tiled).splitlines()
+        line.split()[0] for line in cuda_offline.ptx((9, 0), kernel).splitlines()
         if line.strip().startswith(("atom.", "red."))
     ]  # fmt: skip
     assert atomics
     assert all(a.endswith((".u64", ".s64")) for a in atomics), sorted(set(atomics))
 
 
-def test_the_whole_call_graph_is_compiled():
-    """No neutral function is left out of the kernel, so none escapes these gates."""
+def device_functions():
+    """Every function of the neutral source, as built for CUDA: (name, Numba's dispatcher)."""
     from hevesy.kernels.loader import ROOT, neutral_sources
 
-    cuda_offline.ptx((9, 0))
-    left_out = []
     for path in neutral_sources():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if name.endswith("__init__"):
-            continue
-        module = importlib.import_module(f"hevesy_kernels_cuda.{name}")
-        for key, value in vars(module).items():
-            ours = getattr(getattr(value, "py_func", None), "__module__", "") == module.__name__
-            if ours and not value.overloads:
-                left_out.append(f"{name}.{key}")
+        if not name.endswith("__init__"):
+            module = importlib.import_module(f"hevesy_kernels_cuda.{name}")
+            for key, value in vars(module).items():
+                if getattr(getattr(value, "py_func", None), "__module__", "") == module.__name__:
+                    yield f"{name}.{key}", value
+
+
+def test_the_whole_call_graph_is_compiled():
+    """No neutral function is left out of the kernel, so none escapes these gates."""
+    for kernel in KERNELS:
+        cuda_offline.ptx((9, 0), kernel)
+    functions = dict(device_functions())
+    assert len(functions) > 40
+    left_out = [name for name, function in functions.items() if not function.overloads]
     assert not left_out, f"compiled for no kernel: {left_out}"
 
 
+def test_every_function_is_compiled_with_the_same_options(monkeypatch, tmp_path):
+    """Fast-math in every callee, no link-time optimisation: what runs is made from the PTX that is read here."""
+    from hevesy.kernels.backends import cuda
+
+    monkeypatch.setenv("HEVESY_CACHE", str(tmp_path))
+    cuda_offline.ptx((9, 0))
+    cuda.compiled.cache_clear()
+    functions = {**dict(device_functions()), "the kernel": cuda.compiled()}
+    cuda.compiled.cache_clear()
+    for name, function in functions.items():
+        options = function.targetoptions
+        assert options["fastmath"] is True, name
+        assert options["lto"] is False, name
+        assert not options["debug"], name
+
+
 def test_every_problem_has_the_types_that_were_compiled():
-    """One signature serves all problems: a device compiles once."""
+    """One signature serves all problems of a scoring mode: a device compiles once."""
     from hevesy.engine.transport.physics_options import PhysicsOptions
     from hevesy.engine.transport.prepare import prepare
     from hevesy.engine.transport.problem import Emission, Problem
@@ -92,6 +113,7 @@ def test_every_problem_has_the_types_that_were_compiled():
     )  # fmt: skip
     prepared = prepare(other, PhysicsOptions.from_dict({"photons": "off"}))
     assert typeof(prepared.world) == typeof(cuda_offline.world())
+    assert typeof(prepared.world) != typeof(cuda_offline.world(track_length=True))
 
 
 def test_cuda_and_cpu_share_no_compiled_function():

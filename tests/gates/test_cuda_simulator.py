@@ -50,6 +50,17 @@ def test_energy_balances_exactly(simulated, shape):
     assert counters["stack_overflows"] == 0
 
 
+def test_photons_by_track_length(simulated):
+    """The other scoring mode, its tally in two windows."""
+    found = simulated["track length"]
+    assert found == simulated["track length, plain"]
+    assert found["hash"] != simulated["plain"]["hash"]
+    counters = found["counters"]
+    assert counters["track_scored"] > 0
+    assert found["sum"] == counters["deposited"] - counters["transferred"] + counters["track_scored"]
+    assert counters["emitted"] == counters["deposited"] + counters["escaped"]
+
+
 def test_the_simulator_does_not_pass_for_a_gpu(simulated):
     assert simulated["device"]["backend"] == "cuda-simulator"
     assert "no device" in simulated["device"]["name"]

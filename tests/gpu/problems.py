@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hevesy.tests.conftest import SHARED
 
 HERE = "mixed_emission"
+TRACK_LENGTH = "mixed_emission_track_length"
 REFERENCE = (
     "i131_heterogeneous_3mm", "i131_voxel_3mm_water", "i131_voxel_3mm_water_icrp107", "i131_voxel_4p8mm_tissue",
     "i124_voxel_3mm_water_icrp107", "lu177_voxel_3mm_water", "y90_voxel_3mm_water", "f18_voxel_3mm_water",
     "tc99m_voxel_3mm_water",
 )  # fmt: skip
-NAMES = (HERE, *REFERENCE)
+NAMES = (HERE, TRACK_LENGTH, *REFERENCE)
 
 
 def mixed_emission() -> Any:
@@ -54,6 +56,8 @@ def load(name: str) -> Any | None:
     """A problem by name; None when its file is not there."""
     if name == HERE:
         return mixed_emission()
+    if name == TRACK_LENGTH:
+        return replace(mixed_emission(), physics={"photon_scoring": "track-length"})
     path = SHARED / "reference" / f"{name}.npz"
     if not path.exists():
         return None

@@ -56,6 +56,14 @@ def test_tally_in_windows(world, usual):
     same(usual, play(world, tiles=3))
 
 
+def test_photons_by_track_length():
+    scored = problems.world(problems.load(problems.TRACK_LENGTH))
+    first = play(scored)
+    assert first[1]["track_scored"] > 0
+    same(first, play(scored))
+    same(first, play(scored, tiles=2))
+
+
 def test_short_launches(world, usual, monkeypatch):
     monkeypatch.setattr(cuda, "HISTORIES_PER_LAUNCH", 30_001)
     same(usual, play(world))
