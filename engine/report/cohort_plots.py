@@ -31,6 +31,16 @@ def _arm_legend(axes: Any, colours: Mapping[str, str]) -> None:
     axes.legend(fontsize=8, loc="best")
 
 
+def _log_axis(axes: Any) -> None:
+    """A logarithmic dose or uptake axis in plain numbers, at 1, 2 and 5 of every decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+    for part in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        part(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def waterfall(patients: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str:
     """Best change of each patient's sum of target diameters, worst first, as SVG."""
     import matplotlib as mpl
@@ -84,7 +94,7 @@ def spider(
                 ]
                 panel.plot([x for x, _ in again], [y for _, y in again], "o", color=THRESHOLD, markersize=5)
             if log:
-                panel.set_yscale("log")
+                _log_axis(panel)
             else:
                 _recist_lines(panel)
             panel.set_title(label(arm), fontsize=9)
@@ -123,7 +133,8 @@ def doses(
                           ha="right", va="bottom")  # fmt: skip
         names = [f"{visit}\n{arm}" if len(arms) > 1 else visit for arm, visit in slots]
         axes.set_xticks(range(len(slots)), [label(n) for n in names])
-        axes.set(yscale="log", ylabel="predicted mean dose [Gy]", xlim=(-0.5, len(slots) - 0.5))
+        _log_axis(axes)
+        axes.set(ylabel="predicted mean dose [Gy]", xlim=(-0.5, len(slots) - 0.5))
         axes.grid(axis="x", visible=False)
         return to_svg(figure)
 
