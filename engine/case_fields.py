@@ -22,6 +22,7 @@ from pydantic_core import core_schema
 from . import units
 from .case_file import Refused, refuse_unknown_keys
 from .errors import InputError
+from .series_names import CODE, series_code, telling_name
 
 UNTIL = re.compile(r"(lesions|voxels>\d{1,2}%):(\d+(?:\.\d+)?)%")
 
@@ -77,18 +78,19 @@ def _read_path(value: Any, info: ValidationInfo) -> Path:
 def _write_path(path: Path, info: SerializationInfo) -> str:
     context = info.context or {}
     if context.get("names_only"):
-        return "/".join(path.parts[-2:])
+        return telling_name(*split_series(path))
     base = context.get("relative_to")
-    # Relative where the two share more than the root, so that a whole tree can be moved.
-    if base is None or os.path.commonpath([path, base]) == os.path.sep:
+    if base is None:
         return str(path)
-    return os.path.relpath(path, base)
+    # Relative, so that a whole tree can be moved, and with a code for the UID that a folder's series is known by.
+    folder, uid = split_series(Path(os.path.relpath(path, base)))
+    return str(folder) if uid is None else f"{folder}#{series_code(uid)}"
 
 
 def split_series(path: Path) -> tuple[Path, str | None]:
     """Split ``folder#SeriesInstanceUID`` into the folder and the UID (None when there is none)."""
     name, mark, uid = path.name.rpartition("#")
-    return (path.with_name(name), uid) if mark and re.fullmatch(r"[\d.]+", uid) else (path, None)
+    return (path.with_name(name), uid) if mark and re.fullmatch(rf"[\d.]+|{CODE}", uid) else (path, None)
 
 
 def _read_nuclide(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -318,16 +319,29 @@ def _run_visit(
 
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Keep hevesy's own messages of this run in a file."""
+    """Keep the messages of this run in a file: hevesy's own, and what pydicom remarks on the images."""
     logger = logging.getLogger(__package__.split(".")[0])
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    remarks = logging.FileHandler(path, encoding="utf-8")
+    remarks.setFormatter(_WithoutValues("%(asctime)s %(levelname)s pydicom: %(message)s"))
     former = logger.level
     logger.addHandler(handler)
+    reader = logging.getLogger("pydicom")
+    reader.addHandler(remarks)
     logger.setLevel(min(former or logging.INFO, logging.INFO))
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        reader.removeHandler(remarks)
         logger.setLevel(former)
         handler.close()
+        remarks.close()
+
+
+class _WithoutValues(logging.Formatter):
+    """Leaves out what stands in quotes: another library's message may quote a patient's name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return re.sub(r"(['\"]).*\1", "'...'", super().format(record).splitlines()[0])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..series_names import series_code
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -144,7 +145,7 @@ def headers_of(path: str | Path | Sequence[Path]) -> list[Header]:
         files = [p for p in files_below(base) if is_dicom(p)]
     headers = [read_header(p) for p in files]
     if uid is not None:
-        headers = [h for h in headers if h.series == uid]
+        headers = [h for h in headers if uid in (h.series, series_code(h.series))]
         if not headers:
             raise InputError(
                 f"no DICOM file with series UID {uid}",

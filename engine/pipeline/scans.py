@@ -17,6 +17,7 @@ from ..grid import Grid, Volume
 from ..imaging.drawn import drawn_on
 from ..imaging.registration import Alignment
 from ..nuclides import nuclide
+from ..series_names import telling_name
 from .alignment import align_scans, carried, check_carried, fine_outlines, read_lesions
 
 log = logging.getLogger(__name__)
@@ -309,9 +310,7 @@ def _label(visit: Visit, scan: Any) -> str:
 
 
 def _name(scan: Any) -> str:
-    """The file's name, or the last two parts of a folder's path: short, and telling."""
-    path = split_series(scan.pet)[0]
-    return "/".join(path.parts[-2:]) if path.is_dir() else path.name
+    return telling_name(*split_series(scan.pet))
 
 
 def _by(shape: Sequence[float]) -> str:

@@ -232,7 +232,7 @@ def warnings_of(result: Result) -> list[str]:
     if result.tally is not None:
         if result.balance.residual_quanta != 0:
             found.insert(0, "The energy balance does not close: this result must not be used.")
-        if result.tally.n_batches < 20:
+        if result.tally.n_batches < 20 and not any(text.startswith("Only ") for text in found):
             found.append(f"Only {result.tally.n_batches} batches: no standard error is given below 20.")
     for dose in result.doses.values():
         found += [note for note in dose.notes if note not in found]

@@ -41,13 +41,9 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
                 np.append(lesion.dvh.volume_percent, 0.0),
                 label=label(name), linewidth=0.9 if thin else 1.7, **line_style(i),
             )  # fmt: skip
-        axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)
-        axes.annotate(
-            f"{threshold:g} Gy", (threshold, 101), color=THRESHOLD, ha="center", va="bottom", fontsize=8,
-            annotation_clip=False,
-        )  # fmt: skip
-        axes.set(xlim=(0, 1.05 * max(top, threshold)), ylim=(0, 100), xlabel="dose D [Gy]",
-                 ylabel="volume with at least D [%]")  # fmt: skip
+        right = 1.05 * (max(top, threshold) if _near(threshold, top) else top)
+        _mark_threshold(axes, threshold, right, 101, va="bottom")
+        axes.set(xlim=(0, right), ylim=(0, 100), xlabel="dose D [Gy]", ylabel="volume with at least D [%]")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, ncols=2 if many else 1)
         return to_svg(figure)
 
@@ -59,7 +55,8 @@ def means(lesions: Sequence[LesionDose]) -> str:
     with mpl.rc_context(STYLE):
         figure, axes = _figure(8.4, 0.8 + 0.28 * len(lesions))
         threshold = lesions[0].threshold_gy
-        right = 1.12 * max(threshold, *(_upper(lesion) for lesion in lesions))
+        highest = max(_upper(lesion) for lesion in lesions)
+        right = 1.12 * (max(threshold, highest) if _near(threshold, highest) else highest)
         for i, lesion in enumerate(lesions):
             sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
             low, high = lesion.dose_gy - sigma, lesion.dose_gy + sigma
@@ -75,15 +72,30 @@ def means(lesions: Sequence[LesionDose]) -> str:
             if math.isfinite(lesion.dose_local_gy):
                 local = lesion.dose_local_gy * lesion.dose_factor
                 axes.plot([local], [i], "x", color=COLOURS[1], markersize=5)
-        axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)
-        axes.annotate(f"{threshold:g} Gy", (threshold, -0.75), color=THRESHOLD, ha="center", fontsize=8,
-                      annotation_clip=False)  # fmt: skip
+        _mark_threshold(axes, threshold, right, -0.75)
         axes.set(ylim=(len(lesions) - 0.4, -0.6), xlabel="mean dose [Gy]")
         axes.set_xlim(0, right)
         axes.set_yticks(range(len(lesions)), [label(lesion.lesion) for lesion in lesions])
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         return to_svg(figure)
+
+
+def _near(threshold: float, highest: float) -> bool:
+    """Whether doses can still be read on an axis that reaches to the threshold."""
+    return threshold <= 8.0 * highest or highest <= 0.0
+
+
+def _mark_threshold(axes: Any, threshold: float, right: float, y: float, **how: Any) -> None:
+    """The threshold as a line, or as a word at the end of an axis that does not reach to it."""
+    inside = threshold <= right
+    if inside:
+        axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)
+    axes.annotate(
+        f"{threshold:g} Gy" if inside else f"{threshold:g} Gy lies far to the right \u2192",
+        (threshold if inside else right, y), color=THRESHOLD, ha="center" if inside else "right", fontsize=8,
+        annotation_clip=False, **how,
+    )  # fmt: skip
 
 
 def kinetics(lesion: LesionDose) -> str:

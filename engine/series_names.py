@@ -1,0 +1,41 @@
+"""Names of images in what leaves this machine: telling, and nobody's name, number or folder."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+CODE = r"[0-9a-f]{12}"
+_UID = re.compile(r"\d+(?:\.\d+){3,}")
+#: Folder names that say what is in them; any other may be a patient's.
+_PLAIN = re.compile(
+    r"(?:pet|pt|ct|mri?|nm|seg|rtss|rtstruct|masks?|images?|lesions?|dicom|nifti|scans?|visits?|baseline|follow|up"
+    r"|days?|weeks?|after|pre|post|[dhwtv]|\d{1,3}|[-_ .])+",
+    re.IGNORECASE,
+)
+
+
+def series_code(uid: str) -> str:
+    """Twelve hexadecimal digits that stand for a series UID: they find it again, and do not tell it."""
+    return uid if re.fullmatch(CODE, uid) else hashlib.sha256(uid.encode()).hexdigest()[:12]
+
+
+def telling_name(path: Path, uid: str | None = None) -> str:
+    """Name of a file, or of a folder of images, for results and reports.
+
+    The folder above is added where it only says what is in it (``PET/image``, ``24h/CT``), any other folder
+    name and every UID is left out.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    uid
+        UID (or code) of a series in the folder.
+    """
+    file = path.is_file() or (bool(path.suffix) and not path.is_dir())
+    name = _UID.sub("UID", path.name) if file or _PLAIN.fullmatch(path.name) else "folder"
+    if _PLAIN.fullmatch(path.parent.name) and name != "folder":
+        name = f"{path.parent.name}/{name}"
+    return name if uid is None else f"{name}#{series_code(uid)[:6]}"
