@@ -61,7 +61,7 @@ def main(words: list[str] | None = None) -> int:
     judged: list[dict[str, Any]] = []
     done: list[str] = []
     for patient in in_turn(cohort, args.patients):
-        if args.time_limit is not None and time.monotonic() - start > args.time_limit:
+        if done and args.time_limit is not None and time.monotonic() - start > args.time_limit:
             break
         found = check_patient(patient, cohort, args.seeds, args.trial)
         rows += found[0]
