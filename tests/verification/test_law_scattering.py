@@ -156,7 +156,7 @@ PARTIAL_WAVES = (
 
 @pytest.mark.parametrize("particle", ["electron", "positron"])
 def test_elastic_transport_cross_section_against_partial_waves(particle) -> None:
-    """Nuclear elastic scattering of water from 20 keV to 2 MeV: within 0.6 %; the bar of the transport moment is 1 %."""
+    """Elastic scattering of water, 20 keV to 2 MeV: within 0.6 %; the bar of the transport moment is 1 %."""
     column = 1 if particle == "electron" else 2
     for row in PARTIAL_WAVES:
         energy = row[0]
