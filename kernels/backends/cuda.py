@@ -66,12 +66,13 @@ def compiled(tiled: bool = False) -> Any:
     function = cuda_target.history_function(tiled)
     if cuda_probe.simulated():
         return cuda.jit(function, **cuda_target.OPTIONS)
-    previous = cuda.config.CACHE_DIR
-    cuda.config.CACHE_DIR = str(cache_folder())
+    config: Any = cuda.config
+    previous = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder())
     try:
         return cuda.jit(function, cache=True, **cuda_target.OPTIONS)
     finally:
-        cuda.config.CACHE_DIR = previous
+        config.CACHE_DIR = previous
 
 
 def share(first: int, last: int, lanes: int) -> list[tuple[int, int]]:

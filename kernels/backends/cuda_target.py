@@ -17,11 +17,12 @@ import numpy as np
 from numba import cuda
 
 from ..loader import load
+from .cuda_probe import simulated
 
 #: Options of every function of the call graph, kernels and callees. Numba loses ``lto`` when they are given to
 #: ``cuda.jit`` without the function, so give both at once.
 OPTIONS: dict[str, Any] = {"fastmath": True}
-if not cuda.config.ENABLE_CUDASIM:
+if not simulated():
     OPTIONS["lto"] = False
 
 
@@ -48,13 +49,13 @@ def _device(function: Any) -> Any:
 
 
 def _whole(tally, index, value):
-    cuda.atomic.add(tally, np.uint64(index), value)
+    cuda.atomic.add(tally, np.uint64(index), value)  # type: ignore[call-arg]
 
 
 def _tiled(tally, index, value):
     place = np.int64(index) - tally.first
     if place >= 0 and place < tally.values.size:
-        cuda.atomic.add(tally.values, np.uint64(place), value)
+        cuda.atomic.add(tally.values, np.uint64(place), value)  # type: ignore[call-arg]
 
 
 def _module(name: str, add: Any) -> pytypes.ModuleType:
