@@ -4,6 +4,7 @@ The loop is a function of a module, not a closure, so that compiled code can be 
 cache keys a closure by what it holds, and compiled functions are new objects in every process.
 """
 
+from .emission import batch_words
 from .history import decay_history
 from .streams import HISTORY
 from .tables import Key
@@ -23,6 +24,7 @@ def run_range(
     world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch
 ):
     """Play histories ``first`` to ``last - 1`` of ``batch``."""
+    words = batch_words(seed_low, seed_high, batch)
     for index in range(first, last):
         key = history_key(seed_low, seed_high, batch, index, per_batch)
-        decay_history(world, tally, counters, stack_real, stack_int, key, batch, index, per_batch)
+        decay_history(world, tally, counters, stack_real, stack_int, key, words, index, per_batch)

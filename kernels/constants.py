@@ -8,7 +8,6 @@ MC2 = np.float32(0.51099895)  # electron rest energy [MeV]
 MC2_QUANTA = np.int32(round(0.51099895 * QUANTA_PER_MEV))
 QUANTA = np.float32(QUANTA_PER_MEV)
 PER_QUANTUM = np.float32(1.0 / QUANTA_PER_MEV)
-TWO_PI = np.float32(6.283185307179586)
 #: x = sin(theta/2)/lambda [1/Angstrom] = E [MeV] sin(theta/2) * 1/(hc), hc = 0.012398419843 MeV Angstrom
 INVERSE_HC = np.float32(80.65543937)
 #: no rejection loop runs longer; what reaches it takes the last candidate and is counted

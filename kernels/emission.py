@@ -10,18 +10,28 @@ single energy and position keeps its exact distribution (Owen 1995, randomised d
 
 import math
 
-from .rng import bit_reverse, philox, unit
-from .streams import BATCH
-from .target import device, i32, i64, real, u32
+import numpy as np
 
-CATEGORY_COLUMNS = 4  # kind, offset, points, is_spectrum
+from .rng import MASK, bit_reverse, mixed, philox, unit
+from .streams import BATCH
+from .target import device, i32, i64, real, u32, u64
+
+CATEGORY_COLUMNS = 5  # kind, offset, points, is_spectrum, offset of the guide
+GOLDEN = np.uint64(0x9E3779B9)  # 2^32 over the golden ratio
 
 
 @device
-def batch_shift(key, batch, category):
-    """Random phase (32 bits) and digital mask of a category in a batch."""
-    a, b, c, d = philox(u32(batch), BATCH, u32(category), u32(0), key.seed_low, key.seed_high)
+def batch_words(seed_low, seed_high, batch):
+    """Two random words of a batch, from which the shifts of all categories are made."""
+    a, b, c, d = philox(u32(batch), BATCH, u32(0), u32(0), seed_low, seed_high)
     return a, b
+
+
+@device
+def batch_shift(words, category):
+    """Random phase (32 bits) and digital mask of a category in the batch that has these words."""
+    step = u32(u64(category) * GOLDEN & MASK)
+    return mixed(u32(words[0] ^ step)), mixed(u32(words[1] ^ step))
 
 
 @device
@@ -29,14 +39,11 @@ def source_voxel(world, index, per_batch, word):
     """Flat voxel of decay ``index`` of a batch of ``per_batch``: stratified over the running sum of activity."""
     width = i64(4611686018427387904) // i64(per_batch)
     target = i64(index) * width + (width >> i64(24)) * i64(word >> u32(8))
-    low = i32(0)
-    high = i32(world.source_cdf.size - 1)
-    while low < high:
-        middle = i32((low + high) // 2)
-        if world.source_cdf[u32(middle)] <= target:
-            low = i32(middle + i32(1))
-        else:
-            high = middle
+    # a guide table finds the neighbourhood, a few steps the place
+    low = world.source_guide[u32(target >> world.source_shift)]
+    last = i32(world.source_cdf.size - 1)
+    while low < last and world.source_cdf[u32(low)] <= target:
+        low = i32(low + i32(1))
     return u32(world.source_voxel[u32(low)])
 
 
@@ -68,24 +75,15 @@ def emission_energy(world, category, r):
     at = u32(category * CATEGORY_COLUMNS)
     offset = world.emission_index[u32(at + 1)]
     points = world.emission_index[u32(at + 2)]
+    # the running sum stands at offset + points; a guide of as many cells says where to start in it
+    low = world.emission_guide[u32(world.emission_index[u32(at + 4)] + i32(r * real(points)))]
+    sums = i32(offset + points)
     if world.emission_index[u32(at + 3)] == 0:
-        low = i32(0)
-        high = i32(points - i32(1))
-        while low < high:
-            middle = i32((low + high) // 2)
-            if world.emission[u32(offset + points + middle)] <= r:
-                low = i32(middle + i32(1))
-            else:
-                high = middle
+        while low < points - 1 and world.emission[u32(sums + low)] <= r:
+            low = i32(low + i32(1))
         return world.emission[u32(offset + low)]
-    low = i32(0)
-    high = i32(points - i32(1))
-    while high - low > 1:
-        middle = i32((low + high) // 2)
-        if world.emission[u32(offset + points + middle)] <= r:
-            low = middle
-        else:
-            high = middle
+    while low < points - 2 and world.emission[u32(sums + low + 1)] <= r:
+        low = i32(low + i32(1))
     e0 = world.emission[u32(offset + low)]
     width = world.emission[u32(offset + low + 1)] - e0
     c0 = world.emission[u32(offset + points + low)]

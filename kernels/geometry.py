@@ -6,7 +6,7 @@ sets the offset to exactly 0 or h.
 
 import math
 
-from .target import device, i32, real, u32
+from .target import device, i32, real, turn, u32
 
 
 @device
@@ -18,7 +18,8 @@ def voxel_index(world, ix, iy, iz):
 @device
 def inside(world, ix, iy, iz):
     """Whether the indices lie in the grid."""
-    return ix >= 0 and iy >= 0 and iz >= 0 and ix < world.nx and iy < world.ny and iz < world.nz
+    # a negative index is a large unsigned one
+    return u32(ix) < u32(world.nx) and u32(iy) < u32(world.ny) and u32(iz) < u32(world.nz)
 
 
 @device
@@ -35,12 +36,12 @@ def rehome(p, index, h, inverse):
 
 @device
 def face_distance(p, direction, h):
-    """Distance along the flight to the next face of the voxel on one axis [cm]."""
-    if direction > 1e-9:
-        return (h - p) / direction
-    if direction < -1e-9:
-        return -p / direction
-    return real(1e30)
+    """Distance along the flight to the next face of the voxel on one axis [cm].
+
+    A flight along the face, which never gets there, is given a slope of 1e-9: farther than any grid is wide.
+    """
+    ahead = h - p if direction > 0.0 else p
+    return ahead / max(abs(direction), real(1e-9))
 
 
 @device
@@ -53,23 +54,24 @@ def nearest_face(world, px, py, pz):
 
 
 @device
-def rotate(u, v, w, cosine, phi):
-    """Turn a direction by polar angle acos(cosine) and azimuth phi."""
+def rotate(u, v, w, cosine, cos_phi, sin_phi):
+    """Turn a direction by polar angle acos(cosine) and the azimuth of the given cosine and sine.
+
+    Azimuths count from an axis that the direction itself fixes, so that two calls with the same direction and
+    opposite cosine and sine give directions in one plane with it. The axes are those of Duff et al., J Comput
+    Graph Tech 6 (2017) 1: no square root, and exact near the poles.
+    """
     sine = math.sqrt(max(1.0 - cosine * cosine, real(0.0)))
-    a = math.cos(phi) * sine
-    b = math.sin(phi) * sine
-    p2 = u * u + v * v
-    if p2 > 1e-7:
-        ip = 1.0 / math.sqrt(p2)
-        nu = u * cosine + (u * w * a - v * b) * ip
-        nv = v * cosine + (v * w * a + u * b) * ip
-        nw = w * cosine - a * p2 * ip
-    else:
-        sign = real(1.0) if w > 0.0 else real(-1.0)
-        nu = a
-        nv = b * sign
-        nw = cosine * sign
-    n = 1.0 / math.sqrt(nu * nu + nv * nv + nw * nw)
+    a = cos_phi * sine
+    b = sin_phi * sine
+    sign = real(1.0) if w >= 0.0 else real(-1.0)
+    c = -1.0 / (sign + w)
+    d = u * v * c
+    nu = u * cosine + a * (1.0 + sign * u * u * c) + b * d
+    nv = v * cosine + a * sign * d + b * (sign + v * v * c)
+    nw = w * cosine - a * sign * u - b * v
+    # the length is one but for rounding: one step of Newton's method for its inverse square root
+    n = 1.5 - 0.5 * (nu * nu + nv * nv + nw * nw)
     return nu * n, nv * n, nw * n
 
 
@@ -78,5 +80,5 @@ def isotropic(r1, r2):
     """Isotropic direction from two uniform numbers."""
     w = 2.0 * r1 - 1.0
     s = math.sqrt(max(1.0 - w * w, real(0.0)))
-    phi = 6.283185307179586 * r2
-    return s * math.cos(phi), s * math.sin(phi), w
+    c, d = turn(r2)
+    return s * c, s * d, w

@@ -57,8 +57,8 @@ def run_stack(world, tally, counters, stack_real, stack_int, depth, key, draw):
 
 
 @device
-def decay_history(world, tally, counters, stack_real, stack_int, key, batch, index, per_batch):
-    """Play decay ``index`` of ``batch``."""
+def decay_history(world, tally, counters, stack_real, stack_int, key, words, index, per_batch):
+    """Play decay ``index`` of the batch of ``per_batch`` decays that has these random ``words``."""
     counters[DECAYS] += i64(1)
     a, b, c, d = philox(u32(0), key.stream, key.history_low, key.history_high, key.seed_low, key.seed_high)
     voxel = source_voxel(world, index, per_batch, a)
@@ -72,7 +72,7 @@ def decay_history(world, tally, counters, stack_real, stack_int, key, batch, ind
     draw = i32(1)
     depth = i32(0)
     for category in range(world.n_categories):
-        phase, mask = batch_shift(key, batch, category)
+        phase, mask = batch_shift(words, category)
         first, count = emission_count(world.emission_rate[u32(category)], index, phase)
         kind = world.emission_index[u32(category * CATEGORY_COLUMNS)]
         for j in range(count):

@@ -51,6 +51,16 @@ def draw4(key, draw):
 
 
 @device
+def mixed(x):
+    """A word in which every bit of ``x`` has a say in every bit (the finaliser of MurmurHash3, a bijection)."""
+    x = u32(x ^ u32(x >> u32(16)))
+    x = u32(u64(x) * u64(0x85EBCA6B) & MASK)
+    x = u32(x ^ u32(x >> u32(13)))
+    x = u32(u64(x) * u64(0xC2B2AE35) & MASK)
+    return u32(x ^ u32(x >> u32(16)))
+
+
+@device
 def bit_reverse(x):
     """Reverse the 32 bits of a word: the base-2 radical inverse of an index."""
     x = u32(((x >> u32(1)) & u32(0x55555555)) | ((x & u32(0x55555555)) << u32(1)))

@@ -23,6 +23,14 @@ ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD, STRENGTH = range(TRACK_COLUMNS)
 HARD_COLUMNS = 4
 RANGE, ACCEPT, COLLISION_SHARE, RADIATIVE_SHARE = range(HARD_COLUMNS)
 
+# Distance of table nodes in bits of a float32 (interp.py): 2^(23 - shift) nodes an octave
+PHOTON_SHIFT = 16  # attenuation over energy: 128
+TRANSFER_SHIFT = 18  # functions of momentum transfer: 32
+TRACK_SHIFT = 17  # slowing down over residual range: 64
+HARD_SHIFT = 17  # hard events over energy: 64
+GS_SHIFT = 20  # scattering angles over energy: 8
+BREMS_SHIFT = 20  # photon spectra over energy: 8
+
 # Counters of a run (int64), in this order.
 COUNTERS = (
     "emitted",  # energy quanta
@@ -93,7 +101,7 @@ class World(NamedTuple):
     """Geometry and every physics table, by index arithmetic only.
 
     A table of material m, node i and column c stands at ``array[offset + (m * nodes + i) * columns + c]``.
-    Energy nodes are equidistant in log2(E).
+    Nodes are equidistant in the bits of a float32 (``interp.py``); ``*_low`` are the bits of the first.
     """
 
     # geometry
@@ -111,12 +119,10 @@ class World(NamedTuple):
     # photons
     photons: Any  # float32: all photon tables
     p_nodes: Any
-    p_log0: Any
-    p_inv: Any  # nodes per unit of log2(E)
+    p_low: Any
     p_majorant: Any  # offset of the majorant [1/cm]
-    x_nodes: Any  # momentum-transfer grid: log2(x), x = sin(theta/2)/lambda [1/Angstrom]
-    x_log0: Any
-    x_inv: Any
+    x_nodes: Any  # momentum-transfer grid: x = sin(theta/2)/lambda [1/Angstrom]
+    x_low: Any
     x_incoherent: Any  # offset of S(x)/Z
     x_coherent: Any  # offset of the running integral of F(x)^2 dx^2
     fluorescence: Any  # offset of the fluorescence table
@@ -131,23 +137,19 @@ class World(NamedTuple):
     n_materials: Any
     track: Any  # float32, slowing-down tables
     t_nodes: Any
-    t_log0: Any
-    t_inv: Any
+    t_low: Any
     hard: Any  # float32, hard-event tables
     e_nodes: Any
-    e_log0: Any
-    e_inv: Any
+    e_low: Any
     hard_majorant: Any  # float32, hard events per MeV lost, per row
     cut_range: Any  # float32, residual range at the cut-off, per row [g/cm2]
     gs: Any  # float32: multiple-scattering tables
     gs_energies: Any
-    gs_log0: Any
-    gs_inv: Any
+    gs_low: Any
     gs_points: Any
     brems: Any  # float32: inverse cumulative photon spectra
     b_energies: Any
-    b_log0: Any
-    b_inv: Any
+    b_low: Any
     b_points: Any
     b_thick: Any  # offset of the slowing-down (thick-target) spectra
     electron_cutoff: Any
@@ -156,8 +158,11 @@ class World(NamedTuple):
     # source
     source_cdf: Any  # int64, running sums scaled to 2**62
     source_voxel: Any  # int32 flat indices
+    source_guide: Any  # int32: where to start in source_cdf, by the leading bits of the target
+    source_shift: Any  # how far those bits stand to the left
     emission: Any  # float32 spectra and lines
-    emission_index: Any  # int32: per category kind, offset, points, is_spectrum
+    emission_guide: Any  # int32: where to start in a category's running sum
+    emission_index: Any  # int32: per category kind, offset, points, is_spectrum, offset of its guide
     emission_rate: Any  # int64: particles per decay and category, in units of 2**-32
     n_categories: Any
     local_quanta: Any  # energy per decay that is deposited where it is born

@@ -10,9 +10,14 @@ A target provides
 ``real``        the floating-point type of the transport
 ``i32, i64, u32, u64``  integer types
 ``atomic_add``  ``array[index] += value``, safe between threads
+``float_bits, bits_float``  the bits of a ``real`` as an ``i32``, and back
+``log, exp``    of a ``real``
+``turn``        cosine and sine of a share of a full turn
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -29,3 +34,29 @@ def device(function):
 def atomic_add(array, index, value):
     """Add ``value`` to ``array[index]``."""
     array[index] += value
+
+
+def float_bits(x):
+    """The 32 bits of a number, as a signed integer: for positive numbers they rise with the number."""
+    return np.float32(x).view(np.int32)
+
+
+def bits_float(bits):
+    """The number that has these bits."""
+    return np.int32(bits).view(np.float32)
+
+
+def log(x):
+    """Natural logarithm."""
+    return math.log(x)
+
+
+def exp(x):
+    """Exponential."""
+    return math.exp(x)
+
+
+def turn(share):
+    """Cosine and sine of ``share`` of a full turn, 0 to 1."""
+    angle = 2.0 * math.pi * share
+    return math.cos(angle), math.sin(angle)

@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 
 from ...kernels.tables import ENERGY, TRACK_COLUMNS, YIELD
 from ..physics import photons
-from .electron_tables import BREMS_ENERGIES, BREMS_POINTS, RANGE_NODES, ElectronTables
+from .electron_tables import BREMS_POINTS, ElectronTables
 from .photon_tables import FLUORESCENCE_COLUMNS, X_HIGH, X_LOW, fluorescence_rows
 from .problem import Material
 
@@ -96,9 +96,9 @@ def radiated_energy(tables: ElectronTables, row: int, photon_cutoff: float, elec
     The number of photons comes from the slowing-down table, their mean energy from the inverse cumulative spectra,
     point by point as ``sample_photon_energy`` reads them.
     """
-    track = tables.track.reshape(-1, RANGE_NODES, TRACK_COLUMNS)[row].astype(float)
-    count = tables.brems_thick // (BREMS_ENERGIES * BREMS_POINTS)
-    thick = tables.brems[tables.brems_thick :].reshape(count, BREMS_ENERGIES, BREMS_POINTS)[row].astype(float)
+    track = tables.track.reshape(-1, tables.track_grid.nodes, TRACK_COLUMNS)[row].astype(float)
+    energies = tables.brems_grid.nodes
+    thick = tables.brems[tables.brems_thick :].reshape(-1, energies, BREMS_POINTS)[row].astype(float)
     nodes, weights = np.polynomial.legendre.leggauss(4)
     part = 0.5 * (1.0 + nodes)
     # position (n - 1)(1 - (1 - r)^(1/3)): r at position p has density 3 (1 - p/(n - 1))^2/(n - 1)
@@ -106,10 +106,8 @@ def radiated_energy(tables: ElectronTables, row: int, photon_cutoff: float, elec
     density = 3.0 * (1.0 - place / (BREMS_POINTS - 1)) ** 2 * (0.5 * weights / (BREMS_POINTS - 1))
     share = thick[:, :-1, None] + part * np.diff(thick, axis=1)[:, :, None]
 
-    grid = np.geomspace(max(electron_cutoff, photon_cutoff), track[-1, ENERGY], 4 * BREMS_ENERGIES)
-    t = np.clip((np.log2(grid) - tables.brems_log0) * tables.brems_inverse, 0.0, BREMS_ENERGIES - 1)
-    node = np.minimum(t.astype(int), BREMS_ENERGIES - 2)
-    to_next = t - node
+    grid = np.geomspace(max(electron_cutoff, photon_cutoff), track[-1, ENERGY], 4 * energies)
+    node, to_next = tables.brems_grid.locate(grid)
     mean = np.empty(grid.size)
     for i, top in enumerate(grid / photon_cutoff):
         low, high = ((top ** share[node[i] + j] * density).sum() for j in (0, 1))

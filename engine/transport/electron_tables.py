@@ -16,10 +16,13 @@ import numpy as np
 
 from ...kernels.tables import (
     ACCEPT,
+    BREMS_SHIFT,
     COLLISION_SHARE,
     CSDA,
     ENERGY,
+    GS_SHIFT,
     HARD_COLUMNS,
+    HARD_SHIFT,
     RADIATIVE_SHARE,
     RANGE,
     SKEW,
@@ -27,15 +30,16 @@ from ...kernels.tables import (
     STRAGGLE,
     STRENGTH,
     TRACK_COLUMNS,
+    TRACK_SHIFT,
     YIELD,
 )
 from ..physics import bremsstrahlung, stopping
 from . import collisions, elastic
+from .bit_grid import BitGrid
 from .problem import Material
 
-ENERGY_NODES, RANGE_NODES = 512, 768
-GS_ENERGIES, GS_POINTS = 48, 129
-BREMS_ENERGIES, BREMS_POINTS, BREMS_SHARES = 48, 65, 161
+GS_POINTS = 129
+BREMS_POINTS, BREMS_SHARES = 65, 161
 #: scattering strength K of a step at low energy (mean cosine exp(-K)), and the energy [MeV] above which it falls
 #: as 1/E: fast electrons cross voxels, slow ones end inside one, so the fine steps are spent where they show
 STEP_STRENGTH, STRENGTH_KNEE_MEV = 0.20, 0.15
@@ -47,19 +51,15 @@ class ElectronTables:
     """Flat arrays and the scalars that locate things in them."""
 
     track: np.ndarray
-    track_log0: float
-    track_inverse: float
+    track_grid: BitGrid
     hard: np.ndarray
-    hard_log0: float
-    hard_inverse: float
+    hard_grid: BitGrid
     majorant: np.ndarray
     cut_range: np.ndarray
     gs: np.ndarray
-    gs_log0: float
-    gs_inverse: float
+    gs_grid: BitGrid
     brems: np.ndarray
-    brems_log0: float
-    brems_inverse: float
+    brems_grid: BitGrid
     brems_thick: int
 
 
@@ -76,24 +76,25 @@ def build(
 ) -> ElectronTables:
     """Tables from half the electron cut-off up to ``high_mev``."""
     low = 0.5 * electron_cutoff_mev
-    log_e = np.linspace(np.log2(low), np.log2(high_mev), ENERGY_NODES)
+    hard_grid = BitGrid.over(low, high_mev, HARD_SHIFT)
+    energy = hard_grid.values
     particles = PARTICLES if positrons else PARTICLES[:1]
     rows = [
-        _Slowing(material, particle, 2.0**log_e, photon_cutoff_mev, collision_cutoff_mev, emit_bremsstrahlung)
+        _Slowing(material, particle, energy, photon_cutoff_mev, collision_cutoff_mev, emit_bremsstrahlung)
         for particle in particles
         for material in materials
     ]
     # one range grid for all rows
     r_low = min(row.range[0] for row in rows)
     r_high = max(row.range[-1] for row in rows)
-    log_r = np.linspace(np.log2(r_low), np.log2(r_high), RANGE_NODES)
-    gs_log = np.linspace(np.log2(electron_cutoff_mev), np.log2(high_mev), GS_ENERGIES)
+    track_grid = BitGrid.over(r_low, r_high, TRACK_SHIFT)
+    gs_grid = BitGrid.over(electron_cutoff_mev, high_mev, GS_SHIFT)
     brems_low = max(photon_cutoff_mev, electron_cutoff_mev)
-    b_log = np.linspace(np.log2(brems_low), np.log2(max(high_mev, 1.01 * brems_low)), BREMS_ENERGIES)
-    track = np.stack([row.track(2.0**log_r, strength) for row in rows])
+    brems_grid = BitGrid.over(brems_low, max(high_mev, 1.01 * brems_low), BREMS_SHIFT)
+    track = np.stack([row.track(track_grid.values, strength) for row in rows])
     hard = np.stack([row.hard_table() for row in rows])
-    gs = np.stack([row.scattering(2.0**gs_log, strength) for row in rows])
-    spectra = [row.photon_spectra(2.0**b_log) for row in rows]
+    gs = np.stack([row.scattering(gs_grid.values, strength) for row in rows])
+    spectra = [row.photon_spectra(brems_grid.values) for row in rows]
     thin, thick = (np.stack([s[i] for s in spectra]) for i in (0, 1))
 
     def flat(*arrays: np.ndarray) -> np.ndarray:
@@ -101,19 +102,15 @@ def build(
 
     return ElectronTables(
         track=flat(track),
-        track_log0=log_r[0],
-        track_inverse=1 / (log_r[1] - log_r[0]),
+        track_grid=track_grid,
         hard=flat(hard),
-        hard_log0=log_e[0],
-        hard_inverse=1 / (log_e[1] - log_e[0]),
+        hard_grid=hard_grid,
         majorant=np.array([row.majorant for row in rows], np.float32),
         cut_range=np.array([row.range_at(electron_cutoff_mev) for row in rows], np.float32),
         gs=flat(gs),
-        gs_log0=gs_log[0],
-        gs_inverse=1 / (gs_log[1] - gs_log[0]),
+        gs_grid=gs_grid,
         brems=flat(thin, thick),
-        brems_log0=b_log[0],
-        brems_inverse=1 / (b_log[1] - b_log[0]),
+        brems_grid=brems_grid,
         brems_thick=thin.size,
     )
 
@@ -185,7 +182,7 @@ class _Slowing:
 
     def range_at(self, energy: float) -> float:
         """Residual range at an energy [g/cm2], as the hard table interpolates it."""
-        return float(np.interp(np.log2(energy), np.log2(self.energy), self.range))
+        return float(np.interp(energy, self.energy, self.range))
 
     def track(self, path: np.ndarray, low_strength: float) -> np.ndarray:
         """Slowing-down table on nodes of residual range; shape (nodes, columns)."""
@@ -195,7 +192,7 @@ class _Slowing:
             return np.interp(np.log(energy), log_e, values)
 
         # the inverse of the range as transport interpolates it, so that E -> r -> E comes back
-        energy = np.exp(np.interp(path, self.range, log_e))
+        energy = np.interp(path, self.range, self.energy)
         strength = step_strength(energy, low_strength)
         left = at(self.strength, energy)
         end = np.exp(np.interp(np.maximum(left - strength, 0.0), self.strength, log_e))

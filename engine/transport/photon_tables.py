@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...kernels.tables import PHOTON_SHIFT, TRANSFER_SHIFT
 from ..physics import photons
+from .bit_grid import BitGrid
 from .problem import Material
 
-#: nodes of log2(E); 1 keV to 3 MeV gives a node every 0.4 %
-ENERGY_NODES = 2048
-#: nodes of log2(x), x = sin(theta/2)/lambda, from 0.003 to 300 1/Angstrom
-X_NODES, X_LOW, X_HIGH = 512, 3e-3, 3e2
+#: ends of the grid of momentum transfer, x = sin(theta/2)/lambda [1/Angstrom]
+X_LOW, X_HIGH = 3e-3, 3e2
 #: X rays below this are absorbed where they are born [MeV]
 FLUORESCENCE_CUTOFF = 5e-3
 FLUORESCENCE_COLUMNS = 8
@@ -23,15 +23,13 @@ class PhotonTables:
     """The flat array and where each table starts in it."""
 
     values: np.ndarray
-    log0: float
-    inverse: float
+    grid: BitGrid
     majorant: int
     incoherent: int
     coherent: int
     fluorescence: int
     fluorescence_rows: int
-    x_log0: float
-    x_inverse: float
+    x_grid: BitGrid
 
 
 def build(
@@ -48,13 +46,13 @@ def build(
     low_mev, high_mev
         Ends of the energy grid [MeV].
     """
-    log_e = np.linspace(np.log2(low_mev), np.log2(high_mev), ENERGY_NODES)
-    energy = 2.0**log_e
-    energy[[0, -1]] = low_mev, high_mev
-    log_x = np.linspace(np.log2(X_LOW), np.log2(X_HIGH), X_NODES)
-    x = 2.0**log_x
+    grid = BitGrid.over(low_mev, high_mev, PHOTON_SHIFT)
+    # the first node may lie below the end of the data; no photon goes on below the cut-off
+    energy = np.clip(grid.values, low_mev, None)
+    x_grid = BitGrid.over(X_LOW, X_HIGH, TRANSFER_SHIFT)
+    x = x_grid.values
     attenuation, functions, form = [], [], []
-    majorant = np.zeros(ENERGY_NODES)
+    majorant = np.zeros(grid.nodes)
     for material, density in zip(materials, largest_density, strict=True):
         parts = [
             photons.photoelectric(material, energy),
@@ -77,24 +75,22 @@ def build(
             x_rays[i, j] = row
     pieces = [np.concatenate(attenuation).ravel(), majorant, np.concatenate(functions), np.concatenate(form)]
     offsets = np.cumsum([0] + [p.size for p in pieces])
-    step = log_e[1] - log_e[0]
     return PhotonTables(
         values=np.concatenate([*pieces, x_rays.ravel()]).astype(np.float32),
-        log0=log_e[0],
-        inverse=1.0 / step,
+        grid=grid,
         majorant=int(offsets[1]),
         incoherent=int(offsets[2]),
         coherent=int(offsets[3]),
         fluorescence=int(offsets[4]),
         fluorescence_rows=n_rows,
-        x_log0=log_x[0],
-        x_inverse=1.0 / (log_x[1] - log_x[0]),
+        x_grid=x_grid,
     )
 
 
 def _running_form_factor(material: Material, x: np.ndarray) -> np.ndarray:
     """Integral of F^2 d(x^2) from 0 to each node, scaled to 1 at the last."""
-    fine = np.geomspace(x[0], x[-1], (x.size - 1) * 8 + 1)
+    # eight parts of every interval; the last point is the last node
+    fine = np.append((x[:-1, None] + np.diff(x)[:, None] * (np.arange(8) / 8)).ravel(), x[-1])
     f2 = photons.form_factor_squared(material, fine)
     x2 = fine**2
     steps = 0.5 * (f2[1:] + f2[:-1]) * np.diff(x2)

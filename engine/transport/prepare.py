@@ -69,27 +69,26 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
         nx=i32(nx), ny=i32(ny), nz=i32(nz),
         hx=f32(dx), hy=f32(dy), hz=f32(dz), ihx=f32(1 / dx), ihy=f32(1 / dy), ihz=f32(1 / dz),
         density=density, material=material,
-        photons=photon_values, p_nodes=i32(photon_tables.ENERGY_NODES), p_log0=f32(p.log0), p_inv=f32(p.inverse),
+        photons=photon_values, p_nodes=i32(p.grid.nodes), p_low=i32(p.grid.low),
         p_majorant=i32(p.majorant),
-        x_nodes=i32(photon_tables.X_NODES), x_log0=f32(p.x_log0), x_inv=f32(p.x_inverse),
+        x_nodes=i32(p.x_grid.nodes), x_low=i32(p.x_grid.low),
         x_incoherent=i32(p.incoherent), x_coherent=i32(p.coherent),
         fluorescence=i32(p.fluorescence), fluorescence_rows=i32(p.fluorescence_rows),
         photon_cutoff=f32(options.photon_cutoff_mev), transport_photons=i32(options.photons),
         p_absorption=i32(p.values.size), track_length=(i32(1),) if track_length else (),
         n_materials=i32(len(materials)),
-        track=e.track, t_nodes=i32(electron_tables.RANGE_NODES), t_log0=f32(e.track_log0),
-        t_inv=f32(e.track_inverse),
-        hard=e.hard, e_nodes=i32(electron_tables.ENERGY_NODES), e_log0=f32(e.hard_log0), e_inv=f32(e.hard_inverse),
+        track=e.track, t_nodes=i32(e.track_grid.nodes), t_low=i32(e.track_grid.low),
+        hard=e.hard, e_nodes=i32(e.hard_grid.nodes), e_low=i32(e.hard_grid.low),
         hard_majorant=e.majorant, cut_range=e.cut_range,
-        gs=e.gs, gs_energies=i32(electron_tables.GS_ENERGIES), gs_log0=f32(e.gs_log0), gs_inv=f32(e.gs_inverse),
+        gs=e.gs, gs_energies=i32(e.gs_grid.nodes), gs_low=i32(e.gs_grid.low),
         gs_points=i32(electron_tables.GS_POINTS),
-        brems=e.brems, b_energies=i32(electron_tables.BREMS_ENERGIES), b_log0=f32(e.brems_log0),
-        b_inv=f32(e.brems_inverse), b_points=i32(electron_tables.BREMS_POINTS), b_thick=i32(e.brems_thick),
+        brems=e.brems, b_energies=i32(e.brems_grid.nodes), b_low=i32(e.brems_grid.low), b_points=i32(electron_tables.BREMS_POINTS), b_thick=i32(e.brems_thick),
         electron_cutoff=f32(options.electron_cutoff_mev), collision_cutoff=f32(options.collision_threshold_mev),
         range_rejection=i32(options.range_rejection),
-        source_cdf=source.cdf, source_voxel=source.voxel, emission=source.emission,
+        source_cdf=source.cdf, source_voxel=source.voxel, source_guide=source.guide,
+        source_shift=np.int64(source.guide_shift), emission=source.emission, emission_guide=source.emission_guide,
         emission_index=source.index, emission_rate=source.rate,
-        n_categories=i32(source.index.size // 4 if source.rate.any() else 0),
+        n_categories=i32(source.rate.size if source.rate.any() else 0),
         local_quanta=np.int64(source.local_quanta),
     )  # fmt: skip
     return Prepared(world, options, materials)
@@ -102,8 +101,7 @@ def _absorption(
     options: PhysicsOptions,
 ) -> np.ndarray:
     """Energy-absorption coefficients on the photon energy nodes, one run of nodes per material [cm2/g]."""
-    energy = 2.0 ** (p.log0 + np.arange(photon_tables.ENERGY_NODES) / p.inverse)
-    energy = np.clip(energy, options.photon_cutoff_mev, None)
+    energy = np.clip(p.grid.values, options.photon_cutoff_mev, None)
     rows = [
         absorption.coefficients(
             material,

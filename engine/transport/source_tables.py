@@ -21,7 +21,10 @@ class SourceTables:
 
     cdf: np.ndarray
     voxel: np.ndarray
+    guide: np.ndarray
+    guide_shift: int
     emission: np.ndarray
+    emission_guide: np.ndarray
     index: np.ndarray
     rate: np.ndarray
     local_quanta: int
@@ -50,6 +53,7 @@ def build(
     cdf = (running / running[-1] * float(CDF_TOP)).astype(np.float64)
     cdf_int = np.minimum(cdf, float(CDF_TOP)).astype(np.int64)
     cdf_int[-1] = CDF_TOP
+    guide, shift = _source_guide(cdf_int)
     electrons = np.asarray(emission.electron_lines, float).reshape(-1, 2)
     gammas = np.asarray(emission.photon_lines, float).reshape(-1, 2)
     alphas = np.asarray(emission.alpha_lines, float).reshape(-1, 2)
@@ -62,14 +66,16 @@ def build(
     gammas = gammas[~quiet]
 
     values: list[np.ndarray] = []
-    rows: list[tuple[int, int, int, int]] = []
+    guides: list[np.ndarray] = []
+    rows: list[tuple[int, int, int, int, int]] = []
     rates: list[float] = []
     offset = 0
     highest = highest_positron = 0.0
 
     def add(kind: int, pieces: list[np.ndarray], points: int, is_spectrum: bool, rate: float) -> None:
         nonlocal offset
-        rows.append((kind, offset, points, int(is_spectrum)))
+        rows.append((kind, offset, points, int(is_spectrum), sum(g.size for g in guides)))
+        guides.append(_emission_guide(pieces[1], is_spectrum))
         rates.append(rate)
         values.extend(pieces)
         offset += sum(p.size for p in pieces)
@@ -108,10 +114,33 @@ def build(
     return SourceTables(
         cdf=cdf_int,
         voxel=active.astype(np.int32),
+        guide=guide,
+        guide_shift=shift,
         emission=np.concatenate(values).astype(np.float32) if values else np.zeros(1, np.float32),
+        emission_guide=np.concatenate(guides).astype(np.int32) if guides else np.zeros(1, np.int32),
         index=index if index.size else np.zeros(CATEGORY_COLUMNS, np.int32),
         rate=np.array([round(r * 2.0**32) for r in rates] or [0], np.int64),
         local_quanta=round(local * QUANTA_PER_MEV),
         highest_mev=highest,
         highest_positron_mev=highest_positron,
     )
+
+
+def _source_guide(cdf: np.ndarray) -> tuple[np.ndarray, int]:
+    """Where to start looking in the running sum, by the leading bits of the target; and how far left they stand.
+
+    As many cells as voxels, rounded down to a power of two: on average a look-up goes on for at most one step.
+    """
+    bits = max(int(cdf.size).bit_length() - 1, 1)
+    shift = 62 - bits
+    below = np.arange(1 << bits, dtype=np.int64) << shift
+    return np.minimum(np.searchsorted(cdf, below, side="right"), cdf.size - 1).astype(np.int32), shift
+
+
+def _emission_guide(running: np.ndarray, is_spectrum: bool) -> np.ndarray:
+    """The same for a running sum from 0 to 1, of lines or at the points of a spectrum; one cell more than points."""
+    sums = running.astype(np.float32).astype(np.float64)
+    # a little early, since float32 may round a number up into the next cell
+    below = np.arange(running.size + 1) / running.size * (1 - 1e-6) - 1e-7
+    place = np.searchsorted(sums, below, side="right")
+    return np.clip(place - 1, 0, running.size - 2) if is_spectrum else np.clip(place, 0, running.size - 1)

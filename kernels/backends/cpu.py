@@ -23,6 +23,7 @@ from numba.core.extending import intrinsic
 
 from ..loader import load, source_hash
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
+from . import cpu_math
 from .device import Device
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ def _target() -> pytypes.ModuleType:
         setattr(module, name.replace("uint", "u").replace("int", "i"), getattr(np, name))
     module.device = _device  # type: ignore[attr-defined]
     module.atomic_add = _add  # type: ignore[attr-defined]
+    for function in (cpu_math.float_bits, cpu_math.bits_float, cpu_math.log, cpu_math.exp, cpu_math.turn):
+        setattr(module, function.__name__, njit(**OPTIONS)(function))
     return module
 
 

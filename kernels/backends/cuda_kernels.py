@@ -8,6 +8,7 @@ import numpy as np
 from numba import cuda
 
 from ..batch import history_key
+from ..emission import batch_words
 from ..history import decay_history
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
 from ..target import i64, u32
@@ -38,9 +39,10 @@ def play_histories(world, tally, totals, seed_low, seed_high, batch, first, last
         c = u32(c + u32(1))
     index = first + i64(cuda.blockIdx.x) * i64(cuda.blockDim.x) + i64(lane)
     stride = i64(cuda.gridDim.x) * i64(cuda.blockDim.x)
+    words = batch_words(seed_low, seed_high, batch)
     while index < last:
         key = history_key(seed_low, seed_high, batch, index, per_batch)
-        decay_history(world, tally, counters, stack_real, stack_int, key, batch, index, per_batch)
+        decay_history(world, tally, counters, stack_real, stack_int, key, words, index, per_batch)
         index += stride
     c = u32(0)
     while c < n_counters:

@@ -17,7 +17,7 @@ MOST_TILES = 16
 GIB = 1024.0**3
 #: World arrays as large as the grid, and as large as the source region; all others are physics tables.
 VOXEL_ARRAYS = ("density", "material")
-SOURCE_ARRAYS = ("source_cdf", "source_voxel")
+SOURCE_ARRAYS = ("source_cdf", "source_voxel", "source_guide")
 
 
 class CudaMemoryError(RuntimeError):

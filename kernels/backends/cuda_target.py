@@ -10,14 +10,21 @@ the very PTX that the gates read.
 
 from __future__ import annotations
 
+import math
 import types as pytypes
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import cuda
 
+from .. import target
 from ..loader import load
 from .cuda_probe import simulated
+
+if not simulated():
+    from numba.cuda import libdevice
+
+TWO_PI = np.float32(6.283185307179586)
 
 #: Options of every function of the call graph, kernels and callees. Numba loses ``lto`` when they are given to
 #: ``cuda.jit`` without the function, so give both at once.
@@ -58,12 +65,38 @@ def _tiled(tally, index, value):
         cuda.atomic.add(tally.values, np.uint64(place), value)  # type: ignore[call-arg]
 
 
+def _float_bits(x):
+    return libdevice.float_as_int(np.float32(x))
+
+
+def _bits_float(bits):
+    return libdevice.int_as_float(np.int32(bits))
+
+
+def _log(x):
+    return math.log(np.float32(x))
+
+
+def _exp(x):
+    return math.exp(np.float32(x))
+
+
+def _turn(share):
+    angle = TWO_PI * np.float32(share)
+    return math.cos(angle), math.sin(angle)
+
+
 def _module(name: str, add: Any) -> pytypes.ModuleType:
     module = pytypes.ModuleType(f"hevesy_kernels_{name}.target")
     contents: dict[str, Any] = {"NAME": name, "real": np.float32, "device": _device}
     for kind in ("int32", "int64", "uint32", "uint64"):
         contents[kind.replace("uint", "u").replace("int", "i")] = getattr(np, kind)
     contents["atomic_add"] = cuda.jit(add, device=True, **OPTIONS)
+    if simulated():
+        contents |= {name: getattr(target, name) for name in ("float_bits", "bits_float")}
+    else:
+        contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_float_bits, _bits_float)}
+    contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_log, _exp, _turn)}
     vars(module).update(contents)
     return module
 

@@ -24,17 +24,19 @@ class Engine:
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
         """Play all histories of a batch into ``tally``; returns the counters."""
         history = load("python", target, "history")
+        emission = load("python", target, "emission")
         counters = np.zeros(len(COUNTERS), np.int64)
         stack_real = np.zeros(STACK_DEPTH * STACK_REALS, np.float32)
         stack_int = np.zeros(STACK_DEPTH * STACK_INTS, np.int32)
         with np.errstate(over="ignore"):
+            words = emission.batch_words(*self.seed, batch)
             for index in range(per_batch):
                 number = batch * per_batch + index
                 key = Key(
                     np.uint32(number & 0xFFFFFFFF), np.uint32(number >> 32 & 0xFFFFFFFF), *self.seed, HISTORY
                 )
                 history.decay_history(
-                    self.world, tally, counters, stack_real, stack_int, key, batch, index, per_batch
+                    self.world, tally, counters, stack_real, stack_int, key, words, index, per_batch
                 )
         return dict(zip(COUNTERS, (int(v) for v in counters), strict=True))
 

@@ -22,6 +22,7 @@ def world(voxels: int, sources: int):
     return cuda_offline.world()._replace(
         density=hollow((voxels,), np.float32), material=hollow((voxels,), np.uint8),
         source_cdf=hollow((sources,), np.int64), source_voxel=hollow((sources,), np.int32),
+        source_guide=hollow((sources,), np.int32),
     )  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def test_the_largest_grid_of_the_house_fits_24_gib():
     planned = cuda_memory.plan(world(512**3, 512**3), 24 * GIB, stacks=600 << 20)
     assert planned.tiles == 1
     assert planned.tally == 8 * 512**3
-    assert planned.total == 512**3 * (5 + 12 + 8) + (600 << 20) + planned.tables
+    assert planned.total == 512**3 * (5 + 16 + 8) + (600 << 20) + planned.tables
     assert planned.total < 4 * GIB
 
 

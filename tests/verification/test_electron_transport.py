@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hevesy.engine.physics import stopping
 from hevesy.engine.transport import collisions, elastic, simulate
-from hevesy.kernels.tables import CSDA, ELECTRON, ENERGY, HARD_COLUMNS, POSITRON, RANGE, TRACK_COLUMNS
+from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.kernels.tables import CSDA, ELECTRON, ENERGY, HARD_COLUMNS, HARD_SHIFT, POSITRON, RANGE, TRACK_COLUMNS
 from hevesy.tests.verification.budget import ALPHA, assert_same_voxels, hotelling_two
 from hevesy.tests.verification.drivers import (
     BONE,
@@ -37,7 +38,7 @@ def test_range_tables(material, particle) -> None:
     # the last micrometre's fraction, below half the cut-off, is estimated differently: 0.04 um at most
     np.testing.assert_allclose(track[used, CSDA], expected, rtol=5e-4, atol=4e-6)
     hard = world.hard.reshape(2, -1, HARD_COLUMNS)[row].astype(float)
-    nodes = 2.0 ** (float(world.e_log0) + np.arange(len(hard)) / float(world.e_inv))
+    nodes = BitGrid(int(world.e_low), len(hard), HARD_SHIFT).values
     for low, high in ((0.05, 0.2), (0.2, 1.0), (1.0, 3.0)):
         a, b = np.searchsorted(nodes, [low, high])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.physics import bremsstrahlung, stopping
+from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.kernels.tables import BREMS_SHIFT
 from hevesy.tests.verification.budget import assert_law, bin_probabilities
 from hevesy.tests.verification.drivers import BONE, WATER, kernel, material_world, repeat
 from scipy.integrate import quad
@@ -92,6 +94,11 @@ def test_annihilation_in_flight(energy) -> None:
     assert np.abs(across).max() < 2e-3 * total
 
 
+def grid_of(world) -> BitGrid:
+    """The energies of the photon spectra."""
+    return BitGrid(int(world.b_low), int(world.b_energies), BREMS_SHIFT)
+
+
 @pytest.mark.parametrize("material", [WATER, BONE], ids=["water", "bone"])
 @pytest.mark.parametrize("which", ["thin", "thick"])
 @pytest.mark.parametrize("node", [14, 30, 45])
@@ -100,7 +107,7 @@ def test_bremsstrahlung_photons(material, which, node) -> None:
     world = material_world(material)
     sample = kernel("physics.electron.bremsstrahlung").sample_photon_energy
     draw4 = kernel("rng").draw4
-    energy = float(2.0 ** (float(world.b_log0) + node / float(world.b_inv)))
+    energy = float(grid_of(world).values[node])
 
     def body(out, i, key, counters, world, offset, energy):
         r1, r2, r3, r4 = draw4(key, np.int32(1))
@@ -136,8 +143,8 @@ def test_bremsstrahlung_between_table_energies() -> None:
         r1, r2, r3, r4 = draw4(key, np.int32(1))
         out[i, 0] = sample(world, np.int32(0), np.int32(0), energy, r1, r2)
 
-    for node in (20.5, 35.5, 44.5):
-        energy = float(2.0 ** (float(world.b_log0) + node / float(world.b_inv)))
+    for node in (20, 35, 54):
+        energy = float(grid_of(world).values[node : node + 2].mean())
         (k,) = repeat(body, N, 1, world, np.float32(energy)).T
 
         def law(x, power, energy=energy):

@@ -3,22 +3,21 @@
 The tables hold, for each particle, material and energy, the inverse cumulative distribution of
 mu = (1 - cos)/2 after a step of strength K (path over transport mean free path), in the variable x of
 mu = w x / (1 - x + w), in which it is nearly a straight line (Kawrakow & Bielajew, NIM B 134 (1998) 325). The
-energy node is chosen at random between the two neighbours, so that one table row is read.
+energy node is chosen at random between the two neighbours, so that one table row is read. The azimuth is uniform.
 """
 
 import math
 
-from ...constants import TWO_PI
-from ...interp import log2
+from ...interp import locate
+from ...tables import GS_SHIFT
 from ...target import device, i32, real, u32
 
 
 @device
-def sample_scattering(world, row, energy, r_node, r_mu, r_phi):
-    """Cosine and azimuth of a step's deflection."""
-    t = (log2(energy) - world.gs_log0) * world.gs_inv
-    t = min(max(t, real(0.0)), real(i32(world.gs_energies - i32(1))))
-    node = min(i32(t + r_node), i32(world.gs_energies - i32(1)))
+def sample_scattering(world, row, energy, r_node, r_mu):
+    """Cosine of a step's deflection."""
+    node, fraction = locate(energy, world.gs_low, world.gs_energies, GS_SHIFT)
+    node = i32(node + i32(1)) if r_node < fraction else node
     at = (row * world.gs_energies + node) * i32(world.gs_points + i32(1))
     w = world.gs[u32(at)]
     # points are dense near probability one, where the few large deflections are
@@ -27,4 +26,4 @@ def sample_scattering(world, row, energy, r_node, r_mu, r_phi):
     low = world.gs[u32(at + 1 + k)]
     x = low + (position - real(k)) * (world.gs[u32(at + 2 + k)] - low)
     mu = w * x / (1.0 - x + w)
-    return 1.0 - 2.0 * mu, TWO_PI * r_phi
+    return 1.0 - 2.0 * mu

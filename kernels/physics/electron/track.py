@@ -3,18 +3,25 @@
 A step has a scattering strength K that depends on the energy alone. Its deflection
 happens at one hinge, placed so that the mean
 displacement along the initial direction is exact (the linear part of Goudsmit-Saunderson transport theory, see
-docs/methods/electrons.md). Clocks of the process - path to the hinge, optical depth to the next hard event,
+docs/methods/electrons.md). Nothing happens where one step ends and the next begins, so a particle flies from hinge to
+hinge: the way after one hinge and the way before the next are one flight.
+
+Clocks of the process - path to the hinge, optical depth to the next hard event,
 residual range - all run in mass thickness and are never cut short by a voxel face, so the process does not know
 how density is divided into voxels: Fano's theorem holds by construction. At a change of material the residual
 range is looked up again and the remaining path is scaled by the two transport mean free paths.
 
 Within a step the energy loss is that of the continuous slowing down by soft events times a factor of mean one,
-drawn once a step: the energy straggling of the soft events.
+drawn once a step: the energy straggling of the soft events. A flight that belongs to two steps loses what both lose.
+
+At birth and at every hinge an electron that cannot leave its voxel is left there (range rejection).
 """
 
 import math
 
-from ...constants import MC2, MC2_QUANTA, PER_QUANTUM, QUANTA, TWO_PI
+import numpy as np
+
+from ...constants import MC2, MC2_QUANTA, PER_QUANTUM, QUANTA
 from ...geometry import face_distance, inside, isotropic, nearest_face, rotate, voxel_index
 from ...interp import lerp, locate
 from ...rng import draw4, next_draw
@@ -31,6 +38,7 @@ from ...tables import (
     ENERGY,
     HARD_COLLISIONS,
     HARD_COLUMNS,
+    HARD_SHIFT,
     PHOTON,
     POSITRON,
     RADIATIVE_SHARE,
@@ -41,9 +49,10 @@ from ...tables import (
     STRAGGLE,
     STRENGTH,
     TRACK_COLUMNS,
+    TRACK_SHIFT,
     YIELD,
 )
-from ...target import device, i32, i64, real, u32
+from ...target import device, i32, i64, log, real, turn, u32
 from ..photon.pair import sample_dipole
 from ..positron.annihilation import sample_annihilation
 from ..positron.bhabha import sample_bhabha
@@ -51,23 +60,31 @@ from .bremsstrahlung import sample_photon_energy
 from .moller import sample_moller
 from .scattering import sample_scattering
 
-FACE, HINGE, CUT, HARD_EVENT = 0, 1, 2, 3
+# what ended a flight; START: nothing yet
+FACE, CUT, HARD_EVENT, HINGE, START = 0, 1, 2, 3, 4
+FAR = np.float32(1e30)
 
 
 @device
 def residual_range(world, row, energy):
     """Residual range of soft slowing down [g/cm2]."""
-    node, fraction = locate(energy, world.e_log0, world.e_inv, world.e_nodes)
+    node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
     at = u32((row * world.e_nodes + node) * HARD_COLUMNS + RANGE)
     return lerp(world.hard, at, i32(HARD_COLUMNS), fraction)
 
 
 @device
+def track_row(world, row, path):
+    """Where the slowing-down table holds residual range ``path``: index and fraction."""
+    node, fraction = locate(path, world.t_low, world.t_nodes, TRACK_SHIFT)
+    return i32((row * world.t_nodes + node) * TRACK_COLUMNS), fraction
+
+
+@device
 def track_column(world, row, path, column):
     """One column of the slowing-down table at residual range ``path``."""
-    node, fraction = locate(path, world.t_log0, world.t_inv, world.t_nodes)
-    at = u32((row * world.t_nodes + node) * TRACK_COLUMNS + column)
-    return lerp(world.track, at, i32(TRACK_COLUMNS), fraction)
+    at, fraction = track_row(world, row, path)
+    return lerp(world.track, at + column, i32(TRACK_COLUMNS), fraction)
 
 
 @device
@@ -84,6 +101,23 @@ def straggling_factor(sigma, r):
 
 
 @device
+def hinge_share(strength, skew, r):
+    """Share of a step's path that lies before its hinge.
+
+    In shares of the strength K the hinge has the density K exp(-K x)/(1 - exp(-K)), so that the mean cosine is exp(-K)
+    on average at every depth; its inverse, -ln(1 - r (1 - exp(-K)))/K, is taken to the fourth power of K (K is at most
+    0.6: 2e-4 of the share). The scattering power rises along the step: strength share = x (1 + skew x)/(1 + skew).
+    """
+    q = r * (1.0 - r)
+    odd = 2.0 * r - 1.0
+    share = r - q * strength * (
+        0.5 + strength * (odd * 0.16666667 + strength * ((1.0 - 6.0 * q) + strength * odd * (0.2 - 2.4 * q)) * 0.041666667)
+    )
+    both = 2.0 * (1.0 + skew) * share
+    return both / (1.0 + math.sqrt(1.0 + 2.0 * skew * both))
+
+
+@device
 def transport_charged(
     world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
 ):
@@ -97,191 +131,209 @@ def transport_charged(
     row = i32(first_row + medium)
     path_left = residual_range(world, row, energy)
     cut_path = world.cut_range[u32(row)]
+    columns = i32(TRACK_COLUMNS)
     r1, r2, r3, r4 = draw4(key, draw)
     draw = next_draw(draw)
-    depth_left = -math.log(r1)
+    depth_left = -log(r1)
+    chance = r2
+    owed = i32(0)  # energy left in this voxel and not yet scored
+    # the present step: path to its hinge, and after it; straggling; deflection
+    remaining = real(0.0)
+    after = real(0.0)
+    factor = real(1.0)
+    factor_after = real(1.0)
+    cosine = real(1.0)
+    azimuth = real(0.0)
+    at, fraction = track_row(world, row, path_left)
+    event = START
     alive = energy > world.electron_cutoff and path_left > cut_path
     while alive:
-        # start of a step
-        node, fraction = locate(path_left, world.t_log0, world.t_inv, world.t_nodes)
-        at = u32((row * world.t_nodes + node) * TRACK_COLUMNS)
-        columns = i32(TRACK_COLUMNS)
-        r1, r2, r3, r4 = draw4(key, draw)
-        draw = next_draw(draw)
-        if world.range_rejection != 0 and kind == ELECTRON:
-            csda = lerp(world.track, at + CSDA, columns, fraction)
-            if nearest_face(world, px, py, pz) * density >= csda:
-                counters[RANGE_REJECTIONS] += i64(1)
-                if r1 < lerp(world.track, at + YIELD, columns, fraction):
-                    q1, q2, q3, q4 = draw4(key, draw)
-                    draw = next_draw(draw)
-                    k = sample_photon_energy(world, world.b_thick, row, energy, q1, q2)
-                    kq = min(i32(k * QUANTA), quanta)
-                    a, b, c = isotropic(q3, q4)
-                    counters[BREMS_PHOTONS] += i64(1)
-                    depth = push(
-                        world, stack_real, stack_int, depth, tally, counters,
-                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
-                    )  # fmt: skip
-                    quanta = i32(quanta - kq)
-                break
-        counters[ELECTRON_STEPS] += i64(1)
-        step = lerp(world.track, at + STEP, columns, fraction)
-        skew = lerp(world.track, at + SKEW, columns, fraction)
-        sigma = lerp(world.track, at + STRAGGLE, columns, fraction)
-        # strength before the hinge, as a share of K, so that the mean cosine is exp(-K) on average at every depth
-        strength = lerp(world.track, at + STRENGTH, columns, fraction)
-        share = -math.log(1.0 - r1 * (1.0 - math.exp(-strength))) / strength
-        # the scattering power rises along the step: strength share = x (1 + skew x) / (1 + skew)
-        if skew > 1e-4:
-            share = (math.sqrt(1.0 + 4.0 * skew * (1.0 + skew) * share) - 1.0) / (2.0 * skew)
-        before = share * step
-        after = step - before
-        cosine, phi = sample_scattering(world, row, energy, r4, r2, r3)
-        # soft straggling, drawn from the digits of r1 that the hinge does not use
-        spread = real(r1 * 4096.0)
-        factor = straggling_factor(sigma, spread - real(i32(spread)))
-        remaining = before
-        hinged = False
-        while alive:
-            counters[ELECTRON_SEGMENTS] += i64(1)
-            fx = face_distance(px, u, world.hx)
-            fy = face_distance(py, v, world.hy)
-            fz = face_distance(pz, w, world.hz)
-            s = min(fx, min(fy, fz)) * density
-            event = FACE
-            if remaining <= s:
-                s = remaining
-                event = HINGE
-            to_cut = (path_left - cut_path) / factor
-            if to_cut <= s:
-                s = to_cut
-                event = CUT
-            path_end = path_left - factor * s
-            energy_end = track_column(world, row, path_end, i32(ENERGY)) if event != CUT else world.electron_cutoff
-            energy_end = min(energy_end, energy)
-            rate = world.hard_majorant[u32(row)]
-            energy_hard = energy - depth_left * factor / rate
-            if energy_hard > energy_end and energy_hard > world.electron_cutoff:
-                path_end = max(min(residual_range(world, row, energy_hard), path_left), path_end)
-                s = (path_left - path_end) / factor
-                energy_end = energy_hard
-                event = HARD_EVENT
-            d = s / density
-            px = px + u * d
-            py = py + v * d
-            pz = pz + w * d
-            q_end = min(i32(energy_end * QUANTA + 0.5), quanta)
-            deposit(tally, counters, voxel, i32(quanta - q_end))
-            quanta = q_end
-            depth_left = depth_left - (energy - energy_end) * rate / factor
-            energy = energy_end
-            path_left = path_end
-            remaining = remaining - s
-            if event == FACE:
-                if fx <= fy and fx <= fz:
-                    ix = i32(ix + i32(1)) if u > 0.0 else i32(ix - i32(1))
-                    px = real(0.0) if u > 0.0 else world.hx
-                elif fy <= fz:
-                    iy = i32(iy + i32(1)) if v > 0.0 else i32(iy - i32(1))
-                    py = real(0.0) if v > 0.0 else world.hy
-                else:
-                    iz = i32(iz + i32(1)) if w > 0.0 else i32(iz - i32(1))
-                    pz = real(0.0) if w > 0.0 else world.hz
-                if not inside(world, ix, iy, iz):
-                    escape(counters, i64(quanta) + (2 * i64(MC2_QUANTA) if kind == POSITRON else i64(0)))
-                    return depth, draw
-                voxel = voxel_index(world, ix, iy, iz)
-                density = world.density[voxel]
-                new_medium = i32(world.material[voxel])
-                if new_medium != medium:
-                    old_step = track_column(world, row, path_left, i32(STEP))
-                    medium = new_medium
-                    row = i32(first_row + medium)
-                    cut_path = world.cut_range[u32(row)]
-                    path_left = residual_range(world, row, energy)
-                    ratio = track_column(world, row, path_left, i32(STEP)) / old_step
-                    remaining = remaining * ratio
-                    after = after * ratio
-                    alive = path_left > cut_path
-            elif event == HINGE:
-                if hinged:
-                    break
-                hinged = True
-                u, v, w = rotate(u, v, w, cosine, phi)
-                remaining = after
-            elif event == CUT:
-                alive = False
-            else:
-                node, fraction = locate(energy, world.e_log0, world.e_inv, world.e_nodes)
-                at = u32((row * world.e_nodes + node) * HARD_COLUMNS)
-                r1, r2, r3, r4 = draw4(key, draw)
-                draw = next_draw(draw)
-                depth_left = -math.log(r2)
-                columns = i32(HARD_COLUMNS)
-                collide = r3 < lerp(world.hard, at + COLLISION_SHARE, columns, fraction)
-                # a straight line between table nodes may reach a little below the threshold of two equal electrons
-                possible = not collide or kind == POSITRON or energy > 2.0 * world.collision_cutoff
-                if possible and r1 < lerp(world.hard, at + ACCEPT, columns, fraction):
-                    counters[HARD_COLLISIONS] += i64(1)
-                    old_step = track_column(world, row, path_left, i32(STEP))
-                    if collide:
-                        if kind == POSITRON:
-                            loss, spare, draw = sample_bhabha(counters, energy, world.collision_cutoff, key, draw)
-                        else:
-                            loss, spare, draw = sample_moller(counters, energy, world.collision_cutoff, key, draw)
-                        loss_q = min(i32(loss * QUANTA), quanta)
-                        m2 = 2.0 * MC2
-                        secondary = math.sqrt(min(loss * (energy + m2) / (energy * (loss + m2)), real(1.0)))
-                        rest = max(energy - loss, real(0.0))
-                        primary = math.sqrt(min(rest * (energy + m2) / (energy * (rest + m2)), real(1.0)))
-                        phi2 = TWO_PI * r4
-                        a, b, c = rotate(u, v, w, secondary, phi2)
-                        if loss > world.electron_cutoff:
-                            depth = push(
-                                world, stack_real, stack_int, depth, tally, counters,
-                                ELECTRON, ix, iy, iz, px, py, pz, a, b, c, loss_q,
-                            )  # fmt: skip
-                        else:
-                            deposit(tally, counters, voxel, loss_q)
-                        u, v, w = rotate(u, v, w, primary, phi2 + 3.1415926535897932)
-                        quanta = i32(quanta - loss_q)
-                    elif kind == ELECTRON or r3 < lerp(world.hard, at + RADIATIVE_SHARE, columns, fraction):
+        if event >= HINGE:
+            if world.range_rejection != 0 and kind == ELECTRON:
+                csda = lerp(world.track, at + CSDA, columns, fraction)
+                if nearest_face(world, px, py, pz) * density >= csda:
+                    counters[RANGE_REJECTIONS] += i64(1)
+                    if chance < lerp(world.track, at + YIELD, columns, fraction):
                         q1, q2, q3, q4 = draw4(key, draw)
                         draw = next_draw(draw)
-                        k = sample_photon_energy(world, i32(0), row, energy, q1, q2)
+                        k = sample_photon_energy(world, world.b_thick, row, energy, q1, q2)
                         kq = min(i32(k * QUANTA), quanta)
-                        a, b, c = rotate(u, v, w, sample_dipole(energy, q3), TWO_PI * q4)
+                        a, b, c = isotropic(q3, q4)
                         counters[BREMS_PHOTONS] += i64(1)
                         depth = push(
                             world, stack_real, stack_int, depth, tally, counters,
                             PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
                         )  # fmt: skip
                         quanta = i32(quanta - kq)
+                    break
+            if event == HINGE:
+                a, b = turn(azimuth)
+                u, v, w = rotate(u, v, w, cosine, a, b)
+            # the next step begins where this one ends
+            path_next = path_left - factor_after * after
+            if path_next > cut_path:
+                counters[ELECTRON_STEPS] += i64(1)
+                r1, r2, r3, r4 = draw4(key, draw)
+                draw = next_draw(draw)
+                at, fraction = track_row(world, row, path_next)
+                step = lerp(world.track, at + STEP, columns, fraction)
+                sigma = lerp(world.track, at + STRAGGLE, columns, fraction)
+                share = hinge_share(
+                    lerp(world.track, at + STRENGTH, columns, fraction),
+                    lerp(world.track, at + SKEW, columns, fraction), r1,
+                )  # fmt: skip
+                before = share * step
+                cosine = sample_scattering(world, row, lerp(world.track, at + ENERGY, columns, fraction), r4, r2)
+                azimuth = r3
+                # soft straggling, drawn from the digits of r1 that the hinge does not use
+                spread = real(r1 * 4096.0)
+                following = straggling_factor(sigma, spread - real(i32(spread)))
+                remaining = after + before
+                factor = (factor_after * after + following * before) / remaining
+                factor_after = following
+                after = step - before
+            else:
+                remaining = FAR
+                factor = factor_after
+                after = real(0.0)
+        counters[ELECTRON_SEGMENTS] += i64(1)
+        fx = face_distance(px, u, world.hx)
+        fy = face_distance(py, v, world.hy)
+        fz = face_distance(pz, w, world.hz)
+        s = min(fx, min(fy, fz)) * density
+        event = FACE
+        if remaining <= s:
+            s = remaining
+            event = HINGE
+        to_cut = (path_left - cut_path) / factor
+        if to_cut <= s:
+            s = to_cut
+            event = CUT
+        path_end = path_left - factor * s
+        at, fraction = track_row(world, row, path_end)
+        energy_end = lerp(world.track, at + ENERGY, columns, fraction) if event != CUT else world.electron_cutoff
+        energy_end = min(energy_end, energy)
+        # soft loss per unit of optical depth
+        per_depth = factor / world.hard_majorant[u32(row)]
+        energy_hard = energy - depth_left * per_depth
+        if energy_hard > energy_end and energy_hard > world.electron_cutoff:
+            path_end = max(min(residual_range(world, row, energy_hard), path_left), path_end)
+            s = (path_left - path_end) / factor
+            energy_end = energy_hard
+            event = HARD_EVENT
+        d = s / density
+        px = px + u * d
+        py = py + v * d
+        pz = pz + w * d
+        q_end = min(i32(energy_end * QUANTA + 0.5), quanta)
+        owed = i32(owed + i32(quanta - q_end))
+        quanta = q_end
+        depth_left = depth_left - (energy - energy_end) / per_depth
+        energy = energy_end
+        path_left = path_end
+        remaining = remaining - s
+        if event == FACE:
+            deposit(tally, counters, voxel, owed)
+            owed = i32(0)
+            if fx <= fy and fx <= fz:
+                ix = i32(ix + i32(1)) if u > 0.0 else i32(ix - i32(1))
+                px = real(0.0) if u > 0.0 else world.hx
+            elif fy <= fz:
+                iy = i32(iy + i32(1)) if v > 0.0 else i32(iy - i32(1))
+                py = real(0.0) if v > 0.0 else world.hy
+            else:
+                iz = i32(iz + i32(1)) if w > 0.0 else i32(iz - i32(1))
+                pz = real(0.0) if w > 0.0 else world.hz
+            if not inside(world, ix, iy, iz):
+                escape(counters, i64(quanta) + (2 * i64(MC2_QUANTA) if kind == POSITRON else i64(0)))
+                return depth, draw
+            voxel = voxel_index(world, ix, iy, iz)
+            density = world.density[voxel]
+            new_medium = i32(world.material[voxel])
+            if new_medium != medium:
+                old_step = track_column(world, row, path_left, i32(STEP))
+                medium = new_medium
+                row = i32(first_row + medium)
+                cut_path = world.cut_range[u32(row)]
+                path_left = residual_range(world, row, energy)
+                ratio = track_column(world, row, path_left, i32(STEP)) / old_step
+                remaining = remaining * ratio
+                after = after * ratio
+                alive = path_left > cut_path
+        elif event == CUT:
+            alive = False
+        elif event == HARD_EVENT:
+            node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
+            at = i32((row * world.e_nodes + node) * HARD_COLUMNS)
+            r1, r2, r3, r4 = draw4(key, draw)
+            draw = next_draw(draw)
+            depth_left = -log(r2)
+            wide = i32(HARD_COLUMNS)
+            collide = r3 < lerp(world.hard, at + COLLISION_SHARE, wide, fraction)
+            # a straight line between table nodes may reach a little below the threshold of two equal electrons
+            possible = not collide or kind == POSITRON or energy > 2.0 * world.collision_cutoff
+            if possible and r1 < lerp(world.hard, at + ACCEPT, wide, fraction):
+                counters[HARD_COLLISIONS] += i64(1)
+                old_step = track_column(world, row, path_left, i32(STEP))
+                if collide:
+                    if kind == POSITRON:
+                        loss, spare, draw = sample_bhabha(counters, energy, world.collision_cutoff, key, draw)
                     else:
-                        share, soft, hard, spare, draw = sample_annihilation(counters, energy, key, draw)
-                        total = i64(quanta) + 2 * i64(MC2_QUANTA)
-                        soft_q = i32(real(total) * share)
-                        phi2 = TWO_PI * spare
-                        a, b, c = rotate(u, v, w, soft, phi2)
+                        loss, spare, draw = sample_moller(counters, energy, world.collision_cutoff, key, draw)
+                    loss_q = min(i32(loss * QUANTA), quanta)
+                    m2 = 2.0 * MC2
+                    secondary = math.sqrt(min(loss * (energy + m2) / (energy * (loss + m2)), real(1.0)))
+                    rest = max(energy - loss, real(0.0))
+                    primary = math.sqrt(min(rest * (energy + m2) / (energy * (rest + m2)), real(1.0)))
+                    cp, sp = turn(r4)
+                    if loss > world.electron_cutoff:
+                        a, b, c = rotate(u, v, w, secondary, cp, sp)
                         depth = push(
                             world, stack_real, stack_int, depth, tally, counters,
-                            PHOTON, ix, iy, iz, px, py, pz, a, b, c, soft_q,
+                            ELECTRON, ix, iy, iz, px, py, pz, a, b, c, loss_q,
                         )  # fmt: skip
-                        a, b, c = rotate(u, v, w, hard, phi2 + 3.1415926535897932)
-                        depth = push(
-                            world, stack_real, stack_int, depth, tally, counters,
-                            PHOTON, ix, iy, iz, px, py, pz, a, b, c, i32(total - i64(soft_q)),
-                        )  # fmt: skip
-                        return depth, draw
-                    energy = real(quanta) * PER_QUANTUM
-                    path_left = residual_range(world, row, energy)
-                    alive = energy > world.electron_cutoff and path_left > cut_path
-                    if alive:
-                        ratio = track_column(world, row, path_left, i32(STEP)) / old_step
-                        remaining = remaining * ratio
-                        after = after * ratio
-    deposit(tally, counters, voxel, quanta)
+                    else:
+                        owed = i32(owed + loss_q)
+                    u, v, w = rotate(u, v, w, primary, -cp, -sp)
+                    quanta = i32(quanta - loss_q)
+                elif kind == ELECTRON or r3 < lerp(world.hard, at + RADIATIVE_SHARE, wide, fraction):
+                    q1, q2, q3, q4 = draw4(key, draw)
+                    draw = next_draw(draw)
+                    k = sample_photon_energy(world, i32(0), row, energy, q1, q2)
+                    kq = min(i32(k * QUANTA), quanta)
+                    cp, sp = turn(q4)
+                    a, b, c = rotate(u, v, w, sample_dipole(energy, q3), cp, sp)
+                    counters[BREMS_PHOTONS] += i64(1)
+                    depth = push(
+                        world, stack_real, stack_int, depth, tally, counters,
+                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
+                    )  # fmt: skip
+                    quanta = i32(quanta - kq)
+                else:
+                    share, soft, hard, spare, draw = sample_annihilation(counters, energy, key, draw)
+                    total = i64(quanta) + 2 * i64(MC2_QUANTA)
+                    soft_q = i32(real(total) * share)
+                    cp, sp = turn(spare)
+                    a, b, c = rotate(u, v, w, soft, cp, sp)
+                    depth = push(
+                        world, stack_real, stack_int, depth, tally, counters,
+                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, soft_q,
+                    )  # fmt: skip
+                    a, b, c = rotate(u, v, w, hard, -cp, -sp)
+                    depth = push(
+                        world, stack_real, stack_int, depth, tally, counters,
+                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, i32(total - i64(soft_q)),
+                    )  # fmt: skip
+                    deposit(tally, counters, voxel, owed)
+                    return depth, draw
+                energy = real(quanta) * PER_QUANTUM
+                path_left = residual_range(world, row, energy)
+                alive = energy > world.electron_cutoff and path_left > cut_path
+                if alive:
+                    ratio = track_column(world, row, path_left, i32(STEP)) / old_step
+                    remaining = remaining * ratio
+                    after = after * ratio
+    deposit(tally, counters, voxel, i32(owed + quanta))
     if kind == POSITRON:
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)

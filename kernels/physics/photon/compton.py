@@ -8,27 +8,27 @@ Neglected: the Doppler broadening of the scattered energy and the binding energy
 
 import math
 
-from ...constants import INVERSE_HC, LOOP_CAP, MC2, TWO_PI
+from ...constants import INVERSE_HC, LOOP_CAP, MC2
 from ...interp import lerp, locate
 from ...rng import draw4, next_draw
-from ...tables import CAPPED_COMPTON
-from ...target import device, i32, i64, real
+from ...tables import CAPPED_COMPTON, TRANSFER_SHIFT
+from ...target import device, exp, i32, i64, log, real
 
 
 @device
 def scattering_function(world, medium, x):
     """S(x)/Z of a material at x = sin(theta/2)/lambda [1/Angstrom], between 0 and 1."""
-    node, fraction = locate(x, world.x_log0, world.x_inv, world.x_nodes)
+    node, fraction = locate(x, world.x_low, world.x_nodes, TRANSFER_SHIFT)
     return lerp(world.photons, world.x_incoherent + medium * world.x_nodes + node, i32(1), fraction)
 
 
 @device
 def sample_compton(world, counters, medium, energy, key, draw):
-    """Scattered energy [MeV], cosine and azimuth of the photon; and the next draw address."""
+    """Scattered energy [MeV], cosine and azimuth (share of a turn) of the photon; and the next draw address."""
     a = energy / MC2
     low = 1.0 / (1.0 + 2.0 * a)
     low2 = low * low
-    branch1 = -math.log(low)
+    branch1 = -log(low)
     branch2 = 0.5 * (1.0 - low2)
     share1 = branch1 / (branch1 + branch2)
     eps = real(1.0)
@@ -39,7 +39,7 @@ def sample_compton(world, counters, medium, energy, key, draw):
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)
         if r1 < share1:
-            eps = math.exp(-branch1 * r2)
+            eps = exp(-branch1 * r2)
             r1 = r1 / share1
         else:
             eps = math.sqrt(low2 + (1.0 - low2) * r2)
@@ -53,4 +53,4 @@ def sample_compton(world, counters, medium, energy, key, draw):
                 break
     if not accepted:
         counters[CAPPED_COMPTON] += i64(1)
-    return energy * eps, 1.0 - t, TWO_PI * r4, draw
+    return energy * eps, 1.0 - t, r4, draw

@@ -7,7 +7,7 @@ distribution for the K shell (Ann Phys 11 (1931) 454).
 
 import math
 
-from ...constants import LOOP_CAP, MC2, TWO_PI
+from ...constants import LOOP_CAP, MC2
 from ...rng import draw4, next_draw
 from ...tables import CAPPED_SAUTER
 from ...target import device, i32, i64, real, u32
@@ -42,7 +42,7 @@ def sample_fluorescence(world, medium, energy, r):
 
 @device
 def sample_sauter(counters, energy, key, draw):
-    """Cosine and azimuth of a photoelectron of kinetic energy ``energy`` [MeV]; and the next draw address.
+    """Cosine and azimuth (share of a turn) of a photoelectron of kinetic energy ``energy`` [MeV]; and the next draw address.
 
     Sampled in nu = 1 - cosine from the PENELOPE form of the density, g(nu) = (2 - nu) (1/(A + nu) + B),
     with an envelope nu/(A + nu)^3 that is inverted in closed form.
@@ -67,4 +67,4 @@ def sample_sauter(counters, energy, key, draw):
             break
     if not accepted:
         counters[CAPPED_SAUTER] += i64(1)
-    return max(1.0 - nu, real(-1.0)), TWO_PI * r3, draw
+    return max(1.0 - nu, real(-1.0)), r3, draw

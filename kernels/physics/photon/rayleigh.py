@@ -4,23 +4,21 @@ x^2 is sampled from F(x)^2 by inverting its running integral up to the largest t
 then accepted with (1 + cos^2)/2 (Hubbell & Overbo, J Phys Chem Ref Data 8 (1979) 69 for F).
 """
 
-import math
-
-from ...constants import INVERSE_HC, LOOP_CAP, TWO_PI
-from ...interp import lerp, locate
+from ...constants import INVERSE_HC, LOOP_CAP
+from ...interp import lerp, locate, node_value
 from ...rng import draw4, next_draw
-from ...tables import CAPPED_RAYLEIGH
+from ...tables import CAPPED_RAYLEIGH, TRANSFER_SHIFT
 from ...target import device, i32, i64, real, u32
 
 
 @device
 def sample_rayleigh(world, counters, medium, energy, key, draw):
-    """Cosine and azimuth of the scattered photon; and the next draw address."""
+    """Cosine and azimuth (share of a turn) of the scattered photon; and the next draw address."""
     base = i32(world.x_coherent + medium * world.x_nodes)
     x_max = energy * INVERSE_HC
-    node, fraction = locate(x_max, world.x_log0, world.x_inv, world.x_nodes)
-    x_low = math.exp((world.x_log0 + real(node) / world.x_inv) * 0.6931471805599453)
-    x_high = math.exp((world.x_log0 + real(node + 1) / world.x_inv) * 0.6931471805599453)
+    node, fraction = locate(x_max, world.x_low, world.x_nodes, TRANSFER_SHIFT)
+    x_low = node_value(node, world.x_low, TRANSFER_SHIFT)
+    x_high = node_value(i32(node + i32(1)), world.x_low, TRANSFER_SHIFT)
     # inside a node interval the integrand F^2 is constant: the running integral is a straight line in x^2
     fraction = (x_max * x_max - x_low * x_low) / (x_high * x_high - x_low * x_low)
     fraction = min(max(fraction, real(0.0)), real(1.0))
@@ -41,19 +39,20 @@ def sample_rayleigh(world, counters, medium, energy, key, draw):
             else:
                 high = middle
         first = world.photons[u32(base + low)]
-        a = math.exp((world.x_log0 + real(low) / world.x_inv) * 1.3862943611198906)
+        a = node_value(low, world.x_low, TRANSFER_SHIFT)
+        a = a * a
         if target < first:
             # below the first node the running integral is a straight line from 0
             x2 = a * target / first
         else:
             width = world.photons[u32(base + low + 1)] - first
             f = (target - first) / width if width > 0.0 else real(0.0)
-            b = math.exp((world.x_log0 + real(low + 1) / world.x_inv) * 1.3862943611198906)
-            x2 = a + f * (b - a)
+            b = node_value(i32(low + i32(1)), world.x_low, TRANSFER_SHIFT)
+            x2 = a + f * (b * b - a)
         cosine = max(1.0 - 2.0 * x2 / (x_max * x_max), real(-1.0))
         if r2 < 0.5 * (1.0 + cosine * cosine):
             accepted = True
             break
     if not accepted:
         counters[CAPPED_RAYLEIGH] += i64(1)
-    return cosine, TWO_PI * r3, draw
+    return cosine, r3, draw

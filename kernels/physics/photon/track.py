@@ -7,8 +7,8 @@ When flights score by track length (track_length.py), the same collisions end th
 
 import math
 
-from ...constants import LOOP_CAP, MC2, MC2_QUANTA, PER_QUANTUM, QUANTA, TWO_PI
-from ...geometry import inside, rehome, rotate, voxel_index
+from ...constants import LOOP_CAP, MC2, MC2_QUANTA, PER_QUANTUM, QUANTA
+from ...geometry import inside, isotropic, rehome, rotate, voxel_index
 from ...interp import lerp, locate
 from ...rng import draw4, next_draw
 from ...scoring import deposit, escape, push, transfer
@@ -19,9 +19,10 @@ from ...tables import (
     PHOTON_COLLISIONS,
     PHOTON_COLUMNS,
     PHOTON_FLIGHTS,
+    PHOTON_SHIFT,
     POSITRON,
 )
-from ...target import device, i32, i64, real, u32
+from ...target import device, i32, i64, log, real, turn, u32
 from .compton import sample_compton
 from .pair import sample_dipole
 from .photoelectric import sample_fluorescence, sample_sauter
@@ -52,6 +53,23 @@ def leave(world, tally, counters, voxel, quanta):
 
 
 @device
+def fly(world, counters, ix, iy, iz, px, py, pz, u, v, w, distance):
+    """Carry a photon over ``distance`` [cm], through any number of voxels."""
+    counters[PHOTON_FLIGHTS] += i64(1)
+    px, ix = rehome(px + u * distance, ix, world.hx, world.ihx)
+    py, iy = rehome(py + v * distance, iy, world.hy, world.ihy)
+    pz, iz = rehome(pz + w * distance, iz, world.hz, world.ihz)
+    return ix, iy, iz, px, py, pz
+
+
+@device
+def attenuation(world, voxel, node, fraction):
+    """Mass attenuation coefficient in a voxel [cm2/g], and the index of its row of the table."""
+    row = i32((i32(world.material[voxel]) * world.p_nodes + node) * PHOTON_COLUMNS)
+    return lerp(world.photons, row, i32(PHOTON_COLUMNS), fraction), row
+
+
+@device
 def transport_photon(
     world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
 ):
@@ -66,46 +84,57 @@ def transport_photon(
             deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
             return depth, draw
         if looking_up:
-            node, fraction = locate(energy, world.p_log0, world.p_inv, world.p_nodes)
+            node, fraction = locate(energy, world.p_low, world.p_nodes, PHOTON_SHIFT)
             inverse_majorant = 1.0 / lerp(world.photons, world.p_majorant + node, i32(1), fraction)
             looking_up = False
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)
         if len(world.track_length) > 0:
             ix, iy, iz, px, py, pz = scored_flight(
-                world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, -math.log(r1)
+                world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, -log(r1)
             )
+            if not inside(world, ix, iy, iz):
+                escape(counters, quanta)
+                return depth, draw
+            voxel = voxel_index(world, ix, iy, iz)
+            total, row = attenuation(world, voxel, node, fraction)
+            kind = r2 * total
         else:
-            d = -math.log(r1) * inverse_majorant
-            counters[PHOTON_FLIGHTS] += i64(1)
-            px = px + u * d
-            py = py + v * d
-            pz = pz + w * d
-            px, ix = rehome(px, ix, world.hx, world.ihx)
-            py, iy = rehome(py, iy, world.hy, world.ihy)
-            pz, iz = rehome(pz, iz, world.hz, world.ihz)
-        if not inside(world, ix, iy, iz):
-            escape(counters, quanta)
-            return depth, draw
-        voxel = voxel_index(world, ix, iy, iz)
+            # four numbers are two tentative collisions; the one that makes a collision real also chooses its kind,
+            # since below the probability p it is uniform from 0 to p
+            ix, iy, iz, px, py, pz = fly(world, counters, ix, iy, iz, px, py, pz, u, v, w, -log(r1) * inverse_majorant)
+            if not inside(world, ix, iy, iz):
+                escape(counters, quanta)
+                return depth, draw
+            voxel = voxel_index(world, ix, iy, iz)
+            total, row = attenuation(world, voxel, node, fraction)
+            share = world.density[voxel] * inverse_majorant
+            kind = r2 / share
+            if kind >= total:
+                ix, iy, iz, px, py, pz = fly(
+                    world, counters, ix, iy, iz, px, py, pz, u, v, w, -log(r3) * inverse_majorant
+                )
+                if not inside(world, ix, iy, iz):
+                    escape(counters, quanta)
+                    return depth, draw
+                voxel = voxel_index(world, ix, iy, iz)
+                total, row = attenuation(world, voxel, node, fraction)
+                share = world.density[voxel] * inverse_majorant
+                kind = r4 / share
+                if kind >= total:
+                    continue
         medium = i32(world.material[voxel])
-        row = u32((medium * world.p_nodes + node) * PHOTON_COLUMNS)
         columns = i32(PHOTON_COLUMNS)
-        total = lerp(world.photons, row, columns, fraction)
-        if len(world.track_length) == 0 and r2 >= total * world.density[voxel] * inverse_majorant:
-            continue
         counters[PHOTON_COLLISIONS] += i64(1)
-        kind = r3 * total
         if kind < lerp(world.photons, row + 1, columns, fraction):
-            binding, xray = sample_fluorescence(world, medium, energy, r4)
+            r1, r2, r3, r4 = draw4(key, draw)
+            draw = next_draw(draw)
+            binding, xray = sample_fluorescence(world, medium, energy, r1)
             x_q = i32(xray * QUANTA)
             b_q = min(i32(binding * QUANTA), quanta)
             e_q = i32(quanta - b_q)
             if x_q > 0:
-                r1, r2, r3, r4 = draw4(key, draw)
-                draw = next_draw(draw)
-                c = 2.0 * r1 - 1.0
-                a, b, c = rotate(real(0.0), real(0.0), real(1.0), c, TWO_PI * r2)
+                a, b, c = isotropic(r2, r3)
                 x_q = min(x_q, b_q)
                 depth = push(
                     world, stack_real, stack_int, depth, tally, counters,
@@ -122,14 +151,16 @@ def transport_photon(
                     key, draw,
                 )  # fmt: skip
             else:
-                cosine, phi, draw = sample_sauter(counters, kinetic, key, draw)
-                a, b, c = rotate(u, v, w, cosine, phi)
+                cosine, azimuth, draw = sample_sauter(counters, kinetic, key, draw)
+                cp, sp = turn(azimuth)
+                a, b, c = rotate(u, v, w, cosine, cp, sp)
                 depth = release(
                     world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
                 )
             return depth, draw
         if kind < lerp(world.photons, row + 2, columns, fraction):
-            scattered, cosine, phi, draw = sample_compton(world, counters, medium, energy, key, draw)
+            scattered, cosine, azimuth, draw = sample_compton(world, counters, medium, energy, key, draw)
+            cp, sp = turn(azimuth)
             s_q = min(i32(scattered * QUANTA + 0.5), quanta)
             e_q = i32(quanta - s_q)
             # the electron's direction closes the momentum of a collision with a free electron at rest
@@ -144,17 +175,18 @@ def transport_photon(
             else:
                 momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
                 forward = min((energy - scattered * cosine) / momentum, real(1.0))
-                a, b, c = rotate(u, v, w, forward, phi + 3.1415926535897932)
+                a, b, c = rotate(u, v, w, forward, -cp, -sp)
                 depth = release(
                     world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
                 )
-            u, v, w = rotate(u, v, w, cosine, phi)
+            u, v, w = rotate(u, v, w, cosine, cp, sp)
             quanta = s_q
             energy = real(quanta) * PER_QUANTUM
             looking_up = True
         elif kind < lerp(world.photons, row + 3, columns, fraction):
-            cosine, phi, draw = sample_rayleigh(world, counters, medium, energy, key, draw)
-            u, v, w = rotate(u, v, w, cosine, phi)
+            cosine, azimuth, draw = sample_rayleigh(world, counters, medium, energy, key, draw)
+            cp, sp = turn(azimuth)
+            u, v, w = rotate(u, v, w, cosine, cp, sp)
         else:
             r1, r2, r3, r4 = draw4(key, draw)
             draw = next_draw(draw)
@@ -169,13 +201,13 @@ def transport_photon(
                     world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium,
                     e_q, p_q, key, draw,
                 )  # fmt: skip
-            phi = TWO_PI * r3
-            a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), phi)
+            cp, sp = turn(r3)
+            a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), cp, sp)
             depth = push(
                 world, stack_real, stack_int, depth, tally, counters,
                 POSITRON, ix, iy, iz, px, py, pz, a, b, c, p_q,
             )  # fmt: skip
-            a, b, c = rotate(u, v, w, sample_dipole(real(e_q) * PER_QUANTUM, r2), phi + 3.1415926535897932)
+            a, b, c = rotate(u, v, w, sample_dipole(real(e_q) * PER_QUANTUM, r2), -cp, -sp)
             return release(
                 world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
             ), draw

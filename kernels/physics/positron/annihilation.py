@@ -10,7 +10,7 @@ import math
 from ...constants import LOOP_CAP, MC2
 from ...rng import draw4, next_draw
 from ...tables import CAPPED_ANNIHILATION
-from ...target import device, i64, real
+from ...target import device, exp, i64, log, real
 
 
 @device
@@ -29,7 +29,7 @@ def sample_annihilation(counters, energy, key, draw):
     for _ in range(LOOP_CAP):
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)
-        z = low * math.exp(r1 * math.log(0.5 / low))
+        z = low * exp(r1 * log(0.5 / low))
         other = 1.0 - z
         s = -2.0 * square + constant * (1.0 / z + 1.0 / other) - 1.0 / (z * z) - 1.0 / (other * other)
         if r2 * top <= z * s:
