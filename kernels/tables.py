@@ -15,8 +15,8 @@ PHOTON_COLUMNS = 4  # total, photoelectric, + incoherent, + coherent; the rest i
 # Columns of the slowing-down table of a charged particle, on nodes of its residual range:
 # energy [MeV]; path of one step [g/cm2]; relative rise of the scattering power along it; relative straggling of
 # its energy loss; CSDA range [g/cm2]; mean number of bremsstrahlung photons it still makes; strength K of a step.
-TRACK_COLUMNS = 7
-ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD, STRENGTH = range(TRACK_COLUMNS)
+TRACK_COLUMNS = 8
+ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD, STRENGTH = range(7)
 
 # Columns of the hard-event table, on nodes of energy: residual range [g/cm2]; hard events per MeV lost over the
 # majorant; share of collisions in them; share of collisions and bremsstrahlung.

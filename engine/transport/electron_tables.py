@@ -258,13 +258,16 @@ class _Slowing:
 
     def _slowing_down_spectrum(self, T: np.ndarray, k: np.ndarray) -> np.ndarray:
         """Photons of energy ``k`` per unit of it from an electron that slows down from T: integral dT' law/S(T')."""
+        # the stopping power down to the softest photon, which lies below the nodes of transport
+        fine = np.geomspace(k.min(), T.max(), 512)
+        total_stopping = stopping.total(self.material, fine, self.particle)
         nodes, weights = np.polynomial.legendre.leggauss(12)
         half = 0.5 * np.log(T / k)
         total = np.zeros_like(k)
         for x, w in zip(nodes, weights, strict=True):
             slower = k * np.exp(half * (1.0 + x))
             law = bremsstrahlung.spectrum(self.material, slower, np.minimum(k, slower * (1 - 1e-9)))
-            total += w * law * slower / np.interp(slower, self.energy, self.total)
+            total += w * law * slower / np.interp(slower, fine, total_stopping)
         return total * half
 
 
