@@ -6,6 +6,7 @@ import numba
 import numpy as np
 import pytest
 from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.kernels import target
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.loader import load
 
@@ -44,15 +45,15 @@ def test_exponential() -> None:
     assert over(TARGET.exp, np.zeros(1, np.float32))[0] == 1.0
 
 
+TURN = TARGET.turn
+
+
 def test_turn() -> None:
     share = np.linspace(0, 1, 400_001).astype(np.float32)
     cosine, sine = (over(numba.njit(**cpu.OPTIONS)(f), share) for f in (lambda s: TURN(s)[0], lambda s: TURN(s)[1]))
     angle = 2 * np.pi * share.astype(float)
     assert np.abs(cosine - np.cos(angle)).max() < 1.5e-7
     assert np.abs(sine - np.sin(angle)).max() < 1.5e-7
-
-
-TURN = TARGET.turn
 
 
 def test_bits() -> None:
@@ -66,7 +67,7 @@ def test_kernels_find_the_nodes_of_the_host(shift) -> None:
     grid = BitGrid.over(0.0011, 2.9, shift)
     assert grid.values[0] <= 0.0011 < grid.values[1]
     assert grid.values[-2] < 2.9 <= grid.values[-1]
-    interp = load("python", __import__("hevesy.kernels.target", fromlist=["target"]), "interp")
+    interp = load("python", target, "interp")
     for x in (1e-6, 0.0011, *grid.values[[1, 7, -2]], 0.0773, 1.9, 2.9, 50.0):
         node, fraction = interp.locate(np.float32(x), np.int32(grid.low), np.int32(grid.nodes), shift)
         expected = grid.locate(np.array([x]))
@@ -82,7 +83,7 @@ def test_kernels_find_the_nodes_of_the_host(shift) -> None:
 @pytest.mark.parametrize("skew", [0.0, 0.05, 1.5])
 def test_hinge_share(strength, skew) -> None:
     """Share of the path before the hinge: the inverse of a truncated exponential in strength, then in path."""
-    hinge_share = load("python", __import__("hevesy.kernels.target", fromlist=["target"]), "physics.electron.track").hinge_share
+    hinge_share = load("python", target, "physics.electron.track").hinge_share
     r = np.linspace(0.0, 1.0, 1001)
     share = -np.log(1 - r * (1 - np.exp(-strength))) / strength
     x = np.array([hinge_share(strength, skew, v) for v in r])

@@ -110,9 +110,8 @@ def hinge_share(strength, skew, r):
     """
     q = r * (1.0 - r)
     odd = 2.0 * r - 1.0
-    share = r - q * strength * (
-        0.5 + strength * (odd * 0.16666667 + strength * ((1.0 - 6.0 * q) + strength * odd * (0.2 - 2.4 * q)) * 0.041666667)
-    )
+    third = (1.0 - 6.0 * q) + strength * odd * (0.2 - 2.4 * q)
+    share = r - q * strength * (0.5 + strength * (odd * 0.16666667 + strength * third * 0.041666667))
     both = 2.0 * (1.0 + skew) * share
     return both / (1.0 + math.sqrt(1.0 + 2.0 * skew * both))
 

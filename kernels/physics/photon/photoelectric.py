@@ -42,7 +42,7 @@ def sample_fluorescence(world, medium, energy, r):
 
 @device
 def sample_sauter(counters, energy, key, draw):
-    """Cosine and azimuth (share of a turn) of a photoelectron of kinetic energy ``energy`` [MeV]; and the next draw address.
+    """Cosine and azimuth (share of a turn) of a photoelectron of ``energy`` [MeV]; and the next draw address.
 
     Sampled in nu = 1 - cosine from the PENELOPE form of the density, g(nu) = (2 - nu) (1/(A + nu) + B),
     with an envelope nu/(A + nu)^3 that is inverted in closed form.

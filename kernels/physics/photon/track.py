@@ -22,7 +22,7 @@ from ...tables import (
     PHOTON_SHIFT,
     POSITRON,
 )
-from ...target import device, i32, i64, log, real, turn, u32
+from ...target import device, i32, i64, log, real, turn
 from .compton import sample_compton
 from .pair import sample_dipole
 from .photoelectric import sample_fluorescence, sample_sauter
