@@ -14,7 +14,8 @@ PHOTON_COLUMNS = 4  # total, photoelectric, + incoherent, + coherent; the rest i
 
 # Columns of the slowing-down table of a charged particle, on nodes of its residual range:
 # energy [MeV]; path of one step [g/cm2]; relative rise of the scattering power along it; relative straggling of
-# its energy loss; CSDA range [g/cm2]; mean number of bremsstrahlung photons it still makes; strength K of a step.
+# its energy loss; CSDA range [g/cm2]; mean number of bremsstrahlung photons it still makes; strength K of a step; and
+# one that is empty: 32 bytes are one fetch.
 TRACK_COLUMNS = 8
 ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD, STRENGTH = range(7)
 

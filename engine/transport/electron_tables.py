@@ -207,7 +207,7 @@ class _Slowing:
         )
         loss = np.maximum(energy - end, 1e-9)
         spread = np.sqrt(variance) / loss
-        table = np.empty((path.size, TRACK_COLUMNS))
+        table = np.zeros((path.size, TRACK_COLUMNS))
         table[:, ENERGY] = energy
         table[:, STEP] = step
         table[:, SKEW] = skew
