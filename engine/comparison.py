@@ -43,8 +43,22 @@ def root_z(value: float, sigma: float, target: float, target_sigma: float) -> fl
     return 0.0 if difference == 0.0 else math.copysign(math.inf, difference)
 
 
+def welch(sigma: float, target_sigma: float, batches: float) -> float:
+    """Degrees of freedom of the sum of a variance from ``batches`` batches and one that is well known."""
+    if not np.isfinite(batches) or not sigma > 0.0:
+        return math.inf
+    return (batches - 1.0) * ((sigma**2 + target_sigma**2) / sigma**2) ** 2
+
+
+def quantile(share: float, freedom: float = math.inf) -> float:
+    """Number of standard errors that a correct value exceeds with probability ``share`` (two-sided)."""
+    from scipy.stats import norm, t
+
+    return float(t.isf(share / 2, freedom) if np.isfinite(freedom) else norm.isf(share / 2))
+
+
 def critical(share: float, sigma: float, target_sigma: float, batches: float = math.inf) -> float:
-    """Number of combined standard errors that a correct value exceeds with probability ``share`` (two-sided).
+    """The same for the difference of two means.
 
     Parameters
     ----------
@@ -55,9 +69,4 @@ def critical(share: float, sigma: float, target_sigma: float, batches: float = m
     batches
         Batches behind ``sigma``.
     """
-    from scipy.stats import norm, t
-
-    if not np.isfinite(batches) or not sigma > 0.0:
-        return float(norm.isf(share / 2))
-    freedom = (batches - 1.0) * ((sigma**2 + target_sigma**2) / sigma**2) ** 2
-    return float(t.isf(share / 2, freedom))
+    return quantile(share, welch(sigma, target_sigma, batches))

@@ -246,11 +246,12 @@ class Result:
         air_density_g_cm3
             Voxels below get no dose.
         region_names
-            Names of the tally's regions; those of the problem by default.
+            Names of the tally's regions; by default those it has itself, else those of the problem.
         values
             Other fields of the result.
         """
-        data = TallyData.of(tally, tuple(region_names) or problem.region_names)
+        names = tuple(region_names) or tuple(getattr(tally, "region_names", ()) or ()) or problem.region_names
+        data = TallyData.of(tally, names)
         if grid is None:
             nz, ny, nx = np.shape(problem.density_g_cm3)
             dz, dy, dx = (float(step) for step in problem.voxel_size_mm)
