@@ -151,12 +151,15 @@ def _facts(result: Result) -> dict[str, Any]:
         "emitted_mev_per_decay": balance.emitted,
         "deposited_mev_per_decay": balance.deposited,
         "escaped_mev_per_decay": balance.escaped,
+        "figure_of_merit_per_s": result.figure_of_merit(),
         "warnings": list(result.warnings),
     }
 
 
 def _tell_facts(told: dict[str, Any]) -> None:
-    rows = [(k.replace("_", " "), show(v, 6)) for k, v in told.items() if k != "warnings"]
+    apart = ("warnings", "figure_of_merit_per_s")
+    rows = [(k.replace("_", " "), show(v, 6)) for k, v in told.items() if k not in apart]
+    rows += [(f"figure of merit of {k}, 1/s", show(v)) for k, v in told["figure_of_merit_per_s"].items()]
     echo_table(("quantity", "value"), rows)
     for text in told["warnings"]:
         typer.echo(f"warning: {text}", err=True)

@@ -189,3 +189,21 @@ def test_too_few_batches_are_told_once_and_cured_by_merging(tmp_path):
     assert np.isfinite(merged.sigma_gy_per_decay).all() and merged.warnings == ()
     two = hevesy.merge([shards[2]])
     assert len(two.warnings) == 1
+
+
+def test_figure_of_merit_is_reported(monkeypatch, capsys, tmp_path):
+    """1/(relative variance x time), for every region, in the table and in JSON."""
+    regions = np.zeros(SHAPE, np.uint8)
+    regions[2, 2, 2] = 1
+    path = replace(base(), regions=regions, region_names=("lesion",)).save(tmp_path / "p.npz")
+    for more in ([], ["--json"]):
+        words = ["hevesy", "simulate", str(path), "--decays", "2e4", "--backend", "cpu", "-o", str(tmp_path / "r.h5")]
+        monkeypatch.setattr(sys, "argv", words + more)
+        with pytest.raises(SystemExit):
+            main.entry()
+    out = capsys.readouterr().out
+    assert "figure of merit of lesion, 1/s" in out
+    told = json.loads(out[out.index("{") :])["figure_of_merit_per_s"]
+    result = hevesy.Result.load(tmp_path / "r.h5")
+    mean, sigma = result.region_dose_gy_per_decay([8e-3])
+    assert told["lesion"] == pytest.approx(float((mean / sigma)[0]) ** 2 / result.wall_time_s, rel=1e-9)
