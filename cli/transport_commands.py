@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.errors import CheckFailed, InputError
+from ..engine.errors import CheckFailed
 from .output import duration, echo_json, echo_table, progress_line, show
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def simulate(
     if json:
         echo_json(told)
     else:
-        echo_table(("quantity", "value"), [(k.replace("_", " "), show(v, 6)) for k, v in told.items()])
+        _tell_facts(told)
     if stopped:
         typer.echo(
             "stopped early: the result is marked incomplete; the same command with --resume goes on", err=True
@@ -73,14 +73,9 @@ def validate(
 ) -> None:
     """Simulate, then compare with the reference dose inside the file; exit 0 pass, 1 fail."""
     from ..engine.transport.problem import Problem
-    from ..engine.transport.validate import compare
+    from ..engine.transport.validate import compare, judged
 
-    problem = Problem.load(problem_file)
-    if problem.reference_dose is None:
-        raise InputError(
-            "holds no reference dose", why="there is nothing to compare with", file=problem_file,
-            suggestion="use `hevesy simulate`, or add 'dose_gy_per_decay' and 'sigma_gy_per_decay'",
-        )  # fmt: skip
+    problem = judged(Problem.load(problem_file), problem_file)
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
     if stopped:
         raise CheckFailed("stopped before the comparison: nothing was judged")
@@ -108,7 +103,7 @@ def merge(
     if json:
         echo_json(told)
     else:
-        echo_table(("quantity", "value"), [(k.replace("_", " "), show(v, 6)) for k, v in told.items()])
+        _tell_facts(told)
 
 
 def info(json: JSON = False) -> None:
@@ -156,7 +151,18 @@ def _facts(result: Result) -> dict[str, Any]:
         "emitted_mev_per_decay": balance.emitted,
         "deposited_mev_per_decay": balance.deposited,
         "escaped_mev_per_decay": balance.escaped,
+        "figure_of_merit_per_s": result.figure_of_merit(),
+        "warnings": list(result.warnings),
     }
+
+
+def _tell_facts(told: dict[str, Any]) -> None:
+    apart = ("warnings", "figure_of_merit_per_s")
+    rows = [(k.replace("_", " "), show(v, 6)) for k, v in told.items() if k not in apart]
+    rows += [(f"figure of merit of {k}, 1/s", show(v)) for k, v in told["figure_of_merit_per_s"].items()]
+    echo_table(("quantity", "value"), rows)
+    for text in told["warnings"]:
+        typer.echo(f"warning: {text}", err=True)
 
 
 def _tell(found: dict[str, Any]) -> None:
@@ -167,12 +173,14 @@ def _tell(found: dict[str, Any]) -> None:
     histogram = found.get("z_histogram")
     if histogram:
         _tell_histogram(histogram)
-    skip = {"regions", "z_histogram", "run", "problem", "passed"}
+    skip = {"regions", "z_histogram", "run", "problem", "passed", "too_few_particles"}
     rows = [(k.replace("_", " "), show(v)) for k, v in found.items() if k not in skip and not isinstance(v, dict)]
     run = found["run"]
     rows.append(("histories", show(run["histories"])))
     rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
     echo_table(("quantity", "value"), rows)
+    if found["too_few_particles"]:
+        typer.echo(f"not judged, too few particles (ask for more --decays): {', '.join(found['too_few_particles'])}")
     typer.echo("PASS" if found["passed"] else "FAIL")
 
 

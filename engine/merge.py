@@ -71,6 +71,7 @@ def merge_results(results: Sequence[Result]) -> Result:
         for key, value in _tally(shard).counters.items():
             counters[key] = counters.get(key, 0) + value
     balances = [_tally(r).balance for r in shards]
+    told = dict.fromkeys(text for r in shards for text in r.warnings if statistics.NO_SIGMA not in text)
     tally = replace(
         _tally(first),
         energy_quanta=energy,
@@ -88,7 +89,7 @@ def merge_results(results: Sequence[Result]) -> Result:
         complete=all(r.complete for r in shards),
         stopped="; ".join(dict.fromkeys(r.stopped for r in shards if r.stopped)),
         assumptions=tuple(dict.fromkeys(text for r in shards for text in r.assumptions)),
-        warnings=tuple(dict.fromkeys(text for r in shards for text in r.warnings)),
+        warnings=(*told, *statistics.few_batches_warning(ids.size)),
         provenance=replace(
             first.provenance,
             wall_time_s=sum(r.provenance.wall_time_s for r in shards),

@@ -99,11 +99,9 @@ def run_transport(
 
 def how_it_ended(tally: Any, until: str | None) -> dict[str, Any]:
     """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning."""
-    from .statistics import MINIMUM_BATCHES
+    from .statistics import few_batches_warning
 
-    few = tally.n_batches < MINIMUM_BATCHES
-    short = (f"Only {tally.n_batches} batches of histories were run: Monte Carlo standard errors need "
-             f"{MINIMUM_BATCHES}, so none are stated.",) if few else ()  # fmt: skip
+    short = few_batches_warning(tally.n_batches)
     if tally.stopped_by == "interrupt":
         stopped = f"interrupted after {tally.decays} decays"
         return {"complete": False, "stopped": stopped, "warnings": short}

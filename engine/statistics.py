@@ -37,6 +37,9 @@ MEV_IN_JOULE = 1.602176634e-13
 #: Fewest batches that a standard error is taken from.
 MINIMUM_BATCHES = 20
 
+#: what every warning about too few batches says, so that a merge can tell it from others
+NO_SIGMA = f"standard errors need {MINIMUM_BATCHES} batches of histories"
+
 _MASK = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _TWO64 = float(1 << 64)
@@ -255,6 +258,14 @@ def coverage_factor(n_batches: int, level: float) -> float:
     from scipy.stats import t
 
     return float(t.ppf(0.5 * (1.0 + level), n_batches - 1))
+
+
+def few_batches_warning(n_batches: int) -> tuple[str, ...]:
+    """A sentence for a result whose Monte Carlo part carries no standard error; nothing when it has one."""
+    if n_batches >= MINIMUM_BATCHES:
+        return ()
+    ran = "1 batch was" if n_batches == 1 else f"{n_batches} batches were"
+    return (f"No Monte Carlo uncertainty is stated: {NO_SIGMA}, and only {ran} run. Ask for more decays.",)
 
 
 def gy_per_mev(density_g_cm3: np.ndarray, voxel_volume_ml: float) -> np.ndarray:

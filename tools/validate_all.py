@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .validation import figures, kernels, page, published, spheres, voxels
+from .validation import figures, kernels, page, principles, published, spheres, voxels
 from .validation.record import Record
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("tables", "voxels", "kernels", "spheres", "published")
+PARTS = ("tables", "voxels", "kernels", "spheres", "published", "principles")
 SEED = 20_261_123
 
 
@@ -90,6 +90,8 @@ def main(words: list[str] | None = None) -> int:
         step("spheres", lambda: _spheres(runs, folder, given))
     if "published" in given.parts:
         step("published voxel S", lambda: published.voxel_s(folder, given.quick, SEED + 50, given.threads))
+    if "principles" in given.parts:
+        step("Fano, steps", lambda: principles.run(given.quick, SEED + 60, given.threads))
     given.out.mkdir(parents=True, exist_ok=True)
     drawn = _figures(runs, given.out)
     command = " ".join(["python -m hevesy.tools.validate_all", *(sys.argv[1:] if words is None else words)])

@@ -88,8 +88,9 @@ def save_problem(problem: Problem, path: str | Path) -> Path:
     if problem.physics:
         arrays["physics"] = json.dumps(problem.physics)
     if problem.reference_dose is not None:
-        arrays["dose_gy_per_decay"] = problem.reference_dose
-        arrays["sigma_gy_per_decay"] = problem.reference_sigma
+        arrays["dose_gy_per_decay"] = np.asarray(problem.reference_dose, float)
+    if problem.reference_sigma is not None:
+        arrays["sigma_gy_per_decay"] = np.asarray(problem.reference_sigma, float)
     if problem.regions is not None:
         arrays["regions"] = np.asarray(problem.regions, np.uint8)
         arrays["region_names"] = json.dumps(list(problem.region_names))

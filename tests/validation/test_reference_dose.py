@@ -12,7 +12,8 @@ import hevesy
 import pytest
 from hevesy.engine.transport.validate import compare
 from hevesy.tests.conftest import SUITE_ALPHA
-from hevesy.tools.validation.voxels import ENOUGH, neighbour_bar, neighbour_means
+from hevesy.tools.validation.record import relative
+from hevesy.tools.validation.voxels import ENOUGH, neighbour_bar, play
 from scipy.stats import norm
 
 #: file, decays; the source voxel must be known to 0.3 % or better for its bar of 0.5 % to mean something
@@ -34,12 +35,15 @@ K = float(norm.isf(SHARE / 2))
 def played(request, reference_dir):
     name, decays = request.param
     problem = hevesy.Problem.load(reference_dir / f"{name}.npz")
-    result = hevesy.simulate(problem, decays=decays, seed=31, backend="cpu", batches=40)
-    return name, problem, result, compare(result, problem)
+    if "voxel" in name:
+        result, means = play(problem, decays, seed=31, batches=40)
+    else:
+        result, means = hevesy.simulate(problem, decays=decays, seed=31, backend="cpu", batches=40), {}
+    return name, problem, result, compare(result, problem), means
 
 
 def test_balance_is_exact_and_nothing_was_capped(played):
-    _, _, result, _ = played
+    _, _, result, _, _ = played
     emitted, deposited, escaped = result.tally.balance
     assert emitted == deposited + escaped
     assert deposited == int(result.tally.energy_quanta.sum())
@@ -48,7 +52,7 @@ def test_balance_is_exact_and_nothing_was_capped(played):
 
 
 def test_region_means_agree_with_the_reference_code(played):
-    name, _, _, found = played
+    name, _, _, found, _ = played
     assert found.regions[0].sigma < 0.003, "too few decays for the bar of the source"
     for region in found.regions:
         allowed = region.bar + K * math.hypot(region.sigma, region.reference_sigma)
@@ -57,23 +61,25 @@ def test_region_means_agree_with_the_reference_code(played):
 
 
 def test_every_voxel_s_value_agrees_with_the_reference_code(played):
-    name, problem, result, _ = played
-    if "voxel" not in name:
+    name, problem, result, _, means = played
+    if not means:
         pytest.skip("no voxel S problem")
     middle = [n // 2 for n in problem.source.shape]
-    means = neighbour_means(result.dose_gy_per_decay, result.sigma_gy_per_decay)
     assert len(means) == 84
     for offset, (value, error) in means.items():
         at = tuple(m + o for m, o in zip(middle, offset, strict=True))
         reference, spread = float(problem.reference_dose[at]), float(problem.reference_sigma[at])
         if not value >= ENOUGH * error > 0.0:
             continue  # a few photons: their mean is not normal, and says nothing yet; their shell is judged above
-        allowed = max(neighbour_bar(offset), K * math.hypot(error, spread) / reference)
-        assert abs(value / reference - 1.0) <= allowed, (name, offset, value / reference - 1.0, allowed)
+        record = relative(
+            name, str(offset), "", (reference, spread), (value, error), neighbour_bar(offset), "larger",
+            batches=result.tally.n_batches,
+        )  # fmt: skip
+        assert record.verdict(SHARE) == "pass", record
 
 
 def test_voxels_scatter_as_their_standard_errors_say(played):
-    name, _, _, found = played
+    name, _, _, found, _ = played
     if not found.chi2_judged:
         pytest.skip("too few independent voxels above 10 % of the maximum")
     assert found.chi2_p_value > SHARE, (name, found.chi2_per_ndf)

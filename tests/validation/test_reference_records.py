@@ -10,6 +10,7 @@ from hevesy.engine.transport import Emission
 from hevesy.tests.validation.radial import WATER
 from hevesy.tools.validation import published, spheres
 from hevesy.tools.validation.record import ALPHA, Record, budget, relative
+from scipy.stats import norm, t
 
 
 def record(difference: float, sigma: float, bar: float, rule: str) -> Record:
@@ -24,11 +25,11 @@ def record(difference: float, sigma: float, bar: float, rule: str) -> Record:
     ],
 )  # fmt: skip
 def test_rules(rule, difference, verdict):
-    assert record(difference, 0.005, 0.005, rule).verdict(4.0, 1e-6) == verdict
+    assert record(difference, 0.005, 0.005, rule).verdict(2 * norm.sf(4.0)) == verdict
 
 
 def test_no_standard_error_is_no_pass():
-    assert record(0.0, math.nan, 0.005, "plus").verdict(4.0, 1e-6) == "FAIL"
+    assert record(0.0, math.nan, 0.005, "plus").verdict(1e-6) == "FAIL"
 
 
 def test_budget_is_shared_by_all_judgements():
@@ -44,6 +45,21 @@ def test_relative_uses_both_uncertainties():
     r = relative("g", "q", "", (2.0, 0.03), (2.1, 0.04), 0.01)
     assert r.difference == pytest.approx(0.05)
     assert r.sigma == pytest.approx(0.025)
+
+
+def test_few_batches_widen_the_limit_by_students_law():
+    share = 1e-3
+    k = t.isf(share / 2, 19)
+    for factor, verdict in ((0.98, "pass"), (1.02, "FAIL")):
+        given = relative("g", "q", "", (1.0, 0.0), (1.0 + factor * k * 1e-4, 1e-4), 0.0, batches=20)
+        assert given.verdict(share) == verdict
+
+
+def test_a_low_mean_of_few_deposits_does_not_bring_its_low_error():
+    """100 deposits expected, 62 seen: 38/sqrt(62) = 4.8 standard errors of what was seen, 4.25 of square roots."""
+    seen = relative("g", "q", "", (100.0, 0.0), (62.0, math.sqrt(62.0)), 0.02, "larger")
+    assert seen.z == pytest.approx(2 * (math.sqrt(62) - 10), rel=1e-12)
+    assert seen.verdict(2 * norm.sf(4.3)) == "pass" and seen.verdict(2 * norm.sf(4.2)) == "FAIL"
 
 
 def test_unknown_rule_is_refused():
@@ -63,7 +79,7 @@ def test_tables_and_energies_meet_the_published_numbers(reference_dir):
     records = published.tables(reference_dir) + published.icrp107(reference_dir)
     assert len([r for r in records if r.rule == "plus"]) > 30
     for r in records:
-        assert r.verdict(5.0, 1e-6) != "FAIL", r
+        assert r.verdict(1e-6) != "FAIL", r
 
 
 def test_steps_of_a_voxel_sphere_cost_what_its_surface_says():

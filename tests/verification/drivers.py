@@ -115,6 +115,25 @@ def positron_line(energy_mev: float) -> Emission:
     return Emission(positron_mev=np.array([low, energy_mev]), positron_per_mev=np.array([1e6, 1e6]))
 
 
+def mixed(emission, **physics):
+    """Lung, water and bone voxels of 3 mm at random, an active block in the middle; regions are the voxels."""
+    rng = np.random.default_rng(12)
+    shape = (5, 5, 5)
+    material = rng.integers(0, 3, shape)
+    source = np.zeros(shape)
+    source[1:4, 1:4, 1:4] = 1
+    problem = block(
+        emission, shape, 3.0, (LUNG, WATER, BONE), np.array([0.26, 1.0, 1.85])[material], material, source,
+        photons="off", **physics,
+    )  # fmt: skip
+    return problem, material, source
+
+
+def region_weights(material, source) -> np.ndarray:
+    """Active and quiet voxels of each material: six regions."""
+    return np.array([((material == m) & ((source > 0) == a)).astype(np.uint8) for m in range(3) for a in (0, 1)])
+
+
 def world_of(problem: Problem):
     """The flat tables of a problem."""
     return prepare(problem, PhysicsOptions.from_dict(problem.physics)).world

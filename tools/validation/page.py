@@ -66,7 +66,7 @@ def write(
 ) -> bool:  # fmt: skip
     """Write ``index.md`` and ``results.json``; returns whether every judgement passed."""
     k, share, count = budget(records)
-    verdicts = [r.verdict(k, share) for r in records]
+    verdicts = [r.verdict(share) for r in records]
     failed = [r for r, v in zip(records, verdicts, strict=True) if v == "FAIL"]
     beyond = [
         r for r, v in zip(records, verdicts, strict=True)
@@ -88,16 +88,17 @@ def write(
         "- data: `results.json` beside this page",
         "",
         "Differences are hevesy minus reference. Sigma combines the standard errors of both. A correct code fails the "
-        f"whole page once by chance with probability {ALPHA:g}; every judgement has its Sidak share of it, {k:.1f} "
-        "standard errors. Rule *plus*: the bar holds beyond statistics (bar + k sigma); rule *larger*: bar or k sigma, "
-        "whichever is larger; *p*: a probability. References without an uncertainty, or of other data, are shown and "
-        "not judged (-). How each quantity is simulated, and what the comparison cannot show: [method](method.md).",
+        f"whole page once by chance with probability {ALPHA:g}; every judgement has its Sidak share of it, k = {k:.1f} "
+        "standard errors (more by Student's law where sigma rests on few batches). Rule *plus*: the bar holds beyond "
+        "statistics (bar + k sigma); rule *larger*: bar or k sigma, whichever is larger; *p*: a probability. "
+        "References without an uncertainty, or of other data, are shown and not judged (-). How each quantity is "
+        "simulated, and what the comparison cannot show: [method](method.md).",
         "",
         f"Of the differences that pass, {len(beyond)} are larger than their bar alone and pass on statistics.",
         "",
     ]
     if failed:
-        text += ["## What fails", "", *_table(failed, k, share), ""]
+        text += ["## What fails", "", *_table(failed, share), ""]
     text += ["## Figures", ""]
     for name, caption in figures:
         text += [f"![{caption}]({name})", "", f"*{caption}*", ""]
@@ -105,9 +106,9 @@ def write(
     for group in dict.fromkeys(r.group for r in records):
         members = [r for r in records if r.group == group]
         shown = [r for r in members if not _distant(r)]
-        text += [f"### {group}", "", *_table(shown, k, share)]
+        text += [f"### {group}", "", *_table(shown, share)]
         if len(shown) < len(members):
-            text.append(_summary([r for r in members if _distant(r)], k, share))
+            text.append(_summary([r for r in members if _distant(r)], share))
         text.append("")
     (folder / "index.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
     data = {
@@ -127,13 +128,13 @@ def _distant(r: Record) -> bool:
     return offset[1] > 0 and offset[2] > 1
 
 
-def _summary(records: list[Record], k: float, share: float) -> str:
+def _summary(records: list[Record], share: float) -> str:
     judged = [r for r in records if r.rule != "information"]
     few = len(records) - len(judged)
     if not judged:
         return f"| voxel S, {few} other neighbours: too few deposits to judge | | | | | | | - |"
-    worst = max(judged, key=lambda r: abs(r.difference) / r.allowed(k))
-    passed = sum(r.verdict(k, share) == "pass" for r in judged)
+    worst = max(judged, key=lambda r: r.strain(share))
+    passed = sum(r.verdict(share) == "pass" for r in judged)
     mean = np.average([r.difference for r in judged], weights=[r.sigma**-2 for r in judged])
     error = sum(r.sigma**-2 for r in judged) ** -0.5
     return (
@@ -144,7 +145,7 @@ def _summary(records: list[Record], k: float, share: float) -> str:
     )
 
 
-def _table(records: list[Record], k: float, share: float) -> list[str]:
+def _table(records: list[Record], share: float) -> list[str]:
     lines = [
         "| quantity | reference | ours | difference % | sigma % | bar % | rule | verdict |",
         "|---|---|---|---|---|---|---|---|",
@@ -152,12 +153,12 @@ def _table(records: list[Record], k: float, share: float) -> list[str]:
     for r in records:
         what = r.quantity + (f" [{r.unit}]" if r.unit else "") + (f" ({r.remark})" if r.remark else "")
         if r.rule == "p":
-            lines.append(f"| {what} | | {r.ours:.3g} | | | p > {share:.1g} | p | {r.verdict(k, share)} |")
+            lines.append(f"| {what} | | {r.ours:.3g} | | | p > {share:.1g} | p | {r.verdict(share)} |")
             continue
         bar = "" if r.rule == "information" else f"{100 * r.bar:g}"
         lines.append(
             f"| {what} | {r.reference:.5g} | {r.ours:.5g} | {100 * r.difference:+.3f} | {100 * r.sigma:.3f} | {bar} "
-            f"| {'' if r.rule == 'information' else r.rule} | {r.verdict(k, share)} |"
+            f"| {'' if r.rule == 'information' else r.rule} | {r.verdict(share)} |"
         )
     return lines
 

@@ -14,11 +14,11 @@ from hevesy.engine.physics.composition import nist_material
 from hevesy.engine.transport.problem import Emission, Material, Problem
 
 from .record import Record, relative
-from .voxels import neighbour_bar, neighbour_means
+from .voxels import neighbour_bar, play
 
 #: voxel S problems of the database: emission and medium from these files, edge [mm], decays (full, quick)
 SETS: dict[str, tuple[str, str, float, int, int]] = {
-    "i131_3mm_soft_tissue_1p04": ("i131_voxel_3mm_water", "131I", 3.0, 4_000_000, 100_000),
+    "i131_3mm_soft_tissue_1p04": ("i131_voxel_3mm_water", "131I", 3.0, 12_000_000, 100_000),
     "i131_4p8mm_soft_tissue_1p04": ("i131_voxel_4p8mm_tissue", "131I", 4.8, 2_000_000, 100_000),
     "lu177_3mm_soft_tissue_1p04": ("lu177_voxel_3mm_water", "177Lu", 3.0, 2_000_000, 100_000),
     "y90_3mm_soft_tissue_1p04": ("y90_voxel_3mm_water", "90Y", 3.0, 1_000_000, 50_000),
@@ -50,10 +50,7 @@ def voxel_s(folder: Path, quick: bool, seed: int, threads: int | None = None) ->
     for number, (key, (file, name, edge, full, short)) in enumerate(SETS.items()):
         emission = hevesy.Problem.load(folder / f"{file}.npz").emission
         problem = voxel_s_problem(emission, medium, edge)
-        result = hevesy.simulate(
-            problem, decays=short if quick else full, seed=seed + number, backend="cpu", threads=threads
-        )
-        ours = neighbour_means(result.dose_gy_per_decay, result.sigma_gy_per_decay)
+        result, ours = play(problem, short if quick else full, seed + number, threads)
         label = f"{name}, {edge:g} mm, soft tissue 1.04 g/cm3"
         for entry in data[key]["values"]:
             offset = tuple(entry["neighbour"])
@@ -63,7 +60,7 @@ def voxel_s(folder: Path, quick: bool, seed: int, threads: int | None = None) ->
                 records.append(
                     relative(
                         label, what + ", reference code scaled", "Gy/decay", reference, ours[offset],
-                        neighbour_bar(offset), "larger",
+                        neighbour_bar(offset), "larger", batches=result.tally.n_batches,
                     )
                 )  # fmt: skip
             published = (float(entry["published_gy_per_decay"]), 0.0)
