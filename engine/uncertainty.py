@@ -264,14 +264,16 @@ def scan_relative_error(
     volume_ml, voxel_volume_ml
         Lesion and voxel volumes [mL].
     fwhm_mm
-        Resolution [mm]: noise is correlated over it, so the number of independent samples is the lesion's
-        volume over the larger of the voxel and the correlation volume (4 pi sigma^2)^(3/2), at least 1.
+        Resolution [mm]: noise is correlated over it. With the correlation volume V_c = (4 pi sigma^2)^(3/2),
+        at least a voxel, the mean over a volume V has ``(1 + (V / V_c)^(2/3))^(3/2)`` independent samples:
+        exact for Gaussian weights of effective volume V, 1 for a point, V / V_c for a large lesion.
     registration
         Relative error from misplacement, added in quadrature.
     """
     sigma_mm = fwhm_mm / math.sqrt(8.0 * math.log(2.0))
     cell = max(voxel_volume_ml, (4.0 * math.pi * sigma_mm**2) ** 1.5 * 1e-3)
-    return math.hypot(voxel_cov / math.sqrt(max(volume_ml / cell, 1.0)), registration)
+    samples = (1.0 + (volume_ml / cell) ** (2.0 / 3.0)) ** 1.5
+    return math.hypot(voxel_cov / math.sqrt(samples), registration)
 
 
 def log_ratio_relative(

@@ -47,6 +47,8 @@ class LesionActivity:
     detection_bq_ml
         Concentration in the outline below which the lesion is not seen, at each scan [Bq/mL]; None when the
         case asks for no limit or there is no background to tell.
+    noise_relative
+        Relative standard deviation of the lesion's activity above its background from image noise, each scan.
     centroid_shift_mm
         How far the centre of activity lies from that of the first scan, after alignment [mm]; nan where the
         lesion does not stand out.
@@ -67,6 +69,7 @@ class LesionActivity:
     true_tia_h: float
     background_tia_h: float
     detection_bq_ml: np.ndarray | None = None
+    noise_relative: np.ndarray = field(default_factory=lambda: np.zeros(1))
     centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
     flags: list[str] = field(default_factory=list)
 
@@ -205,8 +208,9 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         flags += list(corrected.flags)
     administered = images.tracer_activity_mbq * 1e6
     to_share = volume / administered
+    noise = _noise(views, 0.0 if corrected is None else corrected.recovery)
     curve = _fit(
-        case, images.times_h, concentration * to_share, images, flags, mask.name,
+        case, images.times_h, concentration * to_share, scan_errors(case, noise), flags,
         None if detectable is None else detectable * to_share,
     )  # fmt: skip
     flat = kinetics.fit_curve(
@@ -229,17 +233,37 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         true_tia_h=curve.residence_time_h / volume,
         background_tia_h=float(flat.residence_time_h) / administered,
         detection_bq_ml=limit,
+        noise_relative=noise,
         centroid_shift_mm=centroid_shifts(views),
         flags=flags,
     )
 
 
+#: Noise is stated as a share of the activity above background; where there is next to none, at most this.
+MOST_NOISE = 1.0
+
+
+def _noise(views: list[LesionView], recovery_coefficient: float) -> np.ndarray:
+    """Image noise of each scan relative to the activity that counts: C - (1 - RC) B with a recovery, else C."""
+    found = []
+    for view in views:
+        spill = (1.0 - recovery_coefficient) * view.background if recovery_coefficient else 0.0
+        net = view.mean - spill
+        found.append(min(view.noise_sigma / net, MOST_NOISE) if net > 0.0 else MOST_NOISE)
+    return np.array(found)
+
+
+def scan_errors(case: Case, noise_relative: np.ndarray) -> np.ndarray:
+    """Random relative error of each scan: what the case states (registration, scanner), and image noise."""
+    return np.asarray(np.hypot(case.uncertainty.per_scan, noise_relative))
+
+
 def _fit(
-    case: Case, times: np.ndarray, fraction: np.ndarray, images: VisitImages, flags: list[str], name: str,
+    case: Case, times: np.ndarray, fraction: np.ndarray, relative: np.ndarray, flags: list[str],
     limit: np.ndarray | None = None,
 ) -> Any:
     tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
-    sigma = np.maximum(np.abs(fraction), 1e-12) * case.uncertainty.per_scan
+    sigma = np.maximum(np.abs(fraction), 1e-12) * np.maximum(relative, 1e-6)
     try:
         curve = kinetics.fit_curve(
             times, fraction, sigma, tracer.half_life_h, therapy.half_life_h,
@@ -249,7 +273,7 @@ def _fit(
         error.field = error.field or "kinetics.model"
         raise
     retained = fraction * np.exp(tracer.decay_constant_per_h * times)
-    flags += kinetics.contradictions(times, retained, retained * case.uncertainty.per_scan)
+    flags += kinetics.contradictions(times, retained, retained * relative)
     return curve
 
 

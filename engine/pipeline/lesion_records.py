@@ -17,7 +17,7 @@ from ..result import Result
 from ..statistics import MEV_IN_JOULE
 from ..transport.problem import Emission
 from ..uncertainty import LesionUncertainty, lesion_uncertainty
-from .activity import LesionActivity, VisitActivity
+from .activity import LesionActivity, VisitActivity, scan_errors
 from .clinic_lesions import uptake_relative
 from .dose import main_dose, main_method
 from .lesion_views import SHELL_FWHM_MM
@@ -70,7 +70,7 @@ def lesion_records(
             probability=math.nan if budget is None else budget.probability_at_least(case.threshold_gy),
             kinetics=_kinetics(case, images, lesion),
             recovery=_recovery(case, lesion),
-            uncertainty={} if budget is None else _uncertainty(budget, case),
+            uncertainty={} if budget is None else _uncertainty(budget, scan_errors(case, lesion.noise_relative)),
             flags=flags,
         )
         if lesion.corrected is not None:
@@ -158,7 +158,7 @@ def _budget(
         images.pet_spacing_mm,
         fwhm,
         curve_sensitivity=lesion.curve.sensitivity,
-        scan_relative=given.per_scan,
+        scan_relative=scan_errors(case, lesion.noise_relative),
         recovery_model=model,
         recovery_applied=lesion.corrected is not None,
         calibration_relative=given.calibration,
@@ -198,6 +198,7 @@ def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> dict[s
         "biological_half_life_h": curve.biological_half_life_h,
         "extrapolated_fraction": curve.extrapolated_fraction,
         "upper_bound": curve.upper_bound,
+        "noise_percent": (100.0 * lesion.noise_relative).tolist(),
         "flags": list(curve.flags),
         "curve_times_h": hours.tolist(),
         "curve_activity_percent": (100.0 * curve.activity(hours)).tolist(),
@@ -218,14 +219,15 @@ def _recovery(case: Case, lesion: LesionActivity) -> dict[str, Any]:
     }
 
 
-def _uncertainty(budget: LesionUncertainty, case: Case) -> dict[str, Any]:
+def _uncertainty(budget: LesionUncertainty, errors: np.ndarray) -> dict[str, Any]:
     low, high = budget.interval_gy(1.0)
     low2, high2 = budget.interval_gy(2.0)
     return {
         "relative": budget.relative,
         "random": budget.relative_random,
         "systematic": budget.relative_systematic,
-        **uptake_relative(budget, case.uncertainty.per_scan),
+        **uptake_relative(budget, float(errors[0])),
+        "scans": errors.tolist(),
         "interval_k1_gy": [low, high],
         "interval_k2_gy": [low2, high2],
         "contributions": [

@@ -182,6 +182,30 @@ def test_detection_limit_makes_an_upper_bound(tmp_path, share, seen):
     assert (without.kinetics["residence_time_h"] < lesion.kinetics["residence_time_h"]) is not seen
 
 
+def test_image_noise_joins_the_weights_and_the_budget(tmp_path):
+    """Noise of the surroundings, carried to the lesion's level, beside the stated error of each scan."""
+    file = write_small_case(tmp_path)
+    rng = np.random.default_rng(3)
+    for hours in (24, 96):
+        pet = np.zeros(GRID.shape, np.float32)
+        pet[BODY] = 400.0
+        pet[HOT] = 1600.0 if hours == 24 else 900.0
+        noise = rng.normal(1.0, 0.2, GRID.shape)
+        noise[HOT] = 1.0
+        write_image(tmp_path / f"pet_{hours}.nii.gz", GRID, (pet * noise).astype(np.float32))
+    outcome = hevesy.run(file, method="local")
+    lesion = outcome.lesions[0]
+    noise = np.array(lesion.kinetics["noise_percent"]) / 100.0
+    # 20 % of 400 Bq/mL grows with the root of the level; 1.728 mL hold (1 + (V/0.738)^(2/3))^1.5 samples
+    samples_in = (1.0 + (VOLUME_ML / 0.738) ** (2 / 3)) ** 1.5
+    by_hand = 0.2 * np.sqrt(400.0 / np.array([1600.0, 900.0])) / math.sqrt(samples_in)
+    assert noise == pytest.approx(by_hand, rel=0.15)  # from the shell's few hundred voxels
+    errors = np.array(lesion.uncertainty["scans"])
+    assert errors == pytest.approx(np.hypot(0.08, noise))
+    curve = next(c["relative"] for c in lesion.uncertainty["contributions"] if c["name"].startswith("scan noise"))
+    assert curve * lesion.kinetics["residence_time_h"] == pytest.approx(lesion.kinetics["residence_time_sigma_h"])
+
+
 def test_axes_of_an_ellipsoid():
     grid = GRID.__class__((30, 30, 30), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
     part = full_fraction(Ellipsoid((29.0, 28.6, 30.2), (9.0, 7.0, 16.0)), grid)
