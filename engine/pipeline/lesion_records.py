@@ -20,6 +20,7 @@ from ..uncertainty import LesionUncertainty, lesion_uncertainty
 from .activity import LesionActivity, VisitActivity, scan_errors
 from .clinic_lesions import uptake_relative
 from .dose import main_dose, main_method
+from .lesion_histogram import clean_dvh
 from .lesion_views import SHELL_FWHM_MM
 from .scans import VisitImages
 
@@ -73,6 +74,9 @@ def lesion_records(
             uncertainty={} if budget is None else _uncertainty(budget, scan_errors(case, lesion.noise_relative)),
             flags=flags,
         )
+        if record.voxel_metrics == "shown" and result.tally is not None:
+            freed = clean_dvh(dose, lesion.mask.fraction, result.tally.n_batches, float(sigma), case.threshold_gy)
+            record = replace(record, clean_dvh=freed)
         if lesion.corrected is not None:
             # the mass that the corrected dose is stated for
             own = lesion.density_g_cm3

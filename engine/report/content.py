@@ -138,6 +138,7 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
             (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
             ("(D5 − D95) / mean", number(lesion.uniformity)),
         ]  # fmt: skip
+    facts += _freed_of_noise(lesion)
     k = lesion.kinetics
     if k:
         facts += [
@@ -155,6 +156,24 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     if lesion.recovery.get("coefficient") is not None:
         facts.append(("Recovery coefficient", number(lesion.recovery["coefficient"])))
     return facts
+
+
+def _freed_of_noise(lesion: LesionDose) -> list[tuple[str, str]]:
+    """Metrics of the histogram without Monte Carlo noise, with their bands."""
+    clean = lesion.clean_dvh
+    if not clean:
+        return []
+
+    def ends(name: str, unit: str) -> str:
+        value, low, high = clean["metrics"][name]
+        return f"{number(value)} ({number(low)}–{number(high)}) {unit}"
+
+    return [
+        ("Voxel noise", f"{number(clean['noise_percent'], 2)} % of the mean dose"),
+        (f"Freed of it, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
+        ("… D98, D2", f"{ends('D98', 'Gy')}, {ends('D2', 'Gy')}"),
+        (f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", "%")),
+    ]
 
 
 def case_facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:
