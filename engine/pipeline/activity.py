@@ -13,7 +13,7 @@ from ..case import Case
 from ..errors import InputError
 from ..grid import Grid
 from ..nuclides import nuclide
-from .lesion_density import lesion_density
+from .lesion_density import density_slope, lesion_density
 from .lesion_views import LesionView, PlacedRecovery, lesion_views
 from .mask_recovery import OutlineRecovery
 from .scans import AIR_G_CM3, VisitImages
@@ -33,6 +33,8 @@ class LesionActivity:
         Its volume [mL] and mass [g] there.
     density_g_cm3
         Density of the lesion itself, without what its edge voxels share with the surroundings [g/cm3].
+    density_slope
+        d ln(density) / d ln(volume): how that density follows an error of the outline.
     measured, background
         Mean concentration in the outline, and around it, at each scan [Bq/mL].
     corrected
@@ -69,6 +71,7 @@ class LesionActivity:
     true_tia_h: float
     background_tia_h: float
     detection_bq_ml: np.ndarray | None = None
+    density_slope: float = 0.0
     noise_relative: np.ndarray = field(default_factory=lambda: np.zeros(1))
     centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
     flags: list[str] = field(default_factory=list)
@@ -224,6 +227,7 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         volume_ml=volume,
         mass_g=mass,
         density_g_cm3=lesion_density(weight, images.density),
+        density_slope=0.0 if corrected is None else _density_slope(images, mask, weight),
         measured=measured,
         background=background,
         corrected=corrected,
@@ -237,6 +241,21 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         centroid_shift_mm=centroid_shifts(views),
         flags=flags,
     )
+
+
+def _density_slope(images: VisitImages, mask: Any, weight: np.ndarray) -> float:
+    """How the lesion's density follows its outline, on the voxels around it."""
+    index = np.nonzero(weight > 0)
+    cuts = [
+        slice(max(int(i.min()) - 3, 0), min(int(i.max()) + 4, n))
+        for i, n in zip(index, weight.shape, strict=True)
+    ]
+    box = (cuts[0], cuts[1], cuts[2])
+    near = images.grid.cropped(box)
+    outline = None
+    if images.outlines:
+        outline = images.outlines[next(k for k, other in enumerate(images.masks) if other is mask)]
+    return density_slope(*(outline or (weight[box], near)), images.density[box], near)
 
 
 #: Noise is stated as a share of the activity above background; where there is next to none, at most this.

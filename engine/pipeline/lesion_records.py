@@ -171,6 +171,8 @@ def _budget(
         volume_relative=given.volume,
         contour_voxel_mm=images.contour_spacing_mm,
         contour_fwhm_mm=None if images.contour_spacing_mm is None else CT_FWHM_MM,
+        image_fwhm_mm=getattr(model, "effective_fwhm_mm", None),
+        density_slope=lesion.density_slope,
     )
 
 
