@@ -130,6 +130,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
         model=case.kinetics.model,
         regions=_labels(images.masks, images.grid),
         voxel_size_mm=images.grid.spacing_mm,
+        population_biological_half_life_h=case.kinetics.population_half_life_h,
     )
     notes = [*voxels.notes, *_kinetic_remarks(case, images, voxels)]
     tia = voxels.tia_h * ratio
@@ -172,7 +173,13 @@ def _kinetic_remarks(case: Case, images: VisitImages, voxels: Any) -> list[str]:
         f"{voxels.model} kinetics for {case.therapy.nuclide}, "
         f"{100 * voxels.extrapolated_fraction:.0f} % of the integral lies after the last scan."
     ]
-    if len(images.times_h) == 1:
+    if case.kinetics.population_half_life_h is not None:
+        said.append(
+            "One scan only: its clearance was not measured. A biological half-life of "
+            f"{case.kinetics.population_half_life_h:g} h from a population was taken for every lesion and voxel; "
+            "how much patients differ in it is not in the uncertainty."
+        )
+    elif len(images.times_h) == 1:
         said.append(
             "One scan only: physical decay without biological clearance was assumed, which is an upper bound "
             "on the activity after the scan."
@@ -220,6 +227,7 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         images.times_h, np.maximum(background, 1e-12), None,
         nuclide(case.tracer.nuclide).half_life_h, nuclide(case.therapy.nuclide).half_life_h,
         model=case.kinetics.model, quantity="tracer-activity",
+        population_biological_half_life_h=case.kinetics.population_half_life_h,
     )  # fmt: skip
     flags += [text for text in curve.flags if text not in flags]
     return LesionActivity(
@@ -287,6 +295,7 @@ def _fit(
         curve = kinetics.fit_curve(
             times, fraction, sigma, tracer.half_life_h, therapy.half_life_h,
             model=case.kinetics.model, quantity="tracer-activity", detection_limit=limit,
+            population_biological_half_life_h=case.kinetics.population_half_life_h,
         )  # fmt: skip
     except InputError as error:
         error.field = error.field or "kinetics.model"
@@ -307,7 +316,7 @@ def _corrected(
     for number, view in enumerate(views):
         own = recovery_model(case, images.grid, mask)
         if view.outline is not None and case.recovery is not None and case.recovery.fwhm_mm is not None:
-            own = PlacedRecovery(view, case.recovery.fwhm_mm)
+            own = PlacedRecovery(view, case.recovery.fwhm_mm, case.recovery.fwhm_sigma_mm or 0.0)
         model = model or own
         found.append(recovery.correct(view.mean, volume, own, view.background))
         if limit is not None:
@@ -351,7 +360,8 @@ def recovery_model(case: Case, grid: Grid, mask: Any) -> Any:
     if case.recovery is None:
         return None
     if case.recovery.fwhm_mm is not None:
-        return OutlineRecovery(mask.fraction, grid.spacing_mm, case.recovery.fwhm_mm)
+        sigma = case.recovery.fwhm_sigma_mm or 0.0
+        return OutlineRecovery(mask.fraction, grid.spacing_mm, case.recovery.fwhm_mm, sigma)
     assert case.recovery.curve is not None
     return read_recovery_curve(case.recovery.curve)
 

@@ -115,6 +115,11 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     k2 = lesion.uncertainty.get("interval_k2_gy")
     if k2:
         facts.append(("Interval, k = 2", f"{number(k2[0])} to {number(k2[1])} Gy"))
+    drawn = lesion.uncertainty.get("sampled")
+    if drawn:
+        low, high = drawn["interval_k2_gy"]
+        facts.append(("… by sampling (GUM S1)", f"{number(low)} to {number(high)} Gy, P = "
+                      f"{percent(drawn['probability'])}"))  # fmt: skip
     facts += [
         ("Monte Carlo part of it", f"{number(lesion.dose_mc_sigma_gy, 2)} Gy"),
         ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
