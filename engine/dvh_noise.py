@@ -336,6 +336,8 @@ def _bands(
             values[name].append(metric(region, name))
     curve = volumes_at(found.region(), at)
     low, high = _ends(curve, np.array(curves), level)
+    # a volume never rises with dose: what bounds it at a lower dose bounds it here, and the other way round
+    high, low = np.minimum.accumulate(high), np.maximum.accumulate(low[::-1])[::-1]
     ends = {}
     for name in metrics:
         value = metric(found.region(), name)

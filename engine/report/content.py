@@ -11,7 +11,7 @@ import yaml
 
 from ..lesions import LesionDose, Verdict
 from ..result import Result
-from ..rounding import number, percent, plus_minus, signed_percent
+from ..rounding import chance, number, percent, plus_minus, signed_percent
 
 METHOD_NAMES = {
     "mc": "Monte Carlo",
@@ -98,7 +98,7 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "d95": "–" if mean_only else number(lesion.d95_gy),
                 "v20": "–" if mean_only else number(lesion.v20gy_percent),
                 "local": signed_percent(lesion.local_difference_percent),
-                "probability": percent(lesion.probability),
+                "probability": chance(lesion.probability),
                 "verdict": ("reached" if lesion.verdict == "eligible" else "below")
                 + (", borderline" if lesion.borderline else ""),
                 "reached": lesion.verdict == "eligible",
@@ -119,7 +119,7 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     if drawn:
         low, high = drawn["interval_k2_gy"]
         facts.append(("… by sampling (GUM S1)", f"{number(low)} to {number(high)} Gy, P = "
-                      f"{percent(drawn['probability'])}"))  # fmt: skip
+                      f"{chance(drawn['probability'])}"))  # fmt: skip
     facts += [
         ("Monte Carlo part of it", f"{number(lesion.dose_mc_sigma_gy, 2)} Gy"),
         ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
