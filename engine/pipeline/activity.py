@@ -56,6 +56,8 @@ class LesionActivity:
         lesion does not stand out.
     flags
         Remarks for the reader.
+    contradictions
+        Those of them by which the scans contradict themselves.
     """
 
     mask: Any
@@ -75,6 +77,7 @@ class LesionActivity:
     noise_relative: np.ndarray = field(default_factory=lambda: np.zeros(1))
     centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
     flags: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
 
     @property
     def recovery(self) -> float:
@@ -219,10 +222,9 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
     administered = images.tracer_activity_mbq * 1e6
     to_share = volume / administered
     noise = _noise(views, 0.0 if corrected is None else corrected.recovery)
-    curve = _fit(
-        case, images.times_h, concentration * to_share, scan_errors(case, noise), flags,
-        None if detectable is None else detectable * to_share,
-    )  # fmt: skip
+    limits = None if detectable is None else detectable * to_share
+    curve, odd = _fit(case, images.times_h, concentration * to_share, scan_errors(case, noise), limits)
+    flags += odd
     flat = kinetics.fit_curve(
         images.times_h, np.maximum(background, 1e-12), None,
         nuclide(case.tracer.nuclide).half_life_h, nuclide(case.therapy.nuclide).half_life_h,
@@ -248,6 +250,7 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         noise_relative=noise,
         centroid_shift_mm=centroid_shifts(views),
         flags=flags,
+        contradictions=odd,
     )
 
 
@@ -286,9 +289,9 @@ def scan_errors(case: Case, noise_relative: np.ndarray) -> np.ndarray:
 
 
 def _fit(
-    case: Case, times: np.ndarray, fraction: np.ndarray, relative: np.ndarray, flags: list[str],
-    limit: np.ndarray | None = None,
-) -> Any:
+    case: Case, times: np.ndarray, fraction: np.ndarray, relative: np.ndarray, limit: np.ndarray | None
+) -> tuple[Any, list[str]]:
+    """The lesion's curve, and what in its values contradicts itself."""
     tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
     sigma = np.maximum(np.abs(fraction), 1e-12) * np.maximum(relative, 1e-6)
     try:
@@ -301,8 +304,7 @@ def _fit(
         error.field = error.field or "kinetics.model"
         raise
     retained = fraction * np.exp(tracer.decay_constant_per_h * times)
-    flags += kinetics.contradictions(times, retained, retained * relative)
-    return curve
+    return curve, kinetics.contradictions(times, retained, retained * relative)
 
 
 def _corrected(
