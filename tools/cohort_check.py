@@ -35,17 +35,20 @@ from ..engine.provenance import code_commit
 from ..engine.run import with_changes
 from ..engine.transport import simulate
 from ..engine.transport.problem import Emission
+from ..engine.uncertainty import MASS_EXPONENT
 from ..engine.verdict import plain
 from ..phantoms.cohort import VISITS, Cohort, CohortPatient, make_cohort
 from ..phantoms.patient import SyntheticPatient
 from ..phantoms.problems import JOULE_PER_MEV
 from ..phantoms.true_dose import TrueDose, background_photon_dose, true_doses
-from .cohort_errors import draw_errors, with_errors
+from .cohort_errors import VisitErrors, draw_errors, with_errors
 from .cohort_page import page, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Decays of the photon part, played once a visit; its noise is common to all seeds.
 PHOTON_DECAYS = 50_000
+#: Written into what is kept: numbers of another form are made again.
+PART_VERSION = 2
 #: First noise seed: away from those that made the trial's own images.
 FIRST_SEED = 1000
 
@@ -152,7 +155,12 @@ def kept_part(name: str, args: argparse.Namespace) -> dict[str, Any] | None:
     if file is None or not file.is_file():
         return None
     part = json.loads(file.read_text(encoding="utf-8"))
-    return part if part["key"] == [args.seed, args.seeds, PHOTON_DECAYS] else None
+    return part if part["key"] == part_key(args) else None
+
+
+def part_key(args: argparse.Namespace) -> list[int]:
+    """What a patient's kept numbers must agree in."""
+    return [PART_VERSION, args.seed, args.seeds, PHOTON_DECAYS]
 
 
 def patient_part(name: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -162,7 +170,7 @@ def patient_part(name: str, args: argparse.Namespace) -> dict[str, Any]:
     patient = next(one for one in cohort.patients if one.name == name)
     rows, judged = check_patient(patient, cohort, args.seeds, args.trial)
     part = {
-        "patient": name, "key": [args.seed, args.seeds, PHOTON_DECAYS], "commit": code_commit() or "unknown",
+        "patient": name, "key": part_key(args), "commit": code_commit() or "unknown",
         "cpu_time_s": time.process_time() - begun, "rows": rows, "judged": judged,
     }  # fmt: skip
     part = plain(part)
@@ -220,10 +228,11 @@ def check_patient(
                 images = with_errors(visit.images, visit.scan, visit.clean, wrong, FIRST_SEED + seed, folder)
                 several.append(answers(case, visit, images))
                 verdicts = verdicts_of(case, several[-1])
-                for lesion, true, verdict in zip(several[-1].lesions, visit.scan.truth, verdicts, strict=True):
+                known = zip(several[-1].lesions, visit.scan.truth, verdicts, wrong.volumes, strict=True)
+                for lesion, true, verdict, volume in known:
                     assert lesion.lesion == true.name
-                    dose = visit.doses[true.label].dose_gy
-                    rows.append(row(patient, visit, seed, lesion, true, dose, verdict))
+                    found = row(patient, visit, seed, lesion, true, visit.doses[true.label].dose_gy, verdict)
+                    rows.append(found | {"drawn_effect": drawn_effect(lesion, wrong, float(volume))})
             judged += re_induction(case, patient, several, seed)
     return rows, judged
 
@@ -318,6 +327,18 @@ def row(
         "local_gy": lesion.dose_local_gy * lesion.dose_factor,
         "sphere_gy": lesion.clinic.get("sphere_dose_gy"),
     }
+
+
+def drawn_effect(lesion: Any, errors: VisitErrors, volume: float) -> float:
+    """First-order effect of the drawn errors on ln(dose), whose expectation is zero: a control variate of the bias."""
+    budget = lesion.uncertainty
+    if not budget:
+        return 0.0
+    part = next(c["relative"] for c in budget["contributions"] if c["name"] == "volume")
+    scans = float(np.dot(lesion.kinetics["sensitivity"], np.log(errors.scans)))
+    # a wider outline lowers the dose: the mass grows faster than the activity in it
+    outline = -part / budget["volume"] * math.log(volume)
+    return math.log(errors.activity) - MASS_EXPONENT * math.log(errors.density) + scans + outline
 
 
 if __name__ == "__main__":

@@ -206,6 +206,7 @@ def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> dict[s
         "extrapolated_fraction": curve.extrapolated_fraction,
         "upper_bound": curve.upper_bound,
         "noise_percent": (100.0 * lesion.noise_relative).tolist(),
+        "sensitivity": curve.sensitivity.tolist(),  # d ln(residence time) / d ln(scan)
         "flags": list(curve.flags),
         "curve_times_h": hours.tolist(),
         "curve_activity_percent": (100.0 * curve.activity(hours)).tolist(),

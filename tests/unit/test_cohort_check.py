@@ -25,7 +25,8 @@ def _row(lesion: str, seed: int, dose: float, true: float, **other: Any) -> dict
         "patient": "P01", "arm": "main", "visit": "baseline", "lesion": lesion, "site": "node",
         "noise_seed": seed, "volume_ml": 8.0, "resolutions": 3.0, "true_gy": true, "dose_gy": dose,
         "low_gy": 0.9 * dose, "high_gy": 1.1 * dose, "upper_bound": False, "lower_bound": False,
-        "deviation": float(np.log(dose / true)) / 0.1, "verdict": "eligible" if dose >= 20.0 else "below",
+        "drawn_effect": 0.05, "deviation": float(np.log(dose / true)) / 0.1,
+        "verdict": "eligible" if dose >= 20.0 else "below",
     }  # fmt: skip
     return row | other
 
@@ -47,6 +48,7 @@ def test_bias_is_over_lesions_and_bounds_are_left_out() -> None:
     assert found["scatter"] == pytest.approx(np.sqrt(0.005))
     assert found["coverage"] == pytest.approx(0.75)
     assert found["log_bias"] == pytest.approx(0.25 * np.log(1.1 * 1.2 * 0.95 * 1.05))
+    assert found["own_bias"] == pytest.approx(found["log_bias"] - 0.05)
     assert found["spread"] == pytest.approx(10.0 * np.sqrt(np.mean(np.square(np.log([1.1, 1.2, 0.95, 1.05])))))
 
 
