@@ -8,11 +8,13 @@ import hevesy
 import numpy as np
 import pytest
 import yaml
+from hevesy.engine.case_clinic import Reporting
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import write_image
 from hevesy.engine.nuclides import nuclide
 from hevesy.engine.pipeline import clinic_outputs
 from hevesy.engine.pipeline.clinic_lesions import section_axes, uptake_relative
+from hevesy.engine.pipeline.clinic_reporting import missing
 from hevesy.engine.sphere_dose import sphere_dose_factor
 from hevesy.engine.uncertainty import lesion_uncertainty
 from hevesy.phantoms.shapes import Ellipsoid, full_fraction
@@ -129,6 +131,21 @@ def test_checklist_tells_what_is_missing(visit):
     assert rows[("Patient and preparation", "TSH")]["value"] is None
     assert rows[("Imaging", "times after administration")]["value"] == "24 h, 96 h"
     assert "blood dose" in rows[("Blood and whole body", "maximum tolerable activity and its parts")]["value"]
+
+
+def test_every_field_of_good_reporting_is_an_item_and_nothing_is_missing_then(tmp_path):
+    """Each free text of the case stands in the checklist (Lassmann et al. 2011); with all of them none is missing."""
+    fields = {name: f"told about {name}" for name in Reporting.model_fields}
+    tracer = {"nuclide": "I-124", "activity": "74 MBq", "administered": "2026-01-05T09:00"}
+    outcome = run(tmp_path, samples(), height="175 cm", sex="male", reporting=fields, tracer=tracer)
+    rows = outcome.clinic["visits"][0]["reporting"]
+    values = " ".join(str(row["value"]) for row in rows)
+    assert all(text in values for text in fields.values())
+    assert missing(rows) == []
+    assert {row["section"] for row in rows} == {
+        "Patient and preparation", "Administration", "Imaging", "Lesions", "Kinetics", "Dose", "Blood and whole body",
+        "Remarks",
+    }  # fmt: skip
 
 
 def test_contradictions_in_the_samples_are_refused(tmp_path):
