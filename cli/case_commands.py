@@ -183,6 +183,7 @@ def _run_and_tell(
 
 def _tell(outcome: Outcome, out: Path) -> None:
     from ..engine.pipeline.clinic_outputs import clinic_lines
+    from ..engine.pipeline.outputs import therapy_folder
 
     threshold = f"{outcome.case.threshold_gy:g} Gy"
     columns = [
@@ -215,6 +216,10 @@ def _tell(outcome: Outcome, out: Path) -> None:
     for visit in outcome.visits:
         for warning in visit.result.warnings:
             typer.echo(f"{visit.name}: {warning}", err=True)
+    for other in outcome.further:
+        therapy = other.case.therapy
+        typer.echo(f"\nFrom the same scans, {therapy.activity_mbq / 1e3:g} GBq {therapy.nuclide}:")
+        _tell(other, out / therapy_folder(other.case))
     typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: report.html, lesions.csv, result.h5")
 
 

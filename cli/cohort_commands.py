@@ -171,7 +171,7 @@ def _tell(record: dict[str, Any], done: Batch) -> None:
     if tables["tolerance"]:
         typer.echo(f"The planned activity is tolerable at {tolerable} of {len(tables['tolerance'])} patient visits.")
     spent = sum(one.wall_time_s for one in done.cases)
-    typer.echo(f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv "
+    typer.echo(f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv, methods.csv "
                f"({len(done.complete)} cases, {duration(spent)} of runs)")  # fmt: skip
 
 

@@ -79,6 +79,8 @@ class BloodDose:
         The fitted washouts (blood: share per mL); None for the single-measurement estimate.
     method, flags
         How it was obtained, and what a reader must know.
+    contradictions
+        Those of the flags by which the samples contradict themselves.
     """
 
     dose_gy_per_gbq: float
@@ -91,6 +93,7 @@ class BloodDose:
     body: Washout | None
     method: str
     flags: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
 
 
 def blood_dose_per_gbq(tau_blood_h_per_ml: float, tau_body_h: float, weight_kg: float) -> float:
@@ -258,7 +261,8 @@ def blood_dose(
     volume = None
     if height_cm is not None and sex is not None:
         volume = blood_volume_ml(weight_kg, height_cm, sex)
-    flags = list(_implausible(samples, tracer_half_life_h, volume))
+    contradictions = _implausible(samples, tracer_half_life_h, volume)
+    flags = list(contradictions)
     halves = (tracer_half_life_h, therapy_half_life_h)
     body_values = to_therapy(samples.body_fraction, samples.body_time_h, *halves)
     body_sigma = None
@@ -300,6 +304,7 @@ def blood_dose(
         body=body,
         method=method,
         flags=tuple(flags),
+        contradictions=tuple(contradictions),
     )
 
 

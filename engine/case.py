@@ -49,6 +49,7 @@ Method = Literal["mc", "local", "local+photons"]
 METHODS: tuple[Method, ...] = ("mc", "local", "local+photons")
 KINETIC_MODELS = (
     "auto", "two-point", "mono-exponential", "linear-exponential", "bi-exponential", "physical-decay",
+    "single-time-point",
 )  # fmt: skip
 
 
@@ -99,12 +100,28 @@ class Kinetics(Block):
     model: Literal[KINETIC_MODELS] = "auto"  # type: ignore[valid-type]
     #: A lesion below its background plus this many standard deviations is not seen: its dose is a bound.
     detection_sigmas: float = Field(3.0, ge=0.0, le=10.0)
+    #: Biological half-life of a population, for the single-time-point model alone.
+    population_half_life_h: Time | None = Field(None, alias="population_half_life", gt=0.0)
+
+    @model_validator(mode="after")
+    def _one_scan_only_when_asked(self) -> Kinetics:
+        asked = self.model == "single-time-point"
+        if asked != (self.population_half_life_h is not None):
+            problem = "needs 'population_half_life'" if asked else "has 'population_half_life' for another model"
+            error = InputError(
+                problem,
+                why="a half-life that is not this patient's is used when one scan is asked to do, and never otherwise",
+                suggestion="write kinetics: {model: single-time-point, population_half_life: 70 h}",
+            )
+            raise Refused(error)
+        return self
 
 
 class Recovery(Block):
     """How lesion activity is corrected for the blur of the PET: by its resolution, or a phantom curve."""
 
     fwhm_mm: Length | None = Field(None, alias="fwhm")
+    fwhm_sigma_mm: Length | None = Field(None, alias="fwhm_sigma")
     curve: InputPath | None = None
 
     @model_validator(mode="after")
@@ -114,6 +131,13 @@ class Recovery(Block):
                 "needs either 'fwhm' or 'curve'",
                 why="one recovery coefficient can come from one source only",
                 suggestion="write recovery: {fwhm: 6 mm} or recovery: {curve: recovery.csv}",
+            )
+            raise Refused(error)
+        if self.fwhm_sigma_mm is not None and self.fwhm_mm is None:
+            error = InputError(
+                "'fwhm_sigma' belongs to 'fwhm'",
+                why="a phantom's curve brings its uncertainty in its own column 'sigma'",
+                suggestion="leave out 'fwhm_sigma'",
             )
             raise Refused(error)
         return self
@@ -170,6 +194,8 @@ class Case(Block):
     patient: Text
     threshold_gy: Dose = Field(20.0, alias="threshold")
     therapy: Therapy
+    #: Treatments with other nuclides that are predicted from the same scans.
+    further_therapies: tuple[Therapy, ...] = ()
     tracer: Tracer
     weight_kg: Mass | None = Field(None, alias="weight")
     height_cm: Height | None = Field(None, alias="height")
@@ -186,6 +212,24 @@ class Case(Block):
     reporting: Reporting = Reporting()
     methods: tuple[Method, ...] = Field(("mc", "local"), min_length=1)
     transport: Transport = Transport()
+
+    @model_validator(mode="after")
+    def _therapies_are_told_apart(self) -> Case:
+        seen = {self.therapy.nuclide}
+        for index, other in enumerate(self.further_therapies):
+            if other.nuclide in seen:
+                error = InputError(
+                    f"{other.nuclide} stands twice among the therapies",
+                    why="results are kept by nuclide, and the dose is proportional to the activity",
+                    suggestion="state other activities of one nuclide as eligibility: {activities: [11.1 GBq]}",
+                )
+                raise Refused(error, f"further_therapies[{index}].nuclide")
+            seen.add(other.nuclide)
+        return self
+
+    def for_therapy(self, therapy: Therapy) -> Case:
+        """The same scans for another treatment, as a case of its own."""
+        return self.model_copy(update={"therapy": therapy, "further_therapies": ()})
 
     @model_validator(mode="after")
     def _visits_are_told_apart(self) -> Case:

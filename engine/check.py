@@ -94,6 +94,11 @@ class Check:
             f"threshold {case.threshold_gy:g} Gy.",
             f"Methods: {', '.join(case.methods)}; kinetics: {case.kinetics.model}; " + _recovery_line(case),
         ]
+        for other in case.further_therapies:
+            said.append(
+                f"From the same scans too: {other.nuclide} (half-life {nuclide(other.nuclide).half_life_h:.4g} h) with "
+                f"{other.activity_mbq:g} MBq, which takes as long again."
+            )
         for visit in self.visits:
             said += [
                 f"{visit.visit}: {_grid_line(visit.grid)}",

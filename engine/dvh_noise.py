@@ -334,17 +334,27 @@ def _bands(
         curves.append(volumes_at(region, at))
         for name in metrics:
             values[name].append(metric(region, name))
+    curve = volumes_at(found.region(), at)
+    low, high = _ends(curve, np.array(curves), level)
+    # a volume never rises with dose: what bounds it at a lower dose bounds it here, and the other way round
+    high, low = np.minimum.accumulate(high), np.maximum.accumulate(low[::-1])[::-1]
+    ends = {}
+    for name in metrics:
+        value = metric(found.region(), name)
+        below, above = _ends(np.array(value), np.array(values[name]), level)
+        ends[name] = (value, float(below), float(above))
+    return Bands(at, np.clip(low, 0.0, 100.0), np.clip(high, 0.0, 100.0), level, ends)
+
+
+def _ends(found: np.ndarray, redrawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval: quantiles of the redrawn values, joined with the same reflected in what was found.
+
+    Noise that the correction leaves behind displaces the redrawn values from what they were drawn from as it displaced
+    that from the truth: the reflected interval (the basic bootstrap's) makes up for it, the quantiles do not.
+    """
     tail = 0.5 * (1.0 - level)
-    low, high = np.quantile(curves, [tail, 1.0 - tail], axis=0)
-    ends = {
-        name: (
-            metric(found.region(), name),
-            float(np.quantile(values[name], tail)),
-            float(np.quantile(values[name], 1.0 - tail)),
-        )
-        for name in metrics
-    }
-    return Bands(at, low, high, level, ends)
+    low, high = np.quantile(redrawn, [tail, 1.0 - tail], axis=0)
+    return np.minimum(low, 2.0 * found - high), np.maximum(high, 2.0 * found - low)
 
 
 def volumes_at(region: RegionDoses, dose_gy: np.ndarray) -> np.ndarray:

@@ -42,9 +42,19 @@ COLUMNS = (
     "biological_half_life_h", "uptake_24h_percent", "uptake_24h_percent_per_g", "suv_24h", "dose_low_gy",
     "dose_high_gy", "lower_bound", "upper_bound", "sphere_dose_gy", "sphere_difference_percent", "bed_gy",
     "eqd2_gy", "eud_gy", "geud_gy", "effect_basis", "long_axis_mm", "short_axis_mm",
+    "voxel_noise_percent", "d98_clean_gy", "d98_clean_low_gy", "d98_clean_high_gy", "d95_clean_gy",
+    "d95_clean_low_gy", "d95_clean_high_gy", "d50_clean_gy", "d50_clean_low_gy", "d50_clean_high_gy",
+    "d2_clean_gy", "d2_clean_low_gy", "d2_clean_high_gy", "v20gy_clean_percent", "v20gy_clean_low_percent",
+    "v20gy_clean_high_percent", "vthreshold_clean_percent", "vthreshold_clean_low_percent",
+    "vthreshold_clean_high_percent",
 )  # fmt: skip
 #: Those that the clinical steps fill in.
-CLINIC_COLUMNS = COLUMNS[COLUMNS.index("uptake_24h_percent"):]
+CLINIC_COLUMNS = COLUMNS[COLUMNS.index("uptake_24h_percent"):COLUMNS.index("voxel_noise_percent")]
+#: Metrics of the histogram freed of Monte Carlo noise: their name there, and beginning and end of their columns.
+CLEAN_METRICS = (
+    ("D98", "d98_clean", "gy"), ("D95", "d95_clean", "gy"), ("D50", "d50_clean", "gy"), ("D2", "d2_clean", "gy"),
+    ("V20", "v20gy_clean", "percent"), ("Vthreshold", "vthreshold_clean", "percent"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,9 @@ class LesionDose:
         P(mean dose >= threshold), when the uncertainty chain gives one.
     diameter_mm
         Diameter of the sphere of the same volume.
+    clean_dvh
+        The histogram freed of Monte Carlo noise, its metrics and bands
+        (:func:`hevesy.engine.pipeline.lesion_histogram.clean_dvh`); empty without it.
     kinetics, recovery, uncertainty, clinic
         What those steps report, as plain dictionaries, for the tables and the report.
     """
@@ -119,6 +132,7 @@ class LesionDose:
     contour_volume_ml: float = math.nan
     flags: tuple[str, ...] = ()
     dvh: DoseVolumeHistogram | None = field(default=None, compare=False, repr=False)
+    clean_dvh: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     kinetics: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     recovery: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     uncertainty: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -141,6 +155,11 @@ class LesionDose:
                     "biological_half_life_h"):  # fmt: skip
             values[key] = self.kinetics.get(key)
         values |= {key: self.clinic.get(key) for key in CLINIC_COLUMNS}
+        values["voxel_noise_percent"] = self.clean_dvh.get("noise_percent")
+        for name, column, unit in CLEAN_METRICS:
+            ends = (self.clean_dvh.get("metrics") or {}).get(name) or (None, None, None)
+            for end, value in zip(("", "_low", "_high"), ends, strict=True):
+                values[f"{column}{end}_{unit}"] = value
         values["recovery_coefficient"] = self.recovery.get("coefficient")
         values["flags"] = "; ".join(self.flags)
         return {key: plain(values[key]) for key in COLUMNS}
@@ -150,7 +169,7 @@ class LesionDose:
         record = self.to_row()
         record["flags"] = list(self.flags)
         record["dvh"] = None if self.dvh is None else self.dvh.to_dict()
-        for key in ("kinetics", "recovery", "uncertainty", "clinic"):
+        for key in ("clean_dvh", "kinetics", "recovery", "uncertainty", "clinic"):
             record[key] = plain(dict(getattr(self, key)))
         return record
 
@@ -167,7 +186,7 @@ class LesionDose:
                 values[name] = None if dvh is None else DoseVolumeHistogram.from_dict(dvh)
             elif name == "flags":
                 values[name] = tuple(record.get("flags") or ())
-            elif name in ("kinetics", "recovery", "uncertainty", "clinic"):
+            elif name in ("clean_dvh", "kinetics", "recovery", "uncertainty", "clinic"):
                 values[name] = dict(record.get(name) or {})
             elif name in ("patient", "visit", "lesion", "verdict", "method", "site", "voxel_metrics"):
                 values[name] = str(record.get(name) or "")

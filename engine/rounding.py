@@ -45,6 +45,17 @@ def percent(fraction: float | None, digits: int = 2) -> str:
     return NONE if fraction is None or not math.isfinite(fraction) else f"{number(100 * fraction, digits)} %"
 
 
+def chance(probability: float | None) -> str:
+    """A probability as per cent; what lies beyond 0.1 % of either end is only said to do so."""
+    if probability is None or not math.isfinite(probability):
+        return NONE
+    if probability < 1e-3:
+        return "< 0.1 %"
+    if probability > 1.0 - 1e-3:
+        return "> 99.9 %"
+    return f"{100 * probability:.1f} %" if min(probability, 1.0 - probability) < 0.1 else f"{100 * probability:.0f} %"
+
+
 def signed_percent(value: float) -> str:
     """A difference given in per cent, with its sign."""
     return f"{value:+.1f} %".replace("-", "−") if math.isfinite(value) else NONE

@@ -58,6 +58,8 @@ class Outcome:
         Where it was written, if it was.
     clinic
         The patient's record: blood dosimetry, eligibility, alignment, reporting, changes between visits.
+    further
+        The same for each further therapy of the case.
     """
 
     case: Case
@@ -66,6 +68,7 @@ class Outcome:
     wall_time_s: float = 0.0
     folder: Path | None = None
     clinic: dict[str, Any] = field(default_factory=dict)
+    further: list[Outcome] = field(default_factory=list)
 
     @property
     def lesions(self) -> list[LesionDose]:
@@ -87,6 +90,8 @@ class Outcome:
             "lesions": [lesion.to_row() for lesion in self.lesions],
             "verdicts": [v.to_dict() for v in self.verdicts],
             "clinic": self.clinic,
+            "therapy": self.case.therapy.nuclide,
+            "further_therapies": [other.to_dict() for other in self.further],
             "visits": [
                 {
                     "visit": visit.name,
@@ -158,7 +163,7 @@ def run(
         backend=backend,
     )
     if out is None:
-        return _run(case, progress, stop)
+        return _run_therapies(case, progress, stop)
     from .pipeline.outputs import check_target, put_in_place, write_outcome
 
     target = Path(out)
@@ -167,7 +172,7 @@ def run(
         if resume and (target / "log.txt").exists():
             shutil.copyfile(target / "log.txt", part / "log.txt")
         with _log_file(part / "log.txt"):
-            outcome = _run(case, progress, stop, _earlier(case, target) if resume else {})
+            outcome = _run_therapies(case, progress, stop, target if resume else None)
             if progress is not None:
                 progress(1.0, "writing results and report")
             write_outcome(outcome, part, target)
@@ -224,6 +229,33 @@ def _earlier(case: Case, out: Path) -> dict[str, Result]:
     names = [visit.name for visit in case.visits]
     found = {name: earlier_result(visit_folder(out, names, name) / "result.h5") for name in names}
     return {name: result for name, result in found.items() if result is not None}
+
+
+def _run_therapies(
+    case: Case, progress: Tell | None, stop: Callable[[], bool] | None, earlier: Path | None = None
+) -> Outcome:
+    """The case's therapy, then the further ones from the same scans; ``earlier`` holds what a stopped run left."""
+    from .pipeline.outputs import therapy_folder
+
+    cases = [case, *(case.for_therapy(one) for one in case.further_therapies)]
+    outcomes: list[Outcome] = []
+    for number, one in enumerate(cases):
+        if outcomes and outcomes[-1].incomplete:
+            outcomes[0].incomplete = True
+            break
+
+        def tell(fraction: float, text: str, number: int = number, name: str = one.therapy.nuclide) -> None:
+            if progress is not None:
+                label = f"{name}, " if len(cases) > 1 else ""
+                progress((number + fraction) / len(cases), label + text)
+
+        folder = earlier if earlier is None or number == 0 else earlier / therapy_folder(one)
+        outcomes.append(_run(one, tell, stop, {} if folder is None else _earlier(one, folder)))
+    first, *others = outcomes
+    first.further = others
+    first.incomplete |= any(other.incomplete for other in others)
+    first.wall_time_s = sum(outcome.wall_time_s for outcome in outcomes)
+    return first
 
 
 def _run(

@@ -54,6 +54,8 @@ class LesionUncertainty:
     volume_relative, recovery, recovery_relative, counts_relative, activity_relative, curve_relative,
     dose_factor_relative, mc_relative
         Steps of the chain: u(v)/v, R, u(R)/R, u(C)/C, u(A)/A, u of the integral from the scans, u(S)/S, MC.
+    mass_relative
+        Part of u(m)/m that comes from the volume: ``(1 + d ln rho / d ln v) u(v)/v``.
     notes
         Remarks, such as a distribution that is wide.
     """
@@ -72,6 +74,7 @@ class LesionUncertainty:
     curve_relative: float
     dose_factor_relative: float
     mc_relative: float
+    mass_relative: float
     notes: tuple[str, ...] = ()
 
     @property
@@ -130,6 +133,8 @@ def lesion_uncertainty(
     volume_relative: float | None = None,
     contour_voxel_mm: object | None = None,
     contour_fwhm_mm: float | None = None,
+    image_fwhm_mm: float | None = None,
+    density_slope: float = 0.0,
 ) -> LesionUncertainty:
     """Propagate the measurement chain of one lesion.
 
@@ -163,6 +168,11 @@ def lesion_uncertainty(
         Observed relative standard uncertainty of the volume (inter-operator), replaces the formula.
     contour_voxel_mm, contour_fwhm_mm
         Voxel size and resolution of the image the outline was drawn on, where that is not the PET.
+    image_fwhm_mm
+        Resolution that the counts in the outline follow, averaging over voxels included; ``fwhm_mm`` by default.
+    density_slope
+        d ln(density) / d ln(volume) where the density was read inside the outline: an outline drawn too wide takes
+        in surroundings of another density.
 
     Returns
     -------
@@ -170,7 +180,8 @@ def lesion_uncertainty(
 
     Notes
     -----
-    All volume terms share one error: ``d ln D / d ln v = phi / 2R - d ln R / d ln v - c2``. The first two
+    All volume terms share one error:
+    ``d ln D / d ln v = phi / 2R - d ln R / d ln v - c2 (1 + d ln rho / d ln v)``. The first two
     cancel to first order for large lesions, and the last has the opposite sign: neglecting the covariances
     overstates the uncertainty (0.81 instead of 0.44 in the page's example).
     """
@@ -194,8 +205,8 @@ def lesion_uncertainty(
             fwhm_mm if contour_fwhm_mm is None else contour_fwhm_mm,
         )
     # counts follow the image's own blur; the recovery that was divided out may be a phantom's
-    image_recovery = SphereRecovery(fwhm_mm).recovery(volume_ml)
-    counts_slope = float(edge_density(d, fwhm_mm)) / (2.0 * image_recovery)
+    seen = image_fwhm_mm or fwhm_mm
+    counts_slope = float(edge_density(d, seen)) / (2.0 * SphereRecovery(seen).recovery(volume_ml))
     recovery = model.recovery(volume_ml) if recovery_applied else 1.0
     recovery_slope = model.slope(volume_ml) if recovery_applied else 0.0
     recovery_own = model.relative_sigma(volume_ml) if recovery_applied else 0.0
@@ -204,7 +215,8 @@ def lesion_uncertainty(
     curve = float(np.sqrt(np.sum((sensitivity * errors) ** 2)))
 
     activity_slope = counts_slope - recovery_slope
-    volume = abs(activity_slope - mass_exponent) * uv
+    mass = (1.0 + density_slope) * uv
+    volume = abs(activity_slope * uv - mass_exponent * mass)
     density = mass_exponent * density_relative
     budget = (
         Contribution("volume", volume, RANDOM),
@@ -217,7 +229,7 @@ def lesion_uncertainty(
     )
     recovery_relative = math.hypot(recovery_own, recovery_slope * uv)
     counts_relative = counts_slope * uv
-    dose_factor = mass_exponent * math.hypot(uv, density_relative)
+    dose_factor = mass_exponent * math.hypot(mass, density_relative)
     activity = _root(calibration_relative, recovery_own, activity_slope * uv)
     # as if the volume term of the activity and that of the dose factor were independent
     loose = _root(
@@ -248,6 +260,7 @@ def lesion_uncertainty(
         curve_relative=curve,
         dose_factor_relative=dose_factor,
         mc_relative=mc_relative,
+        mass_relative=mass,
         notes=tuple(notes),
     )
 
@@ -264,14 +277,16 @@ def scan_relative_error(
     volume_ml, voxel_volume_ml
         Lesion and voxel volumes [mL].
     fwhm_mm
-        Resolution [mm]: noise is correlated over it, so the number of independent samples is the lesion's
-        volume over the larger of the voxel and the correlation volume (4 pi sigma^2)^(3/2), at least 1.
+        Resolution [mm]: noise is correlated over it. With the correlation volume V_c = (4 pi sigma^2)^(3/2),
+        at least a voxel, the mean over a volume V has ``(1 + (V / V_c)^(2/3))^(3/2)`` independent samples:
+        exact for Gaussian weights of effective volume V, 1 for a point, V / V_c for a large lesion.
     registration
         Relative error from misplacement, added in quadrature.
     """
     sigma_mm = fwhm_mm / math.sqrt(8.0 * math.log(2.0))
     cell = max(voxel_volume_ml, (4.0 * math.pi * sigma_mm**2) ** 1.5 * 1e-3)
-    return math.hypot(voxel_cov / math.sqrt(max(volume_ml / cell, 1.0)), registration)
+    samples = (1.0 + (volume_ml / cell) ** (2.0 / 3.0)) ** 1.5
+    return math.hypot(voxel_cov / math.sqrt(samples), registration)
 
 
 def log_ratio_relative(

@@ -67,6 +67,7 @@ def sample_dose(
     dose_model_relative: float = 0.0,
     mc_relative: float = 0.0,
     volume_relative: float | None = None,
+    density_slope: float = 0.0,
     draws: int = 20000,
     seed: int = 1,
 ) -> SampledDose:
@@ -80,6 +81,8 @@ def sample_dose(
         Standard deviations of ln(input), as in :func:`hevesy.engine.uncertainty.lesion_uncertainty`.
     mass_exponent
         c2 in S ~ m^-c2.
+    density_slope
+        d ln(density) / d ln(volume) of the outline.
     times_h, retention
         One or two scans [h] and their retention; one is integrated with physical decay, two with the
         two-point rule and its guard.
@@ -124,7 +127,7 @@ def sample_dose(
     rc = sphere_recovery(2.0 * drawn_radius, fwhm_mm * factor(fwhm_relative)) / sphere_recovery(
         2 * radius, fwhm_mm
     )
-    mass = drawn_volume / volume_ml * factor(density_relative)
+    mass = (drawn_volume / volume_ml) ** (1.0 + density_slope) * factor(density_relative)
     noisy = u * factor(scan_relative, (draws, times.size))
     integral = _integrals(times, noisy, therapy_half_life_h * factor(half_life_relative))
     integral = integral / _integrals(times, u[None, :], np.array([therapy_half_life_h]))

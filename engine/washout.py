@@ -11,6 +11,10 @@ from scipy.optimize import least_squares, nnls
 from .errors import InputError
 from .kinetics.conversion import decay_constant
 
+#: Fastest rate of a component of a curve without a value at t = 0 [1/h], where the first sample does not allow more:
+#: the fast phase of iodine in blood has half-lives of 5 to 12 h.
+FASTEST_UNSAMPLED = 0.15
+
 
 @dataclass(frozen=True, eq=False)
 class Washout:
@@ -97,6 +101,8 @@ def _bi_exponential(
     t: np.ndarray, y: np.ndarray, sigma: np.ndarray | None, physical: float, starts_at_one: bool
 ) -> Washout:
     w = 1.0 / (y if sigma is None else sigma)
+    # A component that is gone before the first sample fits its noise with any area: it must not have more than halved.
+    fastest = 6.0 if starts_at_one or t[0] <= 0.0 else max(math.log(2.0) / float(t[0]), FASTEST_UNSAMPLED)
 
     def basis(slow: float, step: float) -> np.ndarray:
         return np.exp(-np.stack([(slow + physical) * t, (slow + step + physical) * t], axis=1))
@@ -113,7 +119,7 @@ def _bi_exponential(
 
     best: tuple[float, np.ndarray] = (math.inf, np.empty(0))
     for slow in np.concatenate([[1e-9], np.geomspace(1e-4, 0.3, 24)]):
-        for step in np.geomspace(1e-3, 3.0, 24):
+        for step in np.geomspace(1e-3, min(fastest, 3.0), 24):
             g = basis(slow, step)
             if starts_at_one:
                 d = (g[:, 0] - g[:, 1]) * w
@@ -127,7 +133,7 @@ def _bi_exponential(
                 best = (cost, x)
     scale = np.array([0.1, 0.01, 1.0]) if starts_at_one else np.array([y.max(), y.max(), 0.01, 1.0])
     low = [0.0] * (scale.size - 2) + [0.0, math.log(1e-5)]
-    high = [1.0 if starts_at_one else math.inf] * (scale.size - 2) + [3.0, math.log(6.0)]
+    high = [1.0 if starts_at_one else math.inf] * (scale.size - 2) + [3.0, math.log(fastest)]
     start = np.clip(best[1], np.array(low) + 1e-12, high)
     found = least_squares(
         residual, start, bounds=(low, high), x_scale=scale, xtol=1e-14, ftol=1e-14, gtol=1e-14
@@ -156,6 +162,8 @@ def _bi_exponential(
     used = amplitudes > 1e-9 * amplitudes.max()
     tail_rate = float(rates[used].min())
     flags = []
+    if fastest < 6.0 and used[1] and found.x[-1] >= math.log(fastest) - 1e-6:
+        flags.append("fast phase not resolved by the samples: no faster than its half-life to the first of them")
     if tail_rate <= physical * (1 + 1e-6):
         flags.append("final phase capped at physical decay")
     return Washout(

@@ -1,43 +1,56 @@
 """Check the clinic's answers on the synthetic trial against its truth, over many noise seeds.
 
-Run as ``python -m hevesy.tools.cohort_check --seeds 20`` (or ``make cohort-check``) in a checkout; writes
-docs/validation/cohort.md and cohort.json with the numbers of the run that was made. docs/methods/cohort.md says what
-is repeated with each noise seed and why Monte Carlo need not be.
+Run as ``python -m hevesy.tools.cohort_check --seeds 20 --jobs 2 --parts FOLDER`` (or ``make cohort-check``) in a
+checkout; writes docs/validation/cohort.md and cohort.json with the numbers of the run that was made. With ``--parts``
+each patient's numbers are kept as they come, so that a run can be stopped, gone on with, or made in pieces (``--only
+P01,C02``). docs/methods/cohort.md says what is drawn anew with each noise seed, and why Monte Carlo need not be.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import multiprocessing
+import os
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..engine.case import Case
-from ..engine.pipeline.activity import integrate
+from ..engine.pipeline.activity import VisitActivity, integrate
+from ..engine.pipeline.clinic import eligibility_of
 from ..engine.pipeline.clinic_lesions import with_clinic
 from ..engine.pipeline.dose import dose_of_visit, transport_problem
 from ..engine.pipeline.lesion_records import lesion_records
 from ..engine.pipeline.scans import VisitImages, read_visit
 from ..engine.pipeline.visits import VisitLesions, follow_up
+from ..engine.provenance import code_commit
 from ..engine.run import with_changes
 from ..engine.transport import simulate
 from ..engine.transport.problem import Emission
+from ..engine.uncertainty import MASS_EXPONENT
 from ..engine.verdict import plain
 from ..phantoms.cohort import VISITS, Cohort, CohortPatient, make_cohort
-from ..phantoms.noise import correlated_noise, noise_stream, positive_noise
 from ..phantoms.patient import SyntheticPatient
 from ..phantoms.problems import JOULE_PER_MEV
-from ..phantoms.true_dose import background_photon_dose, true_doses
+from ..phantoms.true_dose import TrueDose, background_photon_dose, true_doses
+from .cohort_errors import VisitErrors, draw_errors, with_errors
 from .cohort_page import page, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Decays of the photon part, played once a visit; its noise is common to all seeds.
 PHOTON_DECAYS = 50_000
+#: Written into what is kept: numbers of another form are made again.
+PART_VERSION = 2
+#: First noise seed: away from those that made the trial's own images.
+FIRST_SEED = 1000
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
@@ -46,6 +59,9 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20, help="noise seeds")
     parser.add_argument("--seed", type=int, default=1, help="seed of the trial's truth")
     parser.add_argument("--patients", type=int, default=None, help="patients of each arm at most; default all")
+    parser.add_argument("--only", default=None, help="these patients only, such as P01,C02")
+    parser.add_argument("--jobs", type=int, default=1, help="patients at a time, each in a process of its own")
+    parser.add_argument("--parts", type=Path, default=None, help="keep each patient's numbers here, and use those")
     parser.add_argument("--time-limit", type=float, default=None, help="begin no other patient after [s]")
     parser.add_argument("--trial", type=Path, default=None, help="images of this trial written before (same seed)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "validation")
@@ -55,34 +71,42 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     """Run the check; 0 when every judged number holds."""
     args = arguments(words)
-    start, cpu = time.monotonic(), time.process_time()
+    start = time.monotonic()
     cohort = make_cohort(args.seed)
-    rows: list[dict[str, Any]] = []
-    judged: list[dict[str, Any]] = []
-    done: list[str] = []
-    for patient in in_turn(cohort, args.patients):
-        if done and args.time_limit is not None and time.monotonic() - start > args.time_limit:
-            break
-        found = check_patient(patient, cohort, args.seeds, args.trial)
-        rows += found[0]
-        judged += found[1]
-        done.append(patient.name)
-        spent = time.monotonic() - start, time.process_time() - cpu
-        print(f"{patient.name}: {len(found[0])} lesion doses, {spent[0]:.0f} s, CPU {spent[1]:.0f} s", flush=True)
-        about = {
-            "trial_seed": args.seed,
-            "noise_seeds": args.seeds,
-            "patients": done,
-            "patients_in_trial": len(cohort.patients),
-            "wall_time_s": spent[0],
-            "cpu_time_s": spent[1],
-            "photon_decays": PHOTON_DECAYS,
-        }
-        record = plain(summary(rows, judged, about))
+    chosen = [patient.name for patient in in_turn(cohort, args.patients)]
+    if args.only is not None:
+        wanted = args.only.split(",")
+        unknown = set(wanted) - {patient.name for patient in cohort.patients}
+        if unknown:
+            raise SystemExit(f"no patient {', '.join(sorted(unknown))} in this trial")
+        chosen = [name for name in chosen if name in wanted]
+    found: dict[str, dict[str, Any]] = {}
+    for part in parts(chosen, args, start):
+        found[part["patient"]] = part
+        print(f"{part['patient']}: {len(part['rows'])} lesion doses, CPU {part['cpu_time_s']:.0f} s, "
+              f"{time.monotonic() - start:.0f} s since the start", flush=True)  # fmt: skip
+        record = plain(recorded([found[name] for name in chosen if name in found], args, cohort, start))
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "cohort.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         (args.out / "cohort.md").write_text(page(record), encoding="utf-8")
-    return 0 if done and all(row["holds"] is not False for row in record["judgements"]) else 1
+    return 0 if found and all(row["holds"] is not False for row in record["judgements"]) else 1
+
+
+def recorded(done: Sequence[dict[str, Any]], args: argparse.Namespace, cohort: Cohort, start: float) -> dict[str, Any]:
+    """Summary of the patients that are done."""
+    about = {
+        "trial_seed": args.seed,
+        "noise_seeds": args.seeds,
+        "patients": [part["patient"] for part in done],
+        "patients_in_trial": len(cohort.patients),
+        "commits": sorted({part["commit"] for part in done}),
+        "wall_time_s": time.monotonic() - start,
+        "cpu_time_s": sum(part["cpu_time_s"] for part in done),
+        "jobs": args.jobs,
+        "photon_decays": PHOTON_DECAYS,
+    }
+    rows = [row for part in done for row in part["rows"]]
+    return summary(rows, [one for part in done for one in part["judged"]], about)
 
 
 def in_turn(cohort: Cohort, most: int | None) -> list[CohortPatient]:
@@ -95,75 +119,174 @@ def in_turn(cohort: Cohort, most: int | None) -> list[CohortPatient]:
     return [members[k] for k in range(longest) for members in lists if k < len(members)]
 
 
+def parts(names: Sequence[str], args: argparse.Namespace, start: float) -> Iterator[dict[str, Any]]:
+    """Each patient's numbers: those kept, then the others, as they come."""
+    todo = []
+    for name in names:
+        kept = kept_part(name, args)
+        if kept is None:
+            todo.append(name)
+        else:
+            yield kept
+    if args.jobs == 1 or len(todo) < 2:
+        for number, name in enumerate(todo):
+            if number and args.time_limit is not None and time.monotonic() - start > args.time_limit:
+                return
+            yield patient_part(name, args)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.jobs, mp_context=context, initializer=_one_thread) as pool:
+        futures = {pool.submit(patient_part, name, args): name for name in todo}
+        for future in as_completed(futures):
+            if not future.cancelled():
+                yield future.result()
+            if args.time_limit is not None and time.monotonic() - start > args.time_limit:
+                for other in futures:
+                    other.cancel()
+
+
+def _one_thread() -> None:
+    os.environ["HEVESY_THREADS"] = "1"
+
+
+def kept_part(name: str, args: argparse.Namespace) -> dict[str, Any] | None:
+    """A patient's numbers from a run before, if they are of the same seeds."""
+    file = None if args.parts is None else args.parts / f"{name}.json"
+    if file is None or not file.is_file():
+        return None
+    part = json.loads(file.read_text(encoding="utf-8"))
+    return part if part["key"] == part_key(args) else None
+
+
+def part_key(args: argparse.Namespace) -> list[int]:
+    """What a patient's kept numbers must agree in."""
+    return [PART_VERSION, args.seed, args.seeds, PHOTON_DECAYS]
+
+
+def patient_part(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Run one patient, keep its numbers if there is a folder for them."""
+    begun = time.process_time()
+    cohort = make_cohort(args.seed)
+    patient = next(one for one in cohort.patients if one.name == name)
+    rows, judged = check_patient(patient, cohort, args.seeds, args.trial)
+    part = {
+        "patient": name, "key": part_key(args), "commit": code_commit() or "unknown",
+        "cpu_time_s": time.process_time() - begun, "rows": rows, "judged": judged,
+    }  # fmt: skip
+    part = plain(part)
+    if args.parts is not None:
+        args.parts.mkdir(parents=True, exist_ok=True)
+        (args.parts / f"{name}.json").write_text(json.dumps(part) + "\n", encoding="utf-8")
+    return part
+
+
+@dataclass(frozen=True)
+class VisitTruth:
+    """What is made once a visit and used by every noise seed.
+
+    Parameters
+    ----------
+    name, scan, images
+        The visit; its images as the run reads them.
+    clean
+        Its PETs before noise.
+    doses
+        True dose of each lesion, by label.
+    photons_gy
+        Photon dose of the visit without any error, and ...
+    decays
+        ... the decays that it belongs to.
+    """
+
+    name: str
+    scan: SyntheticPatient
+    images: VisitImages
+    clean: list[np.ndarray]
+    doses: dict[int, TrueDose]
+    photons_gy: np.ndarray
+    decays: float
+
+
 def check_patient(
     patient: CohortPatient, cohort: Cohort, seeds: int, trial: Path | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Every lesion dose and every re-induction verdict of one patient, over the noise seeds."""
-    background = background_photon_dose(patient.visits[0], seed=cohort.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        file = (trial or Path(folder)) / patient.name / "case.yaml"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         if trial is None:
-            only = replace(cohort, patients=(patient,))
-            only.save(folder, dose="sphere")
-        case = with_changes(Case.load(file), method="local")
-        visits = [read_visit(case, visit) for visit in case.visits]
-    rows: list[dict[str, Any]] = []
-    by_seed: list[list[VisitLesions]] = [[] for _ in range(seeds)]
-    for (name, _), scan, images in zip(VISITS, patient.visits, visits, strict=True):
-        truth = {d.label: d for d in true_doses(scan, seed=cohort.seed, background=background)}
-        clean = [scan.pet_without_noise(k) for k in range(len(scan.times_h))]
-        photons: np.ndarray | None = None
+            replace(cohort, patients=(patient,)).save(folder, dose="sphere")
+        case = with_changes(Case.load((trial or folder) / patient.name / "case.yaml"), method="local")
+        visits = list(true_visits(case, patient, cohort.seed))
+        contour = visits[0].images.contour_spacing_mm
+        assert contour is not None, "lesions are drawn on the CT in this trial"
+        rows: list[dict[str, Any]] = []
+        judged: list[dict[str, Any]] = []
         for seed in range(seeds):
-            noisy = with_noise(images, scan, clean, 1000 + seed)
-            activity = integrate(case, noisy)
-            if photons is None:
-                photons = photon_dose(case, noisy, activity, cohort.seed)
-            result, sigma = dose_of_visit(case, noisy, activity, lambda f, text: None, None)
-            local = result.doses["local"]
-            result.doses["local"] = replace(local, mean=np.asarray(local.mean) + photons)
-            found = with_clinic(
-                case, noisy, activity, result, lesion_records(case, noisy, activity, result, sigma)
-            )
-            by_seed[seed].append(VisitLesions(name, found, result))
-            for lesion, true in zip(found, scan.truth, strict=True):
-                assert lesion.lesion == true.name
-                rows.append(row(patient, name, seed, lesion, true, truth[true.label].dose_gy, scan))
-    judged = []
-    for seed, several in enumerate(by_seed):
-        follow = follow_up(case, several)
-        assert follow is not None
-        for later in follow["visits"]:
-            judged.append(
-                {
-                    "patient": patient.name,
-                    "arm": patient.arm,
-                    "responder": patient.responder,
-                    "visit": later["visit"],
-                    "noise_seed": seed,
-                    "lesions": len(later["reinduction"]),
-                    "re_induced": len(later["re_induced"]),
-                }
-            )
+            errors = draw_errors(case, patient, contour, FIRST_SEED + seed)
+            several = []
+            for visit, wrong in zip(visits, errors, strict=True):
+                images = with_errors(visit.images, visit.scan, visit.clean, wrong, FIRST_SEED + seed, folder)
+                several.append(answers(case, visit, images))
+                verdicts = verdicts_of(case, several[-1])
+                known = zip(several[-1].lesions, visit.scan.truth, verdicts, wrong.volumes, strict=True)
+                for lesion, true, verdict, volume in known:
+                    assert lesion.lesion == true.name
+                    found = row(patient, visit, seed, lesion, true, visit.doses[true.label].dose_gy, verdict)
+                    rows.append(found | {"drawn_effect": drawn_effect(lesion, wrong, float(volume))})
+            judged += re_induction(case, patient, several, seed)
     return rows, judged
 
 
-def with_noise(images: VisitImages, scan: SyntheticPatient, clean: list[np.ndarray], seed: int) -> VisitImages:
-    """The visit as read, with other PET noise; CT and outlines stay."""
-    start = [
-        round((a - b) / step)
-        for a, b, step in zip(images.grid.origin_mm, scan.grid.origin_mm, scan.grid.spacing_mm, strict=True)
+def true_visits(case: Case, patient: CohortPatient, seed: int) -> Iterator[VisitTruth]:
+    """Truth, images and photon dose of every visit."""
+    background = background_photon_dose(patient.visits[0], seed=seed)
+    for (name, _), scan, visit in zip(VISITS, patient.visits, case.visits, strict=True):
+        images = read_visit(case, visit)
+        clean = [scan.pet_without_noise(k) for k in range(len(scan.times_h))]
+        doses = {d.label: d for d in true_doses(scan, seed=seed, background=background)}
+        activity = integrate(case, images)
+        photons = photon_dose(case, images, activity, seed)
+        yield VisitTruth(name, scan, images, clean, doses, photons, activity.total_decays)
+
+
+def answers(case: Case, visit: VisitTruth, images: VisitImages) -> VisitLesions:
+    """The lesion records of a visit: charged particles by local deposition, photons from the visit's own run."""
+    activity = integrate(case, images)
+    result, sigma = dose_of_visit(case, images, activity, lambda f, text: None, None)
+    local = result.doses["local"]
+    photons = visit.photons_gy * (activity.total_decays / visit.decays)
+    result.doses["local"] = replace(local, mean=np.asarray(local.mean) + photons)
+    records = lesion_records(case, images, activity, result, sigma)
+    found = with_clinic(case, images, activity, result, records)
+    result.ct_hu = None  # the visits' CTs lie in one place: no alignment is asked for
+    return VisitLesions(visit.name, found, result)
+
+
+def verdicts_of(case: Case, visit: VisitLesions) -> list[str]:
+    """Verdict of each lesion at the therapy activity."""
+    return [one["verdict"] for one in eligibility_of(case, visit.lesions, None)["at"][0]["lesions"]]
+
+
+def re_induction(case: Case, patient: CohortPatient, visits: list[VisitLesions], seed: int) -> list[dict[str, Any]]:
+    """Verdicts on re-induction at each later visit."""
+    follow = follow_up(case, visits)
+    assert follow is not None
+    return [
+        {
+            "patient": patient.name,
+            "arm": patient.arm,
+            "responder": patient.responder,
+            "visit": later["visit"],
+            "noise_seed": seed,
+            "lesions": len(later["reinduction"]),
+            "re_induced": len(later["re_induced"]),
+            "concentrated": sum(one["verdict"] == "concentrated by shrinkage" for one in later["reinduction"]),
+        }
+        for later in follow["visits"]
     ]
-    box = tuple(slice(s, s + n) for s, n in zip(start, images.grid.shape, strict=True))
-    assert not any(images.scans_own), "scans lie on the dose grid in this trial"
-    noisy = []
-    for number, pet in enumerate(clean):
-        stream = noise_stream(seed * 100_000 + scan.seed % 100_000, 2 * number)
-        noise = correlated_noise(scan.grid.shape, stream)
-        noisy.append((pet * positive_noise(noise, scan._cov(pet))).astype(np.float32)[box])
-    return replace(images, concentration=np.stack(noisy))
 
 
-def photon_dose(case: Case, images: VisitImages, activity: Any, seed: int) -> np.ndarray:
+def photon_dose(case: Case, images: VisitImages, activity: VisitActivity, seed: int) -> np.ndarray:
     """Dose from the photons of the whole visit [Gy], scored along their tracks."""
     problem = transport_problem(case, images, activity)
     lines = Emission(nuclide="photons of " + problem.emission.nuclide, photon_lines=problem.emission.photon_lines)
@@ -175,29 +298,47 @@ def photon_dose(case: Case, images: VisitImages, activity: Any, seed: int) -> np
 
 
 def row(
-    patient: CohortPatient, visit: str, seed: int, lesion: Any, true: Any, dose_gy: float, scan: Any
+    patient: CohortPatient, visit: VisitTruth, seed: int, lesion: Any, true: Any, dose_gy: float, verdict: str
 ) -> dict[str, Any]:
     """One lesion, visit and seed: what was found and what is true."""
-    low, high = lesion.uncertainty["interval_k1_gy"]
+    budget = lesion.uncertainty  # empty where no dose was found
+    low, high = budget.get("interval_k1_gy", (0.0, 0.0))
+    deviation = math.log(lesion.dose_gy / dose_gy) / budget["relative"] if budget else None
     return {
         "patient": patient.name,
         "arm": patient.arm,
-        "visit": visit,
+        "visit": visit.name,
         "lesion": lesion.lesion,
         "site": true.site,
         "noise_seed": seed,
-        "volume_ml": lesion.volume_ml,
-        "resolutions": true.diameter_mm / scan.fwhm_mm,
+        "volume_ml": true.volume_ml,
+        "drawn_ml": lesion.volume_ml,
+        "resolutions": true.diameter_mm / visit.scan.fwhm_mm,
         "true_gy": dose_gy,
         "dose_gy": lesion.dose_gy,
         "low_gy": low,
         "high_gy": high,
+        "deviation": deviation,
+        "parts": {c["name"]: c["relative"] for c in budget.get("contributions", ())},
         "upper_bound": bool(lesion.clinic["upper_bound"]),
         "lower_bound": bool(lesion.clinic["lower_bound"]),
         "probability": float(lesion.probability),
+        "verdict": verdict,
         "local_gy": lesion.dose_local_gy * lesion.dose_factor,
         "sphere_gy": lesion.clinic.get("sphere_dose_gy"),
     }
+
+
+def drawn_effect(lesion: Any, errors: VisitErrors, volume: float) -> float:
+    """First-order effect of the drawn errors on ln(dose), whose expectation is zero: a control variate of the bias."""
+    budget = lesion.uncertainty
+    if not budget:
+        return 0.0
+    part = next(c["relative"] for c in budget["contributions"] if c["name"] == "volume")
+    scans = float(np.dot(lesion.kinetics["sensitivity"], np.log(errors.scans)))
+    # a wider outline lowers the dose: the mass grows faster than the activity in it
+    outline = -part / budget["volume"] * math.log(volume)
+    return math.log(errors.activity) - MASS_EXPONENT * math.log(errors.density) + scans + outline
 
 
 if __name__ == "__main__":

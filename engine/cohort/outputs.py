@@ -1,4 +1,4 @@
-"""What a batch leaves beside its cases: trial.json, lesions_all.csv, visits_all.csv, trial.html."""
+"""What a batch leaves beside its cases: trial.json, trial.html, and lesions_all, visits_all and methods as CSV."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 TRIAL_FORMAT = "hevesy-trial"
 TRIAL_VERSION = 1
 TRIAL_FILE, REPORT_FILE = "trial.json", "trial.html"
-LESIONS_FILE, ALL_VISITS_FILE = "lesions_all.csv", "visits_all.csv"
+LESIONS_FILE, ALL_VISITS_FILE, METHODS_FILE = "lesions_all.csv", "visits_all.csv", "methods.csv"
 
 
 def read_runs(batch: Batch) -> list[PatientRun]:
@@ -76,6 +76,7 @@ def write_trial(name: str, batch: Batch) -> dict[str, Any]:
     )
     write_text(batch.out / LESIONS_FILE, _lesions_csv(runs))
     write_text(batch.out / ALL_VISITS_FILE, _visits_csv(batch))
+    write_text(batch.out / METHODS_FILE, _methods_csv(record["tables"]["methods"]))
     write_text(batch.out / TRIAL_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")
     from ..report.cohort import write_trial_report
 
@@ -164,6 +165,19 @@ def _visits_csv(batch: Batch) -> str:
                 table.writeheader()
             for row in reader:
                 table.writerow({**row, "arm": one.arm, "patient": one.name})
+    return out.getvalue()
+
+
+def _methods_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Local deposition and sphere formula against the main method, per cent, by site and size."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    parts = ("n", "median", "low", "high")
+    names = [f"{method}_{part}" for method in ("local_percent", "sphere_percent") for part in parts]
+    table.writerow(["by", "group", "method", "lesions", *names])
+    for row in rows:
+        found = [_cell(row[method][part]) for method in ("local_percent", "sphere_percent") for part in parts]
+        table.writerow([row["by"], row["group"], row["method"], row["lesions"], *found])
     return out.getvalue()
 
 

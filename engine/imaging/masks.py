@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from ..errors import InputError
 from ..grid import Grid, Volume, canonical
@@ -149,15 +150,16 @@ def _finish(name: str, fraction: np.ndarray, grid: Grid, whole_ml: float, file: 
     return Mask(name, fraction.astype(np.float32), volume, None, grid)
 
 
+Box = tuple[slice, slice, slice]
+
+
 @lru_cache(maxsize=1)
-def _label_volume(path: Path, changed_ns: int, size: int) -> Volume:
-    """The last label map read: its lesions are asked for one by one. Time and size tell a changed file."""
-    return read_file(path, "label", dtype=None)
+def _label_volume(path: Path, changed_ns: int, size: int) -> tuple[Volume, dict[int, Box]]:
+    """The last label map read and the box of each label: its lesions are asked for one by one.
 
-
-def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mask]:
-    stamp = path.stat()
-    volume = _label_volume(path, stamp.st_mtime_ns, stamp.st_size)
+    Time and size tell a changed file.
+    """
+    volume = read_file(path, "label", dtype=None)
     values = volume.values
     if not np.all(np.isfinite(values)) or np.any(values != np.rint(values)) or np.any(values < 0):
         raise InputError(
@@ -167,8 +169,17 @@ def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mas
             suggestion="export it without interpolation (nearest neighbour)",
             file=path,
         )
-    labels = values.astype(np.int64)
-    present = [int(v) for v in np.unique(labels) if v > 0]
+    inside = values > 0
+    used, number = np.unique(values[inside], return_inverse=True)
+    compact = np.zeros(values.shape, np.int32)  # labels may be any whole numbers; boxes are wanted in their order
+    compact[inside] = number + 1
+    return volume, dict(zip((int(v) for v in used), ndimage.find_objects(compact), strict=True))
+
+
+def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mask]:
+    stamp = path.stat()
+    volume, boxes = _label_volume(path, stamp.st_mtime_ns, stamp.st_size)
+    present = list(boxes)
     titles = _label_names(path)
     for label, (title, _) in titles.items():
         if label not in present:
@@ -191,9 +202,9 @@ def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mas
         name, site = titles.get(label, (f"lesion {label}", ""))
         if names is not None and name not in names:
             continue
-        where = labels == label
-        box = _box(where)
-        fraction = average(where[box], volume.grid.cropped(box), grid)
+        box = boxes[label]
+        where = volume.values[box] == label
+        fraction = average(where, volume.grid.cropped(box), grid)
         whole = float(np.count_nonzero(where)) * volume.grid.voxel_volume_ml
         mask = _finish(name, np.clip(fraction, 0.0, 1.0), grid, whole, path)
         masks.append(replace(mask, site=site))

@@ -13,7 +13,7 @@ from ..case import Case
 from ..errors import InputError
 from ..grid import Grid
 from ..nuclides import nuclide
-from .lesion_density import lesion_density
+from .lesion_density import density_slope, lesion_density
 from .lesion_views import LesionView, PlacedRecovery, lesion_views
 from .mask_recovery import OutlineRecovery
 from .scans import AIR_G_CM3, VisitImages
@@ -33,6 +33,8 @@ class LesionActivity:
         Its volume [mL] and mass [g] there.
     density_g_cm3
         Density of the lesion itself, without what its edge voxels share with the surroundings [g/cm3].
+    density_slope
+        d ln(density) / d ln(volume): how that density follows an error of the outline.
     measured, background
         Mean concentration in the outline, and around it, at each scan [Bq/mL].
     corrected
@@ -47,11 +49,15 @@ class LesionActivity:
     detection_bq_ml
         Concentration in the outline below which the lesion is not seen, at each scan [Bq/mL]; None when the
         case asks for no limit or there is no background to tell.
+    noise_relative
+        Relative standard deviation of the lesion's activity above its background from image noise, each scan.
     centroid_shift_mm
         How far the centre of activity lies from that of the first scan, after alignment [mm]; nan where the
         lesion does not stand out.
     flags
         Remarks for the reader.
+    contradictions
+        Those of them by which the scans contradict themselves.
     """
 
     mask: Any
@@ -67,8 +73,11 @@ class LesionActivity:
     true_tia_h: float
     background_tia_h: float
     detection_bq_ml: np.ndarray | None = None
+    density_slope: float = 0.0
+    noise_relative: np.ndarray = field(default_factory=lambda: np.zeros(1))
     centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
     flags: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
 
     @property
     def recovery(self) -> float:
@@ -124,6 +133,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
         model=case.kinetics.model,
         regions=_labels(images.masks, images.grid),
         voxel_size_mm=images.grid.spacing_mm,
+        population_biological_half_life_h=case.kinetics.population_half_life_h,
     )
     notes = [*voxels.notes, *_kinetic_remarks(case, images, voxels)]
     tia = voxels.tia_h * ratio
@@ -166,7 +176,13 @@ def _kinetic_remarks(case: Case, images: VisitImages, voxels: Any) -> list[str]:
         f"{voxels.model} kinetics for {case.therapy.nuclide}, "
         f"{100 * voxels.extrapolated_fraction:.0f} % of the integral lies after the last scan."
     ]
-    if len(images.times_h) == 1:
+    if case.kinetics.population_half_life_h is not None:
+        said.append(
+            "One scan only: its clearance was not measured. A biological half-life of "
+            f"{case.kinetics.population_half_life_h:g} h from a population was taken for every lesion and voxel; "
+            "how much patients differ in it is not in the uncertainty."
+        )
+    elif len(images.times_h) == 1:
         said.append(
             "One scan only: physical decay without biological clearance was assumed, which is an upper bound "
             "on the activity after the scan."
@@ -205,14 +221,15 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         flags += list(corrected.flags)
     administered = images.tracer_activity_mbq * 1e6
     to_share = volume / administered
-    curve = _fit(
-        case, images.times_h, concentration * to_share, images, flags, mask.name,
-        None if detectable is None else detectable * to_share,
-    )  # fmt: skip
+    noise = _noise(views, 0.0 if corrected is None else corrected.recovery)
+    limits = None if detectable is None else detectable * to_share
+    curve, odd = _fit(case, images.times_h, concentration * to_share, scan_errors(case, noise), limits)
+    flags += odd
     flat = kinetics.fit_curve(
         images.times_h, np.maximum(background, 1e-12), None,
         nuclide(case.tracer.nuclide).half_life_h, nuclide(case.therapy.nuclide).half_life_h,
         model=case.kinetics.model, quantity="tracer-activity",
+        population_biological_half_life_h=case.kinetics.population_half_life_h,
     )  # fmt: skip
     flags += [text for text in curve.flags if text not in flags]
     return LesionActivity(
@@ -220,6 +237,7 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         volume_ml=volume,
         mass_g=mass,
         density_g_cm3=lesion_density(weight, images.density),
+        density_slope=0.0 if corrected is None else _density_slope(images, mask, weight),
         measured=measured,
         background=background,
         corrected=corrected,
@@ -229,28 +247,64 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
         true_tia_h=curve.residence_time_h / volume,
         background_tia_h=float(flat.residence_time_h) / administered,
         detection_bq_ml=limit,
+        noise_relative=noise,
         centroid_shift_mm=centroid_shifts(views),
         flags=flags,
+        contradictions=odd,
     )
 
 
+def _density_slope(images: VisitImages, mask: Any, weight: np.ndarray) -> float:
+    """How the lesion's density follows its outline, on the voxels around it."""
+    index = np.nonzero(weight > 0)
+    cuts = [
+        slice(max(int(i.min()) - 3, 0), min(int(i.max()) + 4, n))
+        for i, n in zip(index, weight.shape, strict=True)
+    ]
+    box = (cuts[0], cuts[1], cuts[2])
+    near = images.grid.cropped(box)
+    outline = None
+    if images.outlines:
+        outline = images.outlines[next(k for k, other in enumerate(images.masks) if other is mask)]
+    return density_slope(*(outline or (weight[box], near)), images.density[box], near)
+
+
+#: Noise is stated as a share of the activity above background; where there is next to none, at most this.
+MOST_NOISE = 1.0
+
+
+def _noise(views: list[LesionView], recovery_coefficient: float) -> np.ndarray:
+    """Image noise of each scan relative to the activity that counts: C - (1 - RC) B with a recovery, else C."""
+    found = []
+    for view in views:
+        spill = (1.0 - recovery_coefficient) * view.background if recovery_coefficient else 0.0
+        net = view.mean - spill
+        found.append(min(view.noise_sigma / net, MOST_NOISE) if net > 0.0 else MOST_NOISE)
+    return np.array(found)
+
+
+def scan_errors(case: Case, noise_relative: np.ndarray) -> np.ndarray:
+    """Random relative error of each scan: what the case states (registration, scanner), and image noise."""
+    return np.asarray(np.hypot(case.uncertainty.per_scan, noise_relative))
+
+
 def _fit(
-    case: Case, times: np.ndarray, fraction: np.ndarray, images: VisitImages, flags: list[str], name: str,
-    limit: np.ndarray | None = None,
-) -> Any:
+    case: Case, times: np.ndarray, fraction: np.ndarray, relative: np.ndarray, limit: np.ndarray | None
+) -> tuple[Any, list[str]]:
+    """The lesion's curve, and what in its values contradicts itself."""
     tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
-    sigma = np.maximum(np.abs(fraction), 1e-12) * case.uncertainty.per_scan
+    sigma = np.maximum(np.abs(fraction), 1e-12) * np.maximum(relative, 1e-6)
     try:
         curve = kinetics.fit_curve(
             times, fraction, sigma, tracer.half_life_h, therapy.half_life_h,
             model=case.kinetics.model, quantity="tracer-activity", detection_limit=limit,
+            population_biological_half_life_h=case.kinetics.population_half_life_h,
         )  # fmt: skip
     except InputError as error:
         error.field = error.field or "kinetics.model"
         raise
     retained = fraction * np.exp(tracer.decay_constant_per_h * times)
-    flags += kinetics.contradictions(times, retained, retained * case.uncertainty.per_scan)
-    return curve
+    return curve, kinetics.contradictions(times, retained, retained * relative)
 
 
 def _corrected(
@@ -264,7 +318,7 @@ def _corrected(
     for number, view in enumerate(views):
         own = recovery_model(case, images.grid, mask)
         if view.outline is not None and case.recovery is not None and case.recovery.fwhm_mm is not None:
-            own = PlacedRecovery(view, case.recovery.fwhm_mm)
+            own = PlacedRecovery(view, case.recovery.fwhm_mm, case.recovery.fwhm_sigma_mm or 0.0)
         model = model or own
         found.append(recovery.correct(view.mean, volume, own, view.background))
         if limit is not None:
@@ -308,7 +362,8 @@ def recovery_model(case: Case, grid: Grid, mask: Any) -> Any:
     if case.recovery is None:
         return None
     if case.recovery.fwhm_mm is not None:
-        return OutlineRecovery(mask.fraction, grid.spacing_mm, case.recovery.fwhm_mm)
+        sigma = case.recovery.fwhm_sigma_mm or 0.0
+        return OutlineRecovery(mask.fraction, grid.spacing_mm, case.recovery.fwhm_mm, sigma)
     assert case.recovery.curve is not None
     return read_recovery_curve(case.recovery.curve)
 

@@ -97,6 +97,7 @@ def visit_record(
         )
     for name, one in zip(images.scan_names, images.alignments, strict=False):
         warnings += [f"{name}: {text}." for text in one.warnings]
+    warnings += contradictions(images, activity, blood)
     return plain(
         {
             "visit": images.visit.name,
@@ -114,6 +115,16 @@ def visit_record(
             "warnings": warnings,
         }
     )
+
+
+def contradictions(images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
+    """What in the input contradicts itself and was used all the same, a sentence each."""
+    found = [text.replace("WARNING: ", "") + "." for text in images.assumptions if "WARNING: " in text]
+    for lesion in activity.lesions:
+        found += [f"{lesion.mask.name}: {text}." for text in lesion.contradictions]
+    if blood is not None:
+        found += [f"Retention samples: {text}." for text in blood.contradictions]
+    return found
 
 
 def eligibility_of(case: Case, records: Sequence[LesionDose], blood: BloodDose | None) -> dict[str, Any]:

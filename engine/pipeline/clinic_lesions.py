@@ -137,7 +137,8 @@ def uptake_relative(budget: LesionUncertainty, scan_relative: float) -> dict[str
     """Random relative standard uncertainties of volume, uptake and uptake per gram.
 
     All carry the volume's error v: a larger outline takes in more counts (phi / 2R) but is divided by a larger
-    recovery, so the uptake follows ``(phi / 2R - d ln R / d ln v) u(v)/v`` and the uptake per gram one less.
+    recovery, so the uptake follows ``(phi / 2R - d ln R / d ln v) u(v)/v``; the uptake per gram is that less the
+    mass's share.
     """
     own = next((c.relative for c in budget.contributions if c.name == "recovery curve"), 0.0)
     slope = math.sqrt(max(budget.recovery_relative**2 - own**2, 0.0))
@@ -145,7 +146,7 @@ def uptake_relative(budget: LesionUncertainty, scan_relative: float) -> dict[str
     return {
         "volume": budget.volume_relative,
         "uptake_random": math.hypot(shared, scan_relative),
-        "uptake_per_g_random": math.hypot(shared - budget.volume_relative, scan_relative),
+        "uptake_per_g_random": math.hypot(shared - budget.mass_relative, scan_relative),
     }
 
 

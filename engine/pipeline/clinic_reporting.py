@@ -80,7 +80,9 @@ def checklist(
     models = ", ".join(sorted({lesion.curve.model for lesion in activity.lesions}))
     late = [lesion.curve.extrapolated_fraction for lesion in activity.lesions]
     add(section, "function and number of points", f"{models}; {len(images.times_h)} scans", "run")
-    add(section, "weights", f"{100 * case.uncertainty.per_scan:g} % a scan", "run")
+    noise = [100.0 * value for lesion in activity.lesions for value in lesion.noise_relative]
+    weights = f"{100 * case.uncertainty.per_scan:g} % a scan, with the image noise of each lesion"
+    add(section, "weights", f"{weights} ({min(noise):.2g} to {max(noise):.2g} %)", "run")
     late = [value for value in late if math.isfinite(value)]
     span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the residence time" if late else None
     add(section, "extrapolated after the last scan", span, "run")

@@ -3,12 +3,16 @@
 A nodule of soft tissue in lung, outlined on 4 mm voxels, shares its edge voxels with lung: the mean density
 in the outline is too low, and a dose per mass too high by as much. Each voxel is taken as a mixture,
 rho_i = w_i rho_L + (1 - w_i) rho_B, and the two densities follow by least squares over the neighbourhood.
+An outline that is drawn too wide still takes in some of the surroundings: :func:`density_slope` says how much.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import convolve1d
+from scipy.ndimage import center_of_mass, convolve1d
+
+from ..grid import Grid
+from ..imaging import resample_fraction
 
 #: A mask with fewer edge fractions than this share of its voxels is a label map: whole voxels only.
 LABEL_MAP_SHARE = 0.01
@@ -62,3 +66,32 @@ def lesion_density(fraction: np.ndarray, density_g_cm3: np.ndarray) -> float:
         return mean  # no edge in sight
     (own, _), *_ = np.linalg.lstsq(design, rho * root, rcond=None)
     return float(np.clip(own, inside.min(), inside.max()))
+
+
+#: Change of ln(volume) over which the density's dependence on the outline is taken, each way.
+SLOPE_STEP = 0.15
+
+
+def density_slope(outline: np.ndarray, own: Grid, density_g_cm3: np.ndarray, grid: Grid) -> float:
+    """d ln(density) / d ln(volume) of a lesion: how its density follows an outline drawn wider or narrower.
+
+    The outline is scaled about its centre and the density found again. Near zero in soft tissue; about -0.2 for a
+    nodule in lung on 4 mm voxels, whose mass then grows less than its volume.
+
+    Parameters
+    ----------
+    outline, own
+        Volume fractions of the outline (nz, ny, nx) and their grid, best on small voxels.
+    density_g_cm3, grid
+        Mass density of the surroundings on the dose grid.
+    """
+    centre = own.index_to_xyz(np.array(center_of_mass(outline)))
+    corner = own.index_to_xyz(np.zeros(3))
+    found = []
+    for change in (-SLOPE_STEP, SLOPE_STEP):
+        scale = float(np.exp(change / 3.0))
+        x, y, z = (float(v) for v in centre + scale * (corner - centre))
+        dz, dy, dx = (scale * step for step in own.spacing_mm)
+        drawn = resample_fraction(outline, Grid(own.shape, (dz, dy, dx), (z, y, x), own.direction), grid)
+        found.append(lesion_density(drawn, density_g_cm3))
+    return float(np.log(found[1] / found[0]) / (2.0 * SLOPE_STEP)) if min(found) > 0.0 else 0.0

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The local background is taken in a shell from one to this many PET resolutions outside the lesion.
 SHELL_RESOLUTIONS = (1.0, 2.0)
+#: Standard deviation of normal values over their median absolute deviation.
+MAD_TO_SIGMA = 1.4826
 #: Resolution assumed for the background shell when the case gives none [mm].
 SHELL_FWHM_MM = 6.0
 
@@ -106,6 +108,20 @@ class LesionView:
         here = scan_relative_error(spread, self.volume_ml, voxel, self.fwhm_mm)
         around = scan_relative_error(spread, count * voxel, voxel, self.fwhm_mm)
         return math.hypot(here, around)
+
+    @cached_property
+    def noise_sigma(self) -> float:
+        """Standard deviation of the lesion's mean from image noise [Bq/mL]; 0 where there is no background.
+
+        The scatter of the shell (from its median absolute deviation, which a vessel or an organ's edge in it
+        hardly moves) carried to the lesion's level: the variance of a voxel goes with its counts.
+        """
+        if np.count_nonzero(self.shell) < 2 or not (self.background > 0.0 and self.mean > 0.0):
+            return 0.0
+        values = self.values[self.shell]
+        spread = MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
+        spread *= math.sqrt(self.mean / self.background)
+        return scan_relative_error(spread, self.volume_ml, self.grid.voxel_volume_ml, self.fwhm_mm)
 
     @cached_property
     def centroid_xyz_mm(self) -> np.ndarray:

@@ -19,6 +19,7 @@ from ..result import Result
 from .clinic_outputs import read_overlay, read_patient, write_overlay, write_patient
 
 if TYPE_CHECKING:
+    from ..case import Case
     from ..run import Outcome
 
 __all__ = ["check_target", "put_in_place", "rewrite_report", "visit_folder", "write_outcome", "write_text"]
@@ -105,6 +106,15 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
             write_lesions_json(visit.lesions, folder / "lesions.json")
         write_overlay(visit, folder)
         _write_report(visit.result, visit.lesions, folder)
+    for other in outcome.further:
+        name = therapy_folder(other.case)
+        (part / name).mkdir()
+        write_outcome(other, part / name, out / name)
+
+
+def therapy_folder(case: Case) -> str:
+    """Where the results of a further therapy go, in the folder of the first one's."""
+    return f"therapy_{case.therapy.nuclide}"
 
 
 def _write_result(result: Result, folder: Path) -> None:
@@ -142,9 +152,12 @@ def rewrite_report(run_dir: Path) -> list[Path]:
     InputError
         The folder holds no results.
     """
-    found = sorted(run_dir.glob("result.h5"))
-    if not found and (run_dir / MARK).exists():
-        found = sorted(run_dir.glob("*/result.h5"))
+    found = []
+    for folder in (run_dir, *sorted(run_dir.glob("therapy_*"))):
+        here = sorted(folder.glob("result.h5"))
+        if not here and (folder / MARK).exists():
+            here = sorted(folder.glob("*/result.h5"))
+        found += [file for file in here if file not in found]
     if not found:
         raise InputError(
             "holds no results of a run",

@@ -107,6 +107,7 @@ def render_report(
         histogram=Markup(plots.histogram(lesions)) if lesions else "",
         overview=slices.overview(result, lesions, method) if method else "",
         over="CT" if result.ct_hu is not None else "mass density",
+        freed=any(lesion.clean_dvh for lesion in lesions),
         corrected=any(lesion.dose_factor != 1.0 for lesion in lesions),
         lesions=shown,
         case_facts=content.case_facts(case),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..grid import Grid
 from ..lesions import LesionDose
-from ..rounding import number, percent, signed_percent
+from ..rounding import chance, number, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, to_png, to_svg
 
 QUANTITIES = (
@@ -35,7 +35,7 @@ def sections(patient: Mapping[str, Any], lesions: Sequence[LesionDose], visit: s
         "shifts": _shifts(lesions),
         "follow_up": _follow_up(patient.get("follow_up") or {}),
         "checklist": _checklist(record.get("reporting") or []),
-        "missing": [f"{r['section']}: {r['item']}" for r in record.get("reporting") or [] if not r["value"]],
+        "missing": _missing(record.get("reporting") or []),
     }
 
 
@@ -46,7 +46,7 @@ def _eligibility(found: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for k, lesion in enumerate(at[0]["lesions"]):
         cells = [
-            {"dose": number(one["lesions"][k]["dose_gy"]), "p": percent(one["lesions"][k]["probability"]),
+            {"dose": number(one["lesions"][k]["dose_gy"]), "p": chance(one["lesions"][k]["probability"]),
              "verdict": one["lesions"][k]["verdict"]}
             for one in at
         ]  # fmt: skip
@@ -54,7 +54,7 @@ def _eligibility(found: Mapping[str, Any]) -> dict[str, Any]:
                      "needed": number(found["needed_gbq"][lesion["lesion"]])})  # fmt: skip
     columns = [
         {"name": one["name"] if one["name"].endswith("GBq") else f"{one['name']}, {number(one['activity_gbq'])} GBq",
-         "verdict": one["verdict"], "p": percent(one["probability"])}
+         "verdict": one["verdict"], "p": chance(one["probability"])}
         for one in at
     ]  # fmt: skip
     return {"columns": columns, "rows": rows, "threshold": found["threshold_gy"], "flips": found["flips"],
@@ -209,6 +209,15 @@ def _checklist(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if row["value"]:
             grouped.setdefault(row["section"], []).append((row["item"], row["value"]))
     return [{"section": name, "facts": facts} for name, facts in grouped.items()]
+
+
+def _missing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was not stated, a phrase a section."""
+    grouped: dict[str, list[str]] = {}
+    for row in rows:
+        if not row["value"]:
+            grouped.setdefault(row["section"], []).append(row["item"])
+    return [f"{section}: {', '.join(items)}" for section, items in grouped.items()]
 
 
 def overlay(grid: Grid, fixed_hu: np.ndarray, aligned: Mapping[str, np.ndarray]) -> str:

@@ -54,7 +54,8 @@ def render_trial(record: Mapping[str, Any]) -> str:
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"num": number, "share": proportion, "spread": spread, "interval": interval}
+    environment.filters |= {"num": number, "share": proportion, "spread": spread, "middle": middle}
+    environment.filters["interval"] = interval
     return environment.get_template("cohort.html.j2").render(
         style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
         name=record["name"],
@@ -106,9 +107,12 @@ def proportion(found: Mapping[str, Any]) -> str:
 
 def spread(found: Mapping[str, Any], digits: int = 2) -> str:
     """``0.25 (0.1 to 0.6)``: median and quartiles."""
-    if not found["n"]:
-        return NONE
-    return f"{number(found['median'], digits)} ({number(found['low'], digits)} to {number(found['high'], digits)})"
+    return f"{number(found['median'], digits)} ({middle(found, digits)})" if found["n"] else NONE
+
+
+def middle(found: Mapping[str, Any], digits: int = 2) -> str:
+    """``0.1 to 0.6``: the quartiles, between which half of the values lie."""
+    return f"{number(found['low'], digits)} to {number(found['high'], digits)}" if found["n"] else NONE
 
 
 def interval(values: Sequence[float | None], digits: int = 3) -> str:

@@ -28,7 +28,7 @@ def _arm_legend(axes: Any, colours: Mapping[str, str]) -> None:
         return
     for arm, colour in colours.items():
         axes.plot([], [], color=colour, linewidth=4, label=label(arm))
-    axes.legend(fontsize=8, loc="best")
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(colours))
 
 
 def _log_axis(axes: Any) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from ..lesions import LesionDose, Verdict
 from ..result import Result
-from ..rounding import number, percent, plus_minus, signed_percent
+from ..rounding import chance, number, percent, plus_minus, signed_percent
 
 METHOD_NAMES = {
     "mc": "Monte Carlo",
@@ -98,7 +98,7 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "d95": "–" if mean_only else number(lesion.d95_gy),
                 "v20": "–" if mean_only else number(lesion.v20gy_percent),
                 "local": signed_percent(lesion.local_difference_percent),
-                "probability": percent(lesion.probability),
+                "probability": chance(lesion.probability),
                 "verdict": ("reached" if lesion.verdict == "eligible" else "below")
                 + (", borderline" if lesion.borderline else ""),
                 "reached": lesion.verdict == "eligible",
@@ -115,6 +115,11 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     k2 = lesion.uncertainty.get("interval_k2_gy")
     if k2:
         facts.append(("Interval, k = 2", f"{number(k2[0])} to {number(k2[1])} Gy"))
+    drawn = lesion.uncertainty.get("sampled")
+    if drawn:
+        low, high = drawn["interval_k2_gy"]
+        facts.append(("… by sampling (GUM S1)", f"{number(low)} to {number(high)} Gy, P = "
+                      f"{chance(drawn['probability'])}"))  # fmt: skip
     facts += [
         ("Monte Carlo part of it", f"{number(lesion.dose_mc_sigma_gy, 2)} Gy"),
         ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
@@ -138,6 +143,7 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
             (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
             ("(D5 − D95) / mean", number(lesion.uniformity)),
         ]  # fmt: skip
+    facts += _freed_of_noise(lesion)
     k = lesion.kinetics
     if k:
         facts += [
@@ -155,6 +161,24 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     if lesion.recovery.get("coefficient") is not None:
         facts.append(("Recovery coefficient", number(lesion.recovery["coefficient"])))
     return facts
+
+
+def _freed_of_noise(lesion: LesionDose) -> list[tuple[str, str]]:
+    """Metrics of the histogram without Monte Carlo noise, with their bands."""
+    clean = lesion.clean_dvh
+    if not clean:
+        return []
+
+    def ends(name: str, unit: str) -> str:
+        value, low, high = clean["metrics"][name]
+        return f"{number(value)} ({number(low)}–{number(high)}) {unit}"
+
+    return [
+        ("Voxel noise", f"{number(clean['noise_percent'], 2)} % of the mean dose"),
+        (f"Freed of it, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
+        ("… D98, D2", f"{ends('D98', 'Gy')}, {ends('D2', 'Gy')}"),
+        (f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", "%")),
+    ]
 
 
 def case_facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -36,16 +36,26 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
             assert lesion.dvh is not None
             thin = lesion.voxel_metrics != "shown"
             name = lesion.lesion + (" (mean only)" if thin else "")
-            axes.plot(
-                np.append(lesion.dvh.dose_gy, lesion.dvh.dose_gy[-1]),
-                np.append(lesion.dvh.volume_percent, 0.0),
-                label=label(name), linewidth=0.9 if thin else 1.7, **line_style(i),
-            )  # fmt: skip
+            doses, volumes = _ending(lesion.dvh.dose_gy, lesion.dvh.volume_percent)
+            clean = lesion.clean_dvh
+            if clean:
+                colour = line_style(i)["color"]
+                axes.fill_between(clean["dose_gy"], clean["low_percent"], clean["high_percent"], color=colour,
+                                  alpha=0.16, linewidth=0)  # fmt: skip
+                axes.plot(doses, volumes, color=colour, linewidth=0.6, alpha=0.7)
+                doses, volumes = _ending(clean["dose_gy"], clean["volume_percent"])
+            axes.plot(doses, volumes, label=label(name), linewidth=0.9 if thin else 1.7, **line_style(i))
         right = 1.05 * (max(top, threshold) if _near(threshold, top) else top)
         _mark_threshold(axes, threshold, right, 101, va="bottom")
         axes.set(xlim=(0, right), ylim=(0, 100), xlabel="dose D [Gy]", ylabel="volume with at least D [%]")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, ncols=2 if many else 1)
         return to_svg(figure)
+
+
+def _ending(doses: Any, volumes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The curve with its fall to zero at the highest dose."""
+    dose, volume = np.asarray(doses, dtype=float), np.asarray(volumes, dtype=float)
+    return np.append(dose, dose[-1]), np.append(volume, 0.0)
 
 
 def means(lesions: Sequence[LesionDose]) -> str:

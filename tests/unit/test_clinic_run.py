@@ -8,11 +8,13 @@ import hevesy
 import numpy as np
 import pytest
 import yaml
+from hevesy.engine.case_clinic import Reporting
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import write_image
 from hevesy.engine.nuclides import nuclide
 from hevesy.engine.pipeline import clinic_outputs
 from hevesy.engine.pipeline.clinic_lesions import section_axes, uptake_relative
+from hevesy.engine.pipeline.clinic_reporting import missing
 from hevesy.engine.sphere_dose import sphere_dose_factor
 from hevesy.engine.uncertainty import lesion_uncertainty
 from hevesy.phantoms.shapes import Ellipsoid, full_fraction
@@ -131,6 +133,21 @@ def test_checklist_tells_what_is_missing(visit):
     assert "blood dose" in rows[("Blood and whole body", "maximum tolerable activity and its parts")]["value"]
 
 
+def test_every_field_of_good_reporting_is_an_item_and_nothing_is_missing_then(tmp_path):
+    """Each free text of the case stands in the checklist (Lassmann et al. 2011); with all of them none is missing."""
+    fields = {name: f"told about {name}" for name in Reporting.model_fields}
+    tracer = {"nuclide": "I-124", "activity": "74 MBq", "administered": "2026-01-05T09:00"}
+    outcome = run(tmp_path, samples(), height="175 cm", sex="male", reporting=fields, tracer=tracer)
+    rows = outcome.clinic["visits"][0]["reporting"]
+    values = " ".join(str(row["value"]) for row in rows)
+    assert all(text in values for text in fields.values())
+    assert missing(rows) == []
+    assert {row["section"] for row in rows} == {
+        "Patient and preparation", "Administration", "Imaging", "Lesions", "Kinetics", "Dose", "Blood and whole body",
+        "Remarks",
+    }  # fmt: skip
+
+
 def test_contradictions_in_the_samples_are_refused(tmp_path):
     with pytest.raises(InputError, match="measured with Lu-177"):
         run(tmp_path / "a", samples("Lu-177"))
@@ -180,6 +197,30 @@ def test_detection_limit_makes_an_upper_bound(tmp_path, share, seen):
     (without,) = hevesy.run(hevesy.Case.from_dict(data, base=tmp_path), method="local").lesions
     assert not without.clinic["upper_bound"]
     assert (without.kinetics["residence_time_h"] < lesion.kinetics["residence_time_h"]) is not seen
+
+
+def test_image_noise_joins_the_weights_and_the_budget(tmp_path):
+    """Noise of the surroundings, carried to the lesion's level, beside the stated error of each scan."""
+    file = write_small_case(tmp_path)
+    rng = np.random.default_rng(3)
+    for hours in (24, 96):
+        pet = np.zeros(GRID.shape, np.float32)
+        pet[BODY] = 400.0
+        pet[HOT] = 1600.0 if hours == 24 else 900.0
+        noise = rng.normal(1.0, 0.2, GRID.shape)
+        noise[HOT] = 1.0
+        write_image(tmp_path / f"pet_{hours}.nii.gz", GRID, (pet * noise).astype(np.float32))
+    outcome = hevesy.run(file, method="local")
+    lesion = outcome.lesions[0]
+    noise = np.array(lesion.kinetics["noise_percent"]) / 100.0
+    # 20 % of 400 Bq/mL grows with the root of the level; 1.728 mL hold (1 + (V/0.738)^(2/3))^1.5 samples
+    samples_in = (1.0 + (VOLUME_ML / 0.738) ** (2 / 3)) ** 1.5
+    by_hand = 0.2 * np.sqrt(400.0 / np.array([1600.0, 900.0])) / math.sqrt(samples_in)
+    assert noise == pytest.approx(by_hand, rel=0.15)  # from the shell's few hundred voxels
+    errors = np.array(lesion.uncertainty["scans"])
+    assert errors == pytest.approx(np.hypot(0.08, noise))
+    curve = next(c["relative"] for c in lesion.uncertainty["contributions"] if c["name"].startswith("scan noise"))
+    assert curve * lesion.kinetics["residence_time_h"] == pytest.approx(lesion.kinetics["residence_time_sigma_h"])
 
 
 def test_axes_of_an_ellipsoid():

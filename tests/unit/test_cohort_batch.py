@@ -69,6 +69,12 @@ def test_one_failing_case_stops_no_other(cohort: Path, tmp_path: Path) -> None:
     assert [(r["arm"], r["patient"], r["visit"]) for r in rows if r["state"] != "first"] == [
         ("treated", "A1", "week 6"), ("control", "B1", "week 6"),
     ]  # fmt: skip
+    with (out / "methods.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    table = record["tables"]["methods"]
+    assert [(r["by"], r["group"]) for r in rows] == [(t["by"], t["group"]) for t in table]
+    assert {r["by"] for r in rows} == {"site", "size", "all"} and int(rows[-1]["local_percent_n"]) == 4
+    assert float(rows[-1]["sphere_percent_median"]) == pytest.approx(table[-1]["sphere_percent"]["median"])
     # the same images at both visits: every ratio is one
     ratios = {row["quantity"]: row["ratio"] for row in record["tables"]["changes"] if row["arm"] == "treated"}
     assert len(ratios) == 6 and all(value == pytest.approx(1.0, abs=1e-12) for value in ratios.values())

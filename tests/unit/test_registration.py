@@ -153,6 +153,7 @@ def doses(tmp_path_factory):
     for name, shift, extra in (
         ("still", (0.0, 0.0, 0.0), ""),
         ("aligned", SHIFT, "alignment: {model: rigid}\n"),
+        ("deformed", SHIFT, "alignment: {model: deformable}\n"),
         ("ignored", SHIFT, ""),
     ):
         file = write_case(tmp_path_factory.mktemp(name), shift, extra)
@@ -164,6 +165,17 @@ def test_aligned_scans_give_the_dose_of_a_patient_who_lay_still(doses):
     still, aligned, ignored = (doses[k].lesions[0] for k in ("still", "aligned", "ignored"))
     assert aligned.dose_gy == pytest.approx(still.dose_gy, rel=0.01)
     assert ignored.dose_gy < 0.8 * still.dose_gy
+
+
+def test_deformable_alignment_on_request_keeps_lesion_and_dose(doses):
+    """A rigid shift is a deformation too: the same dose, the lesion's volume unchanged, what was done recorded."""
+    still, deformed = doses["still"].lesions[0], doses["deformed"].lesions[0]
+    assert deformed.dose_gy == pytest.approx(still.dose_gy, rel=0.03)
+    assert deformed.volume_ml == pytest.approx(still.volume_ml, rel=1e-6)
+    (one,) = doses["deformed"].clinic["visits"][0]["alignment"]
+    assert one["model"] == "deformable" and one["largest_deformation_mm"] is not None
+    rows = {r["item"]: r["value"] for r in doses["deformed"].clinic["visits"][0]["reporting"]}
+    assert rows["alignment of the scans"] == "deformable, by the CTs"
 
 
 @pytest.mark.parametrize("name", ["still", "aligned"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hevesy.engine.rounding import number, percent, plus_minus, signed_percent
+from hevesy.engine.rounding import chance, number, percent, plus_minus, signed_percent
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_uncertainty_sets_the_place_of_the_value(value, sigma, text):
 def test_per_cent():
     assert percent(0.4321) == "43 %" and percent(None) == "–" and percent(0.4321, 3) == "43.2 %"
     assert [signed_percent(v) for v in (-3.14, 2.0, math.nan)] == ["−3.1 %", "+2.0 %", "–"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0096, "1.0 %"), (1e-28, "< 0.1 %"), (0.4567, "46 %"), (0.953, "95.3 %"), (0.99995, "> 99.9 %"), (None, "–")],
+)
+def test_chances_far_from_the_middle_are_only_said_to_be_so(value, text):
+    assert chance(value) == text

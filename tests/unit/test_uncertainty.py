@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
+from hevesy.engine.grid import Grid
 from hevesy.engine.kinetics import fit_curve
-from hevesy.engine.recovery import PhantomRecovery, SphereRecovery
+from hevesy.engine.pipeline.lesion_density import SLOPE_STEP, density_slope, lesion_density
+from hevesy.engine.recovery import PhantomRecovery, SphereRecovery, edge_density, sphere_diameter_mm
 from hevesy.engine.uncertainty import (
     lesion_uncertainty,
     log_ratio_relative,
@@ -16,6 +18,8 @@ from hevesy.engine.uncertainty import (
     scan_relative_error,
 )
 from hevesy.engine.uncertainty_mc import sample_dose
+from hevesy.phantoms.shapes import full_fraction, sphere
+from scipy import ndimage
 
 T124, T131 = 100.224, 192.6048
 CURVE = fit_curve([24, 96], [8e-4, 5e-4], None, T124, T131)
@@ -170,9 +174,24 @@ def test_between_visits_the_common_part_cancels_on_one_scanner():
 
 def test_scan_noise_falls_with_independent_samples():
     big = scan_relative_error(0.15, 20.0, 0.064, 6.0)
-    assert scan_relative_error(0.15, 0.01, 0.064, 6.0) == 0.15
-    assert scan_relative_error(0.15, 80.0, 0.064, 6.0) == pytest.approx(big / 2)
-    assert scan_relative_error(0.0, 20.0, 0.064, 6.0, registration=0.05) == 0.05
+    assert scan_relative_error(0.15, 1e-6, 0.064, 6.0) == pytest.approx(0.15, rel=1e-3)
+    assert big == pytest.approx(0.15 / (1.0 + (20.0 / 0.738) ** (2 / 3)) ** 0.75, rel=2e-3)
+    assert scan_relative_error(0.15, 20.0, 0.064, 6.0, registration=0.05) == pytest.approx(math.hypot(big, 0.05))
+
+
+@pytest.mark.parametrize("radius_voxels", [1.0, 2.0, 3.5])
+def test_scan_noise_is_that_of_means_over_correlated_noise(radius_voxels):
+    """Means over spheres of noise with a 6 mm kernel on 4 mm voxels, against the formula."""
+    rng = np.random.default_rng(5)
+    noise = ndimage.gaussian_filter(rng.standard_normal((100, 100, 100)), 6.0 / 4.0 / math.sqrt(8 * math.log(2)))
+    noise /= noise.std()
+    reach = math.ceil(radius_voxels)
+    z, y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1]
+    ball = (z**2 + y**2 + x**2 <= radius_voxels**2).astype(float)
+    means = ndimage.convolve(noise, ball / ball.sum())
+    seen = float(means[::5, ::5, ::5].std())
+    stated = scan_relative_error(1.0, ball.sum() * 0.064, 0.064, 6.0)
+    assert seen == pytest.approx(stated, rel=0.12)  # 1.1 % of scatter; a ball is no Gaussian and voxels are coarse
 
 
 @pytest.mark.parametrize(
@@ -190,3 +209,32 @@ def test_bad_input_is_named(change, text):
         lesion_uncertainty(**arguments)
     with pytest.raises(InputError, match="threshold"):
         probability_at_least(20, 0.1, 0.0)
+
+
+def test_volume_error_by_hand_with_image_resolution_and_a_density_that_follows_the_outline():
+    """|phi/2R - d ln R/d ln v - c2 (1 + d ln rho/d ln v)| u(v)/v, counts at the resolution of the image."""
+    found = example(image_fwhm_mm=7.0, density_slope=-0.3, volume_relative=0.2)
+    diameter = float(sphere_diameter_mm(2.0))
+    counts = float(edge_density(diameter, 7.0)) / (2 * SphereRecovery(7.0).recovery(2.0))
+    slope = counts - SphereRecovery(6.0).slope(2.0) - 0.96973 * 0.7
+    (volume,) = (c.relative for c in found.contributions if c.name == "volume")
+    assert volume == pytest.approx(abs(slope) * 0.2)
+    assert found.mass_relative == pytest.approx(0.7 * 0.2)
+    assert example(density_slope=0.0).relative == example().relative
+
+
+@pytest.mark.parametrize("around, expected", [(0.26, -0.11), (1.05, 0.01)])
+def test_density_follows_an_outline_that_is_redrawn(around, expected):
+    """A nodule of 1 g/cm3, 14 mm wide, on 4 mm voxels: its outline scaled, against spheres painted anew."""
+    grid = Grid((12, 12, 12), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
+    fine = Grid((40, 40, 40), (1.0, 1.0, 1.0), (2.5, 2.5, 2.5))
+    nodule = sphere((21.0, 22.5, 23.0), 1.437)
+    density = around + (1.0 - around) * full_fraction(nodule, grid, points=10)
+    found = density_slope(full_fraction(nodule, fine, points=4), fine, density, grid)
+    drawn = [
+        lesion_density(full_fraction(sphere((21.0, 22.5, 23.0), 1.437 * k), grid, points=10), density)
+        for k in (math.exp(-SLOPE_STEP), math.exp(SLOPE_STEP))
+    ]
+    by_hand = math.log(drawn[1] / drawn[0]) / (2 * SLOPE_STEP)
+    assert found == pytest.approx(by_hand, abs=0.05)  # 1 mm outlines move the slope of a fit with clipped ends so much
+    assert by_hand == pytest.approx(expected, abs=0.02)

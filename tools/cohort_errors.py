@@ -1,0 +1,140 @@
+"""Errors of one repetition of the cohort check, each drawn from the standard uncertainty that the case states.
+
+An interval is judged fairly only when everything it allows for does happen: the scanner's calibration and the CT's
+density (one of each a patient, as both stay the same between visits), registration and scanner in every scan, the
+outline of every lesion at every visit, and image noise. docs/methods/cohort.md says what is drawn and what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..engine.case import Case, Visit
+from ..engine.grid import Volume, write_image
+from ..engine.imaging.registration import Alignment
+from ..engine.pipeline.alignment import fine_outlines, read_lesions
+from ..engine.pipeline.lesion_records import CT_FWHM_MM
+from ..engine.pipeline.scans import VisitImages
+from ..engine.uncertainty import volume_relative_uncertainty
+from ..phantoms.cohort import CohortPatient
+from ..phantoms.noise import correlated_noise, noise_stream, positive_noise
+from ..phantoms.patient import SyntheticPatient
+
+#: Stream of a repetition's errors that belong to the patient; those of its visits follow it.
+_PATIENT_STREAM = 1_000
+
+
+@dataclass(frozen=True)
+class VisitErrors:
+    """What goes wrong at one visit, as factors.
+
+    Parameters
+    ----------
+    activity
+        On every PET of the patient: its calibration.
+    density
+        On every density of the patient.
+    scans
+        On each PET of the visit.
+    volumes
+        On the volume of each lesion's outline.
+    """
+
+    activity: float
+    density: float
+    scans: np.ndarray
+    volumes: np.ndarray
+
+
+def draw_errors(
+    case: Case, patient: CohortPatient, contour_mm: Sequence[float], seed: int
+) -> list[VisitErrors]:
+    """Errors of one repetition, a record a visit: lognormal, with the case's standard uncertainties.
+
+    Parameters
+    ----------
+    case
+        States calibration, density and the error of a scan.
+    patient
+        The true lesions; the outline's error follows from the true volume as the budget takes it from the drawn.
+    contour_mm
+        Voxel size of the image that lesions are drawn on [mm].
+    seed
+        Of the repetition.
+    """
+    given, first = case.uncertainty, patient.visits[0]
+    own = noise_stream(seed * 100_000 + first.seed % 100_000, _PATIENT_STREAM)
+    activity, density = np.exp(np.array([given.calibration, given.density]) * own.standard_normal(2))
+    out = []
+    for number, scan in enumerate(patient.visits, 1):
+        stream = noise_stream(seed * 100_000 + scan.seed % 100_000, _PATIENT_STREAM + number)
+        scans = np.exp(given.per_scan * stream.standard_normal(len(scan.times_h)))
+        spread = np.array([_volume_sigma(case, lesion.volume_ml, contour_mm) for lesion in scan.lesions])
+        volumes = np.exp(spread * stream.standard_normal(len(scan.lesions)))
+        out.append(VisitErrors(float(activity), float(density), scans, volumes))
+    return out
+
+
+def _volume_sigma(case: Case, volume_ml: float, contour_mm: Sequence[float]) -> float:
+    if case.uncertainty.volume is not None:
+        return case.uncertainty.volume
+    return volume_relative_uncertainty(volume_ml, contour_mm, CT_FWHM_MM)
+
+
+def with_errors(
+    images: VisitImages,
+    scan: SyntheticPatient,
+    clean: Sequence[np.ndarray],
+    errors: VisitErrors,
+    seed: int,
+    folder: Path,
+) -> VisitImages:
+    """The visit as it would have been read: other noise, calibration, density and outlines.
+
+    The outlines are drawn on the CT as voxels of a label map, written, and read back by the run's own code.
+    """
+    assert not any(images.scans_own), "scans lie on the dose grid in this trial"
+    matter = replace(
+        images.tissue, density_g_cm3=(images.density * errors.density).astype(images.density.dtype)
+    )
+    masks, outlines = _drawn(images, scan, errors.volumes, folder)
+    pets = noisy_scans(images, scan, clean, errors, seed)
+    return replace(images, concentration=pets, tissue=matter, masks=masks, outlines=outlines)
+
+
+def noisy_scans(
+    images: VisitImages, scan: SyntheticPatient, clean: Sequence[np.ndarray], errors: VisitErrors, seed: int
+) -> np.ndarray:
+    """Concentrations (nt, nz, ny, nx) [Bq/mL] with noise and the factors of this repetition."""
+    start = [
+        round((a - b) / step)
+        for a, b, step in zip(images.grid.origin_mm, scan.grid.origin_mm, scan.grid.spacing_mm, strict=True)
+    ]
+    box = tuple(slice(s, s + n) for s, n in zip(start, images.grid.shape, strict=True))
+    noisy = []
+    for number, (pet, factor) in enumerate(zip(clean, errors.scans, strict=True)):
+        noise = correlated_noise(scan.grid.shape, noise_stream(seed * 100_000 + scan.seed % 100_000, 2 * number))
+        image = pet * positive_noise(noise, scan._cov(pet)) * (errors.activity * factor)
+        noisy.append(image.astype(np.float32)[box])
+    return np.stack(noisy)
+
+
+def _drawn(images: VisitImages, scan: SyntheticPatient, volumes: np.ndarray, folder: Path) -> tuple[list, tuple]:
+    """Lesion masks and fine outlines of lesions drawn with these factors on their volumes."""
+    lesions = tuple(
+        replace(lesion, volume_ml=lesion.volume_ml * float(factor))
+        for lesion, factor in zip(scan.lesions, volumes, strict=True)
+    )
+    drawn = replace(scan, lesions=lesions)
+    file = folder / "lesions.nii"
+    write_image(file, scan.ct_grid, drawn.label_map(scan.ct_grid))
+    names = images.visit.lesion_files[0].with_name("lesions.json")
+    file.with_suffix(".json").write_bytes(names.read_bytes())
+    visit: Visit = images.visit.model_copy(update={"lesions": file})
+    pet = Volume(images.grid, images.concentration[0], "Bq/mL", frame_of_reference=images.frame_of_reference)
+    masks, origins = read_lesions(visit, images.grid, [pet], [Alignment()])
+    return masks, fine_outlines(masks, origins, images.grid)
