@@ -25,12 +25,13 @@ def test_compton(material, energy) -> None:
     sample = kernel("physics.photon.compton").sample_compton
 
     def body(out, i, key, counters, world, energy):
-        scattered, cosine, phi, _ = sample(world, counters, np.int32(0), energy, key, np.int32(1))
+        scattered, cosine, phi, spare, _ = sample(world, counters, np.int32(0), energy, key, np.int32(1))
         out[i, 0] = cosine
         out[i, 1] = scattered
         out[i, 2] = phi
+        out[i, 3] = spare
 
-    cosine, scattered, phi = repeat(body, N, 3, world, np.float32(energy)).T
+    cosine, scattered, phi, spare = repeat(body, N, 4, world, np.float32(energy)).T
 
     def density(c):
         return klein_nishina(energy, c) * photons.incoherent_function(
@@ -43,6 +44,7 @@ def test_compton(material, energy) -> None:
     np.testing.assert_allclose(scattered, energy / (1 + energy / MC2 * (1 - cosine)), rtol=2e-6)
     round_ = np.linspace(0, 1, 33)
     assert_law(phi, round_, np.full(32, 1 / 32), "azimuth")
+    assert_law(spare, round_, np.full(32, 1 / 32), "spare number")
 
 
 @pytest.mark.parametrize("material", [WATER, BONE], ids=["water", "bone"])

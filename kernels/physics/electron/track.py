@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from ...constants import MC2, MC2_QUANTA, PER_QUANTUM, QUANTA
-from ...geometry import face_distance, inside, isotropic, nearest_face, rotate, voxel_index
+from ...geometry import face_distance, inside, isotropic, rotate, voxel_index
 from ...interp import lerp, locate
 from ...rng import draw4, next_draw
 from ...scoring import deposit, escape, push
@@ -30,7 +30,6 @@ from ...tables import (
     ACCEPT,
     BREMS_PHOTONS,
     COLLISION_SHARE,
-    CSDA,
     ELECTRON,
     ELECTRON_SEGMENTS,
     ELECTRON_STEPS,
@@ -43,14 +42,12 @@ from ...tables import (
     POSITRON,
     RADIATIVE_SHARE,
     RANGE,
-    RANGE_REJECTIONS,
     SKEW,
     STEP,
     STRAGGLE,
     STRENGTH,
     TRACK_COLUMNS,
     TRACK_SHIFT,
-    YIELD,
 )
 from ...target import device, i32, i64, log, real, turn, u32
 from ..photon.pair import sample_dipole
@@ -58,6 +55,7 @@ from ..positron.annihilation import sample_annihilation
 from ..positron.bhabha import sample_bhabha
 from .bremsstrahlung import sample_photon_energy
 from .moller import sample_moller
+from .rejection import arrested
 from .scattering import sample_scattering
 
 # what ended a flight; START: nothing yet
@@ -148,22 +146,12 @@ def transport_charged(
     alive = energy > world.electron_cutoff and path_left > cut_path
     while alive:
         if event >= HINGE:
-            if world.range_rejection != 0 and kind == ELECTRON:
-                csda = lerp(world.track, at + CSDA, columns, fraction)
-                if nearest_face(world, px, py, pz) * density >= csda:
-                    counters[RANGE_REJECTIONS] += i64(1)
-                    if chance < lerp(world.track, at + YIELD, columns, fraction):
-                        q1, q2, q3, q4 = draw4(key, draw)
-                        draw = next_draw(draw)
-                        k = sample_photon_energy(world, world.b_thick, row, energy, q1, q2)
-                        kq = min(i32(k * QUANTA), quanta)
-                        a, b, c = isotropic(q3, q4)
-                        counters[BREMS_PHOTONS] += i64(1)
-                        depth = push(
-                            world, stack_real, stack_int, depth, tally, counters,
-                            PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
-                        )  # fmt: skip
-                        quanta = i32(quanta - kq)
+            if kind == ELECTRON:
+                stays, quanta, depth, draw = arrested(
+                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, density, row,
+                    at, fraction, quanta, energy, chance, key, draw,
+                )  # fmt: skip
+                if stays:
                     break
             if event == HINGE:
                 a, b = turn(azimuth)

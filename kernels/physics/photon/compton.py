@@ -24,7 +24,7 @@ def scattering_function(world, medium, x):
 
 @device
 def sample_compton(world, counters, medium, energy, key, draw):
-    """Scattered energy [MeV], cosine and azimuth (share of a turn) of the photon; and the next draw address."""
+    """Scattered energy [MeV], cosine and azimuth (share of a turn), a spare uniform number, the next draw address."""
     a = energy / MC2
     low = 1.0 / (1.0 + 2.0 * a)
     low2 = low * low
@@ -48,9 +48,11 @@ def sample_compton(world, counters, medium, energy, key, draw):
         g = 1.0 - eps * t * (2.0 - t) / (1.0 + eps * eps)
         if r3 < g:
             x = energy * INVERSE_HC * math.sqrt(0.5 * t)
-            if r1 < scattering_function(world, medium, x):
+            bound = scattering_function(world, medium, x)
+            if r1 < bound:
+                r1 = r1 / bound
                 accepted = True
                 break
     if not accepted:
         counters[CAPPED_COMPTON] += i64(1)
-    return energy * eps, 1.0 - t, r4, draw
+    return energy * eps, 1.0 - t, r4, r1, draw

@@ -15,6 +15,7 @@ from ...scoring import deposit, escape, push, transfer
 from ...tables import (
     CAPPED_FLIGHTS,
     ELECTRON,
+    ELECTRONS,
     PHOTON,
     PHOTON_COLLISIONS,
     PHOTON_COLUMNS,
@@ -23,6 +24,8 @@ from ...tables import (
     POSITRON,
 )
 from ...target import device, i32, i64, log, real, turn
+from ..electron.rejection import arrested
+from ..electron.track import residual_range, track_row
 from .compton import sample_compton
 from .pair import sample_dipole
 from .photoelectric import sample_fluorescence, sample_sauter
@@ -41,6 +44,24 @@ def release(
     return push(
         world, stack_real, stack_int, depth, tally, counters, ELECTRON, ix, iy, iz, px, py, pz, u, v, w, quanta
     )
+
+
+@device
+def left_at_birth(
+    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, quanta, energy, chance,
+    key, draw,
+):  # fmt: skip
+    """Leave an electron where it is set in motion if it cannot get out of the voxel. Returns (done, depth, draw)."""
+    medium = i32(world.material[voxel])
+    at, fraction = track_row(world, medium, residual_range(world, medium, energy))
+    stays, rest, depth, draw = arrested(
+        world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, world.density[voxel], medium,
+        at, fraction, quanta, energy, chance, key, draw,
+    )  # fmt: skip
+    if stays:
+        counters[ELECTRONS] += i64(1)
+        deposit(tally, counters, voxel, rest)
+    return stays, depth, draw
 
 
 @device
@@ -151,15 +172,21 @@ def transport_photon(
                     key, draw,
                 )  # fmt: skip
             else:
-                cosine, azimuth, draw = sample_sauter(counters, kinetic, key, draw)
-                cp, sp = turn(azimuth)
-                a, b, c = rotate(u, v, w, cosine, cp, sp)
-                depth = release(
-                    world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
-                )
+                stays, depth, draw = left_at_birth(
+                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
+                    r4, key, draw,
+                )  # fmt: skip
+                if not stays:
+                    cosine, azimuth, draw = sample_sauter(counters, kinetic, key, draw)
+                    cp, sp = turn(azimuth)
+                    a, b, c = rotate(u, v, w, cosine, cp, sp)
+                    depth = push(
+                        world, stack_real, stack_int, depth, tally, counters,
+                        ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
+                    )  # fmt: skip
             return depth, draw
         if kind < lerp(world.photons, row + 2, columns, fraction):
-            scattered, cosine, azimuth, draw = sample_compton(world, counters, medium, energy, key, draw)
+            scattered, cosine, azimuth, spare, draw = sample_compton(world, counters, medium, energy, key, draw)
             cp, sp = turn(azimuth)
             s_q = min(i32(scattered * QUANTA + 0.5), quanta)
             e_q = i32(quanta - s_q)
@@ -173,12 +200,18 @@ def transport_photon(
                     key, draw,
                 )  # fmt: skip
             else:
-                momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
-                forward = min((energy - scattered * cosine) / momentum, real(1.0))
-                a, b, c = rotate(u, v, w, forward, -cp, -sp)
-                depth = release(
-                    world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
-                )
+                stays, depth, draw = left_at_birth(
+                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
+                    spare, key, draw,
+                )  # fmt: skip
+                if not stays:
+                    momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
+                    forward = min((energy - scattered * cosine) / momentum, real(1.0))
+                    a, b, c = rotate(u, v, w, forward, -cp, -sp)
+                    depth = push(
+                        world, stack_real, stack_int, depth, tally, counters,
+                        ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
+                    )  # fmt: skip
             u, v, w = rotate(u, v, w, cosine, cp, sp)
             quanta = s_q
             energy = real(quanta) * PER_QUANTUM
