@@ -11,7 +11,8 @@ from hevesy.engine.statistics import MINIMUM_BATCHES
 from hevesy.engine.transport.physics_options import PhysicsOptions
 from hevesy.engine.transport.prepare import prepare
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.run import _regions, region_sums
+from hevesy.engine.transport.run import _regions
+from hevesy.engine.transport.sums import region_sums
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cpu
 
