@@ -29,6 +29,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("problem", help="a problem file, or a name of cases.py")
     parser.add_argument("--decays", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--whole", action="store_true", help="then a whole run with standard errors, for its memory")
     parser.add_argument("--started", type=float, default=0.0, help="time.time() of the parent when it called")
     given = parser.parse_args(words)
@@ -60,7 +61,7 @@ def main(words: list[str] | None = None) -> int:
     from hevesy.kernels.backends import cpu
 
     mark("numba")
-    engine = cpu.Engine(world, seed=1)
+    engine = cpu.Engine(world, seed=1, n_threads=given.threads)
     tally = np.zeros(world.density.size, np.int64)
     engine.run_batch(0, 1, tally)
     mark("code")

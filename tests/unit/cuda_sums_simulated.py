@@ -8,12 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
+from unittest import mock
 
 import numpy as np
+from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda
 from hevesy.tests.gates import cuda_offline
+from hevesy.tests.gpu import bench as bench_module
+from hevesy.tests.gpu import problems
+
+GOALS = ("voxels>50%:99%",)
 
 
 def summary(tally: Tally) -> dict[str, str]:
@@ -58,7 +65,16 @@ def main() -> None:
         "regions": [int(r[0]) for _, r in parts] == [int((t * np.arange(64)).sum()) for t in alone],
         "counters": [c for c, _ in parts] == counters,
     }  # fmt: skip
+    found["bench"] = bench(problem)
     print(json.dumps(found))
+
+
+def bench(problem: Problem) -> dict[str, object]:
+    """What ``make gpu-bench`` does with a patient, short."""
+    with mock.patch.object(problems, "load", lambda _: problem), mock.patch.object(bench_module, "GOALS", GOALS):
+        simulate_short = partial(simulate, batch_histories=4)
+        with mock.patch("hevesy.engine.transport.run.simulate", simulate_short):
+            return bench_module.patient("i131_patient_4mm", 4, 1)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,19 @@ import sys
 
 import numpy as np
 import pytest
-from hevesy.benchmarks import cases, fresh, machine, measure, peer_ompmc, peers, report, test_modes
+from hevesy.benchmarks import (
+    cases,
+    decay,
+    decay_report,
+    fresh,
+    machine,
+    measure,
+    page,
+    peer_ompmc,
+    peers,
+    report,
+    test_modes,
+)
 from hevesy.phantoms.patient import synthetic_patient
 from hevesy.phantoms.problems import voxel_s
 
@@ -142,3 +154,68 @@ def test_both_codes_get_the_same_problem():
     assert problem.voxel_size_mm == pytest.approx((3.0, 3.0, 3.0))
     assert problem.source[2, 2, 2] == 1 and problem.source.sum() == 1
     assert problem.physics == {"electron_cutoff_mev": 0.01, "photon_cutoff_mev": 0.01}
+
+
+def test_lines_of_ptx_are_counted_by_kind():
+    ptx = """
+\t.loc\t2 10 1
+\tfma.rn.ftz.f32 \t%f1, %f2, %f3, %f4;
+\t@%p1 bra \t$L__BB0_3;
+\t.loc\t2 11 1, function_name $L__info_string9, inlined_at 2 10 1
+\tlg2.approx.ftz.f32 \t%f5, %f1;
+\tred.global.add.u64 \t[%rd3], %rd4;
+$L__BB0_3:
+\tld.global.f32 \t%f6, [%rd1+4];
+\t.file\t2 "/somewhere/kernels/rng.py"
+"""
+    found = decay.count_lines(ptx)
+    assert found["rng.py", 10] == {"other": 1, "branch": 1}
+    assert found["rng.py", 11] == {"special": 1, "atomic": 1, "global load": 1}
+
+
+def test_inlined_copies_follow_the_calls():
+    held = decay.copies()
+    assert held["decay_history"] == held["transport_charged"] == held["transport_photon"] == 1
+    assert held["philox"] > 10  # in every place that draws
+    rng = decay.functions()["philox"]
+    assert set(rng.repeats.values()) == {10}
+
+
+def test_instructions_of_a_decay_are_those_of_its_lines():
+    problem = voxel_s("I-131", voxels=5)
+    seen = decay.trace(problem, 4)
+    assert seen.calls["decay_history"] == 4
+    assert seen.calls["philox"] > 8
+    first = decay.functions()["decay_history"]
+    line = ("history.py", next(n for f, n in seen.lines if f == "history.py" and first.first < n <= first.last))
+    found = decay.instructions({line: {"other": 3}}, seen)
+    assert found.total == pytest.approx(3 * seen.lines[line] / 4)
+    assert found.functions["decay_history"] == found.total
+
+
+def test_bounds_follow_from_instructions():
+    profile = {"sass_per_ptx": 0.9, "gpu": {"total": 1000.0, "kinds": {"special": 200.0, "global load": 10.0}}}
+    card = decay_report.Card("card", 20.0, 1.0)
+    found = decay_report.bounds(profile, card)
+    assert found["issue"] == pytest.approx(1e13 / 900)
+    assert found["special"] == pytest.approx(1e13 / 1600) == found["arithmetic"]
+    assert found["memory"] == pytest.approx(1e12 / 320)
+
+
+def test_the_page_is_filled_from_the_newest_results(tmp_path):
+    text = page.PAGE.read_text(encoding="utf-8")
+    empty = page.filled(text, tmp_path)
+    for _, _, command in page.PARTS.values():
+        assert f"No measurement yet: `{command}`." in empty
+    assert page.filled(empty, tmp_path) == empty
+    speed = [{"problem": "p", "range_rejection": on, "per_core_s": {"hevesy": 10.0, "ompmc": 2.0}, "ratio": 5.0}
+             for on in (False, True)]  # fmt: skip
+    code = {"largest_difference": 0.001, "at_cm": 1.0, "mean_radius_cm": 1.0, "standard_error_at_most": 0.0001}
+    kernel = {"kernel": "photon_364p5_keV", "histories": {"hevesy": 10, "ompmc": 10}, "hevesy": code, "ompmc": code,
+              "mean_radius_reference_cm": 1.0}  # fmt: skip
+    machine.write("peers", {**machine.provenance(), "speed": speed, "accuracy": [kernel]}, tmp_path)
+    filled = page.filled(text, tmp_path)
+    assert "photon 364.5 keV" in filled
+    assert "No measurement yet: `make bench-peers`" not in filled
+    with pytest.raises(ValueError, match="begin cpu"):
+        page.filled("nothing here", tmp_path)

@@ -18,6 +18,7 @@ from hevesy.engine.statistics import add_limbs, square_limbs, zero_limbs
 from hevesy.engine.transport.sums import DeviceSums, HostSums, region_sums, sums_of
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda, cuda_memory, cuda_sums
+from hevesy.tests.gpu import bench
 
 
 def batches(count: int, voxels: int, seed: int = 1) -> list[np.ndarray]:
@@ -204,3 +205,16 @@ def test_a_simulated_run_to_a_goal_ends_at_the_same_batch(simulated):
 
 def test_two_simulated_devices_share_every_batch(simulated):
     assert all(simulated["two devices"].values()), simulated["two devices"]
+
+
+def test_gpu_bench_times_a_patient(simulated):
+    """The host side of ``make gpu-bench``, on the simulator."""
+    row = simulated["bench"]
+    assert row["target_per_s"] == 1.5e8
+    assert row["by_devices"]["1"]["sums"] == "device"
+    assert row["by_devices"]["1"]["decays_per_s"] > 0
+    assert row["goals"]["voxels>50%:99%"]["reached"]
+    problem = {"problem": "p", "decays_per_s": 1e8, "ready_s": 1.0, "registers": 150, "cpu_decays_per_s": 1e6,
+               "shapes": {"132x128": 9e7}}  # fmt: skip
+    text = bench.table({"device": "none", "commit": "0" * 40, "rows": [problem], "patients": [row]})
+    assert "100.0" in text and "132x128" in text and "i131_patient_4mm" in text
