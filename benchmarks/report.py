@@ -41,7 +41,7 @@ def heading(content: dict[str, Any]) -> str:
 
 def tables(content: dict[str, Any]) -> str:
     """All tables of a run."""
-    makers = (problems, goals, threads, histories, modes, variance, starts, memory)
+    makers = (problems, goals, threads, histories, sums, modes, variance, starts, memory)
     parts = [heading(content), *(make(content) for make in makers)]
     return "\n\n".join(p for p in parts if p)
 
@@ -93,6 +93,15 @@ def histories(content: dict[str, Any]) -> str:
     ]  # fmt: skip
     head = ("histories of a batch", "n", "decays/s", "share of sums and squares")
     return table(head, lines) if lines else ""
+
+
+def sums(content: dict[str, Any]) -> str:
+    """Sums and squares of a batch on the host."""
+    lines = [
+        (size, number(f["voxels"]), f"{f['s']:.3f}", number(1e9 * f["s"] / f["voxels"]))
+        for row in rows_of(content, "sums") for size, f in row["by_size"].items()
+    ]  # fmt: skip
+    return table(("sums of a full batch, host", "voxels", "s", "ns a voxel"), lines) if lines else ""
 
 
 def modes(content: dict[str, Any]) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
 import pytest
 from hevesy.benchmarks import cases, measure
 from hevesy.engine import environment
+from hevesy.engine.transport.tally import Tally
 
 #: histories of a batch
 HISTORIES = (1_000, 10_000, 100_000, 1_000_000)
+NOTHING = {"emitted": 0, "deposited": 0, "escaped": 0}
 
 
 def thread_counts() -> list[int]:
@@ -53,6 +58,27 @@ def test_histories(quick, benchmark, keep) -> None:
 
     benchmark.pedantic(measured, rounds=1)
     keep("histories", cases.MAIN, {"by_histories": rows})
+
+
+def test_sums(quick, benchmark, keep) -> None:
+    """What the host needs to add and square one batch that reached every voxel of the patient."""
+    rows: dict[str, dict[str, float]] = {}
+
+    def measured() -> None:
+        for mm in cases.PATIENT_MM[: 1 if quick else 3]:
+            problem = cases.load(f"I-131 patient {mm:g} mm")
+            assert problem is not None
+            tally = Tally.empty(problem.density_g_cm3.shape, 0, 1, 1, backend="cpu", device="")
+            quanta = np.random.default_rng(1).integers(1, 1 << 40, problem.density_g_cm3.size)
+            seconds = []
+            for batch in range(5):
+                start = time.perf_counter()
+                tally.add_batch(batch, quanta, np.zeros(0, np.int64), NOTHING)
+                seconds.append(time.perf_counter() - start)
+            rows[f"{mm:g} mm"] = {"voxels": quanta.size, "s": float(np.median(seconds))}
+
+    benchmark.pedantic(measured, rounds=1)
+    keep("sums", "host", {"by_size": rows})
 
 
 @pytest.mark.parametrize("name", [f"I-131 patient {mm:g} mm" for mm in cases.PATIENT_MM])

@@ -115,11 +115,12 @@ def test_tables_hold_every_part():
         {"part": "modes", "name": "e", "by_mode": {"full": mode}},
         {"part": "start", "name": "f", "cold": part, "warm": part},
         {"part": "memory", "name": "g", "voxels": 10, "before_run_mib": 50.0, "peak_rss_mib": 100.0},
+        {"part": "sums", "name": "host", "by_size": {"i": {"voxels": 10, "s": 0.1}}},
         {"part": "variance", "name": "h", "by_variant": {"default": dict.fromkeys(
             ("hot", "most", "cpu_s", "steps_per_decay", "merit_hot", "merit_most"), 1.0)}},
     ]}  # fmt: skip
     text = report.tables(json.loads(json.dumps(content)))
-    for name in "abcdefgh":
+    for name in "abcdefghi":
         assert f"\n| {name} " in text
     for lines in text.split("\n\n")[1:]:
         assert len({line.count("|") for line in lines.splitlines()}) == 1
