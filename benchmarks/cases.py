@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from hevesy.engine.nuclides import energy_per_decay
 from hevesy.engine.transport.problem import Emission, Problem
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,6 +84,9 @@ def modes(problem: Problem) -> Iterator[tuple[str, str, Problem, dict]]:
     yield "electron-local, track-length", "the same, and photon flights score", problem, {
         "electron_cutoff_mev": 1.0, "photon_scoring": "track-length",
     }  # fmt: skip
+    energy = energy_per_decay(problem.emission)
+    if energy.photon < 0.01 * energy.charged:
+        return  # nothing to play
     yield PHOTONS_ALONE, "the photon lines alone, scored along their flights: no electron at all", photons_alone(
         problem
     ), {"photon_scoring": "track-length"}

@@ -45,6 +45,11 @@ def load() -> float | None:
 
 def peak_rss_mib() -> float:
     """Largest resident memory of this process so far [MiB]."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count the process that started this one
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return float(line.split()[1]) / 1024.0
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
