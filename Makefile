@@ -7,7 +7,7 @@ JOBS   ?= 2
 # the CUDA compiler of the gates exists for Linux; there its absence is a failure, elsewhere those tests skip
 GATES  := $(if $(filter Linux,$(shell uname -s)),1,0)
 
-.PHONY: setup demo test lint validation cohort-check bench tables schema clean gpu-test gpu-bench
+.PHONY: setup demo test lint validation cohort-check bench bench-quick bench-peers tables schema clean gpu-test gpu-bench
 
 setup: $(STAMP)
 
@@ -45,6 +45,22 @@ validation: $(STAMP)
 # as you like, each patient's numbers are kept in build/cohort-check.
 cohort-check: $(STAMP)
 	$(BIN)/python -m hevesy.tools.cohort_check --seeds 20 --jobs $(JOBS) --parts build/cohort-check
+
+# On an unloaded machine: every named problem, scaling, starts, modes and figures of merit (some 10 minutes on two
+# cores); a table, and a JSON with the machine under benchmarks/results.
+bench: $(STAMP)
+	$(BIN)/python -m pytest benchmarks -p no:cacheprovider --benchmark-columns=median,rounds --benchmark-sort=name
+
+# The main problems alone, a minute or two.
+bench-quick: $(STAMP)
+	$(BIN)/python -m pytest benchmarks -p no:cacheprovider --quick --benchmark-columns=median,rounds
+
+# Beside ompmc, in an environment of its own (benchmarks/peers.py says more); needs the package registry once.
+PEER_VENV ?= build/ompmc
+bench-peers: $(STAMP)
+	@test -x $(PEER_VENV)/bin/python || $(PYTHON) -m venv $(PEER_VENV)
+	@$(PEER_VENV)/bin/python -c "import ompmc" 2>/dev/null || $(PEER_VENV)/bin/python -m pip install --quiet ompmc
+	$(BIN)/python -m hevesy.benchmarks.peers --peer-python $(PEER_VENV)/bin/python
 
 # Where a CUDA GPU is; needs NumPy, SciPy, Numba, numba-cuda, CuPy, h5py and pytest alone. GPU_PYTHON may be any
 # Python that has them; the repository need not be installed. A missing GPU is a failure.

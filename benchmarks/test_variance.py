@@ -95,12 +95,14 @@ def variants(name: str, problem: Problem, histories: int) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_figure_of_merit(name, reference_dir, benchmark) -> None:
+def test_figure_of_merit(name, reference_dir, quick, benchmark, keep) -> None:
     """Measures, and keeps, the figures; none of the techniques may cost more than it gains."""
+    if quick:
+        pytest.skip("not part of the quick run")
     file, histories = PROBLEMS[name]
     problem = Problem.load(reference_dir / file)
     found = benchmark.pedantic(variants, args=(name, problem, histories), rounds=1)
-    benchmark.extra_info.update(found)
+    keep("variance", name, {"by_variant": found})
     best = found["default"]["merit_hot"]
     # 120 batches: each variance scatters by 13 % or less; processor time on a shared machine by as much again
     assert best > 0.6 * found["no range rejection"]["merit_hot"]

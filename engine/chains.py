@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .decay_data import decay
 from .errors import InputError
 from .nuclides import canonical_name, known_names, merge_equal_lines, nuclide
 from .transport.problem import Emission
@@ -42,16 +43,13 @@ def chain(name: str) -> tuple[ChainMember, ...]:
     leading term of the Bateman solution, a product of ``b l_d / (l_d - l_p)`` along each path, and exists
     only while every member above and the member itself decays faster than the parent.
     """
-    import radioactivedecay as rd
-
     parent = canonical_name(name)
-    parent_lambda = math.log(2.0) / float(rd.Nuclide(parent).half_life("s"))
+    parent_lambda = math.log(2.0) / decay(parent).half_life_s
     decays: dict[str, float] = {}
     ratio: dict[str, float] = {}
 
     def visit(member: str, path_decays: float, path_ratio: float) -> None:
-        here = rd.Nuclide(member)
-        half_life = float(here.half_life("s"))
+        half_life, branches = decay(member)
         if not math.isfinite(half_life) or member not in known_names():
             return
         if member != parent:
@@ -59,13 +57,13 @@ def chain(name: str) -> tuple[ChainMember, ...]:
             path_ratio = path_ratio * l_d / (l_d - parent_lambda) if l_d > parent_lambda else math.nan
         decays[member] = decays.get(member, 0.0) + path_decays
         ratio[member] = ratio.get(member, 0.0) + path_ratio
-        for child, fraction in zip(here.progeny(), here.branching_fractions(), strict=True):
+        for child, fraction, _ in branches:
             if child in known_names():
-                visit(child, path_decays * float(fraction), path_ratio * float(fraction))
+                visit(child, path_decays * fraction, path_ratio * fraction)
 
     visit(parent, 1.0, 1.0)
     return tuple(
-        ChainMember(member, decays[member], ratio[member], float(rd.Nuclide(member).half_life("s")))
+        ChainMember(member, decays[member], ratio[member], decay(member).half_life_s)
         for member in decays
     )
 

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from .decay_data import decay
 from .elements import ELEMENT_SYMBOLS, spelled_nuclide
 from .errors import InputError
 from .spectra import separate_signs, smooth_spectrum
@@ -216,15 +217,7 @@ def _unknown(text: str, name: str | None) -> InputError:
 
 @functools.lru_cache(maxsize=64)
 def _nuclide(name: str) -> Nuclide:
-    import radioactivedecay as rd
-
-    decay = rd.Nuclide(name)
-    daughters = tuple(
-        Daughter(str(child), float(fraction), str(mode))
-        for child, fraction, mode in zip(
-            decay.progeny(), decay.branching_fractions(), decay.decay_modes(), strict=True
-        )
-    )
+    found = decay(name)
     raw = _read(name)
     neglected = []
     if raw["neutron"].size:
@@ -232,9 +225,9 @@ def _nuclide(name: str) -> Nuclide:
         neglected.append(f"neutrons, {energy:.4g} MeV per decay, are not transported")
     return Nuclide(
         name=name,
-        half_life_s=float(decay.half_life("s")),
+        half_life_s=found.half_life_s,
         emission=_emission(name, raw),
-        progeny=daughters,
+        progeny=tuple(Daughter(*branch) for branch in found.branches),
         positrons_per_decay=float(raw["beta+"][:, 1].sum()),
         neglected=tuple(neglected),
     )

@@ -9,10 +9,11 @@ from typing import Any
 from .result import Result
 from .transport import Problem
 from .transport import simulate as transport
+from .transport.run import chosen_backend
 
 #: Batches that a given number of decays is divided into, unless they would be longer than the longest one
-#: (a second or two on two cores).
-BATCHES, LONGEST_BATCH = 50, 100_000
+#: (a second or two on two cores; on a GPU a fraction of a second).
+BATCHES, LONGEST_BATCH, LONGEST_BATCH_CUDA = 50, 100_000, 10_000_000
 #: The same where a time limit may end the run long before: a standard error needs twenty batches.
 BATCHES_IN_LIMITED_TIME = 200
 
@@ -91,7 +92,9 @@ def run_transport(
     if decays is not None and not {"batches", "batch_histories"} & set(options):
         # short batches: progress, a stop and a time limit act between batches
         wanted = BATCHES if time_limit_s is None else BATCHES_IN_LIMITED_TIME
-        options["batch_histories"] = min(max(math.ceil(decays / wanted), 1), LONGEST_BATCH)
+        options["backend"] = chosen_backend(options.get("backend", "auto"))
+        longest = LONGEST_BATCH_CUDA if options["backend"] == "cuda" else LONGEST_BATCH
+        options["batch_histories"] = min(max(math.ceil(decays / wanted), 1), longest)
     if regions is not None:
         options |= {"regions": regions, "region_names": tuple(region_names)}
     return transport(problem, until=until, time_limit_s=time_limit_s, progress=tell, **options)

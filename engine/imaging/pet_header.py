@@ -72,11 +72,11 @@ def radionuclide_half_life_s(name: str | None) -> float | None:
     """Half-life of a nuclide [s] from the ICRP-107 data of `radioactivedecay`; None when unknown."""
     if name is None:
         return None
-    import radioactivedecay
+    from ..decay_data import decay
 
     try:
-        return float(radioactivedecay.Nuclide(name).half_life("s"))
-    except ValueError:
+        return decay(name).half_life_s
+    except KeyError:
         return None
 
 

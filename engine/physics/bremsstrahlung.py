@@ -12,7 +12,11 @@ what Elwert's factor mends. Positrons have the electron's shape and the stopping
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -99,12 +103,35 @@ def _intensity(
 ) -> np.ndarray:
     """k d(sigma/rho)/dk [cm2/g] for kinetic energies and fractions that broadcast with them."""
     parts = composition(material)
-    born = koch_motz(kinetic, fraction)
+    grid = blake2b(kinetic.tobytes(), digest_size=16, person=b"kinetic")
+    grid.update(fraction.tobytes())
+    key = (grid.digest(), kinetic.shape, fraction.shape)
+    born = _kept((0, "", *key), lambda: koch_motz(kinetic, fraction))
     out = np.zeros(np.broadcast_shapes(kinetic.shape, fraction.shape))
     for Z, weight in zip(parts.Z, parts.weight, strict=True):
-        size = weight * radiative_element(Z, kinetic, particle) / np.exp(_scale(Z)(np.log(kinetic)))
-        out += size * elwert_factor(Z, kinetic, fraction) * born
+        stopping, integral = _kept((Z, particle, *key), lambda: _size(Z, kinetic, particle))  # noqa: B023
+        coulomb = _kept((Z, "", *key), lambda: elwert_factor(Z, kinetic, fraction))  # noqa: B023
+        out += weight * stopping / integral * coulomb * born
     return out
+
+
+def _size(Z: int, kinetic: np.ndarray, particle: Particle) -> tuple[np.ndarray, np.ndarray]:
+    """Radiative stopping power of an element, and the integral of its shape."""
+    return radiative_element(Z, kinetic, particle), np.exp(_scale(Z)(np.log(kinetic)))
+
+
+#: The materials of a body are made of a dozen elements, and their tables lie on the same energies: what depends on
+#: element and energies alone is kept, the latest of it.
+_latest: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+_MOST_KEPT = 600
+
+
+def _kept(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    if key not in _latest:
+        _latest[key] = make()
+        if len(_latest) > _MOST_KEPT:
+            _latest.popitem(last=False)
+    return _latest[key]
 
 
 def spectrum(

@@ -26,9 +26,12 @@ AVOGADRO = 6.02214076e23
 FINE_STRUCTURE = 7.2973525693e-3
 
 
+_PATH = Path(__file__).resolve().parents[2] / "kernels" / "data" / "physics.h5"
+
+
 def tables_path() -> Path:
     """Where the shipped table file lies."""
-    return Path(__file__).resolve().parents[2] / "kernels" / "data" / "physics.h5"
+    return _PATH
 
 
 @lru_cache(maxsize=4)

@@ -185,27 +185,28 @@ def goudsmit_saunderson(G: np.ndarray, total: np.ndarray, strength: np.ndarray, 
     cdf = np.maximum.accumulate(np.clip(cdf, 0.0, 1.0), axis=1)
     cdf[:, 0], cdf[:, -1] = 0.0, 1.0
     v = np.linspace(0.0, 1.0, points)
-    table = np.empty((G.shape[1], 1 + points))
     wanted = 0.5 * (1 - np.exp(-strength))
-    for i in range(G.shape[1]):
-        median = np.interp(0.5, cdf[i], mu)
-        w = median / max(1 - 2 * median, 0.05)
-        x_of_mu = mu * (1 + w) / (mu + w)
-        x = np.interp(v, 1 - np.sqrt(1 - cdf[i]), x_of_mu)
-        for _ in range(40):
-            ratio = wanted[i] / _mean_mu(x, w)
-            w *= ratio
-            if abs(ratio - 1) < 1e-9:
-                break
-        table[i, 0], table[i, 1:] = w, x
-    return table
+    median = np.array([np.interp(0.5, row, mu) for row in cdf])
+    w = median / np.maximum(1 - 2 * median, 0.05)
+    x_of_mu = mu * (1 + w[:, None]) / (mu + w[:, None])
+    x = np.array([np.interp(v, 1 - np.sqrt(1 - row), xs) for row, xs in zip(cdf, x_of_mu, strict=True)])
+    open_rows = np.arange(w.size)
+    for _ in range(40):
+        ratio = wanted[open_rows] / _mean_mu(x[open_rows], w[open_rows])
+        w[open_rows] *= ratio
+        open_rows = open_rows[np.abs(ratio - 1) >= 1e-9]
+        if not open_rows.size:
+            break
+    return np.column_stack([w, x])
 
 
-def _mean_mu(x: np.ndarray, w: float) -> float:
-    """Mean of w x/(1 - x + w) when x is a straight line between equidistant v, at probability 1 - (1 - v)^2."""
+def _mean_mu(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Mean of w x/(1 - x + w) of each row, x a straight line between equidistant v, at probability 1 - (1 - v)^2."""
     nodes, weights = _SIX
-    a, b = x[:-1, None], x[1:, None]
+    a, b = x[:, :-1, None], x[:, 1:, None]
     part = 0.5 * (1 + nodes)
     xs = a + (b - a) * part
-    left = 1 - (np.arange(x.size - 1)[:, None] + part) / (x.size - 1)
-    return float(((w * xs / (1 - xs + w) * 2 * left) @ weights * 0.5).mean())
+    cells = x.shape[1] - 1
+    left = 1 - (np.arange(cells)[:, None] + part) / cells
+    w = w[:, None, None]
+    return ((w * xs / (1 - xs + w) * 2 * left) @ weights * 0.5).mean(axis=1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import HevesyError, InputError
+from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES
 from .physics_options import PhysicsOptions
 from .prepare import prepare
@@ -19,13 +19,17 @@ from .problem import Problem
 from .problem_checks import check_cutoffs, check_problem
 from .resuming import take_up
 from .stopping_rules import Until
+from .sums import sums_of
 from .tally import Tally
 
 log = logging.getLogger(__name__)
 
 DEFAULT_BATCHES = 50
-#: what a run does when only an error target or a time limit ends it
+#: histories of a batch when only an error target or a time limit ends a run
 OPEN_ENDED_BATCH = 20_000
+#: the same on a GPU, which that many keep busy for some milliseconds; a constant, so that the same run on another GPU
+#: has the same batches
+OPEN_ENDED_BATCH_CUDA = 2_000_000
 #: and the number of batches after which even an open-ended run stops
 LARGEST_NUMBER_OF_BATCHES = 20_000
 BACKENDS = ("auto", "cpu", "cuda", "python")
@@ -103,7 +107,9 @@ def simulate(
     check_cutoffs(problem, options)
     goal = Until.parse(until) if until else None
     open_ended = decays is None and (goal is not None or time_limit_s is not None)
-    per_batch, wanted = _plan(decays, batches, resume.batch_histories if resume else batch_histories, open_ended)
+    backend = chosen_backend(backend)
+    given = resume.batch_histories if resume else batch_histories
+    per_batch, wanted = _plan(decays, batches, given, open_ended, backend)
     names, weights = _regions(problem, regions, region_names)
     if goal is not None and goal.voxels_above is None and not len(weights):
         raise InputError(
@@ -122,38 +128,41 @@ def simulate(
         region_names=names, options=options.to_dict(),
     )  # fmt: skip
     earlier = 0 if resume is None else take_up(resume, tally, first_batch)
-    scratch = np.zeros(int(np.prod(shape)), np.int64)
     start, start_cpu = time.perf_counter(), time.process_time()
     tally.stopped_by = "decays"
     try:
-        if goal is not None and earlier and earlier % 5 == 0 and (
-            goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
-        ):  # the run that is resumed had ended at its goal: one more batch would be another result
-            tally.stopped_by, wanted = "until", earlier
-        for number in range(earlier, wanted):
-            scratch[:] = 0
-            counters = engine.run_batch(first_batch + number, per_batch, scratch)
-            _check_balance(counters)
-            tally.add_batch(first_batch + number, scratch, region_sums(scratch, weights), counters)
-            elapsed = time.perf_counter() - start
-            error = None
-            if goal is not None and (number + 1) % 5 == 0:
-                error = goal.error(tally, problem.density_g_cm3, filled)
-                if error <= goal.goal:
-                    tally.stopped_by = "until"
+        sums = sums_of(engine, tally, weights)
+        try:
+            if goal is not None and earlier and earlier % 5 == 0 and (
+                goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
+            ):  # the run that is resumed had ended at its goal: one more batch would be another result
+                tally.stopped_by, wanted = "until", earlier
+            for number in range(earlier, wanted):
+                sums.play(first_batch + number)
+                elapsed = time.perf_counter() - start
+                error = None
+                if goal is not None and (number + 1) % 5 == 0:
+                    if goal.voxels_above is not None:
+                        sums.settle()
+                    error = goal.error(tally, problem.density_g_cm3, filled)
+                    if error <= goal.goal:
+                        tally.stopped_by = "until"
+                        break
+                if progress is not None:
+                    progress(_state(tally, earlier, wanted, open_ended, elapsed, time_limit_s, goal, error))
+                if time_limit_s is not None and elapsed >= time_limit_s and number + 1 < wanted:
+                    tally.stopped_by = "time limit"
+                    tally.complete = goal is None and decays is None
                     break
-            if progress is not None:
-                progress(_state(tally, earlier, wanted, open_ended, elapsed, time_limit_s, goal, error))
-            if time_limit_s is not None and elapsed >= time_limit_s and number + 1 < wanted:
-                tally.stopped_by = "time limit"
-                tally.complete = goal is None and decays is None
-                break
-        else:
-            tally.complete = goal is None or goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
-    except KeyboardInterrupt:
-        tally.complete, tally.stopped_by = False, "interrupt"
-        if tally.n_batches == 0:
-            raise
+            else:
+                if goal is not None:
+                    sums.settle()
+                tally.complete = goal is None or goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
+        except KeyboardInterrupt:
+            tally.complete, tally.stopped_by = False, "interrupt"
+            if tally.n_batches == 0:
+                raise
+        sums.settle()
     finally:
         engine.close()
     tally.wall_time_s += time.perf_counter() - start
@@ -165,13 +174,14 @@ def simulate(
 
 
 def _plan(
-    decays: int | None, batches: int | None, batch_histories: int | None, open_ended: bool
+    decays: int | None, batches: int | None, batch_histories: int | None, open_ended: bool, backend: str
 ) -> tuple[int, int]:
     """(histories per batch, number of batches)."""
     if decays is not None and decays < 1:
         raise InputError(f"{decays} decays", suggestion="ask for one decay or more", field="decays")
     if open_ended:
-        return batch_histories or OPEN_ENDED_BATCH, LARGEST_NUMBER_OF_BATCHES
+        usual = OPEN_ENDED_BATCH_CUDA if backend == "cuda" else OPEN_ENDED_BATCH
+        return batch_histories or usual, LARGEST_NUMBER_OF_BATCHES
     total = 1_000_000 if decays is None else int(decays)
     if batch_histories:
         return batch_histories, math.ceil(total / batch_histories)
@@ -202,19 +212,16 @@ def _regions(
     return tuple(names) or tuple(f"region {i + 1}" for i in range(len(out))), out
 
 
-def region_sums(quanta: np.ndarray, weights: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Weighted energy of each region in one batch [quanta times weight], exact."""
-    flat = quanta.reshape(-1)
-    return np.array([int((flat[index] * weight).sum()) for index, weight in weights], np.int64)
-
-
-def _engine(backend: str, world: Any, seed: int, threads: int | None) -> Any:
+def chosen_backend(backend: str) -> str:
+    """The backend that a run with this word uses; for ``"auto"`` says what it chose and why."""
     if backend not in BACKENDS:
         raise InputError(
             f"no backend {backend!r}", suggestion=f"one of {', '.join(BACKENDS)}", field="backend"
         )
-    if backend == "auto":
-        backend = _choose()
+    return _choose() if backend == "auto" else backend
+
+
+def _engine(backend: str, world: Any, seed: int, threads: int | None) -> Any:
     if backend == "cuda":
         return _cuda_engine(world, seed)
     if backend == "python":
@@ -258,16 +265,6 @@ def _cuda_engine(world: Any, seed: int) -> Any:
             suggestion="use coarser voxels or a smaller field, or the CPU: --backend cpu",
             field="backend",
         ) from error
-
-
-def _check_balance(counters: dict[str, int]) -> None:
-    """Every emitted quantum is deposited or escaped; anything else is a bug, not a result."""
-    missing = counters["emitted"] - counters["deposited"] - counters["escaped"]
-    if missing != 0:
-        raise HevesyError(
-            f"energy balance broken by {missing} quanta in one batch (emitted {counters['emitted']}); "
-            "this is a bug: please report the problem file and the seed"
-        )
 
 
 def _state(

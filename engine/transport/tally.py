@@ -97,6 +97,10 @@ class Tally:
         self.energy_quanta.reshape(-1)[touched] += part
         squares = self.energy_quanta_squared.reshape(2, -1)
         squares[:, touched] = add_limbs(squares[:, touched], square_limbs(part))
+        self.add_counts(batch, regions, counters)
+
+    def add_counts(self, batch: int, regions: np.ndarray, counters: dict[str, int]) -> None:
+        """Add all of a batch but its voxels, which a device may keep until the end (:mod:`.sums`)."""
         self.region_quanta = np.vstack([self.region_quanta, regions[None, :]])
         self.batch_ids.append(batch)
         for name in self.balance:

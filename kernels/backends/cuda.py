@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 
 from ..loader import source_hash
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
-from . import cuda_memory, cuda_probe
+from . import cuda_memory, cuda_probe, cuda_sums
 from .cuda_probe import CudaUnavailable
 from .device import Device
 
@@ -100,7 +100,7 @@ class _Lane:
             self.plan = cuda_memory.plan(world, self.memory.free(), resident * LOCAL_BYTES, tiles)
             log.info("CUDA device %d: %s", number, self.plan.describe())
             self.world = cuda_memory.upload(world, self.memory)
-            self._tally, self._tally_argument = self.memory.zeros(self.plan.tile_voxels)
+            self.tally, self._tally_argument = self.memory.zeros(self.plan.tile_voxels)
             self._totals, self._totals_argument = self.memory.zeros(len(COUNTERS))
             self.kernel = compiled(self.plan.tiles > 1)
             self.launch = launch or self._measure_launch()
@@ -138,30 +138,37 @@ class _Lane:
         numbers = (np.int64(n) for n in (batch, first, last, per_batch))
         return (self.world, tally, self._totals_argument, *self.seed, *numbers)
 
+    def play(self, batch: int, first: int, last: int, per_batch: int, tile: int = 0) -> np.ndarray:
+        """Play histories ``first`` to ``last - 1`` of a batch into this device's tally; the counters."""
+        with self._context():
+            self.memory.clear(self.tally)
+            self.memory.clear(self._totals)
+            for start in range(first, last, HISTORIES_PER_LAUNCH):
+                stop = min(start + HISTORIES_PER_LAUNCH, last)
+                shape = self.kernel[self.launch.blocks, self.launch.threads]
+                shape(*self._arguments(batch, start, stop, per_batch, tile))
+            return self.memory.get(self._totals)
+
     def run(self, batch: int, first: int, last: int, per_batch: int, out: np.ndarray) -> np.ndarray:
         """Play histories ``first`` to ``last - 1`` of a batch, add their energy to ``out``; the counters."""
-        with self._context():
-            totals = np.zeros(len(COUNTERS), np.int64)
-            for tile in range(self.plan.tiles):
-                self.memory.clear(self._tally)
-                self.memory.clear(self._totals)
-                for start in range(first, last, HISTORIES_PER_LAUNCH):
-                    stop = min(start + HISTORIES_PER_LAUNCH, last)
-                    shape = self.kernel[self.launch.blocks, self.launch.threads]
-                    shape(*self._arguments(batch, start, stop, per_batch, tile))
-                window = out[tile * self.plan.tile_voxels : (tile + 1) * self.plan.tile_voxels]
-                window += self.memory.get(self._tally)[: window.size]
-                again = self.memory.get(self._totals)
-                if tile and not np.array_equal(again, totals):
-                    raise RuntimeError(
-                        "the same histories, played for another window of the tally, gave other counters"
-                    )
-                totals = again
+        totals = np.zeros(len(COUNTERS), np.int64)
+        for tile in range(self.plan.tiles):
+            again = self.play(batch, first, last, per_batch, tile)
+            window = out[tile * self.plan.tile_voxels : (tile + 1) * self.plan.tile_voxels]
+            window += self.fetch()[: window.size]
+            if tile and not np.array_equal(again, totals):
+                raise RuntimeError("the same histories, played for another window of the tally, gave other counters")
+            totals = again
         return totals
+
+    def fetch(self) -> np.ndarray:
+        """This device's tally, on the host."""
+        with self._context():
+            return self.memory.get(self.tally)
 
     def close(self) -> None:
         """Let the device memory go."""
-        for name in ("world", "_tally", "_tally_argument", "_totals", "_totals_argument"):
+        for name in ("world", "tally", "_tally_argument", "_totals", "_totals_argument"):
             if hasattr(self, name):
                 delattr(self, name)
         self.memory.release()
@@ -223,21 +230,59 @@ class Engine:
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
         """Play all histories of a batch into ``tally`` (int64, flat); returns the counters."""
+        outs = [tally, *(np.zeros(self._voxels, np.int64) for _ in self.lanes[1:])]
+        total = self._on_all(
+            lambda lane, out, first, last: lane.run(batch, first, last, per_batch, out), outs, per_batch
+        )
+        for out in outs[1:]:
+            tally += out
+        return total
+
+    def sums(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> cuda_sums.Sums | None:
+        """Sums over batches that stay on the device, or None when there is no room for them (logged).
+
+        Parameters
+        ----------
+        weights
+            Flat voxel indices and integer weights of every region.
+        """
+        first = self.lanes[0]
+        entries = sum(index.size for index, _ in weights)
+        needed, room = cuda_sums.needed_bytes(self._voxels, entries), first.plan.room
+        numbers = f"{needed / cuda_memory.GIB:.2f} GiB of {room / cuda_memory.GIB:.2f} GiB left"
+        if first.plan.tiles > 1 or needed > room:
+            log.info("CUDA device %d: sums of batches on the host (on the device: %s)", first.number, numbers)
+            return None
+        log.info("CUDA device %d: sums of batches on the device (%s)", first.number, numbers)
+        with first._context():
+            return cuda_sums.Sums(self._whole_batch, first.tally, first.memory, weights)
+
+    def _whole_batch(self, batch: int, per_batch: int) -> dict[str, int]:
+        """Play a batch; its whole tally is left on the first device."""
+        total = self._on_all(
+            lambda lane, _, first, last: lane.play(batch, first, last, per_batch), [None] * len(self.lanes), per_batch
+        )
+        home = self.lanes[0]
+        for lane in self.lanes[1:]:
+            part = lane.fetch()
+            with home._context(), home.memory.here():
+                home.tally += home.memory.array(part)
+        return total
+
+    def _on_all(self, work: Callable[..., np.ndarray], outs: Sequence[Any], per_batch: int) -> dict[str, int]:
+        """Let every device do its range of a batch's histories; the counters of all."""
         ranges = share(0, per_batch, len(self.lanes))
         if len(self.lanes) == 1:
-            total = self.lanes[0].run(batch, 0, per_batch, per_batch, tally)
+            total = work(self.lanes[0], outs[0], *ranges[0])
         else:
             # the simulator runs one launch at a time
             workers = 1 if cuda_probe.simulated() else len(self.lanes)
-            outs = [np.zeros(self._voxels, np.int64) for _ in self.lanes]
             with ThreadPoolExecutor(workers, thread_name_prefix="hevesy-cuda") as pool:
                 jobs = [
-                    pool.submit(lane.run, batch, first, last, per_batch, out)
+                    pool.submit(work, lane, out, first, last)
                     for lane, (first, last), out in zip(self.lanes, ranges, outs, strict=True)
                 ]
                 total = np.sum([job.result() for job in jobs], axis=0)
-            for out in outs:
-                tally += out
         return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
 
     def close(self) -> None:

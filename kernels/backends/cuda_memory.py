@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,11 @@ class MemoryPlan:
         """All bytes of this run on the device."""
         return self.grid + self.source + self.tables + self.stacks + self.tally
 
+    @property
+    def room(self) -> int:
+        """Bytes that may still be planned with."""
+        return max(int(SHARE * self.free) - self.total, 0)
+
     def describe(self) -> str:
         """The numbers, for a log or an error."""
         parts = {
@@ -118,6 +124,15 @@ class CupyMemory:
         with self._device:
             return cuda.as_cuda_array(self._cupy.asarray(host))
 
+    def here(self) -> Any:
+        """Context in which this device is CuPy's current one."""
+        return self._device
+
+    def array(self, host: np.ndarray) -> Any:
+        """A copy of a host array on the device, for CuPy's functions."""
+        with self._device:
+            return self._cupy.asarray(host)
+
     def zeros(self, size: int) -> tuple[Any, Any]:
         """An int64 array of zeros: (handle for :meth:`clear` and :meth:`get`, what a kernel takes)."""
         from numba import cuda
@@ -151,6 +166,14 @@ class HostMemory:
 
     def put(self, host: np.ndarray) -> Any:
         """A copy, so that nothing on the "device" is the caller's."""
+        return host.copy()
+
+    def here(self) -> Any:
+        """Nothing to choose."""
+        return contextlib.nullcontext()
+
+    def array(self, host: np.ndarray) -> Any:
+        """A copy."""
         return host.copy()
 
     def zeros(self, size: int) -> tuple[Any, Any]:

@@ -1,0 +1,26 @@
+"""Prints the PTX of the CUDA history kernel with source lines: ``decay_ptx MAJOR MINOR`` (compute capability)."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(words: list[str]) -> int:
+    """Compile with line numbers in the kernel and every callee; the options hold for a process, hence this file."""
+    from hevesy.kernels.backends import cuda_target
+    from hevesy.tests.gates import cuda_offline
+    from numba import cuda
+
+    cc = (int(words[0]), int(words[1]))
+    cuda_target.OPTIONS["lineinfo"] = True
+    with cuda_offline.device(cc):
+        code, _ = cuda.compile(
+            cuda_target.history_function(), cuda_offline.signature(cuda_offline.KERNELS[0]), device=False, abi="numba",
+            cc=cc, output="ptx", fastmath=True, lineinfo=True,
+        )  # fmt: skip
+    sys.stdout.write(code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,220 @@
+"""Sums and squares of batches on the device are those of the host, to the bit."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hevesy.engine.errors import HevesyError
+from hevesy.engine.statistics import add_limbs, square_limbs, zero_limbs
+from hevesy.engine.transport.sums import DeviceSums, HostSums, region_sums, sums_of
+from hevesy.engine.transport.tally import Tally
+from hevesy.kernels.backends import cuda, cuda_memory, cuda_sums
+from hevesy.tests.gpu import bench
+
+
+def batches(count: int, voxels: int, seed: int = 1) -> list[np.ndarray]:
+    """Energies of batches, small and as large as 64 bits hold, of either sign."""
+    random = np.random.default_rng(seed)
+    bits = random.integers(0, 62, (count, voxels))
+    values = random.integers(0, 1 << 62, (count, voxels)) >> bits
+    return list(np.where(random.random((count, voxels)) < 0.2, -values, values))
+
+
+class FakeDevice:
+    """Plays given batches: an engine with host memory."""
+
+    backend = "cuda"
+
+    def __init__(self, played: list[np.ndarray], offer: bool = True) -> None:
+        self.played, self.offer = played, offer
+        self.tally = np.zeros(played[0].size, np.int64)
+
+    def _counters(self, batch: int) -> dict[str, int]:
+        scored = int(np.abs(self.played[batch]).astype(object).sum())
+        return {"emitted": scored, "deposited": scored, "escaped": 0}
+
+    def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
+        tally += self.played[batch]
+        return self._counters(batch)
+
+    def _whole(self, batch: int, per_batch: int) -> dict[str, int]:
+        self.tally[:] = self.played[batch]
+        return self._counters(batch)
+
+    def sums(self, weights):
+        return cuda_sums.Sums(self._whole, self.tally, cuda_memory.HostMemory(), weights) if self.offer else None
+
+
+def tally_of(shape=(3, 4, 5), regions: int = 3) -> Tally:
+    return Tally.empty(shape, regions, 10, 1, backend="cuda", device="none")
+
+
+def weights_of(voxels: int) -> list:
+    random = np.random.default_rng(2)
+    return [
+        (np.arange(0), np.arange(0)),  # first, without voxels
+        (np.arange(0, voxels, 3), random.integers(1, 256, len(range(0, voxels, 3)))),
+        (np.arange(0), np.arange(0)),  # in between
+        (np.arange(voxels), np.ones(voxels, np.int64)),
+        (np.arange(0), np.arange(0)),  # last
+    ]
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 21])
+def test_squares_are_exact_in_128_bits(chunk):
+    played = batches(6, 100)
+    played[0][:4] = [np.iinfo(np.int64).min, np.iinfo(np.int64).max, 0, -1]
+    total, limbs = np.zeros(100, np.int64), zero_limbs((100,))
+    low, high = np.zeros(100, np.uint64), np.zeros(100, np.uint64)
+    with np.errstate(over="ignore"):
+        for quanta in played:
+            limbs = add_limbs(limbs, square_limbs(quanta))
+            total += quanta
+        mine = np.zeros(100, np.int64)
+        for quanta in played:
+            cuda_sums.add_batch(quanta, mine, low, high, chunk)
+    assert np.array_equal(mine, total)
+    assert np.array_equal(np.stack([low, high]), limbs)
+    exact = sum(q.astype(object) ** 2 for q in played)
+    assert [int(h) * 2**64 + int(v) for h, v in zip(high, low, strict=True)] == list(exact)
+
+
+def test_regions_are_differences_of_one_running_sum():
+    quanta = batches(1, 60)[0] >> 12
+    weights = weights_of(60)
+    index = cuda_sums.RegionIndex(weights, np.copy)
+    assert index.entries == 80
+    assert np.array_equal(index.totals(quanta, np.copy), region_sums(quanta, weights))
+    empty = cuda_sums.RegionIndex(weights[:1], np.copy)
+    assert np.array_equal(empty.totals(quanta, np.copy), [0])
+    assert cuda_sums.RegionIndex([], np.copy).totals(quanta, np.copy).shape == (0,)
+
+
+def test_a_run_is_the_same_on_the_device_and_on_the_host():
+    played = [quanta >> 14 for quanta in batches(8, 60)]
+    weights = weights_of(60)
+    tallies = []
+    for offer in (True, False):
+        tally = tally_of(regions=len(weights))
+        sums = sums_of(FakeDevice(played, offer), tally, weights)
+        assert isinstance(sums, DeviceSums if offer else HostSums)
+        for batch in range(8):
+            sums.play(batch)
+        sums.settle()
+        tallies.append(tally)
+    a, b = tallies
+    assert np.array_equal(a.energy_quanta, b.energy_quanta)
+    assert np.array_equal(a.energy_quanta_squared, b.energy_quanta_squared)
+    assert np.array_equal(a.region_quanta, b.region_quanta)
+    assert (a.batch_ids, a.balance, a.counters) == (b.batch_ids, b.balance, b.counters)
+
+
+def test_a_run_goes_on_from_earlier_sums():
+    played = [quanta >> 14 for quanta in batches(6, 60)]
+    whole, parts = tally_of(regions=0), tally_of(regions=0)
+    for tally, spans in ((whole, [range(6)]), (parts, [range(2), range(2, 6)])):
+        for span in spans:
+            sums = sums_of(FakeDevice(played), tally, [])
+            for batch in span:
+                sums.play(batch)
+            sums.settle()
+            sums.settle()  # as often as one likes
+    assert np.array_equal(whole.energy_quanta, parts.energy_quanta)
+    assert np.array_equal(whole.energy_quanta_squared, parts.energy_quanta_squared)
+
+
+def test_a_batch_that_was_counted_by_halves_is_no_result():
+    tally = tally_of(regions=0)
+    device = FakeDevice([q >> 14 for q in batches(2, 60)])
+    offered = device.sums([])
+    sums = DeviceSums(offered, tally)
+    sums.play(0)
+    offered.run_batch(1, 10)  # as if an interrupt came before the host counted it
+    with pytest.raises(HevesyError, match="interrupted while a batch was being added"):
+        sums.settle()
+
+
+def test_more_than_128_bits_are_refused():
+    device = FakeDevice([np.full(4, 1 << 61)] * 2)
+    device._counters = lambda batch: {"deposited": 1 << 64}
+    with pytest.raises(OverflowError, match="128 bits"):
+        device.sums([]).run_batch(0, 10)
+
+
+def engine_with(plan: cuda_memory.MemoryPlan, voxels: int) -> cuda.Engine:
+    """An engine that has planned and holds nothing."""
+    engine = object.__new__(cuda.Engine)
+    engine._voxels = voxels
+    engine.lanes = [SimpleNamespace(number=0, plan=plan)]
+    return engine
+
+
+def test_no_room_means_sums_on_the_host_and_says_so(caplog):
+    voxels = 512**3
+    plan = cuda_memory.MemoryPlan(voxels, 5 * voxels, 0, 0, 0, 4 << 30, tiles=1)
+    with caplog.at_level(logging.INFO):
+        assert engine_with(plan, voxels).sums([]) is None
+    assert "sums of batches on the host (on the device: 3.16 GiB of 2.05 GiB left)" in caplog.text
+
+
+def test_a_divided_tally_has_its_sums_on_the_host():
+    plan = cuda_memory.MemoryPlan(1000, 5000, 0, 0, 0, 1 << 30, tiles=2)
+    assert engine_with(plan, 1000).sums([]) is None
+
+
+def test_sums_of_the_largest_grid_fit_24_gib():
+    """512^3 voxels, all of them active and in a region: the plan of tests/gates/test_cuda_host.py and the sums."""
+    voxels = 512**3
+    plan = cuda_memory.MemoryPlan(voxels, 5 * voxels, 12 * voxels, 1 << 24, 600 << 20, 24 << 30, tiles=1)
+    needed = cuda_sums.needed_bytes(voxels, voxels)
+    assert needed < plan.room
+    assert plan.total + needed < 12 << 30
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed: pip install 'hevesy[gates]'")
+    run = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("cuda_sums_simulated.py"))],
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout)
+
+
+def test_simulated_runs_leave_the_same_integers(simulated):
+    assert simulated["device"] == simulated["host"] == simulated["resumed"]
+    assert int(simulated["device"]["sum"]) > 0
+    assert simulated["device"]["batches"] == "6"
+
+
+def test_a_simulated_run_to_a_goal_ends_at_the_same_batch(simulated):
+    assert simulated["until"] == simulated["host, until"]
+
+
+def test_two_simulated_devices_share_every_batch(simulated):
+    assert all(simulated["two devices"].values()), simulated["two devices"]
+
+
+def test_gpu_bench_times_a_patient(simulated):
+    """The host side of ``make gpu-bench``, on the simulator."""
+    row = simulated["bench"]
+    assert row["target_per_s"] == 1.5e8
+    assert row["by_devices"]["1"]["sums"] == "device"
+    assert row["by_devices"]["1"]["decays_per_s"] > 0
+    assert row["goals"]["voxels>50%:99%"]["reached"]
+    problem = {"problem": "p", "decays_per_s": 1e8, "ready_s": 1.0, "registers": 150, "cpu_decays_per_s": 1e6,
+               "shapes": {"132x128": 9e7}}  # fmt: skip
+    text = bench.table({"device": "none", "commit": "0" * 40, "rows": [problem], "patients": [row]})
+    assert "100.0" in text and "132x128" in text and "i131_patient_4mm" in text
