@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_BATCHES = 50
 #: histories of a batch when only an error target or a time limit ends a run
-OPEN_ENDED_BATCH = 20_000
+OPEN_ENDED_BATCH = 50_000
 #: the same on a GPU, which that many keep busy for some milliseconds; a constant, so that the same run on another GPU
 #: has the same batches
 OPEN_ENDED_BATCH_CUDA = 2_000_000
