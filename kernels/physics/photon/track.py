@@ -23,7 +23,7 @@ from ...tables import (
     PHOTON_SHIFT,
     POSITRON,
 )
-from ...target import device, i32, i64, log, real, turn
+from ...target import device, i32, i64, log, real, turn, u32
 from ..electron.rejection import arrested
 from ..electron.track import residual_range, track_row
 from .compton import sample_compton
@@ -74,20 +74,29 @@ def leave(world, tally, counters, voxel, quanta):
 
 
 @device
-def fly(world, counters, ix, iy, iz, px, py, pz, u, v, w, distance):
-    """Carry a photon over ``distance`` [cm], through any number of voxels."""
-    counters[PHOTON_FLIGHTS] += i64(1)
-    px, ix = rehome(px + u * distance, ix, world.hx, world.ihx)
-    py, iy = rehome(py + v * distance, iy, world.hy, world.ihy)
-    pz, iz = rehome(pz + w * distance, iz, world.hz, world.ihz)
-    return ix, iy, iz, px, py, pz
-
-
-@device
 def attenuation(world, voxel, node, fraction):
     """Mass attenuation coefficient in a voxel [cm2/g], and the index of its row of the table."""
     row = i32((i32(world.material[voxel]) * world.p_nodes + node) * PHOTON_COLUMNS)
     return lerp(world.photons, row, i32(PHOTON_COLUMNS), fraction), row
+
+
+@device
+def fly(world, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r_way, r_kind):
+    """Carry a photon through any number of voxels to its next tentative collision.
+
+    Returns its place, the voxel, its row of the attenuation table (-1 outside the grid) and coefficient, and a number
+    that is uniform from 0 to that coefficient where it is below it: then the collision is real, and of that kind.
+    """
+    counters[PHOTON_FLIGHTS] += i64(1)
+    distance = -log(r_way) * inverse_majorant
+    px, ix = rehome(px + u * distance, ix, world.hx, world.ihx)
+    py, iy = rehome(py + v * distance, iy, world.hy, world.ihy)
+    pz, iz = rehome(pz + w * distance, iz, world.hz, world.ihz)
+    if not inside(world, ix, iy, iz):
+        return ix, iy, iz, px, py, pz, u32(0), i32(-1), real(0.0), real(1.0)
+    voxel = voxel_index(world, ix, iy, iz)
+    total, row = attenuation(world, voxel, node, fraction)
+    return ix, iy, iz, px, py, pz, voxel, row, total, r_kind / (world.density[voxel] * inverse_majorant)
 
 
 @device
@@ -121,29 +130,19 @@ def transport_photon(
             total, row = attenuation(world, voxel, node, fraction)
             kind = r2 * total
         else:
-            # four numbers are two tentative collisions; the one that makes a collision real also chooses its kind,
-            # since below the probability p it is uniform from 0 to p
-            ix, iy, iz, px, py, pz = fly(world, counters, ix, iy, iz, px, py, pz, u, v, w, -log(r1) * inverse_majorant)
-            if not inside(world, ix, iy, iz):
+            # four numbers are two tentative collisions
+            ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
+                world, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r1, r2
+            )
+            if kind >= total and row >= 0:
+                ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
+                    world, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r3, r4
+                )
+            if row < 0:
                 escape(counters, quanta)
                 return depth, draw
-            voxel = voxel_index(world, ix, iy, iz)
-            total, row = attenuation(world, voxel, node, fraction)
-            share = world.density[voxel] * inverse_majorant
-            kind = r2 / share
             if kind >= total:
-                ix, iy, iz, px, py, pz = fly(
-                    world, counters, ix, iy, iz, px, py, pz, u, v, w, -log(r3) * inverse_majorant
-                )
-                if not inside(world, ix, iy, iz):
-                    escape(counters, quanta)
-                    return depth, draw
-                voxel = voxel_index(world, ix, iy, iz)
-                total, row = attenuation(world, voxel, node, fraction)
-                share = world.density[voxel] * inverse_majorant
-                kind = r4 / share
-                if kind >= total:
-                    continue
+                continue
         medium = i32(world.material[voxel])
         columns = i32(PHOTON_COLUMNS)
         counters[PHOTON_COLLISIONS] += i64(1)
