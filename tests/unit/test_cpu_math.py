@@ -57,8 +57,20 @@ def test_turn() -> None:
 
 
 def test_bits() -> None:
-    x = np.array([1.0, 0.1, 3e-5, 700.0], np.float32)
-    assert (over(TARGET.float_bits, x).astype(np.int64) == x.view(np.int32).astype(np.float32).astype(np.int64)).all()
+    """Every bit of the number as an integer, and back."""
+    x = np.array([1.0, 0.1, 3e-5, 700.0, 1e30], np.float32)
+    function, back = TARGET.float_bits, TARGET.bits_float
+
+    @numba.njit(**cpu.OPTIONS)
+    def run(x, bits, again):
+        for i in range(x.size):
+            bits[i] = function(x[i])
+            again[i] = back(bits[i])
+
+    bits, again = np.empty(x.size, np.int32), np.empty_like(x)
+    run(x, bits, again)
+    assert (bits == x.view(np.int32)).all()
+    assert (again == x).all()
 
 
 @pytest.mark.parametrize("shift", [16, 20])
