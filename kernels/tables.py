@@ -19,13 +19,20 @@ PHOTON_COLUMNS = 4  # total, photoelectric, + incoherent, + coherent; the rest i
 TRACK_COLUMNS = 8
 ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD, STRENGTH = range(7)
 
+# Columns of the table that says at once whether an electron stays, on nodes of energy: CSDA range, photons made.
+ARREST_COLUMNS = 2
+
 # Columns of the hard-event table, on nodes of energy: residual range [g/cm2]; hard events per MeV lost over the
 # majorant; share of collisions in them; share of collisions and bremsstrahlung.
 HARD_COLUMNS = 4
 RANGE, ACCEPT, COLLISION_SHARE, RADIATIVE_SHARE = range(HARD_COLUMNS)
 
+# Nodes of an inverse cumulative distribution of incoherent scattering, from 0 to 1 in the root of the probability.
+COMPTON_POINTS = 65
+
 # Distance of table nodes in bits of a float32 (interp.py): 2^(23 - shift) nodes an octave
 PHOTON_SHIFT = 16  # attenuation over energy: 128
+COMPTON_SHIFT = 19  # angles of incoherent scattering over energy: 16
 TRANSFER_SHIFT = 18  # functions of momentum transfer: 32
 TRACK_SHIFT = 17  # slowing down over residual range: 64
 HARD_SHIFT = 17  # hard events over energy: 64
@@ -47,7 +54,6 @@ COUNTERS = (
     "range_rejections",
     "electrons",
     "stack_overflows",
-    "capped_compton",
     "capped_rayleigh",
     "capped_moller",
     "capped_annihilation",
@@ -70,7 +76,6 @@ COUNTERS = (
     RANGE_REJECTIONS,
     ELECTRONS,
     STACK_OVERFLOWS,
-    CAPPED_COMPTON,
     CAPPED_RAYLEIGH,
     CAPPED_MOLLER,
     CAPPED_ANNIHILATION,
@@ -124,7 +129,9 @@ class World(NamedTuple):
     p_majorant: Any  # offset of the majorant [1/cm]
     x_nodes: Any  # momentum-transfer grid: x = sin(theta/2)/lambda [1/Angstrom]
     x_low: Any
-    x_incoherent: Any  # offset of S(x)/Z
+    compton: Any  # offset of the angles of incoherent scattering, COMPTON_POINTS columns
+    c_nodes: Any
+    c_low: Any
     x_coherent: Any  # offset of the running integral of F(x)^2 dx^2
     fluorescence: Any  # offset of the fluorescence table
     fluorescence_rows: Any  # elements with X rays worth following, per material
@@ -142,6 +149,7 @@ class World(NamedTuple):
     hard: Any  # float32, hard-event tables
     e_nodes: Any
     e_low: Any
+    arrest: Any  # float32, on the same nodes
     hard_majorant: Any  # float32, hard events per MeV lost, per row
     cut_range: Any  # float32, residual range at the cut-off, per row [g/cm2]
     gs: Any  # float32: multiple-scattering tables

@@ -10,6 +10,8 @@ A target provides
 ``real``        the floating-point type of the transport
 ``i32, i64, u32, u64``  integer types
 ``atomic_add``  ``array[index] += value``, safe between threads
+``likely, unlikely``  a condition that mostly holds, or mostly does not: a branch to be foreseen, not a selection
+``prefetch``    say that ``array[index]`` will be added to soon; changes nothing
 ``float_bits, bits_float``  the bits of a ``real`` as an ``i32``, and back
 ``log, exp``    of a ``real``
 ``turn``        cosine and sine of a share of a full turn
@@ -34,6 +36,20 @@ def device(function):
 def atomic_add(array, index, value):
     """Add ``value`` to ``array[index]``."""
     array[index] += value
+
+
+def likely(condition):
+    """A condition that mostly holds."""
+    return condition
+
+
+def unlikely(condition):
+    """A condition that mostly does not hold."""
+    return condition
+
+
+def prefetch(array, index):
+    """Nothing: an interpreter waits for other things than memory."""
 
 
 def float_bits(x):

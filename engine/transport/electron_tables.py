@@ -54,6 +54,7 @@ class ElectronTables:
     track_grid: BitGrid
     hard: np.ndarray
     hard_grid: BitGrid
+    arrest: np.ndarray
     majorant: np.ndarray
     cut_range: np.ndarray
     gs: np.ndarray
@@ -105,6 +106,7 @@ def build(
         track_grid=track_grid,
         hard=flat(hard),
         hard_grid=hard_grid,
+        arrest=flat(np.stack([row.arrest_table() for row in rows])),
         majorant=np.array([row.majorant for row in rows], np.float32),
         cut_range=np.array([row.range_at(electron_cutoff_mev) for row in rows], np.float32),
         gs=flat(gs),
@@ -227,6 +229,10 @@ class _Slowing:
         table[:, COLLISION_SHARE] = self.collisions / safe
         table[:, RADIATIVE_SHARE] = (self.collisions + self.radiation) / safe
         return table
+
+    def arrest_table(self) -> np.ndarray:
+        """CSDA range and photons still made, on the energy nodes; shape (nodes, columns)."""
+        return np.column_stack([self.csda, self._integral(self.radiation / self.total)])
 
     def scattering(self, start: np.ndarray, low_strength: float) -> np.ndarray:
         """Goudsmit-Saunderson tables for steps that start at these energies, taken at half their strength."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...kernels.tables import PHOTON_SHIFT, TRANSFER_SHIFT
+from ...kernels.tables import COMPTON_POINTS, COMPTON_SHIFT, PHOTON_SHIFT, TRANSFER_SHIFT
 from ..physics import photons
+from . import compton_tables
 from .bit_grid import BitGrid
 from .problem import Material
 
@@ -25,7 +26,8 @@ class PhotonTables:
     values: np.ndarray
     grid: BitGrid
     majorant: int
-    incoherent: int
+    compton: int
+    c_grid: BitGrid
     coherent: int
     fluorescence: int
     fluorescence_rows: int
@@ -51,7 +53,8 @@ def build(
     energy = np.clip(grid.values, low_mev, None)
     x_grid = BitGrid.over(X_LOW, X_HIGH, TRANSFER_SHIFT)
     x = x_grid.values
-    attenuation, functions, form = [], [], []
+    c_grid = BitGrid.over(low_mev, high_mev, COMPTON_SHIFT)
+    attenuation, angles, form = [], [], []
     majorant = np.zeros(grid.nodes)
     for material, density in zip(materials, largest_density, strict=True):
         parts = [
@@ -63,7 +66,8 @@ def build(
         running = np.cumsum(parts, axis=0)
         attenuation.append(np.column_stack([running[3], running[0], running[1], running[2]]))
         majorant = np.maximum(majorant, density * running[3])
-        functions.append(np.clip(photons.incoherent_function(material, x), 0.0, 1.0))
+        bound = np.clip(photons.incoherent_function(material, x), 0.0, 1.0)
+        angles.append(compton_tables.quantiles(c_grid.values, x, bound, COMPTON_POINTS))
         form.append(_running_form_factor(material, x))
     # a hair above, so that float32 rounding never makes a real collision more likely than certain
     majorant *= 1.0 + 1e-6
@@ -73,13 +77,14 @@ def build(
     for i, r in enumerate(rows):
         for j, row in enumerate(r):
             x_rays[i, j] = row
-    pieces = [np.concatenate(attenuation).ravel(), majorant, np.concatenate(functions), np.concatenate(form)]
+    pieces = [np.concatenate(attenuation).ravel(), majorant, np.concatenate(angles).ravel(), np.concatenate(form)]
     offsets = np.cumsum([0] + [p.size for p in pieces])
     return PhotonTables(
         values=np.concatenate([*pieces, x_rays.ravel()]).astype(np.float32),
         grid=grid,
         majorant=int(offsets[1]),
-        incoherent=int(offsets[2]),
+        compton=int(offsets[2]),
+        c_grid=c_grid,
         coherent=int(offsets[3]),
         fluorescence=int(offsets[4]),
         fluorescence_rows=n_rows,

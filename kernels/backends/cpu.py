@@ -18,6 +18,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core.extending import intrinsic
 
@@ -66,6 +67,48 @@ def _add(array, index, value):
     _atomic_add(array, index, value)
 
 
+@intrinsic
+def _fetch_line(typingctx, array, index):
+    """Ask for the cache line of an element, to write to it."""
+    signature = types.void(array, types.intp)
+
+    def codegen(context, builder, signature, arguments):
+        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
+        byte = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
+        place = builder.bitcast(builder.gep(struct.data, [arguments[1]]), byte)
+        # to write, keep in all caches, data
+        builder.call(fetch, [place, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit(**OPTIONS)
+def _prefetch(array, index):
+    _fetch_line(array, index)
+
+
+def _foreseen(mostly: bool):
+    """A condition about which the compiler is told what it mostly is: a branch then, never a selection."""
+
+    @intrinsic
+    def expect(typingctx, condition):
+        def codegen(context, builder, signature, arguments):
+            bit = ir.IntType(1)
+            told = builder.module.declare_intrinsic("llvm.expect", (bit,), ir.FunctionType(bit, [bit, bit]))
+            return builder.call(told, [arguments[0], bit(int(mostly))])
+
+        return types.boolean(types.boolean), codegen
+
+    def foreseen(condition):
+        return expect(condition)
+
+    return njit(**OPTIONS)(foreseen)
+
+
 def _target() -> pytypes.ModuleType:
     module = pytypes.ModuleType("hevesy_kernels_cpu.target")
     module.NAME = "cpu"  # type: ignore[attr-defined]
@@ -74,6 +117,8 @@ def _target() -> pytypes.ModuleType:
         setattr(module, name.replace("uint", "u").replace("int", "i"), getattr(np, name))
     module.device = _device  # type: ignore[attr-defined]
     module.atomic_add = _add  # type: ignore[attr-defined]
+    module.prefetch = _prefetch  # type: ignore[attr-defined]
+    module.likely, module.unlikely = _foreseen(True), _foreseen(False)  # type: ignore[attr-defined]
     for function in (cpu_math.float_bits, cpu_math.bits_float, cpu_math.log, cpu_math.exp, cpu_math.turn):
         setattr(module, function.__name__, njit(**OPTIONS)(function))
     return module

@@ -65,6 +65,14 @@ def _tiled(tally, index, value):
         cuda.atomic.add(tally.values, np.uint64(place), value)  # type: ignore[call-arg]
 
 
+def _likely(condition):
+    return condition
+
+
+def _prefetch(tally, index):
+    """Nothing: no thread of a GPU waits for an addition whose result it does not read."""
+
+
 def _float_bits(x):
     return libdevice.float_as_int(np.float32(x))
 
@@ -96,7 +104,8 @@ def _module(name: str, add: Any) -> pytypes.ModuleType:
         contents |= {name: getattr(target, name) for name in ("float_bits", "bits_float")}
     else:
         contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_float_bits, _bits_float)}
-    contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_log, _exp, _turn)}
+    contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_log, _exp, _turn, _likely, _prefetch)}
+    contents["unlikely"] = contents["likely"]
     vars(module).update(contents)
     return module
 

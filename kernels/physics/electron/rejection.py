@@ -9,27 +9,27 @@ from ...geometry import isotropic, nearest_face
 from ...interp import lerp
 from ...rng import draw4, next_draw
 from ...scoring import push
-from ...tables import BREMS_PHOTONS, CSDA, PHOTON, RANGE_REJECTIONS, TRACK_COLUMNS, YIELD
+from ...tables import BREMS_PHOTONS, PHOTON, RANGE_REJECTIONS
 from ...target import device, i32, i64
 from .bremsstrahlung import sample_photon_energy
 
 
 @device
 def arrested(
-    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, density, row, at, fraction,
-    quanta, energy, chance, key, draw,
+    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, density, row, table, at,
+    columns, fraction, quanta, energy, chance, key, draw,
 ):  # fmt: skip
     """Whether an electron stays in its voxel, its quanta less those of a photon it made, and (depth, draw).
 
-    ``at`` and ``fraction`` are where the slowing-down table holds its residual range; ``chance`` is a uniform number.
+    Its CSDA range stands at ``at`` in a ``table`` of so many ``columns``, its photon yield behind that; ``chance`` is a
+    uniform number.
     """
     if world.range_rejection == 0:
         return False, quanta, depth, draw
-    columns = i32(TRACK_COLUMNS)
-    if nearest_face(world, px, py, pz) * density < lerp(world.track, at + CSDA, columns, fraction):
+    if nearest_face(world, px, py, pz) * density < lerp(table, at, columns, fraction):
         return False, quanta, depth, draw
     counters[RANGE_REJECTIONS] += i64(1)
-    if chance < lerp(world.track, at + YIELD, columns, fraction):
+    if chance < lerp(table, at + 1, columns, fraction):
         q1, q2, q3, q4 = draw4(key, draw)
         draw = next_draw(draw)
         k = sample_photon_energy(world, world.b_thick, row, energy, q1, q2)

@@ -30,6 +30,7 @@ from ...tables import (
     ACCEPT,
     BREMS_PHOTONS,
     COLLISION_SHARE,
+    CSDA,
     ELECTRON,
     ELECTRON_SEGMENTS,
     ELECTRON_STEPS,
@@ -49,7 +50,7 @@ from ...tables import (
     TRACK_COLUMNS,
     TRACK_SHIFT,
 )
-from ...target import device, i32, i64, log, real, turn, u32
+from ...target import device, i32, i64, likely, log, real, turn, u32, unlikely
 from ..photon.pair import sample_dipole
 from ..positron.annihilation import sample_annihilation
 from ..positron.bhabha import sample_bhabha
@@ -149,7 +150,7 @@ def transport_charged(
             if kind == ELECTRON:
                 stays, quanta, depth, draw = arrested(
                     world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, density, row,
-                    at, fraction, quanta, energy, chance, key, draw,
+                    world.track, at + CSDA, columns, fraction, quanta, energy, chance, key, draw,
                 )  # fmt: skip
                 if stays:
                     break
@@ -189,17 +190,17 @@ def transport_charged(
         fz = face_distance(pz, w, world.hz)
         s = min(fx, min(fy, fz)) * density
         event = FACE
-        if remaining <= s:
+        if likely(remaining <= s):
             s = remaining
             event = HINGE
-        to_cut = (path_left - cut_path) / factor
-        if to_cut <= s:
-            s = to_cut
-            event = CUT
         path_end = path_left - factor * s
         at, fraction = track_row(world, row, path_end)
-        energy_end = lerp(world.track, at + ENERGY, columns, fraction) if event != CUT else world.electron_cutoff
-        energy_end = min(energy_end, energy)
+        energy_end = min(lerp(world.track, at + ENERGY, columns, fraction), energy)
+        if unlikely(path_end <= cut_path):
+            s = (path_left - cut_path) / factor
+            path_end = cut_path
+            energy_end = world.electron_cutoff
+            event = CUT
         # soft loss per unit of optical depth
         per_depth = factor / world.hard_majorant[u32(row)]
         energy_hard = energy - depth_left * per_depth

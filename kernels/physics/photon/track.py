@@ -13,9 +13,11 @@ from ...interp import lerp, locate
 from ...rng import draw4, next_draw
 from ...scoring import deposit, escape, push, transfer
 from ...tables import (
+    ARREST_COLUMNS,
     CAPPED_FLIGHTS,
     ELECTRON,
     ELECTRONS,
+    HARD_SHIFT,
     PHOTON,
     PHOTON_COLLISIONS,
     PHOTON_COLUMNS,
@@ -23,9 +25,8 @@ from ...tables import (
     PHOTON_SHIFT,
     POSITRON,
 )
-from ...target import device, i32, i64, log, real, turn, u32
+from ...target import device, i32, i64, log, prefetch, real, turn, u32
 from ..electron.rejection import arrested
-from ..electron.track import residual_range, track_row
 from .compton import sample_compton
 from .pair import sample_dipole
 from .photoelectric import sample_fluorescence, sample_sauter
@@ -53,10 +54,11 @@ def left_at_birth(
 ):  # fmt: skip
     """Leave an electron where it is set in motion if it cannot get out of the voxel. Returns (done, depth, draw)."""
     medium = i32(world.material[voxel])
-    at, fraction = track_row(world, medium, residual_range(world, medium, energy))
+    node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
+    at = i32((medium * world.e_nodes + node) * ARREST_COLUMNS)
     stays, rest, depth, draw = arrested(
         world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, world.density[voxel], medium,
-        at, fraction, quanta, energy, chance, key, draw,
+        world.arrest, at, i32(ARREST_COLUMNS), fraction, quanta, energy, chance, key, draw,
     )  # fmt: skip
     if stays:
         counters[ELECTRONS] += i64(1)
@@ -81,7 +83,7 @@ def attenuation(world, voxel, node, fraction):
 
 
 @device
-def fly(world, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r_way, r_kind):
+def fly(world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r_way, r_kind):
     """Carry a photon through any number of voxels to its next tentative collision.
 
     Returns its place, the voxel, its row of the attenuation table (-1 outside the grid) and coefficient, and a number
@@ -95,6 +97,7 @@ def fly(world, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, invers
     if not inside(world, ix, iy, iz):
         return ix, iy, iz, px, py, pz, u32(0), i32(-1), real(0.0), real(1.0)
     voxel = voxel_index(world, ix, iy, iz)
+    prefetch(tally, voxel)
     total, row = attenuation(world, voxel, node, fraction)
     return ix, iy, iz, px, py, pz, voxel, row, total, r_kind / (world.density[voxel] * inverse_majorant)
 
@@ -132,11 +135,11 @@ def transport_photon(
         else:
             # four numbers are two tentative collisions
             ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
-                world, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r1, r2
+                world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r1, r2
             )
             if kind >= total and row >= 0:
                 ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
-                    world, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r3, r4
+                    world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r3, r4
                 )
             if row < 0:
                 escape(counters, quanta)
@@ -185,8 +188,10 @@ def transport_photon(
                     )  # fmt: skip
             return depth, draw
         if kind < lerp(world.photons, row + 2, columns, fraction):
-            scattered, cosine, azimuth, spare, draw = sample_compton(world, counters, medium, energy, key, draw)
-            cp, sp = turn(azimuth)
+            r1, r2, r3, r4 = draw4(key, draw)
+            draw = next_draw(draw)
+            scattered, cosine = sample_compton(world, medium, energy, r1)
+            cp, sp = turn(r2)
             s_q = min(i32(scattered * QUANTA + 0.5), quanta)
             e_q = i32(quanta - s_q)
             # the electron's direction closes the momentum of a collision with a free electron at rest
@@ -201,7 +206,7 @@ def transport_photon(
             else:
                 stays, depth, draw = left_at_birth(
                     world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
-                    spare, key, draw,
+                    r3, key, draw,
                 )  # fmt: skip
                 if not stays:
                     momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
