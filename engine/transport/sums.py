@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,22 @@ class HostSums:
     def __init__(self, engine: Any, tally: Tally, weights: Weights) -> None:
         self._engine, self._tally, self._weights = engine, tally, weights
         self._scratch = np.zeros(tally.energy_quanta.size, np.int64)
+        # batches are added in a thread of its own: Ctrl-C reaches the main thread alone
+        self._adder = ThreadPoolExecutor(1, thread_name_prefix="hevesy-sums")
+        self._adder.submit(int).result()
 
     def play(self, batch: int) -> None:
         """Play a batch and add it to the tally."""
         self._scratch[:] = 0
         counters = self._engine.run_batch(batch, self._tally.batch_histories, self._scratch)
         check_balance(counters)
-        self._tally.add_batch(batch, self._scratch, region_sums(self._scratch, self._weights), counters)
+        regions = region_sums(self._scratch, self._weights)
+        pool = getattr(self._engine, "pool", None)
+        try:
+            self._adder.submit(self._tally.add_batch, batch, self._scratch, regions, counters, pool).result()
+        except KeyboardInterrupt:
+            self._adder.submit(int).result()  # one after the other: what was begun is done then
+            raise
 
     def settle(self) -> None:
         """Bring the tally's voxels up to date: they are."""

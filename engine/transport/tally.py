@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..statistics import (
-    add_limbs,
-    batch_mean_sigma,
-    gy_per_mev,
-    region_mean_sigma,
-    square_limbs,
-    zero_limbs,
-)
+from ..statistics import batch_mean_sigma, gy_per_mev, region_mean_sigma, zero_limbs
 
 
 @dataclass
@@ -87,16 +81,14 @@ class Tally:
         return self.n_batches * self.batch_histories
 
     def add_batch(
-        self, batch: int, quanta: np.ndarray, regions: np.ndarray, counters: dict[str, int]
-    ) -> None:
-        """Add one whole batch (``quanta`` flat or shaped, ``regions`` its weighted region sums)."""
-        flat = quanta.reshape(-1)
-        # a batch touches a small part of a body-sized grid: only that part is squared and added
-        touched = np.flatnonzero(flat)
-        part = flat[touched]
-        self.energy_quanta.reshape(-1)[touched] += part
-        squares = self.energy_quanta_squared.reshape(2, -1)
-        squares[:, touched] = add_limbs(squares[:, touched], square_limbs(part))
+        self, batch: int, quanta: np.ndarray, regions: np.ndarray, counters: dict[str, int],
+        pool: Executor | None = None,
+    ) -> None:  # fmt: skip
+        """Add one whole batch: ``quanta`` flat or shaped, ``regions`` its weighted region sums; on ``pool``'s threads."""
+        from ...kernels.backends.cpu_sums import add_batch
+
+        low, high = self.energy_quanta_squared.reshape(2, -1)
+        add_batch(quanta.reshape(-1), self.energy_quanta.reshape(-1), low, high, pool)
         self.add_counts(batch, regions, counters)
 
     def add_counts(self, batch: int, regions: np.ndarray, counters: dict[str, int]) -> None:

@@ -189,7 +189,7 @@ class Engine:
         self.seed = (np.uint32(seed & 0xFFFFFFFF), np.uint32((seed >> 32) & 0xFFFFFFFF))
         self.device = device(n_threads)
         self._voxels = int(world.nx) * int(world.ny) * int(world.nz)
-        self._pool = ThreadPoolExecutor(self.device.threads, thread_name_prefix="hevesy")
+        self.pool = ThreadPoolExecutor(self.device.threads, thread_name_prefix="hevesy")
         self._run = _compiled()
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
@@ -208,10 +208,10 @@ class Engine:
             return counters
 
         total = np.zeros(len(COUNTERS), np.int64)
-        for counters in self._pool.map(work, starts):
+        for counters in self.pool.map(work, starts):
             total += counters
         return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
 
     def close(self) -> None:
         """Let the threads go."""
-        self._pool.shutdown(wait=True)
+        self.pool.shutdown(wait=True)
