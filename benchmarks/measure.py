@@ -89,7 +89,8 @@ class Stopwatch:
         counters = self.engine.run_batch(self.batch, self.per_batch, self._scratch)
         self.transport_s += time.perf_counter() - before
         assert counters["emitted"] == counters["deposited"] + counters["escaped"]
-        self.tally.add_batch(self.batch, self._scratch, region_sums(self._scratch, self._weights), counters, self.engine.pool)
+        regions = region_sums(self._scratch, self._weights)
+        self.tally.add_batch(self.batch, self._scratch, regions, counters, self.engine.pool)
         self.batch += 1
         self.seconds.append(time.perf_counter() - start)
         self.cpu_s += time.process_time() - start_cpu

@@ -84,7 +84,7 @@ class Tally:
         self, batch: int, quanta: np.ndarray, regions: np.ndarray, counters: dict[str, int],
         pool: Executor | None = None,
     ) -> None:  # fmt: skip
-        """Add one whole batch: ``quanta`` flat or shaped, ``regions`` its weighted region sums; on ``pool``'s threads."""
+        """Add one whole batch: ``quanta`` flat or shaped, ``regions`` its weighted sums; on the threads of ``pool``."""
         from ...kernels.backends.cpu_sums import add_batch
 
         low, high = self.energy_quanta_squared.reshape(2, -1)
