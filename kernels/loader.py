@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import sys
 import types
 from pathlib import Path
@@ -49,6 +50,11 @@ def neutral_sources() -> list[Path]:
     return sorted(
         path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in NOT_NEUTRAL
     )
+
+
+def cache_root() -> Path:
+    """Folder of what can be made again: ``$HEVESY_CACHE``, else ``~/.cache/hevesy``."""
+    return Path(os.environ.get("HEVESY_CACHE", Path.home() / ".cache" / "hevesy"))
 
 
 def source_hash(*more: str) -> str:

@@ -20,8 +20,8 @@ from scipy.interpolate import CubicSpline
 
 from ...kernels.tables import ENERGY, TRACK_COLUMNS, YIELD
 from ..physics import photons
-from .electron_tables import BREMS_POINTS, ElectronTables
-from .photon_tables import FLUORESCENCE_COLUMNS, X_HIGH, X_LOW, fluorescence_rows
+from .photon_tables import X_HIGH, X_LOW, fluorescence_rows
+from .physics_tables import BREMS_POINTS, FLUORESCENCE_COLUMNS, ElectronTables
 from .problem import Material
 
 MC2 = 0.51099895

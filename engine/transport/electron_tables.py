@@ -10,8 +10,6 @@ Everything a charged particle needs is tabulated once for each particle and mate
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ...kernels.tables import (
@@ -36,32 +34,14 @@ from ...kernels.tables import (
 from ..physics import bremsstrahlung, stopping
 from . import collisions, elastic
 from .bit_grid import BitGrid
+from .physics_tables import BREMS_POINTS, GS_POINTS, ElectronTables
 from .problem import Material
 
-GS_POINTS = 129
-BREMS_POINTS, BREMS_SHARES = 65, 161
+BREMS_SHARES = 161
 #: scattering strength K of a step at low energy (mean cosine exp(-K)), and the energy [MeV] above which it falls
 #: as 1/E: fast electrons cross voxels, slow ones end inside one, so the fine steps are spent where they show
 STEP_STRENGTH, STRENGTH_KNEE_MEV = 0.20, 0.15
 PARTICLES = ("electron", "positron")
-
-
-@dataclass(frozen=True)
-class ElectronTables:
-    """Flat arrays and the scalars that locate things in them."""
-
-    track: np.ndarray
-    track_grid: BitGrid
-    hard: np.ndarray
-    hard_grid: BitGrid
-    arrest: np.ndarray
-    majorant: np.ndarray
-    cut_range: np.ndarray
-    gs: np.ndarray
-    gs_grid: BitGrid
-    brems: np.ndarray
-    brems_grid: BitGrid
-    brems_thick: int
 
 
 def build(

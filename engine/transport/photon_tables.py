@@ -1,8 +1,6 @@
-"""Photon tables of a problem: attenuation, majorant, angular functions and X rays, flat and float32."""
+"""Photon tables of a problem: attenuation, angular functions and X rays, flat and float32."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,41 +8,22 @@ from ...kernels.tables import COMPTON_POINTS, COMPTON_SHIFT, PHOTON_SHIFT, TRANS
 from ..physics import photons
 from . import compton_tables
 from .bit_grid import BitGrid
+from .physics_tables import FLUORESCENCE_COLUMNS, PhotonTables
 from .problem import Material
 
 #: ends of the grid of momentum transfer, x = sin(theta/2)/lambda [1/Angstrom]
 X_LOW, X_HIGH = 3e-3, 3e2
 #: X rays below this are absorbed where they are born [MeV]
 FLUORESCENCE_CUTOFF = 5e-3
-FLUORESCENCE_COLUMNS = 8
 
 
-@dataclass(frozen=True)
-class PhotonTables:
-    """The flat array and where each table starts in it."""
-
-    values: np.ndarray
-    grid: BitGrid
-    majorant: int
-    compton: int
-    c_grid: BitGrid
-    coherent: int
-    fluorescence: int
-    fluorescence_rows: int
-    x_grid: BitGrid
-
-
-def build(
-    materials: tuple[Material, ...], largest_density: np.ndarray, low_mev: float, high_mev: float
-) -> PhotonTables:
+def build(materials: tuple[Material, ...], low_mev: float, high_mev: float) -> PhotonTables:
     """Tables between ``low_mev`` and ``high_mev``.
 
     Parameters
     ----------
     materials
         The problem's materials.
-    largest_density
-        For each material the largest density of its voxels [g/cm3], 0 when it is unused.
     low_mev, high_mev
         Ends of the energy grid [MeV].
     """
@@ -55,8 +34,7 @@ def build(
     x = x_grid.values
     c_grid = BitGrid.over(low_mev, high_mev, COMPTON_SHIFT)
     attenuation, angles, form = [], [], []
-    majorant = np.zeros(grid.nodes)
-    for material, density in zip(materials, largest_density, strict=True):
+    for material in materials:
         parts = [
             photons.photoelectric(material, energy),
             photons.incoherent(material, energy),
@@ -65,28 +43,24 @@ def build(
         ]
         running = np.cumsum(parts, axis=0)
         attenuation.append(np.column_stack([running[3], running[0], running[1], running[2]]))
-        majorant = np.maximum(majorant, density * running[3])
         bound = np.clip(photons.incoherent_function(material, x), 0.0, 1.0)
         angles.append(compton_tables.quantiles(c_grid.values, x, bound, COMPTON_POINTS))
         form.append(_running_form_factor(material, x))
-    # a hair above, so that float32 rounding never makes a real collision more likely than certain
-    majorant *= 1.0 + 1e-6
     rows = [fluorescence_rows(material) for material in materials]
     n_rows = max((len(r) for r in rows), default=0)
     x_rays = np.zeros((len(materials), n_rows, FLUORESCENCE_COLUMNS))
     for i, r in enumerate(rows):
         for j, row in enumerate(r):
             x_rays[i, j] = row
-    pieces = [np.concatenate(attenuation).ravel(), majorant, np.concatenate(angles).ravel(), np.concatenate(form)]
+    pieces = [np.concatenate(attenuation).ravel(), np.concatenate(angles).ravel(), np.concatenate(form)]
     offsets = np.cumsum([0] + [p.size for p in pieces])
     return PhotonTables(
         values=np.concatenate([*pieces, x_rays.ravel()]).astype(np.float32),
         grid=grid,
-        majorant=int(offsets[1]),
-        compton=int(offsets[2]),
+        compton=int(offsets[1]),
         c_grid=c_grid,
-        coherent=int(offsets[3]),
-        fluorescence=int(offsets[4]),
+        coherent=int(offsets[2]),
+        fluorescence=int(offsets[3]),
         fluorescence_rows=n_rows,
         x_grid=x_grid,
     )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...kernels.tables import World
+from ...kernels.tables import PHOTON_COLUMNS, World
 from ..errors import InputError
-from . import absorption, electron_tables, photon_tables, source_tables
+from . import physics_tables, source_tables
 from .physics_options import PhysicsOptions
 from .problem import Material, Problem
 
@@ -28,7 +28,6 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
     materials = tuple(problem.materials[i] for i in used)
     material = index.reshape(-1).astype(np.uint8)
     density = np.ascontiguousarray(problem.density_g_cm3, np.float32).reshape(-1)
-    largest = np.array([density[material == i].max(initial=0.0) for i in range(len(materials))])
     source = source_tables.build(
         problem.source,
         problem.emission,
@@ -47,21 +46,25 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
             suggestion="check the unit of the emission energies: they are MeV",
             field="emission",
         )
-    p = photon_tables.build(materials, largest, options.photon_cutoff_mev, photon_top)
-    e = electron_tables.build(
-        materials,
-        electron_top,
-        options.electron_cutoff_mev,
-        options.photon_cutoff_mev,
-        options.collision_threshold_mev,
-        positrons=positrons,
-        emit_bremsstrahlung=options.bremsstrahlung,
-        strength=options.step_strength,
-    )
     track_length = options.photon_scoring == "track-length" and options.photons
-    photon_values = p.values
-    if track_length:
-        photon_values = np.concatenate([p.values, _absorption(materials, p, e, options)]).astype(np.float32)
+    tables = physics_tables.tables_of(
+        physics_tables.Needs(
+            materials,
+            photon_cutoff_mev=options.photon_cutoff_mev,
+            electron_cutoff_mev=options.electron_cutoff_mev,
+            collision_threshold_mev=options.collision_threshold_mev,
+            photon_top_mev=photon_top,
+            electron_top_mev=electron_top,
+            positrons=positrons,
+            bremsstrahlung=options.bremsstrahlung,
+            step_strength=options.step_strength,
+            absorption=track_length,
+        )
+    )
+    p, e = tables.photons, tables.electrons
+    largest = np.array([density[material == i].max(initial=0.0) for i in range(len(materials))])
+    majorant = _majorant(p, largest)
+    photon_values = np.concatenate([p.values, majorant, tables.absorption]).astype(np.float32)
     nz, ny, nx = problem.density_g_cm3.shape
     dz, dy, dx = (0.1 * v for v in problem.voxel_size_mm)
     i32, f32 = np.int32, np.float32
@@ -70,20 +73,20 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
         hx=f32(dx), hy=f32(dy), hz=f32(dz), ihx=f32(1 / dx), ihy=f32(1 / dy), ihz=f32(1 / dz),
         density=density, material=material,
         photons=photon_values, p_nodes=i32(p.grid.nodes), p_low=i32(p.grid.low),
-        p_majorant=i32(p.majorant),
+        p_majorant=i32(p.values.size),
         x_nodes=i32(p.x_grid.nodes), x_low=i32(p.x_grid.low),
         compton=i32(p.compton), c_nodes=i32(p.c_grid.nodes), c_low=i32(p.c_grid.low), x_coherent=i32(p.coherent),
         fluorescence=i32(p.fluorescence), fluorescence_rows=i32(p.fluorescence_rows),
         photon_cutoff=f32(options.photon_cutoff_mev), transport_photons=i32(options.photons),
-        p_absorption=i32(p.values.size), track_length=(i32(1),) if track_length else (),
+        p_absorption=i32(p.values.size + majorant.size), track_length=(i32(1),) if track_length else (),
         n_materials=i32(len(materials)),
         track=e.track, t_nodes=i32(e.track_grid.nodes), t_low=i32(e.track_grid.low),
         hard=e.hard, e_nodes=i32(e.hard_grid.nodes), e_low=i32(e.hard_grid.low),
         arrest=e.arrest, hard_majorant=e.majorant, cut_range=e.cut_range,
         gs=e.gs, gs_energies=i32(e.gs_grid.nodes), gs_low=i32(e.gs_grid.low),
-        gs_points=i32(electron_tables.GS_POINTS),
+        gs_points=i32(physics_tables.GS_POINTS),
         brems=e.brems, b_energies=i32(e.brems_grid.nodes), b_low=i32(e.brems_grid.low),
-        b_points=i32(electron_tables.BREMS_POINTS), b_thick=i32(e.brems_thick),
+        b_points=i32(physics_tables.BREMS_POINTS), b_thick=i32(e.brems_thick),
         electron_cutoff=f32(options.electron_cutoff_mev), collision_cutoff=f32(options.collision_threshold_mev),
         range_rejection=i32(options.range_rejection),
         source_cdf=source.cdf, source_voxel=source.voxel, source_guide=source.guide,
@@ -95,20 +98,12 @@ def prepare(problem: Problem, options: PhysicsOptions) -> Prepared:
     return Prepared(world, options, materials)
 
 
-def _absorption(
-    materials: tuple[Material, ...],
-    p: photon_tables.PhotonTables,
-    e: electron_tables.ElectronTables,
-    options: PhysicsOptions,
-) -> np.ndarray:
-    """Energy-absorption coefficients on the photon energy nodes, one run of nodes per material [cm2/g]."""
-    energy = np.clip(p.grid.values, options.photon_cutoff_mev, None)
-    rows = [
-        absorption.coefficients(
-            material,
-            energy,
-            absorption.radiated_energy(e, row, options.photon_cutoff_mev, options.electron_cutoff_mev),
-        )
-        for row, material in enumerate(materials)
-    ]
-    return np.concatenate(rows)
+def _majorant(tables: physics_tables.PhotonTables, largest_density: np.ndarray) -> np.ndarray:
+    """Largest attenuation over the voxels of a problem, on the photon energy nodes [1/cm].
+
+    ``largest_density`` is that of each material's voxels [g/cm3].
+    """
+    nodes, columns = tables.grid.nodes, PHOTON_COLUMNS
+    total = tables.values[: largest_density.size * nodes * columns].reshape(-1, nodes, columns)[:, :, 0]
+    # a hair above, so that float32 rounding never makes a real collision more likely than certain
+    return (largest_density[:, None] * total.astype(float)).max(axis=0) * (1.0 + 1e-6)

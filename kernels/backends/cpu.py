@@ -22,7 +22,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core.extending import intrinsic
 
-from ..loader import load, source_hash
+from ..loader import cache_root, load, source_hash
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
 from . import cpu_math
 from .device import Device
@@ -126,9 +126,8 @@ def _target() -> pytypes.ModuleType:
 
 def cache_folder() -> Path:
     """Where compiled kernels of exactly these sources, this Numba and these options are kept."""
-    base = Path(os.environ.get("HEVESY_CACHE", Path.home() / ".cache" / "hevesy"))
     key = source_hash(numba.__version__, np.__version__, sys.version, repr(sorted(OPTIONS.items())))
-    return base / f"kernels-{key[:24]}"
+    return cache_root() / f"kernels-{key[:24]}"
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,6 @@ within statistics: mathematical functions round differently.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..loader import source_hash
+from ..loader import cache_root, source_hash
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
 from . import cuda_memory, cuda_probe, cuda_sums
 from .cuda_probe import CudaUnavailable
@@ -50,10 +49,9 @@ def cache_folder() -> Path:
 
     from . import cuda_target
 
-    base = Path(os.environ.get("HEVESY_CACHE", Path.home() / ".cache" / "hevesy"))
     versions = (numba.__version__, numba_cuda.__version__, np.__version__, sys.version)
     key = source_hash("cuda", *versions, repr(sorted(cuda_target.OPTIONS.items())))
-    return base / f"kernels-cuda-{key[:24]}"
+    return cache_root() / f"kernels-cuda-{key[:24]}"
 
 
 @lru_cache(maxsize=2)

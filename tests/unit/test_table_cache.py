@@ -1,0 +1,142 @@
+"""Kept physics tables: those that were built, to the bit; never others; and no start fails for them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hevesy.engine.transport import physics_tables, table_cache
+from hevesy.engine.transport.physics_tables import Needs, PhysicsTables, tables_of
+from hevesy.tests.verification.drivers import BONE, WATER
+
+NEEDS = Needs(
+    materials=(WATER, BONE), photon_cutoff_mev=0.01, electron_cutoff_mev=0.05, collision_threshold_mev=0.05,
+    photon_top_mev=0.6, electron_top_mev=0.61, positrons=True, bremsstrahlung=True, step_strength=0.2, absorption=True,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEVESY_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def builds(monkeypatch) -> list[Needs]:
+    """What was built, in order."""
+    made: list[Needs] = []
+    build = physics_tables.build
+    monkeypatch.setattr(physics_tables, "build", lambda needs: made.append(needs) or build(needs))
+    return made
+
+
+def numbers(tables: PhysicsTables) -> dict[str, np.ndarray]:
+    return dict(table_cache._pack(tables))
+
+
+def assert_same(a: PhysicsTables, b: PhysicsTables) -> None:
+    one, other = numbers(a), numbers(b)
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name].dtype == other[name].dtype, name
+        assert np.array_equal(one[name], other[name]), name
+
+
+def test_kept_tables_are_those_that_were_built(builds) -> None:
+    built, kept = tables_of(NEEDS), tables_of(NEEDS)
+    assert len(builds) == 1
+    assert_same(built, kept)
+    assert type(kept.photons.grid) is type(built.photons.grid)
+    assert kept.absorption.size == 2 * kept.photons.grid.nodes
+
+
+def test_everything_that_is_asked_for_is_part_of_the_name() -> None:
+    changed = {
+        "materials": (BONE, WATER), "photon_cutoff_mev": 0.011, "electron_cutoff_mev": 0.051,
+        "collision_threshold_mev": 0.06, "photon_top_mev": 0.7, "electron_top_mev": 0.7, "positrons": False,
+        "bremsstrahlung": False, "step_strength": 0.19, "absorption": False,
+    }  # fmt: skip
+    assert changed.keys() == {field.name for field in fields(Needs)}
+    paths = {table_cache.path(NEEDS)} | {table_cache.path(replace(NEEDS, **{k: v})) for k, v in changed.items()}
+    heavier = replace(WATER, mean_excitation_ev=WATER.mean_excitation_ev + 1.0)
+    paths.add(table_cache.path(replace(NEEDS, materials=(heavier, BONE))))
+    assert len(paths) == len(changed) + 2
+
+
+@pytest.mark.parametrize("harm", ["cut", "flip", "empty", "other"])
+def test_a_broken_file_is_built_again(harm, builds, caplog) -> None:
+    built = tables_of(NEEDS)
+    file = table_cache.path(NEEDS)
+    content = bytearray(file.read_bytes())
+    if harm == "cut":
+        content = content[: len(content) // 2]
+    elif harm == "flip":
+        content[len(content) // 2] ^= 1  # one bit of one number
+    elif harm == "empty":
+        content.clear()
+    if harm == "other":
+        np.savez(file, something=np.zeros(3))
+    else:
+        file.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        again = tables_of(NEEDS)
+    assert len(builds) == 2
+    assert "built again" in caplog.text
+    assert_same(built, again)
+    assert_same(built, tables_of(NEEDS))
+    assert len(builds) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, builds) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("HEVESY_CACHE", str(blocked))
+    assert_same(tables_of(NEEDS), tables_of(NEEDS))
+    assert len(builds) == 2
+
+
+def test_the_oldest_files_go(cache, monkeypatch) -> None:
+    monkeypatch.setattr(table_cache, "LARGEST_NUMBER_OF_FILES", 2)
+    few = replace(NEEDS, materials=(WATER,), positrons=False, absorption=False)
+    steps = [0.2, 0.21, 0.22]
+    for step in steps:
+        tables_of(replace(few, step_strength=step))
+        tables_of(replace(few, step_strength=steps[0]))  # read again: young
+    kept = set((cache / "tables").iterdir())
+    assert kept == {table_cache.path(replace(few, step_strength=step)) for step in (0.2, 0.22)}
+
+
+def test_modules_behind_the_tables_are_part_of_the_name_and_a_warm_start_needs_no_scipy(cache) -> None:
+    code = """
+import sys, json
+from hevesy.tests.unit.test_table_cache import NEEDS
+from hevesy.engine.transport.physics_tables import tables_of
+before = set(sys.modules)
+tables_of(NEEDS)
+loaded = [sys.modules[name].__file__ for name in set(sys.modules) - before if name.startswith("hevesy.")]
+print(json.dumps(loaded))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    hashed = {file.resolve() for pattern in table_cache.SOURCES for file in table_cache.ROOT.glob(pattern)}
+    loaded = {table_cache.ROOT.__class__(name).resolve() for name in json.loads(done.stdout)}
+    assert len(loaded) > 4
+    assert loaded <= hashed
+    code = """
+import sys
+from hevesy.engine.transport.prepare import prepare
+from hevesy.engine.transport.physics_options import PhysicsOptions
+from hevesy.phantoms.problems import point_source
+import numpy
+problem = point_source("I-131", voxel_mm=3.0, voxels=3)
+for name in [name for name in sys.modules if name.startswith("scipy")]:
+    del sys.modules[name]
+prepare(problem, PhysicsOptions())
+print(any(name.startswith("scipy") for name in sys.modules))
+"""
+    said = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [done.stdout.split() for done in said] == [["True"], ["False"]]
