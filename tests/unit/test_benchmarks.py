@@ -19,6 +19,7 @@ from hevesy.benchmarks import (
     peers,
     report,
     test_modes,
+    versus,
 )
 from hevesy.phantoms.patient import synthetic_patient
 from hevesy.phantoms.problems import voxel_s
@@ -51,6 +52,21 @@ def test_figures_of_a_problem(tiny):
     hot = found["hot_voxels"]
     assert hot["merit_per_s"] == pytest.approx(1 / (hot["error"] ** 2 * spent))
     assert hot["s_to_2_percent"] == pytest.approx(spent * (hot["error"] / 0.02) ** 2)
+
+
+def test_commits_beside_each_other(tmp_path, monkeypatch):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "hevesy").symlink_to(versus.ROOT)
+    monkeypatch.setattr(versus, "named", lambda name: voxel_s("Y-90", voxels=5))
+    trees = {"one": tmp_path / "tree", "working tree": tmp_path / "tree"}
+    row = versus.compare("90Y", trees, 0.02, 3, tmp_path)
+    assert row["same_energy"] == [True, True]
+    assert row["gain"][0] == 1.0
+    assert 0.2 < row["gain"][1] < 5.0
+    assert row["histories"] >= 100
+    table = versus.tables({**machine.provenance(), "rows": [row]})
+    assert "90Y" in table
+    assert "working tree" in table
 
 
 def test_batches_are_sized_by_time():
