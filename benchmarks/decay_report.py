@@ -12,9 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hevesy.benchmarks import cases, decay, machine, report
+import numpy as np
+from hevesy.benchmarks import cases, decay, machine, report, warps
 
 NAMES = ("I-131 patient 4 mm", "Lu-177 patient 4 mm", "Y-90 patient 4 mm")
+#: decays whose particles are recorded for the schedules of a warp
+RECORDED = 640
 #: bytes that a scattered access moves: one sector
 SECTOR = 32
 
@@ -66,7 +69,22 @@ def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> di
     for number, name in enumerate(names):
         one = decay.profile(name, traced, played, (1000, 51_000) if count and number == 0 else None)
         content["profiles"].append(one | {"sass_per_ptx": found.code_bytes / 16 / static})
+    cost = fitted_cost(content["profiles"])
+    content["cost"] = cost._asdict()
+    for one in content["profiles"]:
+        problem = cases.load(one["name"])
+        assert problem is not None
+        one["lanes_busy"] = warps.occupancy(problem, RECORDED if traced > warps.LANES else warps.LANES, cost)
     return content
+
+
+def fitted_cost(profiles: list[dict[str, Any]]) -> warps.Cost:
+    """Instructions of a flight and of a segment, with all that belongs to them: the best fit to those of all decays."""
+    events = np.array([[p["events"]["photon_flights"], p["events"]["electron_segments"]] for p in profiles])
+    total = np.array([p["gpu"]["total"] for p in profiles])
+    if len(profiles) < 2:  # nothing to tell them apart
+        return warps.Cost(*2 * (float(total[0] / events[0].sum()),))
+    return warps.Cost(*map(float, np.linalg.lstsq(events / total[:, None], np.ones(total.size), rcond=None)[0]))
 
 
 def tables(content: dict[str, Any]) -> str:
@@ -95,6 +113,9 @@ def tables(content: dict[str, Any]) -> str:
             limits.append((card.name, shown, *(report.number(bounds(p, card)[what]) for p in profiles)))
         limits.append((card.name, "**arithmetic / 10**",
                        *(report.number(bounds(p, card)["arithmetic"] / 10) for p in profiles)))  # fmt: skip
+    busy = [
+        (schedule, *(f"{100 * p['lanes_busy'][schedule]:.0f} %" for p in profiles)) for schedule in warps.SCHEDULES
+    ]
     cpu = [("decays a processor second", *(report.number(p["decays_per_cpu_s"]) for p in profiles))]
     counted = profiles[0]["cpu"]
     if counted:
@@ -109,6 +130,9 @@ def tables(content: dict[str, Any]) -> str:
         f"{kernel['machine_instructions']} in machine code, {kernel['registers']} registers):",
         report.table(("kind", *head), gpu),
         "Share of functions in them:", report.table(("function", *head), functions),
+        f"Lanes of a warp that have work, at most (a flight taken as {report.number(content['cost']['flight'])} and a "
+        f"segment as {report.number(content['cost']['segment'])} instructions, their best fit to these decays):",
+        report.table(("schedule", *head), busy),
         "Decays/s that cannot be exceeded with every lane busy:", report.table(("card", "resource", *head), limits),
     ]  # fmt: skip
     return "\n\n".join(parts)
