@@ -125,7 +125,7 @@ def _repeats(function: ast.FunctionDef) -> dict[int, int]:
 
 
 @cache
-def copies(root: str = "play_histories") -> Counter[str]:
+def copies(root: str = "by_histories") -> Counter[str]:
     """How many inlined copies of each function the kernel holds: one for every way of calls down to it."""
     known, found = functions(), Counter({root: 1})
     todo = [(root, 1)]

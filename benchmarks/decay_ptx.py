@@ -15,8 +15,8 @@ def main(words: list[str]) -> int:
     cuda_target.OPTIONS["lineinfo"] = True
     with cuda_offline.device(cc):
         code, _ = cuda.compile(
-            cuda_target.history_function(), cuda_offline.signature(cuda_offline.KERNELS[0]), device=False, abi="numba",
-            cc=cc, output="ptx", fastmath=True, lineinfo=True,
+            cuda_target.kernel_function(schedule="histories"), cuda_offline.signature(cuda_offline.HISTORIES),
+            device=False, abi="numba", cc=cc, output="ptx", fastmath=True, lineinfo=True,
         )  # fmt: skip
     sys.stdout.write(code)
     return 0

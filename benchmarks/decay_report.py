@@ -61,7 +61,7 @@ def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> di
     from hevesy.tests.gates import cuda_offline
 
     with tempfile.TemporaryDirectory() as folder:
-        found = cuda_offline.resources((9, 0), cuda_offline.KERNELS[0], Path(folder))
+        found = cuda_offline.resources((9, 0), cuda_offline.HISTORIES, Path(folder))
     static = sum(sum(c.values()) for c in decay.count_lines(decay.ptx_with_lines()).values())
     content: dict[str, Any] = {"format": "hevesy-decay", "format_version": 1, **machine.provenance()}
     content["kernel"] = {"registers": found.registers, "machine_instructions": found.code_bytes // 16, "ptx": static}

@@ -78,3 +78,19 @@ def push(world, stack_real, stack_int, depth, tally, counters, kind, ix, iy, iz,
     stack_int[b + 3] = iz
     stack_int[b + 4] = i32(quanta)
     return i32(depth + i32(1))
+
+
+@device
+def pop(stack_real, stack_int, depth):
+    """Take the last particle from the stack.
+
+    Returns (depth, kind, voxel indices x, y, z, offset x, y, z, direction u, v, w, quanta).
+    """
+    depth = i32(depth - i32(1))
+    a = u32(depth * STACK_REALS)
+    b = u32(depth * STACK_INTS)
+    return (
+        depth, i32(stack_int[b]), i32(stack_int[b + 1]), i32(stack_int[b + 2]), i32(stack_int[b + 3]),
+        stack_real[a], stack_real[a + 1], stack_real[a + 2],
+        stack_real[a + 3], stack_real[a + 4], stack_real[a + 5], i32(stack_int[b + 4]),
+    )  # fmt: skip

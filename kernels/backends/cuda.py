@@ -54,14 +54,14 @@ def cache_folder() -> Path:
     return cache_root() / f"kernels-cuda-{key[:24]}"
 
 
-@lru_cache(maxsize=2)
-def compiled(tiled: bool = False) -> Any:
-    """The history kernel; Numba compiles it, or reads it from the cache, at its first launch on a device."""
+@lru_cache(maxsize=4)
+def compiled(tiled: bool = False, schedule: str = "turns") -> Any:
+    """The kernel; Numba compiles it, or reads it from the cache, at its first launch on a device."""
     from numba import cuda
 
     from . import cuda_target
 
-    function = cuda_target.history_function(tiled)
+    function = cuda_target.kernel_function(tiled, schedule)
     if cuda_probe.simulated():
         return cuda.jit(function, **cuda_target.OPTIONS)
     config: Any = cuda.config
@@ -88,7 +88,7 @@ class _Lane:
     """One device with its copy of the world, its tally and its counters."""
 
     def __init__(
-        self, number: int, world: World, seed: tuple[Any, Any], launch: Launch | None, tiles: int | None
+        self, number: int, world: World, seed: tuple[Any, Any], launch: Launch | None, tiles: int | None, schedule: str
     ) -> None:
         self.number = number
         self.seed = seed
@@ -100,7 +100,7 @@ class _Lane:
             self.world = cuda_memory.upload(world, self.memory)
             self.tally, self._tally_argument = self.memory.zeros(self.plan.tile_voxels)
             self._totals, self._totals_argument = self.memory.zeros(len(COUNTERS))
-            self.kernel = compiled(self.plan.tiles > 1)
+            self.kernel = compiled(self.plan.tiles > 1, schedule)
             self.launch = launch or self._measure_launch()
         log.info("CUDA device %d: %d blocks of %d threads", number, self.launch.blocks, self.launch.threads)
 
@@ -188,6 +188,9 @@ class Engine:
         Launch shape; default measured from the device and the kernel.
     tiles
         Windows that the tally is divided into; default as few as fit.
+    schedule
+        ``"turns"`` or ``"histories"``: how a thread goes about its decays (``cuda_kernels.py``). The histories are the
+        same; compiled code may round them differently.
 
     Raises
     ------
@@ -206,6 +209,7 @@ class Engine:
         devices: Sequence[int] | None = None,
         launch: Launch | None = None,
         tiles: int | None = None,
+        schedule: str = "turns",
     ) -> None:
         usable = cuda_probe.devices()
         numbers = usable if devices is None else tuple(devices)
@@ -218,7 +222,7 @@ class Engine:
         self.lanes: list[_Lane] = []
         try:
             for number in numbers:
-                self.lanes.append(_Lane(number, world, words, launch, tiles))
+                self.lanes.append(_Lane(number, world, words, launch, tiles, schedule))
         except BaseException:
             self.close()
             raise

@@ -113,9 +113,13 @@ def _module(name: str, add: Any) -> pytypes.ModuleType:
 _modules: dict[str, pytypes.ModuleType] = {}
 
 
-def history_function(tiled: bool = False) -> Any:
+#: how a thread goes about its histories, and the kernel that does so
+SCHEDULES = {"turns": "by_turns", "histories": "by_histories"}
+
+
+def kernel_function(tiled: bool = False, schedule: str = "turns") -> Any:
     """The undecorated kernel function, with the whole neutral call graph below it built for CUDA."""
     name = "cuda_tiled" if tiled else "cuda"
     if name not in _modules:
         _modules[name] = _module(name, _tiled if tiled else _whole)
-    return load(name, _modules[name], "backends.cuda_kernels").play_histories
+    return getattr(load(name, _modules[name], "backends.cuda_kernels"), SCHEDULES[schedule])

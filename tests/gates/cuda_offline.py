@@ -57,16 +57,19 @@ def device(cc: tuple[int, int]):
 
 
 class Kernel(NamedTuple):
-    """One variant of the history kernel: whole tally or windows of it, photons analog or by track length."""
+    """One variant of the kernel: whole tally or windows of it, photons analog or by track length, and its schedule."""
 
     tiled: bool = False
     track_length: bool = False
+    schedule: str = "turns"
 
     def __str__(self) -> str:
-        return f"{'windows' if self.tiled else 'whole'}-{'track_length' if self.track_length else 'analog'}"
+        scoring = "track_length" if self.track_length else "analog"
+        return f"{'windows' if self.tiled else 'whole'}-{scoring}-{self.schedule}"
 
 
-KERNELS = (Kernel(), Kernel(tiled=True), Kernel(track_length=True), Kernel(tiled=True, track_length=True))
+HISTORIES = Kernel(schedule="histories")
+KERNELS = (Kernel(), Kernel(tiled=True), Kernel(track_length=True), Kernel(tiled=True, track_length=True), HISTORIES)
 ARCHITECTURES = ((7, 5), (8, 0), (9, 0))
 
 
@@ -121,14 +124,14 @@ def signature(kernel: Kernel) -> tuple[Any, ...]:
 
 @cache
 def ptx(cc: tuple[int, int], kernel: Kernel = KERNELS[0]) -> str:
-    """PTX of a history kernel."""
-    from hevesy.kernels.backends.cuda_target import OPTIONS, history_function
+    """PTX of a kernel."""
+    from hevesy.kernels.backends.cuda_target import OPTIONS, kernel_function
     from numba import cuda
 
     with device(cc):
         code, _ = cuda.compile(
-            history_function(kernel.tiled), signature(kernel), device=False, abi="numba", cc=cc, output="ptx",
-            fastmath=OPTIONS["fastmath"],
+            kernel_function(kernel.tiled, kernel.schedule), signature(kernel), device=False, abi="numba", cc=cc,
+            output="ptx", fastmath=OPTIONS["fastmath"],
         )  # fmt: skip
     return code
 

@@ -54,6 +54,7 @@ def main() -> None:
         ("two devices", {"devices": (0, 0)}, None),
         ("three windows", {"tiles": 3}, None),
         ("short launches", {}, 7),
+        ("history after history", {"schedule": "histories"}, None),
     ):
         usual = cuda.HISTORIES_PER_LAUNCH
         cuda.HISTORIES_PER_LAUNCH = longest or usual

@@ -17,6 +17,7 @@ from scipy import stats
 
 SHAPES = (
     "default", "few threads", "more threads than histories", "two devices", "three windows", "short launches",
+    "history after history",
 )  # fmt: skip
 
 

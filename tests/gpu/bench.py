@@ -85,7 +85,7 @@ def goal(problem: Any, until: str) -> dict[str, Any]:
 
 def patient(name: str, per_batch: int, repeats: int) -> dict[str, Any] | None:
     """Rate with every number of devices, and the goals, of a patient; None when it cannot be made here."""
-    from hevesy.kernels.backends import cuda, cuda_probe
+    from hevesy.kernels.backends import cuda, cuda_probe, cuda_target
     from hevesy.tests.gpu import problems
 
     problem = problems.load(name)
@@ -100,6 +100,11 @@ def patient(name: str, per_batch: int, repeats: int) -> dict[str, Any] | None:
         without, _ = timed(engine, row["voxels"], per_batch, repeats)
         found = timed_run(engine, problem, per_batch, repeats)
         row["by_devices"][count] = found | {"decays_per_s_with_copies_to_the_host": per_batch / without}
+        engine.close()
+    row["by_schedule"] = {}
+    for schedule in cuda_target.SCHEDULES:
+        engine = cuda.Engine(world, seed=1, devices=numbers[:1], schedule=schedule)
+        row["by_schedule"][schedule] = per_batch / timed(engine, row["voxels"], per_batch, repeats)[0]
         engine.close()
     row["goals"] = {until: goal(problem, until) for until in GOALS}
     return row
@@ -204,6 +209,10 @@ def table(report: dict[str, Any]) -> str:
                 f"{row['problem']:20s} {count:>4} {f['decays_per_s']:10.3g} {row['target_per_s']:8.2g} "
                 f"{f['decays_per_s'] / row['target_per_s']:6.2f} {f['sums']:>8s}  {goals if str(count) == '1' else ''}"
             )
+        lines.append(
+            "  one GPU, with copies to the host, by "
+            + ", by ".join(f"{name} {rate:.3g}" for name, rate in row["by_schedule"].items())
+        )
     return "\n".join(lines)
 
 

@@ -119,7 +119,7 @@ def test_random_words_are_the_cpu_s():
     from hevesy.kernels.rng import philox as plain
     from numba import cuda as numba_cuda
 
-    cuda_target.history_function()
+    cuda_target.kernel_function()
     philox = load("cuda", cuda_target._modules["cuda"], "rng").philox
 
     @numba_cuda.jit

@@ -213,8 +213,9 @@ def test_gpu_bench_times_a_patient(simulated):
     assert row["target_per_s"] == 1.5e8
     assert row["by_devices"]["1"]["sums"] == "device"
     assert row["by_devices"]["1"]["decays_per_s"] > 0
+    assert row["by_schedule"].keys() == {"turns", "histories"}
     assert row["goals"]["voxels>50%:99%"]["reached"]
     problem = {"problem": "p", "decays_per_s": 1e8, "ready_s": 1.0, "registers": 150, "cpu_decays_per_s": 1e6,
                "shapes": {"132x128": 9e7}}  # fmt: skip
     text = bench.table({"device": "none", "commit": "0" * 40, "rows": [problem], "patients": [row]})
-    assert "100.0" in text and "132x128" in text and "i131_patient_4mm" in text
+    assert "100.0" in text and "132x128" in text and "i131_patient_4mm" in text and "by histories" in text

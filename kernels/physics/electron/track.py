@@ -24,6 +24,7 @@ import numpy as np
 from ...constants import MC2, MC2_QUANTA, PER_QUANTUM, QUANTA
 from ...geometry import face_distance, inside, isotropic, rotate, voxel_index
 from ...interp import lerp, locate
+from ...particles import GOES_ON, GONE, STOPS, Charged
 from ...rng import draw4, next_draw
 from ...scoring import deposit, escape, push
 from ...tables import (
@@ -116,213 +117,242 @@ def hinge_share(strength, skew, r):
 
 
 @device
-def transport_charged(
-    world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
-):
-    """Follow one electron or positron to its end; secondaries go to the stack. Returns (depth, draw)."""
+def particle_row(world, kind, voxel):
+    """Row of an electron's or positron's tables in the material of a voxel."""
+    medium = i32(world.material[voxel])
+    return i32(world.n_materials + medium) if kind == POSITRON else medium
+
+
+@device
+def charged_at_birth(world, counters, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw):
+    """A particle before its first segment. Returns (GOES_ON or STOPS, particle, draw)."""
     counters[ELECTRONS] += i64(1)
     energy = real(quanta) * PER_QUANTUM
     voxel = voxel_index(world, ix, iy, iz)
-    density = world.density[voxel]
-    medium = i32(world.material[voxel])
-    first_row = i32(world.n_materials) if kind == POSITRON else i32(0)
-    row = i32(first_row + medium)
-    path_left = residual_range(world, row, energy)
+    row = particle_row(world, kind, voxel)
     cut_path = world.cut_range[u32(row)]
-    columns = i32(TRACK_COLUMNS)
+    path_left = residual_range(world, row, energy)
     r1, r2, r3, r4 = draw4(key, draw)
-    draw = next_draw(draw)
-    depth_left = -log(r1)
-    chance = r2
-    owed = i32(0)  # energy left in this voxel and not yet scored
-    # the present step: path to its hinge, and after it; straggling; deflection
-    remaining = real(0.0)
-    after = real(0.0)
-    factor = real(1.0)
-    factor_after = real(1.0)
-    cosine = real(1.0)
-    azimuth = real(0.0)
     at, fraction = track_row(world, row, path_left)
-    event = START
-    alive = energy > world.electron_cutoff and path_left > cut_path
-    while alive:
-        if event >= HINGE:
-            if kind == ELECTRON:
-                stays, quanta, depth, draw = arrested(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, density, row,
-                    world.track, at + CSDA, columns, fraction, quanta, energy, chance, key, draw,
+    zero, one = real(0.0), real(1.0)
+    charged = Charged(
+        kind, ix, iy, iz, voxel, world.density[voxel], row, cut_path, px, py, pz, u, v, w, quanta, energy, i32(0),
+        path_left, at, fraction, -log(r1), r2, i32(START), zero, zero, one, one, one, zero,
+    )  # fmt: skip
+    moves = energy > world.electron_cutoff and path_left > cut_path
+    return GOES_ON if moves else STOPS, charged, next_draw(draw)
+
+
+@device
+def charged_round(world, tally, counters, stack_real, stack_int, depth, charged, key, draw):
+    """One segment: to a face, a hinge, a hard event or the cut-off, and what happens there.
+
+    Returns (GOES_ON, STOPS or GONE, particle, depth, draw); secondaries go to the stack.
+    """
+    (
+        kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, owed,
+        path_left, at, fraction, depth_left, chance, event, remaining, after, factor, factor_after, cosine, azimuth,
+    ) = charged  # fmt: skip
+    columns = i32(TRACK_COLUMNS)
+    alive = True
+    if event >= HINGE:
+        if kind == ELECTRON:
+            stays, quanta, depth, draw = arrested(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, density, row,
+                world.track, at + CSDA, columns, fraction, quanta, energy, chance, key, draw,
+            )  # fmt: skip
+            if stays:
+                charged = Charged(
+                    kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, owed,
+                    path_left, at, fraction, depth_left, chance, i32(event), remaining, after, factor, factor_after,
+                    cosine, azimuth,
                 )  # fmt: skip
-                if stays:
-                    break
-            if event == HINGE:
-                a, b = turn(azimuth)
-                u, v, w = rotate(u, v, w, cosine, a, b)
-            # the next step begins where this one ends
-            path_next = path_left - factor_after * after
-            if path_next > cut_path:
-                counters[ELECTRON_STEPS] += i64(1)
-                r1, r2, r3, r4 = draw4(key, draw)
+                return STOPS, charged, depth, draw
+        if event == HINGE:
+            a, b = turn(azimuth)
+            u, v, w = rotate(u, v, w, cosine, a, b)
+        # the next step begins where this one ends
+        path_next = path_left - factor_after * after
+        if path_next > cut_path:
+            counters[ELECTRON_STEPS] += i64(1)
+            r1, r2, r3, r4 = draw4(key, draw)
+            draw = next_draw(draw)
+            at, fraction = track_row(world, row, path_next)
+            step = lerp(world.track, at + STEP, columns, fraction)
+            sigma = lerp(world.track, at + STRAGGLE, columns, fraction)
+            share = hinge_share(
+                lerp(world.track, at + STRENGTH, columns, fraction),
+                lerp(world.track, at + SKEW, columns, fraction), r1,
+            )  # fmt: skip
+            before = share * step
+            cosine = sample_scattering(world, row, lerp(world.track, at + ENERGY, columns, fraction), r4, r2)
+            azimuth = r3
+            # soft straggling, drawn from the digits of r1 that the hinge does not use
+            spread = real(r1 * 4096.0)
+            following = straggling_factor(sigma, spread - real(i32(spread)))
+            remaining = after + before
+            factor = (factor_after * after + following * before) / remaining
+            factor_after = following
+            after = step - before
+        else:
+            remaining = FAR
+            factor = factor_after
+            after = real(0.0)
+    counters[ELECTRON_SEGMENTS] += i64(1)
+    fx = face_distance(px, u, world.hx)
+    fy = face_distance(py, v, world.hy)
+    fz = face_distance(pz, w, world.hz)
+    s = min(fx, min(fy, fz)) * density
+    event = FACE
+    if likely(remaining <= s):
+        s = remaining
+        event = HINGE
+    path_end = path_left - factor * s
+    at, fraction = track_row(world, row, path_end)
+    energy_end = min(lerp(world.track, at + ENERGY, columns, fraction), energy)
+    if unlikely(path_end <= cut_path):
+        s = (path_left - cut_path) / factor
+        path_end = cut_path
+        energy_end = world.electron_cutoff
+        event = CUT
+    # soft loss per unit of optical depth
+    per_depth = factor / world.hard_majorant[u32(row)]
+    energy_hard = energy - depth_left * per_depth
+    if energy_hard > energy_end and energy_hard > world.electron_cutoff:
+        path_end = max(min(residual_range(world, row, energy_hard), path_left), path_end)
+        s = (path_left - path_end) / factor
+        energy_end = energy_hard
+        event = HARD_EVENT
+    d = s / density
+    px = px + u * d
+    py = py + v * d
+    pz = pz + w * d
+    q_end = min(i32(energy_end * QUANTA + 0.5), quanta)
+    owed = i32(owed + i32(quanta - q_end))
+    quanta = q_end
+    depth_left = depth_left - (energy - energy_end) / per_depth
+    energy = energy_end
+    path_left = path_end
+    remaining = remaining - s
+    # the one to hand back if it ends here: the old one would have to be kept through all of the above
+    charged = Charged(
+        kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, owed,
+        path_left, at, fraction, depth_left, chance, i32(event), remaining, after, factor, factor_after,
+        cosine, azimuth,
+    )  # fmt: skip
+    if event == FACE:
+        deposit(tally, counters, voxel, owed)
+        owed = i32(0)
+        if fx <= fy and fx <= fz:
+            ix = i32(ix + i32(1)) if u > 0.0 else i32(ix - i32(1))
+            px = real(0.0) if u > 0.0 else world.hx
+        elif fy <= fz:
+            iy = i32(iy + i32(1)) if v > 0.0 else i32(iy - i32(1))
+            py = real(0.0) if v > 0.0 else world.hy
+        else:
+            iz = i32(iz + i32(1)) if w > 0.0 else i32(iz - i32(1))
+            pz = real(0.0) if w > 0.0 else world.hz
+        if not inside(world, ix, iy, iz):
+            escape(counters, i64(quanta) + (2 * i64(MC2_QUANTA) if kind == POSITRON else i64(0)))
+            return GONE, charged, depth, draw
+        voxel = voxel_index(world, ix, iy, iz)
+        density = world.density[voxel]
+        new_row = particle_row(world, kind, voxel)
+        if new_row != row:
+            old_step = track_column(world, row, path_left, i32(STEP))
+            row = new_row
+            cut_path = world.cut_range[u32(row)]
+            path_left = residual_range(world, row, energy)
+            ratio = track_column(world, row, path_left, i32(STEP)) / old_step
+            remaining = remaining * ratio
+            after = after * ratio
+            alive = path_left > cut_path
+    elif event == CUT:
+        alive = False
+    elif event == HARD_EVENT:
+        node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
+        at = i32((row * world.e_nodes + node) * HARD_COLUMNS)
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        depth_left = -log(r2)
+        wide = i32(HARD_COLUMNS)
+        collide = r3 < lerp(world.hard, at + COLLISION_SHARE, wide, fraction)
+        # a straight line between table nodes may reach a little below the threshold of two equal electrons
+        possible = not collide or kind == POSITRON or energy > 2.0 * world.collision_cutoff
+        if possible and r1 < lerp(world.hard, at + ACCEPT, wide, fraction):
+            counters[HARD_COLLISIONS] += i64(1)
+            old_step = track_column(world, row, path_left, i32(STEP))
+            if collide:
+                if kind == POSITRON:
+                    loss, spare, draw = sample_bhabha(counters, energy, world.collision_cutoff, key, draw)
+                else:
+                    loss, spare, draw = sample_moller(counters, energy, world.collision_cutoff, key, draw)
+                loss_q = min(i32(loss * QUANTA), quanta)
+                m2 = 2.0 * MC2
+                secondary = math.sqrt(min(loss * (energy + m2) / (energy * (loss + m2)), real(1.0)))
+                rest = max(energy - loss, real(0.0))
+                primary = math.sqrt(min(rest * (energy + m2) / (energy * (rest + m2)), real(1.0)))
+                cp, sp = turn(r4)
+                if loss > world.electron_cutoff:
+                    a, b, c = rotate(u, v, w, secondary, cp, sp)
+                    depth = push(
+                        world, stack_real, stack_int, depth, tally, counters,
+                        ELECTRON, ix, iy, iz, px, py, pz, a, b, c, loss_q,
+                    )  # fmt: skip
+                else:
+                    owed = i32(owed + loss_q)
+                u, v, w = rotate(u, v, w, primary, -cp, -sp)
+                quanta = i32(quanta - loss_q)
+            elif kind == ELECTRON or r3 < lerp(world.hard, at + RADIATIVE_SHARE, wide, fraction):
+                q1, q2, q3, q4 = draw4(key, draw)
                 draw = next_draw(draw)
-                at, fraction = track_row(world, row, path_next)
-                step = lerp(world.track, at + STEP, columns, fraction)
-                sigma = lerp(world.track, at + STRAGGLE, columns, fraction)
-                share = hinge_share(
-                    lerp(world.track, at + STRENGTH, columns, fraction),
-                    lerp(world.track, at + SKEW, columns, fraction), r1,
+                k = sample_photon_energy(world, i32(0), row, energy, q1, q2)
+                kq = min(i32(k * QUANTA), quanta)
+                cp, sp = turn(q4)
+                a, b, c = rotate(u, v, w, sample_dipole(energy, q3), cp, sp)
+                counters[BREMS_PHOTONS] += i64(1)
+                depth = push(
+                    world, stack_real, stack_int, depth, tally, counters,
+                    PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
                 )  # fmt: skip
-                before = share * step
-                cosine = sample_scattering(world, row, lerp(world.track, at + ENERGY, columns, fraction), r4, r2)
-                azimuth = r3
-                # soft straggling, drawn from the digits of r1 that the hinge does not use
-                spread = real(r1 * 4096.0)
-                following = straggling_factor(sigma, spread - real(i32(spread)))
-                remaining = after + before
-                factor = (factor_after * after + following * before) / remaining
-                factor_after = following
-                after = step - before
+                quanta = i32(quanta - kq)
             else:
-                remaining = FAR
-                factor = factor_after
-                after = real(0.0)
-        counters[ELECTRON_SEGMENTS] += i64(1)
-        fx = face_distance(px, u, world.hx)
-        fy = face_distance(py, v, world.hy)
-        fz = face_distance(pz, w, world.hz)
-        s = min(fx, min(fy, fz)) * density
-        event = FACE
-        if likely(remaining <= s):
-            s = remaining
-            event = HINGE
-        path_end = path_left - factor * s
-        at, fraction = track_row(world, row, path_end)
-        energy_end = min(lerp(world.track, at + ENERGY, columns, fraction), energy)
-        if unlikely(path_end <= cut_path):
-            s = (path_left - cut_path) / factor
-            path_end = cut_path
-            energy_end = world.electron_cutoff
-            event = CUT
-        # soft loss per unit of optical depth
-        per_depth = factor / world.hard_majorant[u32(row)]
-        energy_hard = energy - depth_left * per_depth
-        if energy_hard > energy_end and energy_hard > world.electron_cutoff:
-            path_end = max(min(residual_range(world, row, energy_hard), path_left), path_end)
-            s = (path_left - path_end) / factor
-            energy_end = energy_hard
-            event = HARD_EVENT
-        d = s / density
-        px = px + u * d
-        py = py + v * d
-        pz = pz + w * d
-        q_end = min(i32(energy_end * QUANTA + 0.5), quanta)
-        owed = i32(owed + i32(quanta - q_end))
-        quanta = q_end
-        depth_left = depth_left - (energy - energy_end) / per_depth
-        energy = energy_end
-        path_left = path_end
-        remaining = remaining - s
-        if event == FACE:
-            deposit(tally, counters, voxel, owed)
-            owed = i32(0)
-            if fx <= fy and fx <= fz:
-                ix = i32(ix + i32(1)) if u > 0.0 else i32(ix - i32(1))
-                px = real(0.0) if u > 0.0 else world.hx
-            elif fy <= fz:
-                iy = i32(iy + i32(1)) if v > 0.0 else i32(iy - i32(1))
-                py = real(0.0) if v > 0.0 else world.hy
-            else:
-                iz = i32(iz + i32(1)) if w > 0.0 else i32(iz - i32(1))
-                pz = real(0.0) if w > 0.0 else world.hz
-            if not inside(world, ix, iy, iz):
-                escape(counters, i64(quanta) + (2 * i64(MC2_QUANTA) if kind == POSITRON else i64(0)))
-                return depth, draw
-            voxel = voxel_index(world, ix, iy, iz)
-            density = world.density[voxel]
-            new_medium = i32(world.material[voxel])
-            if new_medium != medium:
-                old_step = track_column(world, row, path_left, i32(STEP))
-                medium = new_medium
-                row = i32(first_row + medium)
-                cut_path = world.cut_range[u32(row)]
-                path_left = residual_range(world, row, energy)
+                share, soft, hard, spare, draw = sample_annihilation(counters, energy, key, draw)
+                total = i64(quanta) + 2 * i64(MC2_QUANTA)
+                soft_q = i32(real(total) * share)
+                cp, sp = turn(spare)
+                a, b, c = rotate(u, v, w, soft, cp, sp)
+                depth = push(
+                    world, stack_real, stack_int, depth, tally, counters,
+                    PHOTON, ix, iy, iz, px, py, pz, a, b, c, soft_q,
+                )  # fmt: skip
+                a, b, c = rotate(u, v, w, hard, -cp, -sp)
+                depth = push(
+                    world, stack_real, stack_int, depth, tally, counters,
+                    PHOTON, ix, iy, iz, px, py, pz, a, b, c, i32(total - i64(soft_q)),
+                )  # fmt: skip
+                deposit(tally, counters, voxel, owed)
+                return GONE, charged, depth, draw
+            energy = real(quanta) * PER_QUANTUM
+            path_left = residual_range(world, row, energy)
+            alive = energy > world.electron_cutoff and path_left > cut_path
+            if alive:
                 ratio = track_column(world, row, path_left, i32(STEP)) / old_step
                 remaining = remaining * ratio
                 after = after * ratio
-                alive = path_left > cut_path
-        elif event == CUT:
-            alive = False
-        elif event == HARD_EVENT:
-            node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
-            at = i32((row * world.e_nodes + node) * HARD_COLUMNS)
-            r1, r2, r3, r4 = draw4(key, draw)
-            draw = next_draw(draw)
-            depth_left = -log(r2)
-            wide = i32(HARD_COLUMNS)
-            collide = r3 < lerp(world.hard, at + COLLISION_SHARE, wide, fraction)
-            # a straight line between table nodes may reach a little below the threshold of two equal electrons
-            possible = not collide or kind == POSITRON or energy > 2.0 * world.collision_cutoff
-            if possible and r1 < lerp(world.hard, at + ACCEPT, wide, fraction):
-                counters[HARD_COLLISIONS] += i64(1)
-                old_step = track_column(world, row, path_left, i32(STEP))
-                if collide:
-                    if kind == POSITRON:
-                        loss, spare, draw = sample_bhabha(counters, energy, world.collision_cutoff, key, draw)
-                    else:
-                        loss, spare, draw = sample_moller(counters, energy, world.collision_cutoff, key, draw)
-                    loss_q = min(i32(loss * QUANTA), quanta)
-                    m2 = 2.0 * MC2
-                    secondary = math.sqrt(min(loss * (energy + m2) / (energy * (loss + m2)), real(1.0)))
-                    rest = max(energy - loss, real(0.0))
-                    primary = math.sqrt(min(rest * (energy + m2) / (energy * (rest + m2)), real(1.0)))
-                    cp, sp = turn(r4)
-                    if loss > world.electron_cutoff:
-                        a, b, c = rotate(u, v, w, secondary, cp, sp)
-                        depth = push(
-                            world, stack_real, stack_int, depth, tally, counters,
-                            ELECTRON, ix, iy, iz, px, py, pz, a, b, c, loss_q,
-                        )  # fmt: skip
-                    else:
-                        owed = i32(owed + loss_q)
-                    u, v, w = rotate(u, v, w, primary, -cp, -sp)
-                    quanta = i32(quanta - loss_q)
-                elif kind == ELECTRON or r3 < lerp(world.hard, at + RADIATIVE_SHARE, wide, fraction):
-                    q1, q2, q3, q4 = draw4(key, draw)
-                    draw = next_draw(draw)
-                    k = sample_photon_energy(world, i32(0), row, energy, q1, q2)
-                    kq = min(i32(k * QUANTA), quanta)
-                    cp, sp = turn(q4)
-                    a, b, c = rotate(u, v, w, sample_dipole(energy, q3), cp, sp)
-                    counters[BREMS_PHOTONS] += i64(1)
-                    depth = push(
-                        world, stack_real, stack_int, depth, tally, counters,
-                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
-                    )  # fmt: skip
-                    quanta = i32(quanta - kq)
-                else:
-                    share, soft, hard, spare, draw = sample_annihilation(counters, energy, key, draw)
-                    total = i64(quanta) + 2 * i64(MC2_QUANTA)
-                    soft_q = i32(real(total) * share)
-                    cp, sp = turn(spare)
-                    a, b, c = rotate(u, v, w, soft, cp, sp)
-                    depth = push(
-                        world, stack_real, stack_int, depth, tally, counters,
-                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, soft_q,
-                    )  # fmt: skip
-                    a, b, c = rotate(u, v, w, hard, -cp, -sp)
-                    depth = push(
-                        world, stack_real, stack_int, depth, tally, counters,
-                        PHOTON, ix, iy, iz, px, py, pz, a, b, c, i32(total - i64(soft_q)),
-                    )  # fmt: skip
-                    deposit(tally, counters, voxel, owed)
-                    return depth, draw
-                energy = real(quanta) * PER_QUANTUM
-                path_left = residual_range(world, row, energy)
-                alive = energy > world.electron_cutoff and path_left > cut_path
-                if alive:
-                    ratio = track_column(world, row, path_left, i32(STEP)) / old_step
-                    remaining = remaining * ratio
-                    after = after * ratio
-    deposit(tally, counters, voxel, i32(owed + quanta))
-    if kind == POSITRON:
+    charged = Charged(
+        kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, owed,
+        path_left, at, fraction, depth_left, chance, i32(event), remaining, after, factor, factor_after,
+        cosine, azimuth,
+    )  # fmt: skip
+    return GOES_ON if alive else STOPS, charged, depth, draw
+
+
+@device
+def charged_end(world, tally, counters, stack_real, stack_int, depth, charged, key, draw):
+    """Leave the last energy of a particle that has stopped; a positron annihilates. Returns (depth, draw)."""
+    deposit(tally, counters, charged.voxel, i32(charged.owed + charged.quanta))
+    if charged.kind == POSITRON:
         r1, r2, r3, r4 = draw4(key, draw)
         draw = next_draw(draw)
         a, b, c = isotropic(r1, r2)
@@ -330,6 +360,24 @@ def transport_charged(
             sign = real(1.0) if side == 0 else real(-1.0)
             depth = push(
                 world, stack_real, stack_int, depth, tally, counters,
-                PHOTON, ix, iy, iz, px, py, pz, sign * a, sign * b, sign * c, MC2_QUANTA,
+                PHOTON, charged.ix, charged.iy, charged.iz, charged.px, charged.py, charged.pz,
+                sign * a, sign * b, sign * c, MC2_QUANTA,
             )  # fmt: skip
+    return depth, draw
+
+
+@device
+def transport_charged(
+    world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
+):
+    """Follow one electron or positron to its end; secondaries go to the stack. Returns (depth, draw)."""
+    left, charged, draw = charged_at_birth(
+        world, counters, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
+    )
+    while left == GOES_ON:
+        left, charged, depth, draw = charged_round(
+            world, tally, counters, stack_real, stack_int, depth, charged, key, draw
+        )
+    if left == STOPS:
+        depth, draw = charged_end(world, tally, counters, stack_real, stack_int, depth, charged, key, draw)
     return depth, draw

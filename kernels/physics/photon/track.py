@@ -10,6 +10,7 @@ import math
 from ...constants import LOOP_CAP, MC2, MC2_QUANTA, PER_QUANTUM, QUANTA
 from ...geometry import inside, isotropic, rehome, rotate, voxel_index
 from ...interp import lerp, locate
+from ...particles import GOES_ON, GONE, Photon
 from ...rng import draw4, next_draw
 from ...scoring import deposit, escape, push, transfer
 from ...tables import (
@@ -103,151 +104,175 @@ def fly(world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction,
 
 
 @device
+def attenuation_node(world, energy):
+    """Where the attenuation tables hold an energy (node and fraction), and the inverse of the majorant there [cm]."""
+    node, fraction = locate(energy, world.p_low, world.p_nodes, PHOTON_SHIFT)
+    return node, fraction, 1.0 / lerp(world.photons, world.p_majorant + node, i32(1), fraction)
+
+
+@device
+def photon_at_birth(world, ix, iy, iz, px, py, pz, u, v, w, quanta):
+    """A photon before its first flight."""
+    node, fraction, inverse_majorant = attenuation_node(world, real(quanta) * PER_QUANTUM)
+    return Photon(ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant)
+
+
+@device
+def photon_round(world, tally, counters, stack_real, stack_int, depth, photon, key, draw):
+    """One or two flights to a tentative collision, and the collision if it is real.
+
+    Returns (GOES_ON or GONE, photon, depth, draw); electrons go to the stack.
+    """
+    ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant = photon
+    energy = real(quanta) * PER_QUANTUM
+    if energy <= world.photon_cutoff:
+        deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
+        return GONE, photon, depth, draw
+    r1, r2, r3, r4 = draw4(key, draw)
+    draw = next_draw(draw)
+    if len(world.track_length) > 0:
+        ix, iy, iz, px, py, pz = scored_flight(
+            world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, -log(r1)
+        )
+        photon = Photon(ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant)
+        if not inside(world, ix, iy, iz):
+            escape(counters, quanta)
+            return GONE, photon, depth, draw
+        voxel = voxel_index(world, ix, iy, iz)
+        total, row = attenuation(world, voxel, node, fraction)
+        kind = r2 * total
+    else:
+        # four numbers are two tentative collisions
+        ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
+            world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r1, r2
+        )
+        if kind >= total and row >= 0:
+            ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
+                world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r3, r4
+            )
+        photon = Photon(ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant)
+        if row < 0:
+            escape(counters, quanta)
+            return GONE, photon, depth, draw
+        if kind >= total:
+            return GOES_ON, photon, depth, draw
+    medium = i32(world.material[voxel])
+    columns = i32(PHOTON_COLUMNS)
+    counters[PHOTON_COLLISIONS] += i64(1)
+    if kind < lerp(world.photons, row + 1, columns, fraction):
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        binding, xray = sample_fluorescence(world, medium, energy, r1)
+        x_q = i32(xray * QUANTA)
+        b_q = min(i32(binding * QUANTA), quanta)
+        e_q = i32(quanta - b_q)
+        if x_q > 0:
+            a, b, c = isotropic(r2, r3)
+            x_q = min(x_q, b_q)
+            depth = push(
+                world, stack_real, stack_int, depth, tally, counters,
+                PHOTON, ix, iy, iz, px, py, pz, a, b, c, x_q,
+            )  # fmt: skip
+            b_q = i32(b_q - x_q)
+        leave(world, tally, counters, voxel, b_q)
+        kinetic = real(e_q) * PER_QUANTUM
+        if kinetic <= world.electron_cutoff:
+            leave(world, tally, counters, voxel, e_q)
+        elif len(world.track_length) > 0:
+            depth, draw = settle(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
+                key, draw,
+            )  # fmt: skip
+        else:
+            stays, depth, draw = left_at_birth(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
+                r4, key, draw,
+            )  # fmt: skip
+            if not stays:
+                cosine, azimuth, draw = sample_sauter(counters, kinetic, key, draw)
+                cp, sp = turn(azimuth)
+                a, b, c = rotate(u, v, w, cosine, cp, sp)
+                depth = push(
+                    world, stack_real, stack_int, depth, tally, counters,
+                    ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
+                )  # fmt: skip
+        return GONE, photon, depth, draw
+    if kind < lerp(world.photons, row + 2, columns, fraction):
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        scattered, cosine = sample_compton(world, medium, energy, r1)
+        cp, sp = turn(r2)
+        s_q = min(i32(scattered * QUANTA + 0.5), quanta)
+        e_q = i32(quanta - s_q)
+        # the electron's direction closes the momentum of a collision with a free electron at rest
+        kinetic = real(e_q) * PER_QUANTUM
+        if kinetic <= world.electron_cutoff:
+            leave(world, tally, counters, voxel, e_q)
+        elif len(world.track_length) > 0:
+            depth, draw = settle(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
+                key, draw,
+            )  # fmt: skip
+        else:
+            stays, depth, draw = left_at_birth(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
+                r3, key, draw,
+            )  # fmt: skip
+            if not stays:
+                momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
+                forward = min((energy - scattered * cosine) / momentum, real(1.0))
+                a, b, c = rotate(u, v, w, forward, -cp, -sp)
+                depth = push(
+                    world, stack_real, stack_int, depth, tally, counters,
+                    ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
+                )  # fmt: skip
+        u, v, w = rotate(u, v, w, cosine, cp, sp)
+        quanta = s_q
+        node, fraction, inverse_majorant = attenuation_node(world, real(quanta) * PER_QUANTUM)
+    elif kind < lerp(world.photons, row + 3, columns, fraction):
+        cosine, azimuth, draw = sample_rayleigh(world, counters, medium, energy, key, draw)
+        cp, sp = turn(azimuth)
+        u, v, w = rotate(u, v, w, cosine, cp, sp)
+    else:
+        r1, r2, r3, r4 = draw4(key, draw)
+        draw = next_draw(draw)
+        kinetic_q = i32(quanta - 2 * MC2_QUANTA)
+        if kinetic_q <= 0:
+            deposit(tally, counters, voxel, quanta)
+            return GONE, photon, depth, draw
+        e_q = min(i32(real(kinetic_q) * r4), kinetic_q)  # float32 may round up beyond the whole
+        p_q = i32(kinetic_q - e_q)
+        if len(world.track_length) > 0:
+            depth, draw = settle_pair(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium,
+                e_q, p_q, key, draw,
+            )  # fmt: skip
+            return GONE, photon, depth, draw
+        cp, sp = turn(r3)
+        a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), cp, sp)
+        depth = push(
+            world, stack_real, stack_int, depth, tally, counters,
+            POSITRON, ix, iy, iz, px, py, pz, a, b, c, p_q,
+        )  # fmt: skip
+        a, b, c = rotate(u, v, w, sample_dipole(real(e_q) * PER_QUANTUM, r2), -cp, -sp)
+        depth = release(world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q)
+        return GONE, photon, depth, draw
+    photon = Photon(ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant)
+    return GOES_ON, photon, depth, draw
+
+
+@device
 def transport_photon(
     world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
 ):
     """Follow one photon to its end; electrons go to the stack. Returns (depth, draw)."""
-    energy = real(quanta) * PER_QUANTUM
-    looking_up = True
-    node = i32(0)
-    fraction = real(0.0)
-    inverse_majorant = real(1.0)
+    photon = photon_at_birth(world, ix, iy, iz, px, py, pz, u, v, w, quanta)
     for _ in range(LOOP_CAP * 100):
-        if energy <= world.photon_cutoff:
-            deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
+        left, photon, depth, draw = photon_round(
+            world, tally, counters, stack_real, stack_int, depth, photon, key, draw
+        )
+        if left == GONE:
             return depth, draw
-        if looking_up:
-            node, fraction = locate(energy, world.p_low, world.p_nodes, PHOTON_SHIFT)
-            inverse_majorant = 1.0 / lerp(world.photons, world.p_majorant + node, i32(1), fraction)
-            looking_up = False
-        r1, r2, r3, r4 = draw4(key, draw)
-        draw = next_draw(draw)
-        if len(world.track_length) > 0:
-            ix, iy, iz, px, py, pz = scored_flight(
-                world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, -log(r1)
-            )
-            if not inside(world, ix, iy, iz):
-                escape(counters, quanta)
-                return depth, draw
-            voxel = voxel_index(world, ix, iy, iz)
-            total, row = attenuation(world, voxel, node, fraction)
-            kind = r2 * total
-        else:
-            # four numbers are two tentative collisions
-            ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
-                world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r1, r2
-            )
-            if kind >= total and row >= 0:
-                ix, iy, iz, px, py, pz, voxel, row, total, kind = fly(
-                    world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, node, fraction, inverse_majorant, r3, r4
-                )
-            if row < 0:
-                escape(counters, quanta)
-                return depth, draw
-            if kind >= total:
-                continue
-        medium = i32(world.material[voxel])
-        columns = i32(PHOTON_COLUMNS)
-        counters[PHOTON_COLLISIONS] += i64(1)
-        if kind < lerp(world.photons, row + 1, columns, fraction):
-            r1, r2, r3, r4 = draw4(key, draw)
-            draw = next_draw(draw)
-            binding, xray = sample_fluorescence(world, medium, energy, r1)
-            x_q = i32(xray * QUANTA)
-            b_q = min(i32(binding * QUANTA), quanta)
-            e_q = i32(quanta - b_q)
-            if x_q > 0:
-                a, b, c = isotropic(r2, r3)
-                x_q = min(x_q, b_q)
-                depth = push(
-                    world, stack_real, stack_int, depth, tally, counters,
-                    PHOTON, ix, iy, iz, px, py, pz, a, b, c, x_q,
-                )  # fmt: skip
-                b_q = i32(b_q - x_q)
-            leave(world, tally, counters, voxel, b_q)
-            kinetic = real(e_q) * PER_QUANTUM
-            if kinetic <= world.electron_cutoff:
-                leave(world, tally, counters, voxel, e_q)
-            elif len(world.track_length) > 0:
-                depth, draw = settle(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
-                    key, draw,
-                )  # fmt: skip
-            else:
-                stays, depth, draw = left_at_birth(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
-                    r4, key, draw,
-                )  # fmt: skip
-                if not stays:
-                    cosine, azimuth, draw = sample_sauter(counters, kinetic, key, draw)
-                    cp, sp = turn(azimuth)
-                    a, b, c = rotate(u, v, w, cosine, cp, sp)
-                    depth = push(
-                        world, stack_real, stack_int, depth, tally, counters,
-                        ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
-                    )  # fmt: skip
-            return depth, draw
-        if kind < lerp(world.photons, row + 2, columns, fraction):
-            r1, r2, r3, r4 = draw4(key, draw)
-            draw = next_draw(draw)
-            scattered, cosine = sample_compton(world, medium, energy, r1)
-            cp, sp = turn(r2)
-            s_q = min(i32(scattered * QUANTA + 0.5), quanta)
-            e_q = i32(quanta - s_q)
-            # the electron's direction closes the momentum of a collision with a free electron at rest
-            kinetic = real(e_q) * PER_QUANTUM
-            if kinetic <= world.electron_cutoff:
-                leave(world, tally, counters, voxel, e_q)
-            elif len(world.track_length) > 0:
-                depth, draw = settle(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
-                    key, draw,
-                )  # fmt: skip
-            else:
-                stays, depth, draw = left_at_birth(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
-                    r3, key, draw,
-                )  # fmt: skip
-                if not stays:
-                    momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
-                    forward = min((energy - scattered * cosine) / momentum, real(1.0))
-                    a, b, c = rotate(u, v, w, forward, -cp, -sp)
-                    depth = push(
-                        world, stack_real, stack_int, depth, tally, counters,
-                        ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
-                    )  # fmt: skip
-            u, v, w = rotate(u, v, w, cosine, cp, sp)
-            quanta = s_q
-            energy = real(quanta) * PER_QUANTUM
-            looking_up = True
-        elif kind < lerp(world.photons, row + 3, columns, fraction):
-            cosine, azimuth, draw = sample_rayleigh(world, counters, medium, energy, key, draw)
-            cp, sp = turn(azimuth)
-            u, v, w = rotate(u, v, w, cosine, cp, sp)
-        else:
-            r1, r2, r3, r4 = draw4(key, draw)
-            draw = next_draw(draw)
-            kinetic_q = i32(quanta - 2 * MC2_QUANTA)
-            if kinetic_q <= 0:
-                deposit(tally, counters, voxel, quanta)
-                return depth, draw
-            e_q = min(i32(real(kinetic_q) * r4), kinetic_q)  # float32 may round up beyond the whole
-            p_q = i32(kinetic_q - e_q)
-            if len(world.track_length) > 0:
-                return settle_pair(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium,
-                    e_q, p_q, key, draw,
-                )  # fmt: skip
-            cp, sp = turn(r3)
-            a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), cp, sp)
-            depth = push(
-                world, stack_real, stack_int, depth, tally, counters,
-                POSITRON, ix, iy, iz, px, py, pz, a, b, c, p_q,
-            )  # fmt: skip
-            a, b, c = rotate(u, v, w, sample_dipole(real(e_q) * PER_QUANTUM, r2), -cp, -sp)
-            return release(
-                world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q
-            ), draw
     counters[CAPPED_FLIGHTS] += i64(1)
-    deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
+    deposit(tally, counters, voxel_index(world, photon.ix, photon.iy, photon.iz), photon.quanta)
     return depth, draw
