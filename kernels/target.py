@@ -11,6 +11,7 @@ A target provides
 ``i32, i64, u32, u64``  integer types
 ``atomic_add``  ``array[index] += value``, safe between threads
 ``likely, unlikely``  a condition that mostly holds, or mostly does not: a branch to be foreseen, not a selection
+``take``        ``array[index]`` as it was, and one added to it, as one act
 ``prefetch``    say that ``array[index]`` will be added to soon; changes nothing
 ``float_bits, bits_float``  the bits of a ``real`` as an ``i32``, and back
 ``log, exp``    of a ``real``
@@ -36,6 +37,13 @@ def device(function):
 def atomic_add(array, index, value):
     """Add ``value`` to ``array[index]``."""
     array[index] += value
+
+
+def take(array, index):
+    """``array[index]``, which then is one more: the next number of a row."""
+    number = array[index]
+    array[index] += 1
+    return number
 
 
 def likely(condition):

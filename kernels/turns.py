@@ -3,6 +3,7 @@
 The histories are those of :mod:`.history`, with the same random numbers and the same deposits. But where that loop
 follows a particle to its end, and a warp waits for the longest of its 32, here a lane whose particle has ended takes
 the next one, a secondary, an emission or another decay, in the very next turn (docs/performance.md: what that gains).
+Decays are given out one by one: a lane with long ones takes fewer.
 """
 
 from .batch import history_key
@@ -15,7 +16,7 @@ from .physics.electron.track import charged_at_birth, charged_end, charged_round
 from .physics.photon.track import photon_at_birth, photon_round
 from .scoring import deposit, pop
 from .tables import CAPPED_FLIGHTS, ELECTRON, LOCAL, PHOTON
-from .target import device, i32, i64, real, u32
+from .target import device, i32, i64, real, take, u32
 
 NOBODY = LOCAL  # no particle of that kind is ever followed
 
@@ -38,11 +39,14 @@ def no_charged():
 
 @device
 def play_turns(
-    world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, stride, last, per_batch
+    world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch, tickets
 ):
-    """Play histories ``first``, ``first + stride``, ... below ``last`` of ``batch``."""
+    """Play histories of ``first`` to ``last - 1`` of ``batch``, whichever is next, until all are given out.
+
+    ``tickets`` (int64, one number) counts those given out, to all lanes.
+    """
     words = batch_words(seed_low, seed_high, batch)
-    index = i64(first - stride)
+    index = i64(first - i64(1))
     key = history_key(seed_low, seed_high, batch, index, per_batch)
     x = real(0.0)
     place = Place(i32(0), i32(0), i32(0), x, x, x)
@@ -58,7 +62,7 @@ def play_turns(
                     if category < world.n_categories:
                         number, due, mask = emissions(world, category, index, words)
                     else:
-                        index = i64(index + stride)
+                        index = i64(first + take(tickets, u32(0)))
                         if index < last:
                             key = history_key(seed_low, seed_high, batch, index, per_batch)
                             place = decay_place(world, tally, counters, key, index, per_batch)

@@ -51,13 +51,13 @@ def _device(function):
 
 @intrinsic
 def _atomic_add(typingctx, array, index, value):
-    signature = types.void(array, types.intp, array.dtype)
+    """Add to an element; what it was before."""
+    signature = array.dtype(array, types.intp, array.dtype)
 
     def codegen(context, builder, signature, arguments):
         struct = context.make_array(signature.args[0])(context, builder, arguments[0])
         pointer = builder.gep(struct.data, [arguments[1]])
-        builder.atomic_rmw("add", pointer, arguments[2], "monotonic")
-        return context.get_dummy_value()
+        return builder.atomic_rmw("add", pointer, arguments[2], "monotonic")
 
     return signature, codegen
 
@@ -65,6 +65,11 @@ def _atomic_add(typingctx, array, index, value):
 @njit(**OPTIONS)
 def _add(array, index, value):
     _atomic_add(array, index, value)
+
+
+@njit(**OPTIONS)
+def _take(array, index):
+    return _atomic_add(array, index, np.int64(1))
 
 
 @intrinsic
@@ -117,6 +122,7 @@ def _target() -> pytypes.ModuleType:
         setattr(module, name.replace("uint", "u").replace("int", "i"), getattr(np, name))
     module.device = _device  # type: ignore[attr-defined]
     module.atomic_add = _add  # type: ignore[attr-defined]
+    module.take = _take  # type: ignore[attr-defined]
     module.prefetch = _prefetch  # type: ignore[attr-defined]
     module.likely, module.unlikely = _foreseen(True), _foreseen(False)  # type: ignore[attr-defined]
     for function in (cpu_math.float_bits, cpu_math.bits_float, cpu_math.log, cpu_math.exp, cpu_math.turn):

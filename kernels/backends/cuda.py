@@ -100,6 +100,7 @@ class _Lane:
             self.world = cuda_memory.upload(world, self.memory)
             self.tally, self._tally_argument = self.memory.zeros(self.plan.tile_voxels)
             self._totals, self._totals_argument = self.memory.zeros(len(COUNTERS))
+            self._tickets, self._tickets_argument = self.memory.zeros(1)
             self.kernel = compiled(self.plan.tiles > 1, schedule)
             self.launch = launch or self._measure_launch()
         log.info("CUDA device %d: %d blocks of %d threads", number, self.launch.blocks, self.launch.threads)
@@ -134,7 +135,7 @@ class _Lane:
         if self.plan.tiles > 1:
             tally = Tile(tally, np.int64(tile * self.plan.tile_voxels))
         numbers = (np.int64(n) for n in (batch, first, last, per_batch))
-        return (self.world, tally, self._totals_argument, *self.seed, *numbers)
+        return (self.world, tally, self._totals_argument, self._tickets_argument, *self.seed, *numbers)
 
     def play(self, batch: int, first: int, last: int, per_batch: int, tile: int = 0) -> np.ndarray:
         """Play histories ``first`` to ``last - 1`` of a batch into this device's tally; the counters."""
@@ -143,6 +144,7 @@ class _Lane:
             self.memory.clear(self._totals)
             for start in range(first, last, HISTORIES_PER_LAUNCH):
                 stop = min(start + HISTORIES_PER_LAUNCH, last)
+                self.memory.clear(self._tickets)
                 shape = self.kernel[self.launch.blocks, self.launch.threads]
                 shape(*self._arguments(batch, start, stop, per_batch, tile))
             return self.memory.get(self._totals)
@@ -166,7 +168,8 @@ class _Lane:
 
     def close(self) -> None:
         """Let the device memory go."""
-        for name in ("world", "tally", "_tally_argument", "_totals", "_totals_argument"):
+        kept = ("tally", "_totals", "_tickets")
+        for name in ("world", *kept, *(f"_{name.lstrip('_')}_argument" for name in kept)):
             if hasattr(self, name):
                 delattr(self, name)
         self.memory.release()

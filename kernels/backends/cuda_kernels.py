@@ -54,23 +54,24 @@ def add_up(counters, totals):
         c = u32(c + cuda.blockDim.x)
 
 
-def by_turns(world, tally, totals, seed_low, seed_high, batch, first, last, per_batch):
-    """Play histories ``first`` to ``last - 1`` of ``batch``; ``totals`` (int64) gets the counters added."""
+def by_turns(world, tally, totals, tickets, seed_low, seed_high, batch, first, last, per_batch):
+    """Play histories ``first`` to ``last - 1`` of ``batch``.
+
+    ``totals`` (int64) gets the counters added; ``tickets`` (int64, one zero) counts the histories given out.
+    """
     # local memory: one word of every thread of a warp side by side, cached in L1
     counters = cuda.local.array(N_COUNTERS, np.int64)
     stack_real = cuda.local.array(N_REALS, np.float32)
     stack_int = cuda.local.array(N_INTS, np.int32)
     clear(counters, u32(totals.size))
-    index = first + i64(cuda.blockIdx.x) * i64(cuda.blockDim.x) + i64(cuda.threadIdx.x)
-    stride = i64(cuda.gridDim.x) * i64(cuda.blockDim.x)
     play_turns(
-        world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, index, stride, last, per_batch
+        world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch, tickets
     )
     add_up(counters, totals)
 
 
-def by_histories(world, tally, totals, seed_low, seed_high, batch, first, last, per_batch):
-    """The same, every decay followed to its end."""
+def by_histories(world, tally, totals, tickets, seed_low, seed_high, batch, first, last, per_batch):
+    """The same, every decay followed to its end; each thread has its own, and takes no tickets."""
     counters = cuda.local.array(N_COUNTERS, np.int64)
     stack_real = cuda.local.array(N_REALS, np.float32)
     stack_int = cuda.local.array(N_INTS, np.int32)

@@ -65,12 +65,17 @@ def _tiled(tally, index, value):
         cuda.atomic.add(tally.values, np.uint64(place), value)  # type: ignore[call-arg]
 
 
+def _take(array, index):
+    return cuda.atomic.add(array, np.uint64(index), np.int64(1))  # type: ignore[call-arg]
+
+
 def _likely(condition):
     return condition
 
 
 def _prefetch(tally, index):
     """Nothing: no thread of a GPU waits for an addition whose result it does not read."""
+    return  # Numba looks for a line after the docstring
 
 
 def _float_bits(x):
@@ -104,7 +109,8 @@ def _module(name: str, add: Any) -> pytypes.ModuleType:
         contents |= {name: getattr(target, name) for name in ("float_bits", "bits_float")}
     else:
         contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_float_bits, _bits_float)}
-    contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_log, _exp, _turn, _likely, _prefetch)}
+    functions = (_log, _exp, _turn, _take, _likely, _prefetch)
+    contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in functions}
     contents["unlikely"] = contents["likely"]
     vars(module).update(contents)
     return module

@@ -42,6 +42,7 @@ def plain_loop(world, per_batch: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
+    cuda_offline.stay_on_one_core()
     world = cuda_offline.world()
     per_batch = 30
     found = {}

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from hevesy.benchmarks import decay
 from hevesy.tests.gates import cuda_offline
 from hevesy.tests.gates.cuda_offline import ARCHITECTURES, KERNELS
 
@@ -46,6 +47,12 @@ def test_registers_and_spills(cc, kernel, folder):
     assert found.registers <= MOST_REGISTERS, found
     # stack and counters of a history, and nothing else, live in local memory; the memory plan counts on it
     assert LOCAL_BYTES <= found.stack <= LOCAL_BYTES + 64, found
+
+
+def test_lines_of_the_source_can_be_told_from_the_code():
+    """What the profile of a decay reads (benchmarks/decay.py): compiled with other options than what runs."""
+    found = {file for file, _ in decay.count_lines(decay.ptx_with_lines())}
+    assert {"rng.py", "history.py", "physics/photon/track.py", "physics/electron/track.py"} <= found
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)

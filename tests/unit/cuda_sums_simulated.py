@@ -34,6 +34,7 @@ def summary(tally: Tally) -> dict[str, str]:
 
 
 def main() -> None:
+    cuda_offline.stay_on_one_core()
     problem = cuda_offline.tiny_problem()
     regions = np.zeros((4, 4, 4), np.uint8)
     regions[1:3, 1:3, 1:3], regions[:, :, 3] = 1, 3  # the second has no voxel
