@@ -1,7 +1,7 @@
 """How many of a warp's 32 lanes have work: what divergence costs a GPU, from histories played on the CPU.
 
-The bounds of ``decay_report.py`` suppose that every lane works all the time. But a warp waits for its longest lane, loop
-by loop. Here the plain Python target records what each history consists of, particle after particle,
+The bounds of ``decay_report.py`` suppose that every lane works all the time. But a warp waits for its longest lane,
+loop by loop. Here the plain Python target records what each history consists of, particle after particle,
 photons by flights and electrons by segments, and schedules say how long 32 of them keep a warp. Only loops are counted:
 lanes that part ways inside one flight or segment wait as well, so these shares are upper bounds.
 """
