@@ -49,12 +49,33 @@ def release(
 
 
 @device
-def left_at_birth(
-    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, quanta, energy, chance,
-    key, draw,
-):  # fmt: skip
-    """Leave an electron where it is set in motion if it cannot get out of the voxel. Returns (done, depth, draw)."""
+def leave(world, tally, counters, voxel, quanta):
+    """Leave energy at a collision: in the voxel, or nowhere when flights have scored its mean."""
+    if len(world.track_length) > 0:
+        transfer(counters, quanta)
+    else:
+        deposit(tally, counters, voxel, quanta)
+
+
+@device
+def settled_at_birth(
+    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, quanta, chance, key, draw
+):
+    """Deal with an electron that a collision sets in motion, where no track of it has to be followed.
+
+    It is below the cut-off, or flights score (what it gives to photons is followed), or it cannot get out of the
+    voxel. Returns (done, depth, draw); ``chance`` is a uniform number.
+    """
+    energy = real(quanta) * PER_QUANTUM
+    if energy <= world.electron_cutoff:
+        leave(world, tally, counters, voxel, quanta)
+        return True, depth, draw
     medium = i32(world.material[voxel])
+    if len(world.track_length) > 0:
+        depth, draw = settle(
+            world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, quanta, key, draw
+        )
+        return True, depth, draw
     node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
     at = i32((medium * world.e_nodes + node) * ARREST_COLUMNS)
     stays, rest, depth, draw = arrested(
@@ -65,15 +86,6 @@ def left_at_birth(
         counters[ELECTRONS] += i64(1)
         deposit(tally, counters, voxel, rest)
     return stays, depth, draw
-
-
-@device
-def leave(world, tally, counters, voxel, quanta):
-    """Leave energy at a collision: in the voxel, or nowhere when flights have scored its mean."""
-    if len(world.track_length) > 0:
-        transfer(counters, quanta)
-    else:
-        deposit(tally, counters, voxel, quanta)
 
 
 @device
@@ -115,6 +127,69 @@ def photon_at_birth(world, ix, iy, iz, px, py, pz, u, v, w, quanta):
     """A photon before its first flight."""
     node, fraction, inverse_majorant = attenuation_node(world, real(quanta) * PER_QUANTUM)
     return Photon(ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant)
+
+
+@device
+def absorb(world, tally, counters, stack_real, stack_int, depth, photon, voxel, key, draw):
+    """Photoelectric absorption: an electron, and an X ray where the K shell emits one. Returns (depth, draw)."""
+    ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant = photon
+    medium = i32(world.material[voxel])
+    energy = real(quanta) * PER_QUANTUM
+    r1, r2, r3, r4 = draw4(key, draw)
+    draw = next_draw(draw)
+    binding, xray = sample_fluorescence(world, medium, energy, r1)
+    x_q = i32(xray * QUANTA)
+    b_q = min(i32(binding * QUANTA), quanta)
+    e_q = i32(quanta - b_q)
+    if x_q > 0:
+        a, b, c = isotropic(r2, r3)
+        x_q = min(x_q, b_q)
+        depth = push(
+            world, stack_real, stack_int, depth, tally, counters,
+            PHOTON, ix, iy, iz, px, py, pz, a, b, c, x_q,
+        )  # fmt: skip
+        b_q = i32(b_q - x_q)
+    leave(world, tally, counters, voxel, b_q)
+    settled, depth, draw = settled_at_birth(
+        world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, r4, key, draw
+    )
+    if not settled:
+        cosine, azimuth, draw = sample_sauter(counters, real(e_q) * PER_QUANTUM, key, draw)
+        cp, sp = turn(azimuth)
+        a, b, c = rotate(u, v, w, cosine, cp, sp)
+        depth = push(
+            world, stack_real, stack_int, depth, tally, counters,
+            ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
+        )  # fmt: skip
+    return depth, draw
+
+
+@device
+def create_pair(world, tally, counters, stack_real, stack_int, depth, photon, voxel, key, draw):
+    """An electron and a positron in the place of a photon. Returns (depth, draw)."""
+    ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant = photon
+    r1, r2, r3, r4 = draw4(key, draw)
+    draw = next_draw(draw)
+    kinetic_q = i32(quanta - 2 * MC2_QUANTA)
+    if kinetic_q <= 0:
+        deposit(tally, counters, voxel, quanta)
+        return depth, draw
+    e_q = min(i32(real(kinetic_q) * r4), kinetic_q)  # float32 may round up beyond the whole
+    p_q = i32(kinetic_q - e_q)
+    if len(world.track_length) > 0:
+        return settle_pair(
+            world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, i32(world.material[voxel]),
+            e_q, p_q, key, draw,
+        )  # fmt: skip
+    cp, sp = turn(r3)
+    a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), cp, sp)
+    depth = push(
+        world, stack_real, stack_int, depth, tally, counters,
+        POSITRON, ix, iy, iz, px, py, pz, a, b, c, p_q,
+    )  # fmt: skip
+    a, b, c = rotate(u, v, w, sample_dipole(real(e_q) * PER_QUANTUM, r2), -cp, -sp)
+    depth = release(world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q)
+    return depth, draw
 
 
 @device
@@ -160,42 +235,7 @@ def photon_round(world, tally, counters, stack_real, stack_int, depth, photon, k
     columns = i32(PHOTON_COLUMNS)
     counters[PHOTON_COLLISIONS] += i64(1)
     if kind < lerp(world.photons, row + 1, columns, fraction):
-        r1, r2, r3, r4 = draw4(key, draw)
-        draw = next_draw(draw)
-        binding, xray = sample_fluorescence(world, medium, energy, r1)
-        x_q = i32(xray * QUANTA)
-        b_q = min(i32(binding * QUANTA), quanta)
-        e_q = i32(quanta - b_q)
-        if x_q > 0:
-            a, b, c = isotropic(r2, r3)
-            x_q = min(x_q, b_q)
-            depth = push(
-                world, stack_real, stack_int, depth, tally, counters,
-                PHOTON, ix, iy, iz, px, py, pz, a, b, c, x_q,
-            )  # fmt: skip
-            b_q = i32(b_q - x_q)
-        leave(world, tally, counters, voxel, b_q)
-        kinetic = real(e_q) * PER_QUANTUM
-        if kinetic <= world.electron_cutoff:
-            leave(world, tally, counters, voxel, e_q)
-        elif len(world.track_length) > 0:
-            depth, draw = settle(
-                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
-                key, draw,
-            )  # fmt: skip
-        else:
-            stays, depth, draw = left_at_birth(
-                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
-                r4, key, draw,
-            )  # fmt: skip
-            if not stays:
-                cosine, azimuth, draw = sample_sauter(counters, kinetic, key, draw)
-                cp, sp = turn(azimuth)
-                a, b, c = rotate(u, v, w, cosine, cp, sp)
-                depth = push(
-                    world, stack_real, stack_int, depth, tally, counters,
-                    ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
-                )  # fmt: skip
+        depth, draw = absorb(world, tally, counters, stack_real, stack_int, depth, photon, voxel, key, draw)
         return GONE, photon, depth, draw
     if kind < lerp(world.photons, row + 2, columns, fraction):
         r1, r2, r3, r4 = draw4(key, draw)
@@ -204,28 +244,19 @@ def photon_round(world, tally, counters, stack_real, stack_int, depth, photon, k
         cp, sp = turn(r2)
         s_q = min(i32(scattered * QUANTA + 0.5), quanta)
         e_q = i32(quanta - s_q)
-        # the electron's direction closes the momentum of a collision with a free electron at rest
-        kinetic = real(e_q) * PER_QUANTUM
-        if kinetic <= world.electron_cutoff:
-            leave(world, tally, counters, voxel, e_q)
-        elif len(world.track_length) > 0:
-            depth, draw = settle(
-                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q,
-                key, draw,
+        settled, depth, draw = settled_at_birth(
+            world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, r3, key, draw
+        )
+        if not settled:
+            # the electron's direction closes the momentum of a collision with a free electron at rest
+            kinetic = real(e_q) * PER_QUANTUM
+            momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
+            forward = min((energy - scattered * cosine) / momentum, real(1.0))
+            a, b, c = rotate(u, v, w, forward, -cp, -sp)
+            depth = push(
+                world, stack_real, stack_int, depth, tally, counters,
+                ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
             )  # fmt: skip
-        else:
-            stays, depth, draw = left_at_birth(
-                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, voxel, e_q, kinetic,
-                r3, key, draw,
-            )  # fmt: skip
-            if not stays:
-                momentum = math.sqrt(kinetic * (kinetic + 2.0 * MC2))
-                forward = min((energy - scattered * cosine) / momentum, real(1.0))
-                a, b, c = rotate(u, v, w, forward, -cp, -sp)
-                depth = push(
-                    world, stack_real, stack_int, depth, tally, counters,
-                    ELECTRON, ix, iy, iz, px, py, pz, a, b, c, e_q,
-                )  # fmt: skip
         u, v, w = rotate(u, v, w, cosine, cp, sp)
         quanta = s_q
         node, fraction, inverse_majorant = attenuation_node(world, real(quanta) * PER_QUANTUM)
@@ -234,28 +265,7 @@ def photon_round(world, tally, counters, stack_real, stack_int, depth, photon, k
         cp, sp = turn(azimuth)
         u, v, w = rotate(u, v, w, cosine, cp, sp)
     else:
-        r1, r2, r3, r4 = draw4(key, draw)
-        draw = next_draw(draw)
-        kinetic_q = i32(quanta - 2 * MC2_QUANTA)
-        if kinetic_q <= 0:
-            deposit(tally, counters, voxel, quanta)
-            return GONE, photon, depth, draw
-        e_q = min(i32(real(kinetic_q) * r4), kinetic_q)  # float32 may round up beyond the whole
-        p_q = i32(kinetic_q - e_q)
-        if len(world.track_length) > 0:
-            depth, draw = settle_pair(
-                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium,
-                e_q, p_q, key, draw,
-            )  # fmt: skip
-            return GONE, photon, depth, draw
-        cp, sp = turn(r3)
-        a, b, c = rotate(u, v, w, sample_dipole(real(p_q) * PER_QUANTUM, r1), cp, sp)
-        depth = push(
-            world, stack_real, stack_int, depth, tally, counters,
-            POSITRON, ix, iy, iz, px, py, pz, a, b, c, p_q,
-        )  # fmt: skip
-        a, b, c = rotate(u, v, w, sample_dipole(real(e_q) * PER_QUANTUM, r2), -cp, -sp)
-        depth = release(world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, a, b, c, e_q)
+        depth, draw = create_pair(world, tally, counters, stack_real, stack_int, depth, photon, voxel, key, draw)
         return GONE, photon, depth, draw
     photon = Photon(ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, inverse_majorant)
     return GOES_ON, photon, depth, draw
