@@ -31,7 +31,7 @@ from hevesy.kernels.backends import python
 CALLS = {
     "random blocks (Philox)": ("philox",),
     "table look-ups (nodes interpolated)": ("lerp",),
-    "table searches (logarithm of the argument)": ("locate",),
+    "table searches (bits of the argument)": ("locate",),
     "hinges (deflections sampled)": ("sample_scattering",),
     "rotations": ("rotate",),
     "deposits (atomic additions)": ("atomic_add",),

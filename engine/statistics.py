@@ -98,26 +98,6 @@ def add_limbs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.stack([low, total])
 
 
-def add_squares(limbs: np.ndarray, batch_quanta: np.ndarray, chunk: int = 1 << 20) -> None:
-    """Add the squares of one batch to a running sum, in place and with bounded scratch memory.
-
-    Parameters
-    ----------
-    limbs
-        uint64 (2, ...), C-contiguous: the running sum over batches, changed in place.
-    batch_quanta
-        int64 (...): what one batch deposited.
-    chunk
-        Voxels handled at a time.
-    """
-    if limbs.shape[1:] != batch_quanta.shape or not limbs.flags.c_contiguous:
-        raise ValueError(f"limbs {limbs.shape} do not belong to quanta {batch_quanta.shape}")
-    flat, quanta = limbs.reshape(2, -1), batch_quanta.reshape(-1)
-    for start in range(0, quanta.size, chunk):
-        part = slice(start, start + chunk)
-        flat[:, part] = add_limbs(flat[:, part], square_limbs(quanta[part]))
-
-
 def scale_limbs(limbs: np.ndarray, factor: int) -> np.ndarray:
     """Limbs times a whole number 0 <= factor < 2^64; OverflowError beyond 128 bits."""
     by = np.full(1, factor, dtype=np.uint64)

@@ -12,3 +12,5 @@ PER_QUANTUM = np.float32(1.0 / QUANTA_PER_MEV)
 INVERSE_HC = np.float32(80.65543937)
 #: no rejection loop runs longer; what reaches it takes the last candidate and is counted
 LOOP_CAP = np.int32(1000)
+#: and no photon flies more often; one that would is deposited where it is and counted
+FLIGHTS_CAP = np.int32(100_000)

@@ -7,15 +7,14 @@ Decays are given out one by one: a lane with long ones takes fewer.
 """
 
 from .batch import history_key
-from .constants import LOOP_CAP
+from .constants import FLIGHTS_CAP
 from .emission import batch_words
-from .geometry import voxel_index
 from .history import decay_place, emissions, emit
 from .particles import GOES_ON, GONE, STOPS, Charged, Photon, Place
 from .physics.electron.track import charged_at_birth, charged_end, charged_round
-from .physics.photon.track import photon_at_birth, photon_round
-from .scoring import deposit, pop
-from .tables import CAPPED_FLIGHTS, ELECTRON, LOCAL, PHOTON
+from .physics.photon.track import give_up, photon_at_birth, photon_round
+from .scoring import pop
+from .tables import ELECTRON, LOCAL, PHOTON
 from .target import device, i32, i64, real, take, u32
 
 NOBODY = LOCAL  # no particle of that kind is ever followed
@@ -94,9 +93,8 @@ def play_turns(
                 world, tally, counters, stack_real, stack_int, depth, photon, key, draw
             )
             rounds = i32(rounds + i32(1))
-            if left == GOES_ON and rounds == LOOP_CAP * 100:
-                counters[CAPPED_FLIGHTS] += i64(1)
-                deposit(tally, counters, voxel_index(world, photon.ix, photon.iy, photon.iz), photon.quanta)
+            if left == GOES_ON and rounds == FLIGHTS_CAP:
+                give_up(world, tally, counters, photon)
                 left = GONE
             if left == GONE:
                 kind = i32(NOBODY)

@@ -15,7 +15,7 @@ from hevesy.engine.grid import Grid
 from hevesy.engine.lesions import COLUMNS, summarise
 from hevesy.engine.provenance import problem_hash
 from hevesy.engine.result import Balance, Result, merge
-from hevesy.engine.statistics import QUANTUM_MEV, add_squares, zero_limbs
+from hevesy.engine.statistics import QUANTUM_MEV, square_limbs
 from hevesy.engine.transport.problem import Emission, Material, Problem
 from hevesy.engine.transport.tally import Tally
 
@@ -283,8 +283,7 @@ def test_merged_sums_that_do_not_fit_are_an_error_not_a_wrap():
     for b in range(2):
         t = tally(range(b, b + 1))
         t.energy_quanta[:] = 2**62
-        t.energy_quanta_squared = zero_limbs(SHAPE)
-        add_squares(t.energy_quanta_squared, t.energy_quanta)
+        t.energy_quanta_squared = square_limbs(t.energy_quanta)
         parts.append(Result.from_tally(problem(), t))
     with pytest.raises(InputError, match="does not fit into 64 bits"):
         merge(parts)

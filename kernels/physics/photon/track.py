@@ -7,7 +7,7 @@ When flights score by track length (track_length.py), the same collisions end th
 
 import math
 
-from ...constants import LOOP_CAP, MC2, MC2_QUANTA, PER_QUANTUM, QUANTA
+from ...constants import FLIGHTS_CAP, MC2, MC2_QUANTA, PER_QUANTUM, QUANTA
 from ...geometry import inside, isotropic, rehome, rotate, voxel_index
 from ...interp import lerp, locate
 from ...particles import GOES_ON, GONE, Photon
@@ -272,17 +272,23 @@ def photon_round(world, tally, counters, stack_real, stack_int, depth, photon, k
 
 
 @device
+def give_up(world, tally, counters, photon):
+    """Deposit a photon that has flown too often where it is."""
+    counters[CAPPED_FLIGHTS] += i64(1)
+    deposit(tally, counters, voxel_index(world, photon.ix, photon.iy, photon.iz), photon.quanta)
+
+
+@device
 def transport_photon(
     world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
 ):
     """Follow one photon to its end; electrons go to the stack. Returns (depth, draw)."""
     photon = photon_at_birth(world, ix, iy, iz, px, py, pz, u, v, w, quanta)
-    for _ in range(LOOP_CAP * 100):
+    for _ in range(FLIGHTS_CAP):
         left, photon, depth, draw = photon_round(
             world, tally, counters, stack_real, stack_int, depth, photon, key, draw
         )
         if left == GONE:
             return depth, draw
-    counters[CAPPED_FLIGHTS] += i64(1)
-    deposit(tally, counters, voxel_index(world, photon.ix, photon.iy, photon.iz), photon.quanta)
+    give_up(world, tally, counters, photon)
     return depth, draw

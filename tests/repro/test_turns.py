@@ -1,0 +1,38 @@
+"""Turn by turn, as a lane of a GPU plays, or particle by particle, as the CPU does: the same histories to the bit."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hevesy.kernels.backends import cpu
+from hevesy.kernels.loader import load
+from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
+from hevesy.tests.gates import cuda_offline
+
+HISTORIES, SEED, BATCH = 20_000, 5, 3
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_both_schedules_play_the_same_histories(lanes) -> None:
+    """Betas, positrons, electrons, photons and alphas in water and bone; each lane until no decay is left."""
+    world = cuda_offline.world()
+    tally = np.zeros(world.density.size, np.int64)
+    engine = cpu.Engine(world, SEED, 1)
+    expected = engine.run_batch(BATCH, HISTORIES, tally)
+    engine.close()
+
+    turns, counters, tickets = np.zeros_like(tally), np.zeros(len(COUNTERS), np.int64), np.zeros(1, np.int64)
+    reals, ints = np.zeros(STACK_DEPTH * STACK_REALS, np.float32), np.zeros(STACK_DEPTH * STACK_INTS, np.int32)
+    # a lane stops where its share ends, and the next takes the decays after it
+    play_turns = load("cpu", cpu._target(), "turns").play_turns
+    per_batch = np.int64(HISTORIES)
+    for first, last in pairwise(np.linspace(0, HISTORIES, lanes + 1, dtype=np.int64)):
+        tickets[0] = 0
+        play_turns(world, turns, counters, reals, ints, *engine.seed, np.int64(BATCH), first, last, per_batch, tickets)
+        assert tickets[0] == last - first + 1  # the one too many tells that none is left
+    assert dict(zip(COUNTERS, counters.tolist(), strict=True)) == expected
+    assert np.array_equal(turns, tally)
+    assert expected["decays"] == HISTORIES
+    assert expected["bremsstrahlung_photons"] > 0
