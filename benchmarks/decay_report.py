@@ -67,7 +67,7 @@ def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> di
     content["kernel"] = {"registers": found.registers, "machine_instructions": found.code_bytes // 16, "ptx": static}
     content["profiles"] = []
     for number, name in enumerate(names):
-        one = decay.profile(name, traced, played, (1000, 51_000) if count and number == 0 else None)
+        one = decay.profile(name, traced, played, (1000, 301_000) if count and number == 0 else None)
         content["profiles"].append(one | {"sass_per_ptx": found.code_bytes / 16 / static})
     cost = fitted_cost(content["profiles"])
     content["cost"] = cost._asdict()
