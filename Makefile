@@ -28,6 +28,7 @@ test: $(STAMP) lint
 # called: a link of that name, inside the cache folder, shows it so.
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	@mkdir -p .mypy_cache/root && ln -sfn "$(CURDIR)" .mypy_cache/root/hevesy
 	cd .mypy_cache/root && "$(abspath $(BIN))/mypy" --config-file "$(CURDIR)/pyproject.toml" \
 	  --cache-dir "$(CURDIR)/.mypy_cache" -p hevesy.engine -p hevesy.cli

@@ -69,27 +69,51 @@ def photons_alone(problem: Problem) -> Problem:
 def modes(problem: Problem) -> Iterator[tuple[str, str, Problem, dict]]:
     """Full transport and what a user could leave out: (name, what it is, problem, physics options)."""
     yield "full", "electrons to 10 keV, photons to 1 keV, analog", problem, {}
-    yield "50 keV", "electrons to 50 keV, photons to 10 keV", problem, {
-        "electron_cutoff_mev": 0.05, "photon_cutoff_mev": 0.01,
-    }  # fmt: skip
-    yield "no range rejection", "electrons that cannot leave their voxel are followed all the same", problem, {
-        "range_rejection": False
-    }
-    yield "track-length", "photon flights score; source electrons transported", problem, {
-        "photon_scoring": "track-length"
-    }
-    yield "electron-local", "every electron below 1 MeV deposited where it is born", problem, {
-        "electron_cutoff_mev": 1.0
-    }
-    yield "electron-local, track-length", "the same, and photon flights score", problem, {
-        "electron_cutoff_mev": 1.0, "photon_scoring": "track-length",
-    }  # fmt: skip
+    yield (
+        "50 keV",
+        "electrons to 50 keV, photons to 10 keV",
+        problem,
+        {
+            "electron_cutoff_mev": 0.05,
+            "photon_cutoff_mev": 0.01,
+        },
+    )
+    yield (
+        "no range rejection",
+        "electrons that cannot leave their voxel are followed all the same",
+        problem,
+        {"range_rejection": False},
+    )
+    yield (
+        "track-length",
+        "photon flights score; source electrons transported",
+        problem,
+        {"photon_scoring": "track-length"},
+    )
+    yield (
+        "electron-local",
+        "every electron below 1 MeV deposited where it is born",
+        problem,
+        {"electron_cutoff_mev": 1.0},
+    )
+    yield (
+        "electron-local, track-length",
+        "the same, and photon flights score",
+        problem,
+        {
+            "electron_cutoff_mev": 1.0,
+            "photon_scoring": "track-length",
+        },
+    )
     energy = energy_per_decay(problem.emission)
     if energy.photon < 0.01 * energy.charged:
         return  # nothing to play
-    yield PHOTONS_ALONE, "the photon lines alone, scored along their flights: no electron at all", photons_alone(
-        problem
-    ), {"photon_scoring": "track-length"}
+    yield (
+        PHOTONS_ALONE,
+        "the photon lines alone, scored along their flights: no electron at all",
+        photons_alone(problem),
+        {"photon_scoring": "track-length"},
+    )
 
 
 def lesion_means(problem: Problem, dose: np.ndarray) -> np.ndarray:

@@ -231,9 +231,10 @@ def cpu_instructions(name: str, decays: tuple[int, int]) -> dict[str, Any] | Non
     # the first run fills the cache with code that the tool's processor can run; it is not counted
     counts = [tool(name, number) for number in (1, *decays)]
     return {
-        "by": tool.__name__.strip("_"), "decays": decays[1] - decays[0],
+        "by": tool.__name__.strip("_"),
+        "decays": decays[1] - decays[0],
         "per_decay": (counts[2] - counts[1]) / (decays[1] - decays[0]),
-    }  # fmt: skip
+    }
 
 
 def _tool() -> Any:
@@ -284,10 +285,17 @@ def profile(name: str, traced: int, played: int, counted: tuple[int, int] | None
     seen = trace(problem, traced)
     gpu = instructions(count_lines(ptx_with_lines()), seen)
     return {
-        "name": name, "decays_per_cpu_s": figures["decays_per_cpu_s"], "events": figures["per_decay"],
+        "name": name,
+        "decays_per_cpu_s": figures["decays_per_cpu_s"],
+        "events": figures["per_decay"],
         "calls": {what: sum(seen.calls[f] for f in names) / traced for what, names in CALLS.items()},
-        "lines": sum(seen.lines.values()) / traced, "traced": traced,
-        "gpu": {"static": gpu.static, "total": gpu.total, "kinds": dict(gpu.kinds),
-                "functions": dict(gpu.functions.most_common())},
+        "lines": sum(seen.lines.values()) / traced,
+        "traced": traced,
+        "gpu": {
+            "static": gpu.static,
+            "total": gpu.total,
+            "kinds": dict(gpu.kinds),
+            "functions": dict(gpu.functions.most_common()),
+        },
         "cpu": cpu_instructions(name, counted) if counted else None,
-    }  # fmt: skip
+    }

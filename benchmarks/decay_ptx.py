@@ -15,9 +15,15 @@ def main(words: list[str]) -> int:
     cuda_target.OPTIONS["lineinfo"] = True
     with cuda_offline.device(cc):
         code, _ = cuda.compile(
-            cuda_target.kernel_function(schedule="histories"), cuda_offline.signature(cuda_offline.HISTORIES),
-            device=False, abi="numba", cc=cc, output="ptx", fastmath=True, lineinfo=True,
-        )  # fmt: skip
+            cuda_target.kernel_function(schedule="histories"),
+            cuda_offline.signature(cuda_offline.HISTORIES),
+            device=False,
+            abi="numba",
+            cc=cc,
+            output="ptx",
+            fastmath=True,
+            lineinfo=True,
+        )
     sys.stdout.write(code)
     return 0
 

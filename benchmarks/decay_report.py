@@ -111,11 +111,10 @@ def tables(content: dict[str, Any]) -> str:
     for card in CARDS:
         for what, shown in RESOURCES.items():
             limits.append((card.name, shown, *(report.number(bounds(p, card)[what]) for p in profiles)))
-        limits.append((card.name, "**arithmetic / 10**",
-                       *(report.number(bounds(p, card)["arithmetic"] / 10) for p in profiles)))  # fmt: skip
-    busy = [
-        (schedule, *(f"{100 * p['lanes_busy'][schedule]:.0f} %" for p in profiles)) for schedule in warps.SCHEDULES
-    ]
+        limits.append(
+            (card.name, "**arithmetic / 10**", *(report.number(bounds(p, card)["arithmetic"] / 10) for p in profiles))
+        )
+    busy = [(schedule, *(f"{100 * p['lanes_busy'][schedule]:.0f} %" for p in profiles)) for schedule in warps.SCHEDULES]
     cpu = [("decays a processor second", *(report.number(p["decays_per_cpu_s"]) for p in profiles))]
     counted = profiles[0]["cpu"]
     if counted:

@@ -75,10 +75,19 @@ def main(words: list[str] | None = None) -> int:
         from hevesy.engine.transport.run import simulate
 
         simulate(problem, decays=given.decays, backend="cpu", batches=20)
-    sys.stdout.write(json.dumps({
-        "parts_s": marks, "total_s": sum(marks.values()), "voxels": int(tally.size), "decays": given.decays,
-        "before_run_mib": before, "peak_rss_mib": machine.peak_rss_mib(),
-    }) + "\n")  # fmt: skip
+    sys.stdout.write(
+        json.dumps(
+            {
+                "parts_s": marks,
+                "total_s": sum(marks.values()),
+                "voxels": int(tally.size),
+                "decays": given.decays,
+                "before_run_mib": before,
+                "peak_rss_mib": machine.peak_rss_mib(),
+            }
+        )
+        + "\n"
+    )
     return 0
 
 
@@ -113,10 +122,13 @@ def start(problem: Any, repeats: int = 3) -> dict[str, Any]:
     return {
         "compile_s": cold["parts_s"]["code"] - parts["code"],
         "cold": {"parts_s": cold["parts_s"], "total_s": cold["total_s"], "peak_rss_mib": cold["peak_rss_mib"]},
-        "warm": {"parts_s": parts, "total_s": statistics.median(w["total_s"] for w in warm),
-                 "peak_rss_mib": warm[0]["peak_rss_mib"]},
+        "warm": {
+            "parts_s": parts,
+            "total_s": statistics.median(w["total_s"] for w in warm),
+            "peak_rss_mib": warm[0]["peak_rss_mib"],
+        },
         "cache_mib": size / 1024**2,
-    }  # fmt: skip
+    }
 
 
 def memory(name: str, decays: int) -> dict[str, Any]:

@@ -58,9 +58,14 @@ class Stopwatch:
     def _empty(self, per_batch: int) -> Tally:
         device = self.engine.device
         return Tally.empty(
-            self.problem.density_g_cm3.shape, len(self._weights), per_batch, self.seed,
-            backend=device.backend, device=device.name, threads=device.threads,
-        )  # fmt: skip
+            self.problem.density_g_cm3.shape,
+            len(self._weights),
+            per_batch,
+            self.seed,
+            backend=device.backend,
+            device=device.name,
+            threads=device.threads,
+        )
 
     def size_batches(self, seconds: float, most: int = 2_000_000) -> int:
         """Choose the histories of a batch so that it takes about so long; returns their number."""
@@ -119,14 +124,20 @@ class Stopwatch:
         mean = np.where(np.asarray(self.problem.density_g_cm3) < 0.01, 0.0, mean)  # air has no dose
         hot = mean > 0.5 * mean.max()
         error = float(np.sqrt(np.mean((sigma[hot] / mean[hot]) ** 2)))
-        found["hot_voxels"] = {"error": error, "merit_per_s": 1.0 / (error**2 * spent), "s_to_2_percent":
-                               spent * (error / 0.02) ** 2}  # fmt: skip
+        found["hot_voxels"] = {
+            "error": error,
+            "merit_per_s": 1.0 / (error**2 * spent),
+            "s_to_2_percent": spent * (error / 0.02) ** 2,
+        }
         if self._weights:
             energy, spread = self.tally.region_energy()
             error = float((spread / energy).max()) if (energy > 0).all() else math.inf
             if error > 0 and math.isfinite(error):
-                found["lesions"] = {"error": error, "merit_per_s": 1.0 / (error**2 * spent), "s_to_1_percent":
-                                    spent * (error / 0.01) ** 2}  # fmt: skip
+                found["lesions"] = {
+                    "error": error,
+                    "merit_per_s": 1.0 / (error**2 * spent),
+                    "s_to_1_percent": spent * (error / 0.01) ** 2,
+                }
         return found
 
     def close(self) -> None:
@@ -135,7 +146,11 @@ class Stopwatch:
 
 
 def timed(
-    problem: Problem, batches: int, seconds: float, physics: dict[str, Any] | None = None, threads: int | None = None,
+    problem: Problem,
+    batches: int,
+    seconds: float,
+    physics: dict[str, Any] | None = None,
+    threads: int | None = None,
     per_batch: int | None = None,
 ) -> dict[str, Any]:
     """Figures of ``batches`` batches that take about ``seconds`` in all."""
@@ -159,6 +174,9 @@ def until(problem: Problem, goal: str, limit_s: float, **options: Any) -> dict[s
     start = time.perf_counter()
     tally = simulate(problem, until=goal, time_limit_s=limit_s, **options)
     return {
-        "goal": goal, "reached": tally.stopped_by == "until", "wall_s": time.perf_counter() - start,
-        "decays": tally.decays, "backend": tally.backend,
-    }  # fmt: skip
+        "goal": goal,
+        "reached": tally.stopped_by == "until",
+        "wall_s": time.perf_counter() - start,
+        "decays": tally.decays,
+        "backend": tally.backend,
+    }

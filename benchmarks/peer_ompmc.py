@@ -51,27 +51,48 @@ def main() -> int:
     folder, voxels, edge = Path(job["folder"]), int(job["voxels"]), float(job["voxel_cm"])
     bounds = (np.arange(voxels + 1) - 0.5 * voxels) * edge
     geometry = ompmc.Geometry(
-        bounds, bounds, bounds, [MEDIUM],
-        np.full((voxels,) * 3, 1.0, order="F"), np.ones((voxels,) * 3, np.int32, order="F"),
-    )  # fmt: skip
+        bounds,
+        bounds,
+        bounds,
+        [MEDIUM],
+        np.full((voxels,) * 3, 1.0, order="F"),
+        np.ones((voxels,) * 3, np.int32, order="F"),
+    )
     phase_space(folder / "source", job["histories"], job["charge"], job["energy_mev"], 0.5 * edge, job["seed"])
     physics = ompmc.Physics(
-        pegs_file=ompmc.data_path() / "pegs4" / PEGS, output_folder=folder, n_split=1,
-        global_ecut=REST_MEV + job["electron_cutoff_mev"], global_pcut=job["photon_cutoff_mev"],
-        esave=job["range_rejection_below_mev"], seeds=(97 + job["seed"], 33),
-    )  # fmt: skip
+        pegs_file=ompmc.data_path() / "pegs4" / PEGS,
+        output_folder=folder,
+        n_split=1,
+        global_ecut=REST_MEV + job["electron_cutoff_mev"],
+        global_pcut=job["photon_cutoff_mev"],
+        esave=job["range_rejection_below_mev"],
+        seeds=(97 + job["seed"], 33),
+    )
     marks: list[tuple[float, float]] = []
     energy, relative, summary = ompmc.calc_forward_phsp(
-        geometry, ompmc.PhaseSpaceSource(folder / "source"), physics, n_histories=job["histories"],
-        n_batches=job["batches"], output_dose=False,
+        geometry,
+        ompmc.PhaseSpaceSource(folder / "source"),
+        physics,
+        n_histories=job["histories"],
+        n_batches=job["batches"],
+        output_dose=False,
         progress=lambda _: marks.append((time.perf_counter(), time.process_time())),
-    )  # fmt: skip
+    )
     np.savez(folder / "energy.npz", energy=energy, sigma=np.where(energy > 0, relative * energy, 0.0))
     wall, cpu = np.diff(np.array(marks), axis=0).T
-    sys.stdout.write("\n" + json.dumps({
-        "version": ompmc.__version__, "per_batch": job["histories"] // job["batches"], "wall_s": wall.tolist(),
-        "cpu_s": cpu.tolist(), "started": summary.n_started,
-    }) + "\n")  # fmt: skip
+    sys.stdout.write(
+        "\n"
+        + json.dumps(
+            {
+                "version": ompmc.__version__,
+                "per_batch": job["histories"] // job["batches"],
+                "wall_s": wall.tolist(),
+                "cpu_s": cpu.tolist(),
+                "started": summary.n_started,
+            }
+        )
+        + "\n"
+    )
     return 0
 
 

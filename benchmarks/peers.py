@@ -91,8 +91,15 @@ class Peer:
         return "" if done.returncode == 0 else f"ompmc cannot be imported by {self.executable}"
 
     def run(
-        self, particle: str, energy_mev: float, voxels: int, voxel_cm: float, histories: int, batches: int,
-        rejection: bool, seed: int = 1,
+        self,
+        particle: str,
+        energy_mev: float,
+        voxels: int,
+        voxel_cm: float,
+        histories: int,
+        batches: int,
+        rejection: bool,
+        seed: int = 1,
     ) -> dict[str, Any]:
         """Times of all batches but the first, energy per history of each voxel [MeV] and its standard error."""
         with tempfile.TemporaryDirectory() as folder:
@@ -143,10 +150,16 @@ def speed(peer: Peer, seconds: float, turns: int) -> list[dict[str, Any]]:
                 )
                 rates["ompmc"].append(found["per_batch"] / statistics.median(found["cpu_s"]))
             best = {name: statistics.median(values) for name, values in rates.items()}
-            rows.append({
-                "problem": setup.name, "range_rejection": rejection, "per_core_s": best, "all": rates,
-                "ratio": best["hevesy"] / best["ompmc"], "ompmc": found["version"],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "problem": setup.name,
+                    "range_rejection": rejection,
+                    "per_core_s": best,
+                    "all": rates,
+                    "ratio": best["hevesy"] / best["ompmc"],
+                    "ompmc": found["version"],
+                }
+            )
     return rows
 
 
@@ -180,8 +193,11 @@ def accuracy(peer: Peer, scale: float) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"kernel": name, "histories": {"ompmc": histories, "hevesy": watch.tally.decays}}
         for code, curve in curves.items():
             worst = int(np.abs(curve - reference).argmax())
-            row[code] = {"largest_difference": float(curve[worst] - reference[worst]), "at_cm": float(radii[worst]),
-                         "mean_radius_cm": radial.mean_radius(curve, radii)}  # fmt: skip
+            row[code] = {
+                "largest_difference": float(curve[worst] - reference[worst]),
+                "at_cm": float(radii[worst]),
+                "mean_radius_cm": radial.mean_radius(curve, radii),
+            }
             # energy within a radius, history by history, lies between 0 and 1: an upper bound of its standard error
             row[code]["standard_error_at_most"] = 0.5 / float(np.sqrt(row["histories"][code]))
         row["mean_radius_reference_cm"] = radial.mean_radius(reference, radii)
@@ -193,11 +209,16 @@ def tables(content: dict[str, Any]) -> str:
     """The comparison as tables."""
     plain = {r["problem"]: r["per_core_s"]["ompmc"] for r in content["speed"] if not r["range_rejection"]}
     lines = [
-        (r["problem"], "on" if r["range_rejection"] else "off", report.number(r["per_core_s"]["hevesy"]),
-         report.number(r["per_core_s"]["ompmc"]), f"{r['ratio']:.1f}",
-         f"{r['per_core_s']['hevesy'] / plain[r['problem']]:.1f}" if r["range_rejection"] else "")
+        (
+            r["problem"],
+            "on" if r["range_rejection"] else "off",
+            report.number(r["per_core_s"]["hevesy"]),
+            report.number(r["per_core_s"]["ompmc"]),
+            f"{r['ratio']:.1f}",
+            f"{r['per_core_s']['hevesy'] / plain[r['problem']]:.1f}" if r["range_rejection"] else "",
+        )
         for r in content["speed"]
-    ]  # fmt: skip
+    ]
     parts = [
         report.heading(content),
         report.table(HEAD, lines),
@@ -207,13 +228,26 @@ def tables(content: dict[str, Any]) -> str:
         for r in content["accuracy"]:
             for code in ("hevesy", "ompmc"):
                 f, target = r[code], r["mean_radius_reference_cm"]
-                rows.append((
-                    r["kernel"].replace("_", " ").replace("364p5", "364.5"), code, report.number(r["histories"][code]),
-                    f"{100 * f['largest_difference']:+.2f}", f"{f['at_cm']:.4g}",
-                    f"{100 * f['standard_error_at_most']:.2f}", f"{100 * (f['mean_radius_cm'] / target - 1):+.2f}",
-                ))  # fmt: skip
-        head = ("against the reference", "code", "histories", "largest difference, % of emitted energy", "at cm",
-                "s.e. at most", "mean radius %")  # fmt: skip
+                rows.append(
+                    (
+                        r["kernel"].replace("_", " ").replace("364p5", "364.5"),
+                        code,
+                        report.number(r["histories"][code]),
+                        f"{100 * f['largest_difference']:+.2f}",
+                        f"{f['at_cm']:.4g}",
+                        f"{100 * f['standard_error_at_most']:.2f}",
+                        f"{100 * (f['mean_radius_cm'] / target - 1):+.2f}",
+                    )
+                )
+        head = (
+            "against the reference",
+            "code",
+            "histories",
+            "largest difference, % of emitted energy",
+            "at cm",
+            "s.e. at most",
+            "mean radius %",
+        )
         parts.append(report.table(head, rows))
     return "\n\n".join(parts)
 

@@ -55,14 +55,30 @@ def problems(content: dict[str, Any]) -> str:
     def line(row: dict[str, Any]) -> list[str]:
         lesions, hot, events = row.get("lesions", {}), row.get("hot_voxels", {}), row["per_decay"]
         return [
-            row["name"], number(row["voxels"]), number(row["decays_per_s"]),
-            number(row["decays_per_s"] / row["threads"]), number(lesions.get("merit_per_s")),
-            number(lesions.get("s_to_1_percent")), number(hot.get("s_to_2_percent")),
-            number(events["photon_flights"]), number(events["electron_steps"]), number(events["electron_segments"]),
-        ]  # fmt: skip
+            row["name"],
+            number(row["voxels"]),
+            number(row["decays_per_s"]),
+            number(row["decays_per_s"] / row["threads"]),
+            number(lesions.get("merit_per_s")),
+            number(lesions.get("s_to_1_percent")),
+            number(hot.get("s_to_2_percent")),
+            number(events["photon_flights"]),
+            number(events["electron_steps"]),
+            number(events["electron_segments"]),
+        ]
 
-    head = ("problem", "voxels", "decays/s", "per core", "FOM 1/s", "s to 1 % lesions", "s to 2 % hot voxels",
-            "flights", "steps", "segments")  # fmt: skip
+    head = (
+        "problem",
+        "voxels",
+        "decays/s",
+        "per core",
+        "FOM 1/s",
+        "s to 1 % lesions",
+        "s to 2 % hot voxels",
+        "flights",
+        "steps",
+        "segments",
+    )
     return table(head, map(line, rows))
 
 
@@ -79,8 +95,9 @@ def threads(content: dict[str, Any]) -> str:
     """Scaling with threads."""
     lines = [
         (row["name"], count, number(f["decays_per_s"]), number(f["transport_per_s"]), f"{100 * f['efficiency']:.0f} %")
-        for row in rows_of(content, "threads") for count, f in row["by_threads"].items()
-    ]  # fmt: skip
+        for row in rows_of(content, "threads")
+        for count, f in row["by_threads"].items()
+    ]
     head = ("threads", "n", "decays/s", "transport alone", "of linear")
     return table(head, lines) if lines else ""
 
@@ -89,8 +106,9 @@ def histories(content: dict[str, Any]) -> str:
     """Scaling with the histories of a batch."""
     lines = [
         (row["name"], count, number(f["decays_per_s"]), f"{100 * f['statistics_share']:.1f} %")
-        for row in rows_of(content, "histories") for count, f in row["by_histories"].items()
-    ]  # fmt: skip
+        for row in rows_of(content, "histories")
+        for count, f in row["by_histories"].items()
+    ]
     head = ("histories of a batch", "n", "decays/s", "share of sums and squares")
     return table(head, lines) if lines else ""
 
@@ -99,8 +117,9 @@ def sums(content: dict[str, Any]) -> str:
     """Sums and squares of a batch on the host."""
     lines = [
         (size, number(f["voxels"]), f"{f['s']:.3f}", number(1e9 * f["s"] / f["voxels"]))
-        for row in rows_of(content, "sums") for size, f in row["by_size"].items()
-    ]  # fmt: skip
+        for row in rows_of(content, "sums")
+        for size, f in row["by_size"].items()
+    ]
     return table(("sums of a full batch, host", "voxels", "s", "ns a voxel"), lines) if lines else ""
 
 
@@ -111,10 +130,17 @@ def modes(content: dict[str, Any]) -> str:
         for name, f in row["by_mode"].items():
             off = f.get("lesion_difference")
             error = f"{100 * off['largest']:+.2f} ({100 * off['standard_error']:.2f})" if off else ""
-            lines.append((
-                row["name"], name, number(f["decays_per_s"]), f"{f['speed_up']:.2f}", number(f["merit_per_s"]),
-                number(f["per_decay"]["electron_steps"]), error,
-            ))  # fmt: skip
+            lines.append(
+                (
+                    row["name"],
+                    name,
+                    number(f["decays_per_s"]),
+                    f"{f['speed_up']:.2f}",
+                    number(f["merit_per_s"]),
+                    number(f["per_decay"]["electron_steps"]),
+                    error,
+                )
+            )
     head = ("mode", "", "decays/s", "speed-up", "FOM 1/s", "steps/decay", "largest lesion difference % (s.e.)")
     return table(head, lines) if lines else ""
 
@@ -122,10 +148,19 @@ def modes(content: dict[str, Any]) -> str:
 def variance(content: dict[str, Any]) -> str:
     """What brings the noise down (docs/decisions/0004-variance.md)."""
     lines = [
-        (row["name"], name, f"{100 * f['hot']:.3g}", f"{100 * f['most']:.3g}", f"{f['cpu_s']:.2f}",
-         number(f["steps_per_decay"]), number(f["merit_hot"]), number(f["merit_most"]))
-        for row in rows_of(content, "variance") for name, f in row["by_variant"].items()
-    ]  # fmt: skip
+        (
+            row["name"],
+            name,
+            f"{100 * f['hot']:.3g}",
+            f"{100 * f['most']:.3g}",
+            f"{f['cpu_s']:.2f}",
+            number(f["steps_per_decay"]),
+            number(f["merit_hot"]),
+            number(f["merit_most"]),
+        )
+        for row in rows_of(content, "variance")
+        for name, f in row["by_variant"].items()
+    ]
     head = ("variance", "variant", "sigma hot %", "most %", "CPU s", "steps/decay", "FOM hot 1/s", "most 1/s")
     return table(head, lines) if lines else ""
 
@@ -148,5 +183,5 @@ def memory(content: dict[str, Any]) -> str:
     lines = [
         (r["name"], number(r["voxels"]), f"{r['before_run_mib']:.0f} MiB", f"{r['peak_rss_mib']:.0f} MiB")
         for r in rows_of(content, "memory")
-    ]  # fmt: skip
+    ]
     return table(("peak resident memory", "voxels", "problem and tables", "whole run"), lines) if lines else ""

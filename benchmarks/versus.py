@@ -123,12 +123,16 @@ def compare(name: str, trees: dict[str, Path], seconds: float, turns: int, folde
             side.close()
     ratio = took[:, :1] / took
     return {
-        "problem": name, "histories": histories, "turns": turns, "of": list(trees),
-        "per_core_s": list(histories / np.median(took, axis=0)), "gain": list(np.median(ratio, axis=0)),
+        "problem": name,
+        "histories": histories,
+        "turns": turns,
+        "of": list(trees),
+        "per_core_s": list(histories / np.median(took, axis=0)),
+        "gain": list(np.median(ratio, axis=0)),
         # of a median: 1.25 times that of a mean
         "gain_error": list(1.25 * ratio.std(axis=0, ddof=1) / np.sqrt(turns)),
         "same_energy": [bool((energy[:, i] == energy[:, 0]).all()) for i in range(len(sides))],
-    }  # fmt: skip
+    }
 
 
 def tables(content: dict[str, Any]) -> str:

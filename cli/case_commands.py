@@ -63,13 +63,16 @@ def import_(
 
     if output.exists() and not force:
         raise InputError(
-            "exists already", why="a case file may hold edits of yours",
-            suggestion="give another -o, or --force", file=output,
-        )  # fmt: skip
+            "exists already",
+            why="a case file may hold edits of yours",
+            suggestion="give another -o, or --force",
+            file=output,
+        )
     for folder in folders:
         if not folder.exists():
-            raise InputError("no such folder", why="there is nothing to import", file=folder,
-                             suggestion="check the path")  # fmt: skip
+            raise InputError(
+                "no such folder", why="there is nothing to import", file=folder, suggestion="check the path"
+            )
     found = sort_folder(folders)
     data = found.to_case_dict(output.resolve().parent)
     Case.from_dict(data, base=output.resolve().parent, file=output)  # nothing is written that cannot be read
@@ -119,9 +122,14 @@ def run(
     from ..engine.case import Case
 
     case = _changed(
-        Case.load(case_file), method=method, decays=decays, until=until, time_limit=time_limit, seed=seed,
+        Case.load(case_file),
+        method=method,
+        decays=decays,
+        until=until,
+        time_limit=time_limit,
+        seed=seed,
         backend=backend,
-    )  # fmt: skip
+    )
     folder = out or case_file.with_name(case_file.stem + "-run")
     _run_and_tell(case, folder, quiet=quiet, json=json, resume=resume)
 
@@ -161,9 +169,7 @@ def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
     return with_changes(case, time_limit_s=limit, **flags)
 
 
-def _run_and_tell(
-    case: Case, out: Path, *, quiet: bool = False, json: bool = False, resume: bool = False
-) -> None:
+def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = False, resume: bool = False) -> None:
     from ..engine.run import run as run_case
     from .interrupt import stop_on_interrupt
 
@@ -194,14 +200,24 @@ def _tell(outcome: Outcome, out: Path) -> None:
     for lesion in outcome.lesions:
         row = plain(lesion.to_row())
         chance = row["probability"]
-        rows.append([
-            row["visit"], row["lesion"], show(row["volume_ml"], 3), show(row["mass_g"], 3),
-            show(row["dose_gy"]), show(row["dose_sigma_gy"], 2), show(row["dose_mc_sigma_gy"], 2),
-            show(row["ldpa_gy_per_gbq"], 3), "-" if chance is None else f"{chance:.2f}",
-            show(row["dose_map_gy"]), "-" if row["local_difference_percent"] is None
-            else f"{row['local_difference_percent']:+.1f}", show(row["d95_gy"], 3),
-            show(row["v20gy_percent"], 3), row["verdict"] + (" ?" if row["borderline"] else ""),
-        ])  # fmt: skip
+        rows.append(
+            [
+                row["visit"],
+                row["lesion"],
+                show(row["volume_ml"], 3),
+                show(row["mass_g"], 3),
+                show(row["dose_gy"]),
+                show(row["dose_sigma_gy"], 2),
+                show(row["dose_mc_sigma_gy"], 2),
+                show(row["ldpa_gy_per_gbq"], 3),
+                "-" if chance is None else f"{chance:.2f}",
+                show(row["dose_map_gy"]),
+                "-" if row["local_difference_percent"] is None else f"{row['local_difference_percent']:+.1f}",
+                show(row["d95_gy"], 3),
+                show(row["v20gy_percent"], 3),
+                row["verdict"] + (" ?" if row["borderline"] else ""),
+            ]
+        )
     first = 0 if len(outcome.visits) > 1 else 1
     echo_table(columns[first:], [row[first:] for row in rows], text_columns=2 - first)
     for verdict in outcome.verdicts:

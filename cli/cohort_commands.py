@@ -42,22 +42,26 @@ def cohort(
 
     if patients + control == 0:
         raise InputError(
-            "a trial without patients", why="there is nothing to make", suggestion="--patients 9",
+            "a trial without patients",
+            why="there is nothing to make",
+            suggestion="--patients 9",
             field="--patients",
-        )  # fmt: skip
+        )
     if truth not in ("transport", "sphere"):
         raise InputError(
-            f"'{truth}' is no way to the true doses", why="there are transport and sphere",
-            suggestion="--truth transport", field="--truth",
-        )  # fmt: skip
+            f"'{truth}' is no way to the true doses",
+            why="there are transport and sphere",
+            suggestion="--truth transport",
+            field="--truth",
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
-            "is not empty", why="a trial is one set of files that belong together",
-            suggestion="give a new --out", file=out,
-        )  # fmt: skip
-    made = make_cohort(
-        seed, patients=patients, control_patients=control, noise_seed=noise_seed, voxel_mm=voxel_mm
-    )
+            "is not empty",
+            why="a trial is one set of files that belong together",
+            suggestion="give a new --out",
+            file=out,
+        )
+    made = make_cohort(seed, patients=patients, control_patients=control, noise_seed=noise_seed, voxel_mm=voxel_mm)
     total, done = len(made.patients) * len(VISITS), 0
     with progress_line(quiet or json) as tell:
 
@@ -69,9 +73,14 @@ def cohort(
         file = made.save(out, dose=truth, progress=step)
     lesions = sum(len(p.visits[0].lesions) for p in made.patients)
     if json:
-        echo_json({
-            "cohort": file, "truth": out / "truth.csv", "patients": len(made.patients), "lesions": lesions,
-        })  # fmt: skip
+        echo_json(
+            {
+                "cohort": file,
+                "truth": out / "truth.csv",
+                "patients": len(made.patients),
+                "lesions": lesions,
+            }
+        )
         return
     typer.echo(f"{len(made.patients)} patients, {len(VISITS)} visits, {lesions} lesions; the truth is in truth.csv")
     typer.echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
@@ -116,8 +125,13 @@ def batch(
         done = run_batch(trial, folder, changes=changes, workers=workers, progress=tell, stop=stop)
     record = write_trial(trial.name, done) if done.complete else None
     if json:
-        echo_json({"out": folder, "cases": [vars(one) for one in done.cases],
-                   "tables": None if record is None else record["tables"]})  # fmt: skip
+        echo_json(
+            {
+                "out": folder,
+                "cases": [vars(one) for one in done.cases],
+                "tables": None if record is None else record["tables"],
+            }
+        )
     elif record is not None:
         _tell(record, done)
     _end(done)
@@ -139,28 +153,46 @@ def _check_flags(with_changes: Any, trial: Any, changes: dict[str, Any]) -> None
 def _tell(record: dict[str, Any], done: Batch) -> None:
     tables = record["tables"]
     rows = [
-        [row["arm"], row["visit"], row["patients"], row["lesions"],
-         *(show(row[key]["median"], 3) for key in
-           ("ldpa_gy_per_gbq", "uptake_percent", "uptake_percent_per_g", "volume_ml")),
-         show(row["largest_dose_gy"], 3)]
+        [
+            row["arm"],
+            row["visit"],
+            row["patients"],
+            row["lesions"],
+            *(
+                show(row[key]["median"], 3)
+                for key in ("ldpa_gy_per_gbq", "uptake_percent", "uptake_percent_per_g", "volume_ml")
+            ),
+            show(row["largest_dose_gy"], 3),
+        ]
         for row in tables["visits"]
-    ]  # fmt: skip
+    ]
     columns = ["arm", "visit", "patients", "lesions", "Gy/GBq", "%IA", "%IA/g", "mL", "largest Gy"]
     echo_table(columns, rows, "visits: medians over lesions", text_columns=2)
     rows = [
-        [row["arm"], row["visit"], row["title"], row["lesions"], show(row["ratio"], 3), show(row["low"], 3),
-         show(row["high"], 3), show(row["p_two_sided"], 2)]
+        [
+            row["arm"],
+            row["visit"],
+            row["title"],
+            row["lesions"],
+            show(row["ratio"], 3),
+            show(row["low"], 3),
+            show(row["high"], 3),
+            show(row["p_two_sided"], 2),
+        ]
         for row in tables["changes"]
-    ]  # fmt: skip
+    ]
     if rows:
-        echo_table(["arm", "visit", "quantity", "lesions", "ratio", "low 95 %", "high 95 %", "p"], rows,
-                   "changes against the first visit", text_columns=3)  # fmt: skip
+        echo_table(
+            ["arm", "visit", "quantity", "lesions", "ratio", "low 95 %", "high 95 %", "p"],
+            rows,
+            "changes against the first visit",
+            text_columns=3,
+        )
     rows = [
         [row["arm"], row["visit"], row["activity"], _of(row["patients"]), _of(row["lesions"])]
         for row in tables["eligibility"]
     ]
-    echo_table(["arm", "visit", "at", "patients eligible", "lesions at threshold"], rows, "eligibility",
-               text_columns=3)  # fmt: skip
+    echo_table(["arm", "visit", "at", "patients eligible", "lesions at threshold"], rows, "eligibility", text_columns=3)
     for row in tables["response"]:
         again = next(r for r in tables["reinduction"] if (r["arm"], r["visit"]) == (row["arm"], row["visit"]))
         typer.echo(
@@ -171,8 +203,10 @@ def _tell(record: dict[str, Any], done: Batch) -> None:
     if tables["tolerance"]:
         typer.echo(f"The planned activity is tolerable at {tolerable} of {len(tables['tolerance'])} patient visits.")
     spent = sum(one.wall_time_s for one in done.cases)
-    typer.echo(f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv, methods.csv "
-               f"({len(done.complete)} cases, {duration(spent)} of runs)")  # fmt: skip
+    typer.echo(
+        f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv, methods.csv "
+        f"({len(done.complete)} cases, {duration(spent)} of runs)"
+    )
 
 
 def _of(found: dict[str, Any]) -> str:

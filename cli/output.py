@@ -85,9 +85,15 @@ def progress_line(quiet: bool = False) -> Iterator[Callable[..., None]]:
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeLeft(), console=Console(stderr=True), transient=True,
-    ) as bar:  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeLeft(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
         task = bar.add_task("", total=1.0)
 
         def update(fraction: float, message: str = "") -> None:

@@ -57,9 +57,7 @@ def simulate(
     else:
         _tell_facts(told)
     if stopped:
-        typer.echo(
-            "stopped early: the result is marked incomplete; the same command with --resume goes on", err=True
-        )
+        typer.echo("stopped early: the result is marked incomplete; the same command with --resume goes on", err=True)
         raise typer.Exit(3)
 
 

@@ -159,9 +159,7 @@ def maximum_activity(
         The limits: 2 Gy, 4.44 GBq (120 mCi) and 2.96 GBq (80 mCi).
     """
     if not dose_gy_per_gbq > 0.0:
-        raise InputError(
-            f"blood dose {dose_gy_per_gbq!r} Gy/GBq", why="it must be positive", field="retention"
-        )
+        raise InputError(f"blood dose {dose_gy_per_gbq!r} Gy/GBq", why="it must be positive", field="retention")
     rules = {"blood dose": blood_limit_gy / dose_gy_per_gbq}
     if retention_48h is not None:
         if not 0.0 < retention_48h <= 1.0:
@@ -218,9 +216,7 @@ def single_measurement(
     if not 20.0 <= time_h <= 52.0:
         flags.append(f"measured at {time_h:g} h: the estimate was validated for 24 to 48 h")
     maximum = maximum_activity(dose, r48, diffuse_lung=diffuse_lung)
-    return BloodDose(
-        dose, math.nan, tau_blood, tau, r48, maximum, None, None, "single measurement", tuple(flags)
-    )
+    return BloodDose(dose, math.nan, tau_blood, tau, r48, maximum, None, None, "single measurement", tuple(flags))
 
 
 def blood_dose(
@@ -327,8 +323,7 @@ def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float |
     if body.size and float(body.max()) > 1.05:
         worst = int(np.argmax(body))
         raise InputError(
-            f"decay-corrected whole-body retention {100 * body[worst]:.3g} % at "
-            f"{samples.body_time_h[worst]:g} h",
+            f"decay-corrected whole-body retention {100 * body[worst]:.3g} % at {samples.body_time_h[worst]:g} h",
             why="the body cannot hold more than was administered",
             suggestion="check decay_corrected in the file, the administered activity and the times",
             file=where,
@@ -347,8 +342,7 @@ def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float |
     for i in range(1, body.size):
         if body[i] > 1.1 * body[i - 1]:
             flags.append(
-                f"whole-body retention rises between {samples.body_time_h[i - 1]:g} h and "
-                f"{samples.body_time_h[i]:g} h"
+                f"whole-body retention rises between {samples.body_time_h[i - 1]:g} h and {samples.body_time_h[i]:g} h"
             )
     if body.size and blood.size:
         held = np.interp(samples.blood_time_h, samples.body_time_h, body)
@@ -356,7 +350,6 @@ def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float |
             content = concentration * (volume_ml or 5000.0)
             if content > 1.1 * whole:
                 flags.append(
-                    f"at {t:g} h the blood would hold {100 * content:.3g} % but the whole body "
-                    f"{100 * whole:.3g} %"
+                    f"at {t:g} h the blood would hold {100 * content:.3g} % but the whole body {100 * whole:.3g} %"
                 )
     return flags

@@ -52,9 +52,7 @@ class Samples:
     source: str = ""
 
 
-def read_samples(
-    path: str | Path, half_life_h: float | None = None, administered_mbq: float | None = None
-) -> Samples:
+def read_samples(path: str | Path, half_life_h: float | None = None, administered_mbq: float | None = None) -> Samples:
     """Read a samples file.
 
     Parameters
@@ -136,9 +134,7 @@ def read_samples(
             )
         blood = undo(columns["blood_kbq_per_ml"]) * 1e-3 / activity
     t_body, body, s_body = _used(times, body, None if body_sigma is None else undo(body_sigma) * 1e-2, file)
-    t_blood, blood, s_blood = _used(
-        times, blood, None if blood_sigma is None else undo(blood_sigma) * 1e-5, file
-    )
+    t_blood, blood, s_blood = _used(times, blood, None if blood_sigma is None else undo(blood_sigma) * 1e-5, file)
     return Samples(t_body, body, s_body, t_blood, blood, s_blood, settings.get("nuclide"), str(file))
 
 
@@ -153,13 +149,9 @@ def _settings(text: str, file: Path) -> dict[str, str]:
         if key in SETTINGS:
             found[key] = value
         elif close := difflib.get_close_matches(key, SETTINGS, n=1):
-            raise InputError(
-                f"unknown setting {key!r}", suggestion=f"did you mean {close[0]!r}?", file=file, field=key
-            )
+            raise InputError(f"unknown setting {key!r}", suggestion=f"did you mean {close[0]!r}?", file=file, field=key)
     if found.get("decay_corrected", "no") not in ("yes", "no", "true", "false", "0", "1"):
-        raise InputError(
-            f"decay_corrected: {found['decay_corrected']}", suggestion="say yes or no", file=file
-        )
+        raise InputError(f"decay_corrected: {found['decay_corrected']}", suggestion="say yes or no", file=file)
     if "administered_mbq" in found:
         _number(found["administered_mbq"], "administered_mbq", None, file)
     if "nuclide" in found:

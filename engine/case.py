@@ -161,9 +161,9 @@ class Tissue(Block):
 class Transport(Block):
     """The Monte Carlo transport: grid, cut-offs, and when to stop."""
 
-    grid: Annotated[str, checked(
-        re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
-    ] = "pet"  # fmt: skip
+    grid: Annotated[
+        str, checked(re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
+    ] = "pet"
     until: Until | None = "lesions:1%"
     decays: Count | None = None
     time_limit_s: Duration | None = Field(None, alias="time_limit")
@@ -284,9 +284,7 @@ class Case(Block):
         except ValidationError as error:
             raise explain(error, lines or {}, file) from None
 
-    def to_dict(
-        self, relative_to: str | os.PathLike[str] | None = None, *, names_only: bool = False
-    ) -> dict[str, Any]:
+    def to_dict(self, relative_to: str | os.PathLike[str] | None = None, *, names_only: bool = False) -> dict[str, Any]:
         """The whole case, defaults included, as plain data that :meth:`from_dict` reads back the same.
 
         Parameters
@@ -296,9 +294,7 @@ class Case(Block):
         names_only
             Only the last two parts of each path, for records that leave this machine.
         """
-        context: dict[str, Any] = {
-            "relative_to": None if relative_to is None else Path(relative_to).resolve()
-        }
+        context: dict[str, Any] = {"relative_to": None if relative_to is None else Path(relative_to).resolve()}
         context |= {"names_only": names_only}
         data = self.model_dump(mode="json", by_alias=True, exclude_none=True, context=context)
         if self.transport.until is None:

@@ -46,9 +46,7 @@ class Quantity:
         return core_schema.no_info_before_validator_function(
             self._read,
             core_schema.float_schema(),
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                self._write, when_used="unless-none"
-            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(self._write, when_used="unless-none"),
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
@@ -119,9 +117,12 @@ def _read_count(value: Any) -> int:
         number = float("nan")
     if isinstance(value, bool) or not (number >= 1 and number == int(number)):
         raise Refused(
-            InputError(f"{value!r} is not a number of decays", why="a whole number above zero is needed",
-                       suggestion="write for example 1000000 or 1e6")
-        )  # fmt: skip
+            InputError(
+                f"{value!r} is not a number of decays",
+                why="a whole number above zero is needed",
+                suggestion="write for example 1000000 or 1e6",
+            )
+        )
     return int(number)
 
 
@@ -145,9 +146,13 @@ Count = Annotated[int, BeforeValidator(_read_count)]
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
 Until = Annotated[
     str,
-    checked(UNTIL, "is no stop criterion", "a run stops at a number of decays or at a precision",
-             'write "lesions:1%" or "voxels>50%:2%"'),
-]  # fmt: skip
+    checked(
+        UNTIL,
+        "is no stop criterion",
+        "a run stops at a number of decays or at a precision",
+        'write "lesions:1%" or "voxels>50%:2%"',
+    ),
+]
 
 
 class Block(BaseModel):

@@ -157,9 +157,7 @@ def explain(error: Any, lines: dict[Location, int], file: object | None) -> Inpu
     suggestion = first.suggestion
     if others:
         suggestion += f" (and look at {len(others)} more: {', '.join(others[:4])})"
-    return InputError(
-        first.problem, why=first.why, suggestion=suggestion.strip(), file=file, field=name or None
-    )
+    return InputError(first.problem, why=first.why, suggestion=suggestion.strip(), file=file, field=name or None)
 
 
 def _from_pydantic(item: Any) -> InputError:

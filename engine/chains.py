@@ -62,10 +62,7 @@ def chain(name: str) -> tuple[ChainMember, ...]:
                 visit(child, path_decays * fraction, path_ratio * fraction)
 
     visit(parent, 1.0, 1.0)
-    return tuple(
-        ChainMember(member, decays[member], ratio[member], decay(member).half_life_s)
-        for member in decays
-    )
+    return tuple(ChainMember(member, decays[member], ratio[member], decay(member).half_life_s) for member in decays)
 
 
 def emission_with_progeny(

@@ -94,9 +94,9 @@ class RegionDoses:
         at_least = self.total - below[np.searchsorted(ascending, edges, side="left")]
         # the last bin takes its upper edge too, so that the hottest voxel is in the histogram
         inside = at_least.copy()
-        inside[-1] = 0.0 if maximum_gy is None else self.total - below[
-            np.searchsorted(ascending, edges[-1], side="right")
-        ]
+        inside[-1] = (
+            0.0 if maximum_gy is None else self.total - below[np.searchsorted(ascending, edges[-1], side="right")]
+        )
         differential = 100.0 * -np.diff(inside) / self.total / np.diff(edges)
         return DoseVolumeHistogram(edges, 100.0 * np.clip(at_least / self.total, 0.0, 1.0), differential)
 

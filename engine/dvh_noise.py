@@ -98,9 +98,7 @@ class Bands:
     metrics: dict[str, tuple[float, float, float]]
 
 
-def clean_histogram(
-    dose_gy: np.ndarray, sigma_gy: np.ndarray, weight: np.ndarray, n_batches: int
-) -> CleanHistogram:
+def clean_histogram(dose_gy: np.ndarray, sigma_gy: np.ndarray, weight: np.ndarray, n_batches: int) -> CleanHistogram:
     """Undo the noise of a region's histogram.
 
     Parameters

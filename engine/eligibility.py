@@ -128,17 +128,13 @@ def assess(
         Maximum tolerable activity [GBq], added as ``"MTA"``; None when blood dosimetry is missing.
     """
     if not threshold_gy > 0.0:
-        raise InputError(
-            f"threshold {threshold_gy!r} Gy", why="a dose threshold is positive", field="threshold"
-        )
+        raise InputError(f"threshold {threshold_gy!r} Gy", why="a dose threshold is positive", field="threshold")
     chosen = dict(activities_gbq) if activities_gbq is not None else {"7.4 GBq": 7.4, "11.1 GBq": 11.1}
     if maximum_gbq is not None:
         chosen["MTA"] = maximum_gbq
     for name, value in chosen.items():
         if not (math.isfinite(value) and value > 0.0):
-            raise InputError(
-                f"activity {name}: {value!r} GBq", why="an activity is positive", field="activity"
-            )
+            raise InputError(f"activity {name}: {value!r} GBq", why="an activity is positive", field="activity")
     for lesion in lesions:
         if not (math.isfinite(lesion.ldpa_gy_per_gbq) and lesion.ldpa_gy_per_gbq >= 0.0):
             raise InputError(
@@ -154,8 +150,7 @@ def assess(
         if 0 < len(eligible) < len(at):
             flips[lesion.lesion] = eligible
     needed = {
-        one.lesion: threshold_gy / one.ldpa_gy_per_gbq if one.ldpa_gy_per_gbq > 0.0 else math.inf
-        for one in lesions
+        one.lesion: threshold_gy / one.ldpa_gy_per_gbq if one.ldpa_gy_per_gbq > 0.0 else math.inf for one in lesions
     }
     return Eligibility(threshold_gy, at, flips, needed)
 

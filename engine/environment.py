@@ -94,9 +94,11 @@ def data_tables() -> list[Path]:
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else (
-            hashlib.sha256(stream.read()).hexdigest()
-        )  # fmt: skip
+        return (
+            hashlib.file_digest(stream, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else (hashlib.sha256(stream.read()).hexdigest())
+        )
 
 
 def _version(name: str) -> str:

@@ -102,10 +102,7 @@ class Grid:
 
     def corners_xyz_mm(self) -> np.ndarray:
         """The eight outer corners of the grid, (8, 3) in (x, y, z) [mm]."""
-        index = [
-            [side * n - 0.5 for side, n in zip(sides, self.shape, strict=True)]
-            for sides in np.ndindex(2, 2, 2)
-        ]
+        index = [[side * n - 0.5 for side, n in zip(sides, self.shape, strict=True)] for sides in np.ndindex(2, 2, 2)]
         return self.index_to_xyz(np.array(index))
 
     def same_as(self, other: Grid, tolerance: float = 1e-3) -> bool:
@@ -208,14 +205,18 @@ def canonical(values: np.ndarray, affine: np.ndarray, file: object | None = None
     spacing = np.linalg.norm(steps, axis=0)
     if values.ndim != 3:
         raise InputError(
-            f"the image has {values.ndim} dimensions", why="one three-dimensional volume is needed",
-            suggestion="split a dynamic or vector image into single volumes", file=file,
-        )  # fmt: skip
+            f"the image has {values.ndim} dimensions",
+            why="one three-dimensional volume is needed",
+            suggestion="split a dynamic or vector image into single volumes",
+            file=file,
+        )
     if not np.all(np.isfinite(affine)) or np.any(spacing < 1e-6):
         raise InputError(
-            f"the voxel size is {_triple(spacing)} mm", why="every voxel needs a positive size",
-            suggestion="repair the spacing in the image header", file=file,
-        )  # fmt: skip
+            f"the voxel size is {_triple(spacing)} mm",
+            why="every voxel needs a positive size",
+            suggestion="repair the spacing in the image header",
+            file=file,
+        )
     cosines = steps / spacing
     skew = np.abs(cosines.T @ cosines - np.eye(3)).max()
     if skew > 2e-3:
@@ -262,9 +263,10 @@ def from_sitk(image: sitk.Image, quantity: str, source: str = "") -> Volume:
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
             f"the image has {image.GetNumberOfComponentsPerPixel()} values per voxel",
-            why="one scalar per voxel is needed", suggestion="export a scalar image, not colour or vectors",
+            why="one scalar per voxel is needed",
+            suggestion="export a scalar image, not colour or vectors",
             file=source or None,
-        )  # fmt: skip
+        )
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3:

@@ -49,7 +49,7 @@ COLUMNS = (
     "vthreshold_clean_high_percent",
 )  # fmt: skip
 #: Those that the clinical steps fill in.
-CLINIC_COLUMNS = COLUMNS[COLUMNS.index("uptake_24h_percent"):COLUMNS.index("voxel_noise_percent")]
+CLINIC_COLUMNS = COLUMNS[COLUMNS.index("uptake_24h_percent") : COLUMNS.index("voxel_noise_percent")]
 #: Metrics of the histogram freed of Monte Carlo noise: their name there, and beginning and end of their columns.
 CLEAN_METRICS = (
     ("D98", "d98_clean", "gy"), ("D95", "d95_clean", "gy"), ("D50", "d50_clean", "gy"), ("D2", "d2_clean", "gy"),
@@ -151,8 +151,7 @@ class LesionDose:
         values["local_difference_percent"] = self.local_difference_percent
         for axis, value in zip("zyx", self.centroid_mm, strict=True):
             values[f"centroid_{axis}_mm"] = value
-        for key in ("residence_time_h", "effective_half_life_h", "extrapolated_fraction",
-                    "biological_half_life_h"):  # fmt: skip
+        for key in ("residence_time_h", "effective_half_life_h", "extrapolated_fraction", "biological_half_life_h"):
             values[key] = self.kinetics.get(key)
         values |= {key: self.clinic.get(key) for key in CLINIC_COLUMNS}
         values["voxel_noise_percent"] = self.clean_dvh.get("noise_percent")
@@ -265,8 +264,9 @@ def summarise(
     name = str(mask.name)
     fraction = np.asarray(mask.fraction)
     if fraction.shape != grid.shape or dose_gy.shape != grid.shape or density_g_cm3.shape != grid.shape:
-        raise ValueError(f"mask {fraction.shape}, dose {dose_gy.shape}, density {density_g_cm3.shape}: "
-                         f"not the grid's {grid.shape}")  # fmt: skip
+        raise ValueError(
+            f"mask {fraction.shape}, dose {dose_gy.shape}, density {density_g_cm3.shape}: not the grid's {grid.shape}"
+        )
     index = np.nonzero(fraction > 0)
     if index[0].size == 0:
         raise InputError(
@@ -309,8 +309,9 @@ def summarise(
     metrics = "shown"
     if resolution_mm is not None and diameter <= RESOLUTIONS_FOR_VOXEL_METRICS * resolution_mm:
         metrics = "mean only"
-        raised.append(f"within two PET resolutions ({diameter:.1f} mm against {resolution_mm:.1f} mm FWHM): "
-                      "mean dose only")  # fmt: skip
+        raised.append(
+            f"within two PET resolutions ({diameter:.1f} mm against {resolution_mm:.1f} mm FWHM): mean dose only"
+        )
     if dose_factor != 1.0 and metrics == "shown":
         raised.append("voxel metrics are those of the map without recovery correction")
     region = RegionDoses(dose, weight)
@@ -367,7 +368,9 @@ def summarise(
 
 
 def with_uncertainty(
-    lesion: LesionDose, relative_uncertainty: float, probability: float = math.nan,
+    lesion: LesionDose,
+    relative_uncertainty: float,
+    probability: float = math.nan,
     uncertainty: Mapping[str, Any] | None = None,
 ) -> LesionDose:
     """The same lesion with the total uncertainty of the measurement chain (without Monte Carlo) put in."""

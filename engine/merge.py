@@ -62,8 +62,11 @@ def merge_results(results: Sequence[Result]) -> Result:
         squares = statistics.add_limbs(squares, _tally(shard).energy_quanta_squared)
         total = energy + _tally(shard).energy_quanta
         if (((energy ^ total) & (_tally(shard).energy_quanta ^ total)) < 0).any():
-            raise InputError("the energy of a voxel does not fit into 64 bits", why="too many histories",
-                             suggestion="merge fewer shards")  # fmt: skip
+            raise InputError(
+                "the energy of a voxel does not fit into 64 bits",
+                why="too many histories",
+                suggestion="merge fewer shards",
+            )
         energy = total
     order = np.argsort(ids, kind="stable")
     counters: dict[str, int] = {}

@@ -140,8 +140,7 @@ def nuclide(name: str) -> Nuclide:
 def energy_per_decay(emission: Emission) -> EnergyPerDecay:
     """Total emitted energy by kind [MeV per decay]; spectra are integrated exactly, as straight lines."""
     return EnergyPerDecay(
-        electron=_line_energy(emission.electron_lines)
-        + spectrum_energy(emission.beta_mev, emission.beta_per_mev),
+        electron=_line_energy(emission.electron_lines) + spectrum_energy(emission.beta_mev, emission.beta_per_mev),
         positron=spectrum_energy(emission.positron_mev, emission.positron_per_mev),
         photon=_line_energy(emission.photon_lines),
         heavy=_line_energy(emission.alpha_lines),
@@ -237,10 +236,7 @@ def _read(name: str) -> dict[str, np.ndarray]:
     """The ICRP-107 lists of one nuclide, (n, 2): MeV, number per decay (spectra: per MeV per decay)."""
     path = _folder() / f"{name}.json"
     data = json.loads(json.loads(path.read_text(encoding="utf-8")))  # the package stores JSON inside JSON
-    return {
-        kind: np.asarray(values, dtype=np.float64).reshape(-1, 2)
-        for kind, values in data["emissions"].items()
-    }
+    return {kind: np.asarray(values, dtype=np.float64).reshape(-1, 2) for kind, values in data["emissions"].items()}
 
 
 def _emission(name: str, raw: dict[str, np.ndarray]) -> Emission:

@@ -97,8 +97,15 @@ def software_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that numbers pass through."""
     found = {"python": platform.python_version()}
     for name in (
-        "numpy", "scipy", "numba", "h5py", "SimpleITK", "pydicom", "radioactivedecay", "icrp107-database",
-    ):  # fmt: skip
+        "numpy",
+        "scipy",
+        "numba",
+        "h5py",
+        "SimpleITK",
+        "pydicom",
+        "radioactivedecay",
+        "icrp107-database",
+    ):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -44,9 +44,7 @@ class Radiosensitivity:
         for name in ("alpha_beta_gy", "alpha_per_gy", "repair_half_time_h"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0.0):
-                raise InputError(
-                    f"{name} = {value!r}", why="it must be positive", field=f"radiobiology.{name}"
-                )
+                raise InputError(f"{name} = {value!r}", why="it must be positive", field=f"radiobiology.{name}")
         if self.geud_exponent == 0.0 or not math.isfinite(self.geud_exponent):
             raise InputError(
                 f"geud_exponent = {self.geud_exponent!r}",

@@ -75,11 +75,7 @@ def sphere_recovery(diameter_mm: object, fwhm_mm: object) -> np.ndarray:
 def _coefficients() -> list[tuple[int, float]]:
     terms = []
     for k in range(2, 12):
-        c = (
-            -2.0 / (math.factorial(k - 1) * (2 * k - 1))
-            + 1.0 / math.factorial(k)
-            + 2.0 / math.factorial(k + 1)
-        )
+        c = -2.0 / (math.factorial(k - 1) * (2 * k - 1)) + 1.0 / math.factorial(k) + 2.0 / math.factorial(k + 1)
         terms.append((2 * k - 1, (-1) ** k * c / _SQRT_PI))
     return terms
 
@@ -194,9 +190,7 @@ class PhantomRecovery:
 
     def relative_sigma(self, volume_ml: float) -> float:
         """First-order propagation of the covariance of the fit."""
-        g = (1.0 - self.recovery(volume_ml)) * np.array(
-            [-self.b2 / self.b1_ml, math.log(volume_ml / self.b1_ml)]
-        )
+        g = (1.0 - self.recovery(volume_ml)) * np.array([-self.b2 / self.b1_ml, math.log(volume_ml / self.b1_ml)])
         return math.sqrt(max(float(g @ self.covariance @ g), 0.0))
 
     @classmethod
@@ -228,9 +222,7 @@ class PhantomRecovery:
 
         rc = np.asarray(recovery, dtype=np.float64).reshape(-1)
         if (diameter_mm is None) == (volume_ml is None):
-            raise InputError(
-                "a phantom curve needs either diameters or volumes", suggestion="give exactly one of them"
-            )
+            raise InputError("a phantom curve needs either diameters or volumes", suggestion="give exactly one of them")
         size = sphere_volume_ml(diameter_mm) if volume_ml is None else np.asarray(volume_ml, dtype=np.float64)
         size = size.reshape(-1)
         if rc.size < 3 or size.size != rc.size:
@@ -326,9 +318,7 @@ def correct(
             field="recovery",
         )
     if not volume_ml > 0.0:
-        raise InputError(
-            f"lesion volume {volume_ml!r} mL", why="recovery needs a positive volume", field="recovery"
-        )
+        raise InputError(f"lesion volume {volume_ml!r} mL", why="recovery needs a positive volume", field="recovery")
     c = np.atleast_1d(np.asarray(concentration, dtype=np.float64))
     b = np.broadcast_to(np.asarray(background, dtype=np.float64), c.shape)
     lower = volume_ml < known_volume_ml

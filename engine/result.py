@@ -165,9 +165,14 @@ class TallyData:
         factor[np.asarray(density_g_cm3) < air] = 0.0
         mean, sigma = self.mean_sigma_mev()
         return DoseMap(
-            "mc", mean * factor, sigma * factor, "Gy per decay" if decays is None else "Gy",
-            decays=1.0 if decays is None else float(decays), air_density_g_cm3=air, tally=self,
-        )  # fmt: skip
+            "mc",
+            mean * factor,
+            sigma * factor,
+            "Gy per decay" if decays is None else "Gy",
+            decays=1.0 if decays is None else float(decays),
+            air_density_g_cm3=air,
+            tally=self,
+        )
 
 
 @dataclass
@@ -272,9 +277,7 @@ class Result:
         values.setdefault("complete", bool(getattr(tally, "complete", True)))
         if not values["complete"]:
             values.setdefault("stopped", str(getattr(tally, "stopped_by", "")))
-        result = cls(
-            grid=grid, density_g_cm3=np.asarray(problem.density_g_cm3, dtype=np.float32), tally=data, **values
-        )
+        result = cls(grid=grid, density_g_cm3=np.asarray(problem.density_g_cm3, dtype=np.float32), tally=data, **values)
         result.doses["mc"] = data.dose_map(problem.density_g_cm3, volume, decays, air_density_g_cm3)
         return result
 

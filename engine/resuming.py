@@ -31,9 +31,7 @@ def earlier_result(file: Path) -> Result | None:
     return Result.load(file)
 
 
-def earlier_tally(
-    result: Result | None, problem: Problem, weights: Sequence[np.ndarray] | None = None
-) -> Tally | None:
+def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.ndarray] | None = None) -> Tally | None:
     """The integers of a stopped run for the transport to go on from.
 
     Parameters

@@ -270,9 +270,7 @@ def _run(
     for number, visit in enumerate(case.visits):
         first, share = number / len(case.visits), 1.0 / len(case.visits)
 
-        def tell(
-            fraction: float, text: str, first: float = first, share: float = share, name: str = visit.name
-        ):
+        def tell(fraction: float, text: str, first: float = first, share: float = share, name: str = visit.name):
             if progress is not None:
                 label = f"{name}, " if len(case.visits) > 1 else ""
                 progress(first + share * fraction, label + text)
@@ -314,9 +312,7 @@ def _run_visit(
     tell(0.02, "kinetics")
     activity = integrate(case, images)
     tell(0.04, "transport: preparing")
-    result, mc_sigma = dose_of_visit(
-        case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, earlier
-    )
+    result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, earlier)
     tell(0.97, "lesions")
     result.assumptions = tuple(dict.fromkeys([*images.assumptions, *activity.assumptions]))
     notes = [note for dose in result.doses.values() for note in dose.notes]
@@ -339,9 +335,14 @@ def _run_visit(
         balance = result.balance
         log.info(
             "%d decays on %s (%s): emitted %.9g, deposited %.9g, escaped %.9g MeV per decay; residual %d",
-            result.decays, result.backend, result.provenance.device,
-            balance.emitted, balance.deposited, balance.escaped, balance.residual_quanta,
-        )  # fmt: skip
+            result.decays,
+            result.backend,
+            result.provenance.device,
+            balance.emitted,
+            balance.deposited,
+            balance.escaped,
+            balance.residual_quanta,
+        )
     log.info(found.sentence)
     for text in clinic["eligibility"]["sentences"]:
         log.info(text)

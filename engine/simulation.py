@@ -62,9 +62,17 @@ def simulate(
     from .resuming import earlier_tally
 
     tally = run_transport(
-        problem, decays=decays, seed=seed, backend=backend, until=until, time_limit_s=time_limit_s,
-        progress=progress, stop=stop, resume=earlier_tally(resume, problem), **options,
-    )  # fmt: skip
+        problem,
+        decays=decays,
+        seed=seed,
+        backend=backend,
+        until=until,
+        time_limit_s=time_limit_s,
+        progress=progress,
+        stop=stop,
+        resume=earlier_tally(resume, problem),
+        **options,
+    )
     return Result.from_tally(problem, tally, **how_it_ended(tally, until))
 
 

@@ -47,9 +47,7 @@ def smooth_spectrum(table: np.ndarray, branches: np.ndarray, points: int = SPECT
     return energy, _tilt(energy, shape, number, mean)
 
 
-def separate_signs(
-    table: np.ndarray, minus: np.ndarray, plus: np.ndarray, z: int
-) -> tuple[Spectrum, Spectrum]:
+def separate_signs(table: np.ndarray, minus: np.ndarray, plus: np.ndarray, z: int) -> tuple[Spectrum, Spectrum]:
     """Split the summed spectrum of a nuclide with both beta signs (22 in ICRP-107, e.g. Cu-64) into its
     parts.
 
@@ -87,9 +85,7 @@ def separate_signs(
 
     def residual(bend: np.ndarray) -> np.ndarray:
         part = share(bend) * total
-        return np.array(
-            [_moment(energy, part, 0) / number - 1.0, _moment(energy, part, 1) / (number * mean) - 1.0]
-        )
+        return np.array([_moment(energy, part, 0) / number - 1.0, _moment(energy, part, 1) / (number * mean) - 1.0])
 
     fit = least_squares(residual, np.zeros(2), xtol=1e-14, ftol=1e-14, gtol=1e-14)
     part = share(fit.x) * total

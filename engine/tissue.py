@@ -175,26 +175,34 @@ class Calibration:
             pairs, name, source = [(float(h), float(d)) for h, d in table], "the case's calibration", None
         if len(pairs) < 2:
             raise InputError(
-                f"the CT calibration has {len(pairs)} point(s)", why="a curve needs at least two",
-                suggestion="give lines of 'HU, g/cm3', e.g. '-1000, 0.001' and '0, 1.0'", file=source,
-            )  # fmt: skip
+                f"the CT calibration has {len(pairs)} point(s)",
+                why="a curve needs at least two",
+                suggestion="give lines of 'HU, g/cm3', e.g. '-1000, 0.001' and '0, 1.0'",
+                file=source,
+            )
         hu, density = np.array(pairs).T
         if np.any(~np.isfinite(hu)) or np.any(~np.isfinite(density)) or np.any(density <= 0):
             raise InputError(
                 f"the CT calibration has a density of {density.min():g} g/cm3",
-                why="densities are positive and finite", suggestion="correct that line", file=source,
-            )  # fmt: skip
+                why="densities are positive and finite",
+                suggestion="correct that line",
+                file=source,
+            )
         if np.any(np.diff(hu) < 0):
             first = int(np.argmax(np.diff(hu) < 0))
             raise InputError(
                 f"the CT calibration's CT numbers go back from {hu[first]:g} to {hu[first + 1]:g} HU",
-                why="the curve is read in order of CT number", suggestion="sort the lines by HU", file=source,
-            )  # fmt: skip
+                why="the curve is read in order of CT number",
+                suggestion="sort the lines by HU",
+                file=source,
+            )
         if density.max() > 25.0:
             raise InputError(
-                f"the CT calibration reaches {density.max():g} g/cm3", why="no implant is that dense",
-                suggestion="give mass density in g/cm3, not kg/m3 or electron density", file=source,
-            )  # fmt: skip
+                f"the CT calibration reaches {density.max():g} g/cm3",
+                why="no implant is that dense",
+                suggestion="give mass density in g/cm3, not kg/m3 or electron density",
+                file=source,
+            )
         return cls(tuple(map(float, hu)), tuple(map(float, density)), name)
 
 
@@ -263,15 +271,19 @@ def check_hu(ct: Volume) -> list[str]:
     bad = int(values.size - np.count_nonzero(np.isfinite(values)))
     if bad:
         raise InputError(
-            f"{bad} CT voxel(s) are not a number", why="they have no density",
-            suggestion="repair the image; outside the field of view -1000 HU is usual", file=source,
-        )  # fmt: skip
+            f"{bad} CT voxel(s) are not a number",
+            why="they have no density",
+            suggestion="repair the image; outside the field of view -1000 HU is usual",
+            file=source,
+        )
     low, high = float(values.min()), float(values.max())
     if high <= -900.0:
         raise InputError(
-            f"the CT values run from {low:g} to {high:g} HU, all of them air", why="no patient is in them",
-            suggestion="check the rescale slope and intercept and that this is the CT", file=source,
-        )  # fmt: skip
+            f"the CT values run from {low:g} to {high:g} HU, all of them air",
+            why="no patient is in them",
+            suggestion="check the rescale slope and intercept and that this is the CT",
+            file=source,
+        )
     if low >= 0.0 and 0.0 < high <= 10.0 and np.any(values != np.rint(values)):
         raise InputError(
             f"the CT values run from {low:g} to {high:g}",
@@ -287,8 +299,9 @@ def check_hu(ct: Volume) -> list[str]:
         raise InputError(
             f"the CT values run from {low:g} to {high:g} and tissue lies near {typical:.0f}",
             why="water is 0 HU; these look like stored values without their rescale intercept (often -1024)",
-            suggestion="export the CT with rescale slope and intercept applied", file=source,
-        )  # fmt: skip
+            suggestion="export the CT with rescale slope and intercept applied",
+            file=source,
+        )
     notes = []
     metal = int(np.count_nonzero(values > METAL_HU))
     if metal:
@@ -330,9 +343,11 @@ def from_ct(
     """
     if ct.quantity != "HU":
         raise InputError(
-            f"the CT holds {ct.quantity}, not HU", why="densities come from Hounsfield units",
-            suggestion="give the CT image", file=ct.source or None,
-        )  # fmt: skip
+            f"the CT holds {ct.quantity}, not HU",
+            why="densities come from Hounsfield units",
+            suggestion="give the CT image",
+            file=ct.source or None,
+        )
     curve = Calibration.read(calibration)
     notes = [f"density from CT numbers by {curve.name}, composition by Schneider 2000", *check_hu(ct)]
     if curve.hu[-1] < float(ct.values.max()) and curve is not DEFAULT_CALIBRATION:

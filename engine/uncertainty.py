@@ -94,9 +94,7 @@ class LesionUncertainty:
 def probability_at_least(dose_gy: float, relative: float, threshold_gy: float) -> float:
     """P(D >= threshold) for ln D normal around ln(dose) with standard deviation ``relative``."""
     if not threshold_gy > 0.0:
-        raise InputError(
-            f"threshold {threshold_gy!r} Gy", why="a dose threshold is positive", field="threshold"
-        )
+        raise InputError(f"threshold {threshold_gy!r} Gy", why="a dose threshold is positive", field="threshold")
     if dose_gy <= 0.0:
         return 0.0
     if relative <= 0.0:
@@ -289,9 +287,7 @@ def scan_relative_error(
     return math.hypot(voxel_cov / math.sqrt(samples), registration)
 
 
-def log_ratio_relative(
-    first: LesionUncertainty, second: LesionUncertainty, *, same_scanner: bool = True
-) -> float:
+def log_ratio_relative(first: LesionUncertainty, second: LesionUncertainty, *, same_scanner: bool = True) -> float:
     """Standard uncertainty of ln(D2 / D1) between visits: the shared systematic part cancels on one scanner.
 
     Only the part that both share (the smaller of the two systematic uncertainties) cancels; what differs

@@ -114,19 +114,13 @@ def sample_dose(
         """Lognormal factor with median 1 and standard deviation of its logarithm ``relative``."""
         return np.exp(np.asarray(relative, dtype=np.float64) * rng.standard_normal(size))
 
-    uv = (
-        volume_relative_uncertainty(volume_ml, voxel_mm, fwhm_mm)
-        if volume_relative is None
-        else volume_relative
-    )
+    uv = volume_relative_uncertainty(volume_ml, voxel_mm, fwhm_mm) if volume_relative is None else volume_relative
     drawn_volume = volume_ml * factor(uv)
     radius = 0.5 * float(sphere_diameter_mm(volume_ml))
     drawn_radius = radius * np.cbrt(drawn_volume / volume_ml)
     counts = _counts_inside(drawn_radius, radius, fwhm_mm)
     counts = counts / _counts_inside(np.array([radius]), radius, fwhm_mm)
-    rc = sphere_recovery(2.0 * drawn_radius, fwhm_mm * factor(fwhm_relative)) / sphere_recovery(
-        2 * radius, fwhm_mm
-    )
+    rc = sphere_recovery(2.0 * drawn_radius, fwhm_mm * factor(fwhm_relative)) / sphere_recovery(2 * radius, fwhm_mm)
     mass = (drawn_volume / volume_ml) ** (1.0 + density_slope) * factor(density_relative)
     noisy = u * factor(scan_relative, (draws, times.size))
     integral = _integrals(times, noisy, therapy_half_life_h * factor(half_life_relative))

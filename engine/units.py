@@ -71,9 +71,7 @@ _ALIASES = {("rad", "Gy"): "rads", ("krad", "Gy"): "kilorads"}
 _NAMED = {"Gy": {"gray", "rads"}, "MBq": {"becquerel", "curie", "rutherford"}}
 
 
-def parse(
-    value: object, dimension: Dimension, *, field: str | None = None, file: object | None = None
-) -> float:
+def parse(value: object, dimension: Dimension, *, field: str | None = None, file: object | None = None) -> float:
     """Read a quantity with its unit.
 
     Parameters

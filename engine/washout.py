@@ -135,9 +135,7 @@ def _bi_exponential(
     low = [0.0] * (scale.size - 2) + [0.0, math.log(1e-5)]
     high = [1.0 if starts_at_one else math.inf] * (scale.size - 2) + [3.0, math.log(fastest)]
     start = np.clip(best[1], np.array(low) + 1e-12, high)
-    found = least_squares(
-        residual, start, bounds=(low, high), x_scale=scale, xtol=1e-14, ftol=1e-14, gtol=1e-14
-    )
+    found = least_squares(residual, start, bounds=(low, high), x_scale=scale, xtol=1e-14, ftol=1e-14, gtol=1e-14)
     amplitudes, rates = unpack(found.x)
     residence = float(np.sum(amplitudes / rates))
 
@@ -146,10 +144,7 @@ def _bi_exponential(
         return float(np.sum(a / r))
 
     gradient = np.array(
-        [
-            (integral(found.x + h) - integral(found.x - h)) / (2 * np.abs(h).max())
-            for h in np.diag(1e-6 * scale)
-        ]
+        [(integral(found.x + h) - integral(found.x - h)) / (2 * np.abs(h).max()) for h in np.diag(1e-6 * scale)]
     )
     free = t.size - found.x.size
     chi2 = float(np.sum(found.fun**2))

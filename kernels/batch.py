@@ -20,9 +20,7 @@ def history_key(seed_low, seed_high, batch, index, per_batch):
     return Key(low, high, seed_low, seed_high, HISTORY)
 
 
-def run_range(
-    world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch
-):
+def run_range(world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch):
     """Play histories ``first`` to ``last - 1`` of ``batch``."""
     words = batch_words(seed_low, seed_high, batch)
     for index in range(first, last):

@@ -47,9 +47,7 @@ def load(name: str, target: types.ModuleType, module: str = "history") -> types.
 
 def neutral_sources() -> list[Path]:
     """Every neutral source file, in a fixed order."""
-    return sorted(
-        path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in NOT_NEUTRAL
-    )
+    return sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in NOT_NEUTRAL)
 
 
 def cache_root() -> Path:

@@ -84,9 +84,7 @@ def play_turns(
                         world, counters, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
                     )
                 if left == STOPS:
-                    depth, draw = charged_end(
-                        world, tally, counters, stack_real, stack_int, depth, charged, key, draw
-                    )
+                    depth, draw = charged_end(world, tally, counters, stack_real, stack_int, depth, charged, key, draw)
                     kind = i32(NOBODY)
         if kind == PHOTON:
             left, photon, depth, draw = photon_round(

@@ -134,13 +134,28 @@ def neck_and_thorax(uptakes: Uptakes | None = None) -> list[Region]:
     ]
     for side, name in ((-1.0, "right"), (1.0, "left")):
         regions += [
-            Region(f"{name} thyroid bed", Ellipsoid((300.0, -20.0, side * 16.0), (16.0, 8.0, 7.0)),
-                   soft, u.thyroid_bed, 60.0),
-            Region(f"{name} submandibular gland", Ellipsoid((372.0, -30.0, side * 32.0), (11.0, 14.0, 8.0)),
-                   1.05, 0.7 * u.salivary, 50.0),
-            Region(f"{name} parotid gland", Ellipsoid((398.0, 14.0, side * 50.0), (20.0, 16.0, 10.0)),
-                   1.04, u.salivary, 50.0),
-        ]  # fmt: skip
+            Region(
+                f"{name} thyroid bed",
+                Ellipsoid((300.0, -20.0, side * 16.0), (16.0, 8.0, 7.0)),
+                soft,
+                u.thyroid_bed,
+                60.0,
+            ),
+            Region(
+                f"{name} submandibular gland",
+                Ellipsoid((372.0, -30.0, side * 32.0), (11.0, 14.0, 8.0)),
+                1.05,
+                0.7 * u.salivary,
+                50.0,
+            ),
+            Region(
+                f"{name} parotid gland",
+                Ellipsoid((398.0, 14.0, side * 50.0), (20.0, 16.0, 10.0)),
+                1.04,
+                u.salivary,
+                50.0,
+            ),
+        ]
     return regions
 
 

@@ -73,9 +73,7 @@ class Cohort:
     noise_seed: int
     patients: tuple[CohortPatient, ...] = field(default_factory=tuple)
 
-    def save(
-        self, folder: str | Path, dose: str = "transport", progress: Callable[[str], None] | None = None
-    ) -> Path:
+    def save(self, folder: str | Path, dose: str = "transport", progress: Callable[[str], None] | None = None) -> Path:
         """Write the whole trial.
 
         Parameters
@@ -225,14 +223,17 @@ def _make_patient(
         )
         washouts.append(washout.again(rng))
     return CohortPatient(
-        name, "control" if control else "no_reinduction", responder, tuple(scans), tuple(washouts),
-        round(height), sex,
-    )  # fmt: skip
+        name,
+        "control" if control else "no_reinduction",
+        responder,
+        tuple(scans),
+        tuple(washouts),
+        round(height),
+        sex,
+    )
 
 
-def _draw_lesions(
-    rng: np.random.Generator, count: int, control: bool, borderline: bool
-) -> tuple[Lesion, ...]:
+def _draw_lesions(rng: np.random.Generator, count: int, control: bool, borderline: bool) -> tuple[Lesion, ...]:
     """Baseline lesions at different places."""
     free = {site: list(rng.permutation(len(places))) for site, places in SITES.items()}
     out: list[Lesion] = []
@@ -255,9 +256,7 @@ def _draw_lesions(
     return tuple(out)
 
 
-def _follow_up(
-    rng: np.random.Generator, first: tuple[Lesion, ...], responder: bool
-) -> list[tuple[Lesion, ...]]:
+def _follow_up(rng: np.random.Generator, first: tuple[Lesion, ...], responder: bool) -> list[tuple[Lesion, ...]]:
     """The same lesions at weeks 6 and 12: shrunk, with the uptake of that visit.
 
     ln(V/V0) is normal about ln 0.306 and ln 0.245, so that 59 % and 75 % lose 30 % of their diameter, with
@@ -347,9 +346,7 @@ def _truth_rows(
     return rows
 
 
-def _blood_row(
-    patient: CohortPatient, visit: str, scan: SyntheticPatient, washout: WashoutTruth
-) -> dict[str, object]:
+def _blood_row(patient: CohortPatient, visit: str, scan: SyntheticPatient, washout: WashoutTruth) -> dict[str, object]:
     return {"patient": patient.name, "arm": patient.arm, "visit": visit} | washout.summary(scan.weight_kg)
 
 

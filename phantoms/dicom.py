@@ -137,9 +137,7 @@ def _ds(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _write_ct(
-    common: dict[str, Any], grid: Grid, hu: np.ndarray, start: datetime, folder: Path, key: str
-) -> list[str]:
+def _write_ct(common: dict[str, Any], grid: Grid, hu: np.ndarray, start: datetime, folder: Path, key: str) -> list[str]:
     uids = []
     before = start - timedelta(minutes=5)  # the CT comes first
     for index in range(grid.shape[0]):

@@ -341,9 +341,7 @@ class SyntheticPatient:
         with np.errstate(divide="ignore"):
             return np.minimum(self.liver_cov * np.sqrt(reference / np.maximum(pet, 1e-30)), 0.6)
 
-    def paint(
-        self, grid: Grid, values: dict[str, list[float]], regions: int | None = None
-    ) -> dict[str, np.ndarray]:
+    def paint(self, grid: Grid, values: dict[str, list[float]], regions: int | None = None) -> dict[str, np.ndarray]:
         """Lay every region over what lies below it by its volume fraction, for several quantities.
 
         ``values`` holds one number a region for each of ``density``, ``hu``, ``tia``, ``activity``; only

@@ -244,9 +244,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
 def problem(name: str, **options: Any) -> Problem:
     """A problem of :data:`PROBLEMS` by name."""
     if name not in PROBLEMS:
-        raise InputError(
-            f"unknown problem {name!r}", suggestion="one of " + ", ".join(PROBLEMS), field="problem"
-        )
+        raise InputError(f"unknown problem {name!r}", suggestion="one of " + ", ".join(PROBLEMS), field="problem")
     return PROBLEMS[name](**options)
 
 

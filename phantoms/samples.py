@@ -67,9 +67,7 @@ class WashoutTruth:
 
     def blood_dose_gy_per_gbq(self, weight_kg: float) -> float:
         """Blood dose by the EANM formula (Lassmann et al., Eur J Nucl Med Mol Imaging 2008;35:1405)."""
-        return (
-            108.0 * self.blood_residence_h_per_ml + 0.0188 / weight_kg ** (2.0 / 3.0) * self.body_residence_h
-        )
+        return 108.0 * self.blood_residence_h_per_ml + 0.0188 / weight_kg ** (2.0 / 3.0) * self.body_residence_h
 
     def summary(self, weight_kg: float) -> dict[str, object]:
         """The true figures as a row of ``truth_blood.csv``."""
@@ -85,9 +83,7 @@ class WashoutTruth:
     def again(self, rng: np.random.Generator) -> WashoutTruth:
         """The same patient at another visit: 8 % apart."""
         a, b = np.exp(0.08 * rng.standard_normal(2))
-        return replace(
-            self, body_fast_h=self.body_fast_h * float(a), blood_fast_h=self.blood_fast_h * float(b)
-        )
+        return replace(self, body_fast_h=self.body_fast_h * float(a), blood_fast_h=self.blood_fast_h * float(b))
 
 
 def draw_washout(rng: np.random.Generator, weight_kg: float) -> WashoutTruth:

@@ -173,9 +173,7 @@ class Rib(Shape):
         ay, ax = self.semi_axes_yx_mm
         # The level grows as the smaller semi-axis, so the tube is thicker across the larger one.
         wide = 1.0 + self.radius_mm / min(ay, ax)
-        return _box(
-            self.centre_mm, (self.radius_mm + abs(self.drop_per_mm) * ay * wide, ay * wide, ax * wide)
-        )
+        return _box(self.centre_mm, (self.radius_mm + abs(self.drop_per_mm) * ay * wide, ay * wide, ax * wide))
 
 
 def fraction(shape: Shape, grid: Grid, points: int = 6) -> tuple[tuple[slice, slice, slice], np.ndarray]:

@@ -72,9 +72,7 @@ def true_doses(
     for truth in patient.truth:
         given = lesion_box(patient, truth.label)
         inside = np.asarray(given.regions) == truth.label
-        tally = simulate(
-            given, decays=decays, seed=seed, backend=backend, regions=inside[None].astype(np.uint8)
-        )
+        tally = simulate(given, decays=decays, seed=seed, backend=backend, regions=inside[None].astype(np.uint8))
         energy, error = tally.region_energy()
         mass_kg = float(given.density_g_cm3[inside].sum(dtype=np.float64)) * _volume_ml(given) * 1e-3
         scale = JOULE_PER_MEV / mass_kg * float(given.notes["decays"])
@@ -85,9 +83,7 @@ def true_doses(
         )
         ball = float(background[truth.label - 1])
         local = float(energy[0]) * scale
-        out.append(
-            TrueDose(truth.label, local + ball + others, float(error[0]) * scale, local, ball, float(others))
-        )
+        out.append(TrueDose(truth.label, local + ball + others, float(error[0]) * scale, local, ball, float(others)))
     return tuple(out)
 
 

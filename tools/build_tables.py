@@ -407,11 +407,7 @@ def differences(tables: Tables, path: Path) -> list[str]:
     wrong = []
     with h5py.File(path) as file:
         for name, (values, _) in tables.items():
-            if (
-                name not in file
-                or file[name].dtype != values.dtype
-                or not np.array_equal(file[name][...], values)
-            ):
+            if name not in file or file[name].dtype != values.dtype or not np.array_equal(file[name][...], values):
                 wrong.append(name)
     return wrong
 

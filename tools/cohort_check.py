@@ -83,8 +83,11 @@ def main(words: list[str] | None = None) -> int:
     found: dict[str, dict[str, Any]] = {}
     for part in parts(chosen, args, start):
         found[part["patient"]] = part
-        print(f"{part['patient']}: {len(part['rows'])} lesion doses, CPU {part['cpu_time_s']:.0f} s, "
-              f"{time.monotonic() - start:.0f} s since the start", flush=True)  # fmt: skip
+        print(
+            f"{part['patient']}: {len(part['rows'])} lesion doses, CPU {part['cpu_time_s']:.0f} s, "
+            f"{time.monotonic() - start:.0f} s since the start",
+            flush=True,
+        )
         record = plain(recorded([found[name] for name in chosen if name in found], args, cohort, start))
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "cohort.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

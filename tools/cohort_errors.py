@@ -50,9 +50,7 @@ class VisitErrors:
     volumes: np.ndarray
 
 
-def draw_errors(
-    case: Case, patient: CohortPatient, contour_mm: Sequence[float], seed: int
-) -> list[VisitErrors]:
+def draw_errors(case: Case, patient: CohortPatient, contour_mm: Sequence[float], seed: int) -> list[VisitErrors]:
     """Errors of one repetition, a record a visit: lognormal, with the case's standard uncertainties.
 
     Parameters
@@ -98,9 +96,7 @@ def with_errors(
     The outlines are drawn on the CT as voxels of a label map, written, and read back by the run's own code.
     """
     assert not any(images.scans_own), "scans lie on the dose grid in this trial"
-    matter = replace(
-        images.tissue, density_g_cm3=(images.density * errors.density).astype(images.density.dtype)
-    )
+    matter = replace(images.tissue, density_g_cm3=(images.density * errors.density).astype(images.density.dtype))
     masks, outlines = _drawn(images, scan, errors.volumes, folder)
     pets = noisy_scans(images, scan, clean, errors, seed)
     return replace(images, concentration=pets, tissue=matter, masks=masks, outlines=outlines)

@@ -89,8 +89,17 @@ def accuracy(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     solid = [r for r in rows if not (r["upper_bound"] or r["lower_bound"]) and r["deviation"] is not None]
     names = sorted({key(r) for r in solid})
     if not names:
-        keys = ("bias", "bias_error", "log_bias", "own_bias", "own_error", "scatter", "coverage", "coverage_error",
-                "spread")  # fmt: skip
+        keys = (
+            "bias",
+            "bias_error",
+            "log_bias",
+            "own_bias",
+            "own_error",
+            "scatter",
+            "coverage",
+            "coverage_error",
+            "spread",
+        )
         return {"lesions": 0, "doses": 0, "bounds": len(rows), **dict.fromkeys(keys)}
     by_lesion = [[r for r in solid if key(r) == name] for name in names]
     ratios = np.array([np.mean([r["dose_gy"] / r["true_gy"] for r in one]) for one in by_lesion])
@@ -147,17 +156,24 @@ def table(pairs: Sequence[tuple[bool, bool]]) -> dict[str, Any]:
     tp, fn = (sum(t and f == want for t, f in pairs) for want in (True, False))
     fp, tn = (sum(not t and f == want for t, f in pairs) for want in (True, False))
     return {
-        "true_positive": tp, "false_negative": fn, "false_positive": fp, "true_negative": tn,
+        "true_positive": tp,
+        "false_negative": fn,
+        "false_positive": fp,
+        "true_negative": tn,
         "sensitivity": tp / (tp + fn) if tp + fn else None,
         "specificity": tn / (tn + fp) if tn + fp else None,
-    }  # fmt: skip
+    }
 
 
 def rate(judged: Sequence[dict[str, Any]], found: bool) -> dict[str, Any]:
     """Share of patient visits with at least one lesion judged re-induced."""
     hits = sum((j["re_induced"] > 0) == found for j in judged)
-    return {"count": hits, "of": len(judged), "patients": len({j["patient"] for j in judged}),
-            "rate": hits / len(judged) if judged else None}  # fmt: skip
+    return {
+        "count": hits,
+        "of": len(judged),
+        "patients": len({j["patient"] for j in judged}),
+        "rate": hits / len(judged) if judged else None,
+    }
 
 
 def arm_found(judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -173,10 +189,14 @@ def arm_found(judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
         mine = [j for j in judged if j["noise_seed"] == seed]
         counts.append(sum(j["re_induced"] > 0 for j in mine))
         found += counts[-1] > 0 and float(binom.sf(counts[-1] - 1, len(mine), ALPHA)) < ALPHA
-    return {"noise_seeds": len(seeds), "found": found, "share_of_seeds": found / len(seeds) if seeds else None,
-            "mean_count": float(np.mean(counts)) if counts else None,
-            "patient_visits": len(judged) // len(seeds) if seeds else 0,
-            "concentrated": sum(j["concentrated"] for j in judged)}  # fmt: skip
+    return {
+        "noise_seeds": len(seeds),
+        "found": found,
+        "share_of_seeds": found / len(seeds) if seeds else None,
+        "mean_count": float(np.mean(counts)) if counts else None,
+        "patient_visits": len(judged) // len(seeds) if seeds else 0,
+        "concentrated": sum(j["concentrated"] for j in judged),
+    }
 
 
 def per_lesion(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -221,45 +241,72 @@ def page(record: dict[str, Any]) -> str:
     for row in record["judgements"]:
         holds = {True: "yes", False: "**no**", None: "-"}[row["holds"]]
         lines.append(f"| {row['what']} | {plus(row['value'], row['error'], False)} | {row['must']} | {holds} |")
-    lines += ["", "## Lesion dose by size", "",
-              "Size: true diameter over the PET's FWHM. Bias: mean over lesions of each lesion's mean ratio to the "
-              "true dose, with its standard error over lesions and over what a patient's lesions share in a seed; "
-              "median: the same of its logarithm. Scatter: between noise seeds. Spread: root mean square of "
-              "ln(dose/true) over the stated u(D)/D (1: the budget is right; above 1: too narrow; below: too wide). "
-              "Bounds are left out.", "",
-              "| size | lesions | doses | bounds | bias | median | scatter | coverage of 68 % | spread |",
-              "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines += [
+        "",
+        "## Lesion dose by size",
+        "",
+        "Size: true diameter over the PET's FWHM. Bias: mean over lesions of each lesion's mean ratio to the "
+        "true dose, with its standard error over lesions and over what a patient's lesions share in a seed; "
+        "median: the same of its logarithm. Scatter: between noise seeds. Spread: root mean square of "
+        "ln(dose/true) over the stated u(D)/D (1: the budget is right; above 1: too narrow; below: too wide). "
+        "Bounds are left out.",
+        "",
+        "| size | lesions | doses | bounds | bias | median | scatter | coverage of 68 % | spread |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for one in record["classes"]:
         size = f"{one['low']:g} to {one['high']:g}" if one["high"] else f"above {one['low']:g}"
         bias, covered = plus(one["bias"], one["bias_error"]), plus(one["coverage"], one["coverage_error"], False)
-        lines.append(f"| {size} | {one['lesions']} | {one['doses']} | {one['bounds']} | {bias} | "
-                     f"{percent(one['log_bias'])} | {percent(one['scatter'])} | {covered} | "
-                     f"{'-' if one['spread'] is None else format(one['spread'], '.2f')} |")  # fmt: skip
-    lines += ["", "## Eligibility at 20 Gy and 7.4 GBq", "",
-              "| of | true positive | false negative | false positive | true negative | sensitivity | specificity |",
-              "|---|---|---|---|---|---|---|"]  # fmt: skip
+        lines.append(
+            f"| {size} | {one['lesions']} | {one['doses']} | {one['bounds']} | {bias} | "
+            f"{percent(one['log_bias'])} | {percent(one['scatter'])} | {covered} | "
+            f"{'-' if one['spread'] is None else format(one['spread'], '.2f')} |"
+        )
+    lines += [
+        "",
+        "## Eligibility at 20 Gy and 7.4 GBq",
+        "",
+        "| of | true positive | false negative | false positive | true negative | sensitivity | specificity |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, one in record["eligibility"].items():
         counts = ("true_positive", "false_negative", "false_positive", "true_negative")
         cells = [name, *(str(one[k]) for k in counts), percent(one["sensitivity"]), percent(one["specificity"])]
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "## Re-induction", "", "| arm | patient visits judged re-induced | of | patients |",
-              "|---|---|---|---|"]  # fmt: skip
-    for title, name in (("main", "false_main"), ("control, not responding", "false_control"),
-                        ("control, responders", "detected")):  # fmt: skip
+    lines += [
+        "",
+        "## Re-induction",
+        "",
+        "| arm | patient visits judged re-induced | of | patients |",
+        "|---|---|---|---|",
+    ]
+    for title, name in (
+        ("main", "false_main"),
+        ("control, not responding", "false_control"),
+        ("control, responders", "detected"),
+    ):
         one = record[name]
         lines.append(f"| {title} | {one['count']} | {one['of']} | {one['patients']} |")
-    lines += ["", "An arm is found in a noise seed when more of its patient visits are judged re-induced than 5 % "
-              "each would give at the 5 % level (binomial).", "",
-              "| arm | patient visits a seed | judged re-induced, mean | noise seeds in which the arm is found |",
-              "|---|---|---|---|"]  # fmt: skip
+    lines += [
+        "",
+        "An arm is found in a noise seed when more of its patient visits are judged re-induced than 5 % "
+        "each would give at the 5 % level (binomial).",
+        "",
+        "| arm | patient visits a seed | judged re-induced, mean | noise seeds in which the arm is found |",
+        "|---|---|---|---|",
+    ]
     for one in record["arms"]:
         mean = "-" if one["mean_count"] is None else f"{one['mean_count']:.1f}"
         lines.append(f"| {one['arm']} | {one['patient_visits']} | {mean} | {one['found']} of {one['noise_seeds']} |")
-    lines += ["", "## Every lesion", "",
-              "Means over the noise seeds; u: half width of the 68 % interval over the dose; eligible: share of the "
-              "seeds.", "",
-              "| patient | visit | lesion | mL | size | true Gy | found Gy | ratio | u | covered | eligible | bounds |",
-              "|---|---|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines += [
+        "",
+        "## Every lesion",
+        "",
+        "Means over the noise seeds; u: half width of the 68 % interval over the dose; eligible: share of the seeds.",
+        "",
+        "| patient | visit | lesion | mL | size | true Gy | found Gy | ratio | u | covered | eligible | bounds |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
     for one in record["lesions"]:
         lines.append(
             f"| {one['patient']} | {one['visit']} | {one['lesion']} | {one['volume_ml']:.3g} | "

@@ -1,6 +1,6 @@
 """The picture of the README, from the results of ``make demo``: dose over CT, and dose-volume histograms.
 
-    python -m hevesy.tools.demo_picture demo/run -o docs/images/demo.png
+python -m hevesy.tools.demo_picture demo/run -o docs/images/demo.png
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def draw(run_dir: Path, output: Path) -> None:
     axial, coronal, curves = figure.subplots(1, 3, width_ratios=(1.15, 1.0, 1.25))
     dz, dy, dx = result.grid.spacing_mm
     for axes, index, aspect, origin, name in (
-        (axial, np.s_[z], dy / dx, "upper", "axial"), (coronal, np.s_[:, y], dz / dx, "lower", "coronal"),
-    ):  # fmt: skip
+        (axial, np.s_[z], dy / dx, "upper", "axial"),
+        (coronal, np.s_[:, y], dz / dx, "lower", "coronal"),
+    ):
         axes.imshow(grey[index], cmap="gray", vmin=window[0], vmax=window[1], aspect=aspect, origin=origin)
         alpha = np.clip((dose[index] / top - 0.03) / 0.15, 0.0, 1.0) * 0.7
         drawn = axes.imshow(dose[index], cmap="inferno", vmin=0.0, vmax=top, alpha=alpha, aspect=aspect, origin=origin)

@@ -129,18 +129,30 @@ def _figures(runs: dict[str, Any], out: Path) -> list[tuple[str, str]]:
     short = [k for k in runs["kernels"] if k["name"].startswith("electron") or k["name"] == "positron_800_keV"]
     far = [k for k in runs["kernels"] if k["name"].startswith("photon") or k["name"].endswith("_far")]
     if short:
-        drawn.append((figures.radial_kernels(short, out / "kernels_electrons.png", False),
-                      "Point-isotropic electrons and positrons in water: energy within a radius"))  # fmt: skip
+        drawn.append(
+            (
+                figures.radial_kernels(short, out / "kernels_electrons.png", False),
+                "Point-isotropic electrons and positrons in water: energy within a radius",
+            )
+        )
     if far:
-        drawn.append((figures.radial_kernels(far, out / "kernels_photons.png", True),
-                      "Point-isotropic photons in water (and a positron's annihilation photons)"))  # fmt: skip
+        drawn.append(
+            (
+                figures.radial_kernels(far, out / "kernels_photons.png", True),
+                "Point-isotropic photons in water (and a positron's annihilation photons)",
+            )
+        )
     tables = [r for r in runs["voxels"] if r["table"]]
     if tables:
         drawn.append((figures.voxel_s_profiles(tables, out / "voxel_s.png"), "Voxel S values along an axis"))
     for run in runs["voxels"]:
         if run["profile"]:
-            drawn.append((figures.depth_profile(run["profile"], out / "depth_profile.png"),
-                          "131I spheres at interfaces of lung, soft tissue and cortical bone"))  # fmt: skip
+            drawn.append(
+                (
+                    figures.depth_profile(run["profile"], out / "depth_profile.png"),
+                    "131I spheres at interfaces of lung, soft tissue and cortical bone",
+                )
+            )
     samples = {r["label"]: r["z"] for r in runs["voxels"] if r["z"].size}
     if samples:
         caption = (

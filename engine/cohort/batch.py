@@ -293,9 +293,7 @@ def _in_processes(
     with ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_use_threads, initargs=(share,)
     ) as pool:
-        futures: dict[Future[CaseStatus], CohortCase] = {
-            pool.submit(run_one, one, out, changes): one for one in todo
-        }
+        futures: dict[Future[CaseStatus], CohortCase] = {pool.submit(run_one, one, out, changes): one for one in todo}
         if progress is not None:
             progress(before / total, f"{len(todo)} cases, {workers} at a time")
         for future in as_completed(futures):

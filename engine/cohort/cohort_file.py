@@ -89,9 +89,7 @@ def load_trial(files: Sequence[Path]) -> Trial:
                 file=file,
             )
     if not found:
-        raise InputError(
-            "there is no case to run", suggestion="list one at least under 'cases:'", field="cases"
-        )
+        raise InputError("there is no case to run", suggestion="list one at least under 'cases:'", field="cases")
     seen: dict[str, CohortCase] = {}
     for case in found:
         key = folder_name(case.name).casefold()

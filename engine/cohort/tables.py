@@ -270,9 +270,7 @@ def _methods(runs: Sequence[PatientRun]) -> list[dict[str, Any]]:
     lesions = [lesion for run in runs for lesion in run.lesions]
     sites = list(dict.fromkeys(lesion.site for lesion in lesions))
     groups = [("site", site or "not stated", [o for o in lesions if o.site == site]) for site in sorted(sites)]
-    groups += [
-        ("size", title, [o for o in lesions if low <= o.volume_ml < high]) for low, high, title in SIZES_ML
-    ]
+    groups += [("size", title, [o for o in lesions if low <= o.volume_ml < high]) for low, high, title in SIZES_ML]
     groups.append(("all", "all lesions", lesions))
     out = []
     for kind, title, members in groups:

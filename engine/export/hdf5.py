@@ -144,24 +144,42 @@ def _write(result: Result, file: h5py.File) -> None:
 
     _put(file, "density", np.asarray(result.density_g_cm3, np.float32), "g/cm3", "mass density")
     for method, dose in result.doses.items():
-        extra = {"decays": dose.decays, "air_density_g_cm3": dose.air_density_g_cm3,
-                 "notes": json.dumps(list(dose.notes))}  # fmt: skip
+        extra = {
+            "decays": dose.decays,
+            "air_density_g_cm3": dose.air_density_g_cm3,
+            "notes": json.dumps(list(dose.notes)),
+        }
         _put(file, f"dose/{method}/mean", dose.mean, dose.unit, f"absorbed dose by method {method}", **extra)
         if dose.sigma is not None:
             _put(file, f"dose/{method}/sigma", dose.sigma, dose.unit, "one standard error of the mean dose")
     if result.tia_bq_h_ml is not None:
-        _put(file, "activity/tia", np.asarray(result.tia_bq_h_ml, np.float32), "Bq h/mL",
-             "time-integrated activity concentration of the therapy nuclide")  # fmt: skip
+        _put(
+            file,
+            "activity/tia",
+            np.asarray(result.tia_bq_h_ml, np.float32),
+            "Bq h/mL",
+            "time-integrated activity concentration of the therapy nuclide",
+        )
     if result.ct_hu is not None:
         hu = np.clip(np.rint(result.ct_hu), -32768, 32767).astype(np.int16)
         _put(file, "image/ct", hu, "HU", "CT on the dose grid, for display")
     if result.lesion_masks is not None:
-        _put(file, "lesions/mask", np.asarray(result.lesion_masks, np.uint8), "1/255",
-             "share of each voxel inside each lesion (lesion, z, y, x), times 255",
-             names=json.dumps(list(result.lesion_names)))  # fmt: skip
+        _put(
+            file,
+            "lesions/mask",
+            np.asarray(result.lesion_masks, np.uint8),
+            "1/255",
+            "share of each voxel inside each lesion (lesion, z, y, x), times 255",
+            names=json.dumps(list(result.lesion_names)),
+        )
     if result.lesions:
-        _put(file, "lesions/table", _table(result.lesions), "see the column names",
-             "lesions.csv: one row a lesion; a missing number is nan")  # fmt: skip
+        _put(
+            file,
+            "lesions/table",
+            _table(result.lesions),
+            "see the column names",
+            "lesions.csv: one row a lesion; a missing number is nan",
+        )
         records = json.dumps([lesion.to_dict() for lesion in result.lesions], allow_nan=False)
         file.create_dataset("lesions/records", data=records, dtype=_STRING)
         file["lesions/records"].attrs.update(unit="", description="lesions.json: the same with histograms")
@@ -175,26 +193,48 @@ def _write(result: Result, file: h5py.File) -> None:
 def _write_tally(tally: TallyData, result: Result, file: h5py.File) -> None:
     quantum = "2^-26 MeV"
     _put(file, "tally/energy_quanta", tally.energy_quanta, quantum, "energy deposited, sum over batches")
-    _put(file, "tally/energy_quanta_squared", tally.energy_quanta_squared, f"({quantum})^2",
-         "sum over batches of the squared batch sums; [0] the low, [1] the high 64 bits")  # fmt: skip
-    _put(file, "tally/region_quanta", tally.region_quanta, quantum,
-         "energy in each region, one row a batch, times the integer mask weights (255 is the whole voxel)",
-         names=json.dumps(list(tally.region_names)))  # fmt: skip
-    _put(file, "tally/batch_ids", tally.batch_ids, "", "batch b is histories [b n, (b + 1) n)",
-         batch_histories=tally.batch_histories)  # fmt: skip
+    _put(
+        file,
+        "tally/energy_quanta_squared",
+        tally.energy_quanta_squared,
+        f"({quantum})^2",
+        "sum over batches of the squared batch sums; [0] the low, [1] the high 64 bits",
+    )
+    _put(
+        file,
+        "tally/region_quanta",
+        tally.region_quanta,
+        quantum,
+        "energy in each region, one row a batch, times the integer mask weights (255 is the whole voxel)",
+        names=json.dumps(list(tally.region_names)),
+    )
+    _put(
+        file,
+        "tally/batch_ids",
+        tally.batch_ids,
+        "",
+        "batch b is histories [b n, (b + 1) n)",
+        batch_histories=tally.batch_histories,
+    )
     limbs = np.array([[value & _MASK64, value >> 64] for value in tally.balance], dtype=np.uint64)
     balance = result.balance
-    _put(file, "balance", limbs, quantum, "rows emitted, deposited, escaped; columns low and high 64 bits",
-         residual=str(balance.residual_quanta), histories=balance.histories,
-         emitted_mev_per_decay=balance.emitted, deposited_mev_per_decay=balance.deposited,
-         escaped_mev_per_decay=balance.escaped)  # fmt: skip
+    _put(
+        file,
+        "balance",
+        limbs,
+        quantum,
+        "rows emitted, deposited, escaped; columns low and high 64 bits",
+        residual=str(balance.residual_quanta),
+        histories=balance.histories,
+        emitted_mev_per_decay=balance.emitted,
+        deposited_mev_per_decay=balance.deposited,
+        escaped_mev_per_decay=balance.escaped,
+    )
     file["tally"].attrs["counters"] = json.dumps(tally.counters, sort_keys=True)
 
 
 def _table(lesions: list[LesionDose]) -> np.ndarray:
-    kinds: list[tuple[str, Any]] = [
-        (name, _STRING if name in _TEXT_COLUMNS else np.float64) for name in COLUMNS
-    ]
+    kinds: list[tuple[str, Any]] = [(name, _STRING if name in _TEXT_COLUMNS else np.float64) for name in COLUMNS]
     table = np.empty(len(lesions), dtype=np.dtype(kinds))
     for i, lesion in enumerate(lesions):
         row = lesion.to_row()

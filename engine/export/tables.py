@@ -60,12 +60,20 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError("this is no JSON file", why=str(error), suggestion="run again", file=path) from error
     if not isinstance(content, dict) or content.get("format") != LESIONS_FORMAT:
-        raise InputError("this is no lesion file of hevesy", why=f"format is not {LESIONS_FORMAT!r}",
-                         suggestion="give the lesions.json of a run", file=path)  # fmt: skip
+        raise InputError(
+            "this is no lesion file of hevesy",
+            why=f"format is not {LESIONS_FORMAT!r}",
+            suggestion="give the lesions.json of a run",
+            file=path,
+        )
     if content.get("format_version") != LESIONS_VERSION:
-        raise InputError(f"lesion file of version {content.get('format_version')}; this is {LESIONS_VERSION}",
-                         why="another version may mean something else", suggestion="run again",
-                         file=path, field="format_version")  # fmt: skip
+        raise InputError(
+            f"lesion file of version {content.get('format_version')}; this is {LESIONS_VERSION}",
+            why="another version may mean something else",
+            suggestion="run again",
+            file=path,
+            field="format_version",
+        )
     return [LesionDose.from_dict(record) for record in content["lesions"]]
 
 

@@ -46,10 +46,7 @@ class Plane:
         if step <= 0.0 or high[0] <= low[0]:
             return 0.0
         width = high[0] - low[0]
-        scaled = [
-            np.column_stack([(p[:, 0] - low[0]) / width, (p[:, 1] - low[1]) / step]) - 0.5
-            for p in self.polygons
-        ]
+        scaled = [np.column_stack([(p[:, 0] - low[0]) / width, (p[:, 1] - low[1]) / step]) - 0.5 for p in self.polygons]
         return float(area_fractions(scaled, rows, 1).sum()) * step * width
 
 
@@ -98,9 +95,7 @@ def area_fractions(polygons: list[np.ndarray], rows: int, columns: int, lines: i
     return np.clip((part + left) / lines, 0.0, 1.0)
 
 
-def group_planes(
-    contours: list[np.ndarray], name: str, file: object
-) -> tuple[list[Plane], np.ndarray, list[str]]:
+def group_planes(contours: list[np.ndarray], name: str, file: object) -> tuple[list[Plane], np.ndarray, list[str]]:
     """Sort contours (n, 3) [mm, x y z] of one lesion into parallel planes.
 
     Returns the planes with their thickness, the in-plane and normal unit vectors as rows of a (3, 3) array
@@ -221,9 +216,7 @@ def _rasterise_parallel(planes: list[Plane], frame: np.ndarray, grid: Grid) -> n
             polygons.append(index[:, [2, 1]])
             heights.append(index[:, 0].mean())
         middle, half = float(np.mean(heights)), 0.5 * plane.thickness / grid.spacing_mm[0]
-        weight = overlap_matrix(np.arange(nz + 1) - 0.5, np.array([middle - half, middle + half])).toarray()[
-            :, 0
-        ]
+        weight = overlap_matrix(np.arange(nz + 1) - 0.5, np.array([middle - half, middle + half])).toarray()[:, 0]
         slices = np.flatnonzero(weight)
         if slices.size == 0:
             continue

@@ -54,9 +54,7 @@ def dicom_items(headers: list[Header]) -> list[Item]:
             data.get("SeriesDate") or data.get("StructureSetDate") or data.get("StudyDate"),
             data.get("SeriesTime") or data.get("StructureSetTime") or data.get("StudyTime"),
         )
-        item = Item(
-            first.modality, str(first.path), len(members), when, first.frame_of_reference, first.series
-        )
+        item = Item(first.modality, str(first.path), len(members), when, first.frame_of_reference, first.series)
         item.study = str(data.get("StudyInstanceUID", ""))
         if first.modality in IMAGE_MODALITIES:
             item.spec = _series_spec(members, image_parents)
@@ -138,11 +136,7 @@ def volume_items(paths: list[Path]) -> list[Item]:
     for path in paths:
         words = re.split(r"[^a-z0-9.]+", re.sub(r"\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$", "", path.name.lower()))
         kind = next(
-            (
-                k
-                for k, pattern in _NAME_KINDS
-                if any(re.fullmatch(rf"({pattern})(s|mentation)?\d*", w) for w in words)
-            ),
+            (k for k, pattern in _NAME_KINDS if any(re.fullmatch(rf"({pattern})(s|mentation)?\d*", w) for w in words)),
             "volume",
         )
         item = Item(kind, str(path), 1, frame=f"folder {path.parent}", uid=str(path))

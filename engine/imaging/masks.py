@@ -140,8 +140,7 @@ def _finish(name: str, fraction: np.ndarray, grid: Grid, whole_ml: float, file: 
     lost = 1.0 - volume / whole_ml
     if lost > LOST_SHARE:
         raise InputError(
-            f"lesion {name!r} reaches outside the image: {100.0 * lost:.1f} % of its {whole_ml:.3g} mL "
-            "are missing",
+            f"lesion {name!r} reaches outside the image: {100.0 * lost:.1f} % of its {whole_ml:.3g} mL are missing",
             why="its dose cannot be computed there",
             suggestion="give an image that covers it",
             file=file,
@@ -163,8 +162,7 @@ def _label_volume(path: Path, changed_ns: int, size: int) -> tuple[Volume, dict[
     values = volume.values
     if not np.all(np.isfinite(values)) or np.any(values != np.rint(values)) or np.any(values < 0):
         raise InputError(
-            f"the lesion map holds values from {values.min():g} to {values.max():g} that are not whole "
-            "labels",
+            f"the lesion map holds values from {values.min():g} to {values.max():g} that are not whole labels",
             why="a label map has 0 for background and 1, 2, 3, ... for lesions",
             suggestion="export it without interpolation (nearest neighbour)",
             file=path,

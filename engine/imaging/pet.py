@@ -377,8 +377,7 @@ def _read_file(
             factor = math.exp(-math.log(2.0) * shift_s / half_life_s)
             volume.values *= np.float32(factor)
             notes.append(
-                f"the sidecar says decay corrected to {shift_s:g} s before the scan; multiplied by "
-                f"{factor:.5g}"
+                f"the sidecar says decay corrected to {shift_s:g} s before the scan; multiplied by {factor:.5g}"
             )
     else:
         notes.append("its values are taken as true at the time of the scan (no decay correction undone)")

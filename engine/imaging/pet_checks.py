@@ -37,9 +37,7 @@ def check_values(scan: PetScan) -> None:
     count = int(np.count_nonzero(negative))
     positive_sum = float(values[~negative].sum(dtype=np.float64))
     if count:
-        share = (
-            -float(values[negative].sum(dtype=np.float64)) / positive_sum if positive_sum > 0 else math.inf
-        )
+        share = -float(values[negative].sum(dtype=np.float64)) / positive_sum if positive_sum > 0 else math.inf
         if share > NEGATIVE_SHARE or float(values.min()) < -0.01 * float(values.max()):
             raise InputError(
                 f"{count} PET voxel(s) hold negative activity, down to {float(values.min()):.4g} Bq/mL",

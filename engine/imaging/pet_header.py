@@ -106,8 +106,7 @@ def read_pet_header(headers: list[Header], source: str) -> PetHeader:
         for tag in ("Units", "DecayCorrection"):
             if other.dataset.get(tag) != first.get(tag):
                 raise InputError(
-                    f"slices of one PET series differ in {tag}: {first.get(tag)} and "
-                    f"{other.dataset.get(tag)}",
+                    f"slices of one PET series differ in {tag}: {first.get(tag)} and {other.dataset.get(tag)}",
                     why="they cannot be converted alike",
                     suggestion="export the series again",
                     file=other.path,
@@ -119,9 +118,7 @@ def read_pet_header(headers: list[Header], source: str) -> PetHeader:
     _administration(first, info)
     corrected = [str(v) for v in _many(first.get("CorrectedImage"))]
     if corrected and "ATTN" not in corrected:
-        info.notes.append(
-            "WARNING: the header does not list attenuation correction; the activity is not quantitative"
-        )
+        info.notes.append("WARNING: the header does not list attenuation correction; the activity is not quantitative")
     return info
 
 
@@ -149,9 +146,7 @@ def _decay_correction(first: Dataset, info: PetHeader, source: str) -> None:
             field="DecayCorrection (0054,1102)",
         )
     if kind == "NONE" and "DECY" in corrected:
-        info.notes.append(
-            "the header says decay correction NONE but lists DECY among the corrections; NONE is used"
-        )
+        info.notes.append("the header says decay correction NONE but lists DECY among the corrections; NONE is used")
     info.decay_correction = kind
 
 
@@ -242,9 +237,7 @@ def _scan_start(headers: list[Header], info: PetHeader) -> None:
             info.slice_delay_s[str(data.SOPInstanceUID)] = (moment - start).total_seconds() + half_frame
 
 
-def _by_decay_factor(
-    headers: list[Header], info: PetHeader, series: datetime, earliest: datetime
-) -> datetime:
+def _by_decay_factor(headers: list[Header], info: PetHeader, series: datetime, earliest: datetime) -> datetime:
     """Series or acquisition time, whichever the Decay Factor (0054,1321) agrees with; else series."""
     gap = (earliest - series).total_seconds()
     text = f"the first acquisition lies {gap:.0f} s after the series time"
@@ -304,9 +297,7 @@ def _administration(first: Dataset, info: PetHeader) -> None:
         return
     half_life = info.half_life_s or radionuclide_half_life_s(info.tracer)
     if half_life is None or half_life > _SAME_DAY_HALF_LIFE_S:
-        reason = (
-            "has no date" if stamped is None else f"({stamped:%Y-%m-%d %H:%M}) contradicts the scan's date"
-        )
+        reason = "has no date" if stamped is None else f"({stamped:%Y-%m-%d %H:%M}) contradicts the scan's date"
         info.time_notes.append(
             f"the administration time {reason} (scan {scan:%Y-%m-%d %H:%M}), and the tracer lasts too "
             "long to take the "

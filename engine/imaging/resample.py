@@ -33,9 +33,7 @@ def overlap_matrix(edges_to: np.ndarray, edges_from: np.ndarray) -> csr_matrix:
     count = np.maximum(last - first, 0)
     row = np.repeat(np.arange(n_to), count)
     column = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    length = np.minimum(edges_to[row + 1], edges_from[column + 1]) - np.maximum(
-        edges_to[row], edges_from[column]
-    )
+    length = np.minimum(edges_to[row + 1], edges_from[column + 1]) - np.maximum(edges_to[row], edges_from[column])
     weight = np.maximum(length, 0.0) / (edges_to[row + 1] - edges_to[row])
     matrix = csr_matrix((weight, (row, column)), shape=(n_to, n_from))
     matrix.eliminate_zeros()
@@ -66,9 +64,7 @@ def average_slabs(slab: Callable[[int, int], np.ndarray], source: Grid, grid: Gr
     for z0 in range(int(used[0]), int(used[-1]) + 1, thick):
         z1 = min(z0 + thick, int(used[-1]) + 1)
         values = np.asarray(slab(z0, z1), np.float64)
-        along_x = (wx @ values.reshape(-1, source.shape[2]).T).reshape(
-            grid.shape[2], z1 - z0, source.shape[1]
-        )
+        along_x = (wx @ values.reshape(-1, source.shape[2]).T).reshape(grid.shape[2], z1 - z0, source.shape[1])
         along_y = wy @ along_x.transpose(2, 1, 0).reshape(source.shape[1], -1)
         plane = along_y.reshape(grid.shape[1], z1 - z0, grid.shape[2]).transpose(1, 0, 2).reshape(z1 - z0, -1)
         out += wz[:, z0:z1] @ plane
@@ -82,8 +78,7 @@ def coverage(source: Grid, grid: Grid) -> np.ndarray:
     if not source.is_parallel_to(grid):
         return _subsampled(np.ones(source.shape), source, grid, match_total=False)
     z, y, x = (
-        np.asarray(overlap_matrix(grid.edges_mm(axis), source.edges_mm(axis)).sum(axis=1)).ravel()
-        for axis in range(3)
+        np.asarray(overlap_matrix(grid.edges_mm(axis), source.edges_mm(axis)).sum(axis=1)).ravel() for axis in range(3)
     )
     return np.clip(z[:, None, None] * y[None, :, None] * x[None, None, :], 0.0, 1.0)
 
@@ -120,9 +115,7 @@ def resample_conserving(volume: Volume, grid: Grid) -> Volume:
     notes = list(volume.notes)
     if not volume.grid.same_as(grid):
         notes.append("resampled by overlap volume to the dose grid (integral conserved)")
-    return Volume(
-        grid, values, volume.quantity, volume.frame_of_reference, volume.source, notes, dict(volume.meta)
-    )
+    return Volume(grid, values, volume.quantity, volume.frame_of_reference, volume.source, notes, dict(volume.meta))
 
 
 def resample_fraction(fraction: np.ndarray, source: Grid, grid: Grid) -> np.ndarray:
@@ -173,9 +166,7 @@ def _subsampled(values: np.ndarray, source: Grid, grid: Grid, match_total: bool 
     for z0 in range(0, grid.shape[0], step):
         rows = range(z0, min(z0 + step, grid.shape[0]))
         where, inside = _locate(grid, rows, offsets, source)
-        out[z0 : rows.stop] = (
-            np.where(inside, flat_values[where], 0.0).mean(axis=1).reshape(len(rows), *grid.shape[1:])
-        )
+        out[z0 : rows.stop] = np.where(inside, flat_values[where], 0.0).mean(axis=1).reshape(len(rows), *grid.shape[1:])
     if not match_total:
         return out
     share_points = _subpoints(source, grid)

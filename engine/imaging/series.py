@@ -63,9 +63,7 @@ def stack(
     for header in headers:
         data = header.dataset
         same_size = (data.Rows, data.Columns) == (first.Rows, first.Columns)
-        same_pixels = np.allclose(
-            np.array(data.PixelSpacing, float), np.array(first.PixelSpacing, float), rtol=1e-4
-        )
+        same_pixels = np.allclose(np.array(data.PixelSpacing, float), np.array(first.PixelSpacing, float), rtol=1e-4)
         if not (same_size and same_pixels):
             raise InputError(
                 f"slices of different size in one {what} series: {first.Rows} x {first.Columns} and "

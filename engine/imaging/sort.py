@@ -48,9 +48,7 @@ class Sorted:
     def account(self) -> list[str]:
         """Lines for the user: everything found, taken or left."""
         lines = []
-        for item in sorted(
-            self.items, key=lambda i: (bool(i.left), i.visit, i.when or datetime.min, i.kind, i.spec)
-        ):
+        for item in sorted(self.items, key=lambda i: (bool(i.left), i.visit, i.when or datetime.min, i.kind, i.spec)):
             when = f"{item.when:%Y-%m-%d %H:%M}" if item.when else "no date"
             count = f"{item.files} file" + ("s" if item.files != 1 else "")
             names = f" ({', '.join(item.structures)})" if item.structures else ""
@@ -70,9 +68,7 @@ class Sorted:
                 suggestion="give the folders of one patient's PET and CT",
                 file=base_dir,
             )
-        headers = [
-            pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None
-        ]
+        headers = [pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None]
         tracer = _tracer_of(headers)
         first = headers[0]
         long_lived = tracer == "I-124"
@@ -106,15 +102,9 @@ class Sorted:
             entry: dict[str, Any] = {"name": visit.name, "scans": scans}
             entry["lesions"] = _relative(visit.lesions.spec, base_dir)
             activities = {
-                round(p.pet.header.activity_mbq, 3)
-                for p in visit.scans
-                if p.pet.header and p.pet.header.activity_mbq
+                round(p.pet.header.activity_mbq, 3) for p in visit.scans if p.pet.header and p.pet.header.activity_mbq
             }
-            if (
-                len(activities) == 1
-                and first.activity_mbq
-                and abs(min(activities) / first.activity_mbq - 1.0) > 1e-3
-            ):
+            if len(activities) == 1 and first.activity_mbq and abs(min(activities) / first.activity_mbq - 1.0) > 1e-3:
                 entry["activity"] = f"{min(activities):.6g} MBq"
             case["visits"].append(entry)
         return case

@@ -157,21 +157,15 @@ def fit_curve(
     if therapy_half_life_h is not None:
         physical = decay_constant(therapy_half_life_h, "therapy_half_life_h")
     if quantity not in ("retention", "tracer-activity"):
-        raise InputError(
-            f"quantity {quantity!r}", why="it is 'retention' or 'tracer-activity'", field="quantity"
-        )
+        raise InputError(f"quantity {quantity!r}", why="it is 'retention' or 'tracer-activity'", field="quantity")
     if uptake not in UPTAKES:
         raise InputError(f"uptake {uptake!r}", why="it is one of " + ", ".join(UPTAKES), field="uptake")
     to_retention = np.exp(tracer * times) if quantity == "tracer-activity" else np.ones_like(times)
     u = _values(fraction, times, "fraction") * to_retention
     s = None if sigma is None else _values(sigma, times, "sigma") * to_retention
     if s is not None and np.any(s <= 0.0):
-        raise InputError(
-            "a standard uncertainty that is not positive", why="it weighs its scan", field="sigma"
-        )
-    limit = (
-        None if detection_limit is None else _values(detection_limit, times, "detection_limit") * to_retention
-    )
+        raise InputError("a standard uncertainty that is not positive", why="it weighs its scan", field="sigma")
+    limit = None if detection_limit is None else _values(detection_limit, times, "detection_limit") * to_retention
 
     name = _resolve(model, times.size)
     u, below = _raise_to_limit(u, s, limit, times, physical, two_points=name == "two-point", uptake=uptake)
@@ -226,9 +220,7 @@ def fit_curve(
 def _values(given: object, times: np.ndarray, field: str) -> np.ndarray:
     values = np.asarray(given, dtype=np.float64)
     if values.ndim > 1 or (values.ndim == 1 and values.size != times.size):
-        raise InputError(
-            f"{values.size} values for {times.size} scans", why="each scan needs one value", field=field
-        )
+        raise InputError(f"{values.size} values for {times.size} scans", why="each scan needs one value", field=field)
     values = np.broadcast_to(values, times.shape).copy()
     if not np.all(np.isfinite(values)):
         raise InputError("a value that is not a finite number", field=field)

@@ -100,9 +100,7 @@ def fit_shape(shape: Shape, times: np.ndarray, y: np.ndarray, error: np.ndarray 
     return Fit(shape, amplitude, rates, free, chi2_best)
 
 
-def _two_rates(
-    project: Callable, shape: Shape, times: np.ndarray, w: np.ndarray, yw: np.ndarray
-) -> np.ndarray:
+def _two_rates(project: Callable, shape: Shape, times: np.ndarray, w: np.ndarray, yw: np.ndarray) -> np.ndarray:
     """Clearance and uptake rate of the bi-exponential curve: grid search, then bounded least squares."""
     slow = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 40)])
     step = np.geomspace(1e-3, FASTEST, 40)

@@ -237,9 +237,7 @@ def _local_rates(
     if rate == "smoothed":
         size = np.asarray(voxel_size_mm or (smooth_fwhm_mm / 3.0,) * 3, dtype=np.float64)
         width = smooth_fwhm_mm * _FWHM_TO_SIGMA / size
-        fits.notes.append(
-            f"Clearance rate from images smoothed to {smooth_fwhm_mm:g} mm, amplitude per voxel."
-        )
+        fits.notes.append(f"Clearance rate from images smoothed to {smooth_fwhm_mm:g} mm, amplitude per voxel.")
     else:
         fits.notes.append("Clearance rate of each voxel by itself: noisy, and biased by noise.")
     grow = np.exp(tracer * times)
@@ -308,17 +306,13 @@ def _region_curves(images, regions, times, tracer, physical, model, uptake, note
     """One curve for each label whose summed activity is positive at the first scan."""
     labels = np.asarray(regions).reshape(-1)
     count = int(labels.max(initial=0)) + 1
-    sums = np.stack(
-        [np.bincount(labels, weights=im.reshape(-1).astype(np.float64), minlength=count) for im in images]
-    )
+    sums = np.stack([np.bincount(labels, weights=im.reshape(-1).astype(np.float64), minlength=count) for im in images])
     found = {}
     for label in range(1, count):
         if not np.any(labels == label):
             continue
         if np.any(sums[:, label] <= 0.0):
-            notes.append(
-                f"Region {label}: no positive activity at every scan; its voxels keep the local rate."
-            )
+            notes.append(f"Region {label}: no positive activity at every scan; its voxels keep the local rate.")
             continue
         found[label] = _region_curve(sums[:, label], times, tracer, physical, model, uptake)
     notes.append(f"{len(found)} regions take one clearance rate each, that of their summed activity.")

@@ -98,9 +98,7 @@ def _scale(Z: int) -> CubicSpline:
     return CubicSpline(np.log(energy), np.log(energy * integral))
 
 
-def _intensity(
-    material: Material, kinetic: np.ndarray, fraction: np.ndarray, particle: Particle
-) -> np.ndarray:
+def _intensity(material: Material, kinetic: np.ndarray, fraction: np.ndarray, particle: Particle) -> np.ndarray:
     """k d(sigma/rho)/dk [cm2/g] for kinetic energies and fractions that broadcast with them."""
     parts = composition(material)
     grid = blake2b(kinetic.tobytes(), digest_size=16, person=b"kinetic")
@@ -157,9 +155,7 @@ def spectrum(
     return np.where(fraction <= 1.0, value, 0.0)
 
 
-def _above(
-    material: Material, kinetic_mev: object, cut_mev: float, particle: Particle, power: int
-) -> np.ndarray:
+def _above(material: Material, kinetic_mev: object, cut_mev: float, particle: Particle, power: int) -> np.ndarray:
     """Integral of k^power d(sigma/rho)/dk from the cut to T."""
     _check_particle(particle)
     kinetic = energies(kinetic_mev, BETHE_LOWEST_MEV, HIGHEST_MEV, "a kinetic energy")

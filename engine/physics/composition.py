@@ -143,9 +143,7 @@ def nist_material(name: str) -> Material:
         close = difflib.get_close_matches(name.upper(), _nist_names(), n=3, cutoff=0.4)
         raise InputError(
             f"no NIST material {name!r}",
-            suggestion=f"did you mean {' or '.join(repr(c) for c in close)}?"
-            if close
-            else "see nist_names()",
+            suggestion=f"did you mean {' or '.join(repr(c) for c in close)}?" if close else "see nist_names()",
         )
     t = data.tables()
     part = slice(int(t["materials/offset"][index]), int(t["materials/offset"][index + 1]))

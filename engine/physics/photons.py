@@ -168,9 +168,7 @@ def element_cross_section(Z: int, process: str, energy_mev: object) -> np.ndarra
     if process not in PROCESSES:
         raise InputError(f"no photon process {process!r}", suggestion=f"one of {', '.join(PROCESSES)}")
     if not 1 <= Z <= z_max():
-        raise InputError(
-            f"no cross sections for the element Z = {Z}", why=f"the tables hold Z = 1 to {z_max()}"
-        )
+        raise InputError(f"no cross sections for the element Z = {Z}", why=f"the tables hold Z = 1 to {z_max()}")
     energy = energies(energy_mev, LOWEST_MEV, HIGHEST_MEV, "a photon energy")
     return _element(Z).cross_section(process, np.log(np.atleast_1d(energy)).ravel()).reshape(energy.shape)
 
@@ -315,9 +313,7 @@ class Relaxation:
 def relaxation(Z: int) -> Relaxation:
     """Relaxation data of an element (xraylib)."""
     if not 1 <= Z <= z_max():
-        raise InputError(
-            f"no relaxation data for the element Z = {Z}", why=f"the tables hold Z = 1 to {z_max()}"
-        )
+        raise InputError(f"no relaxation data for the element Z = {Z}", why=f"the tables hold Z = 1 to {z_max()}")
     t = tables()
     own = t["relaxation/line"][:, 0] == Z
     return Relaxation(

@@ -57,13 +57,9 @@ def _oscillators(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray
     strength, energy_ev, alpha = [], [], []
     for Z, moles in zip(parts.Z, parts.moles, strict=True):
         shells = slice(int(t["shells/offset"][Z - 1]), int(t["shells/offset"][Z]))
-        for electrons, binding in zip(
-            t["shells/electrons"][shells], t["shells/binding"][shells], strict=True
-        ):
+        for electrons, binding in zip(t["shells/electrons"][shells], t["shells/binding"][shells], strict=True):
             conducting = electrons < 0 and len(parts.Z) == 1
-            strength.append(
-                abs(electrons) / np.abs(t["shells/electrons"][shells]).sum() * moles * Z / parts.z_over_a
-            )
+            strength.append(abs(electrons) / np.abs(t["shells/electrons"][shells]).sum() * moles * Z / parts.z_over_a)
             energy_ev.append(0.0 if conducting else binding)
             alpha.append(1.0 if conducting or binding <= 0.0 else 2.0 / 3.0)
     f, e, a = np.array(strength), np.array(energy_ev), np.array(alpha)

@@ -226,11 +226,15 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
     curve, odd = _fit(case, images.times_h, concentration * to_share, scan_errors(case, noise), limits)
     flags += odd
     flat = kinetics.fit_curve(
-        images.times_h, np.maximum(background, 1e-12), None,
-        nuclide(case.tracer.nuclide).half_life_h, nuclide(case.therapy.nuclide).half_life_h,
-        model=case.kinetics.model, quantity="tracer-activity",
+        images.times_h,
+        np.maximum(background, 1e-12),
+        None,
+        nuclide(case.tracer.nuclide).half_life_h,
+        nuclide(case.therapy.nuclide).half_life_h,
+        model=case.kinetics.model,
+        quantity="tracer-activity",
         population_biological_half_life_h=case.kinetics.population_half_life_h,
-    )  # fmt: skip
+    )
     flags += [text for text in curve.flags if text not in flags]
     return LesionActivity(
         mask=mask,
@@ -257,10 +261,7 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
 def _density_slope(images: VisitImages, mask: Any, weight: np.ndarray) -> float:
     """How the lesion's density follows its outline, on the voxels around it."""
     index = np.nonzero(weight > 0)
-    cuts = [
-        slice(max(int(i.min()) - 3, 0), min(int(i.max()) + 4, n))
-        for i, n in zip(index, weight.shape, strict=True)
-    ]
+    cuts = [slice(max(int(i.min()) - 3, 0), min(int(i.max()) + 4, n)) for i, n in zip(index, weight.shape, strict=True)]
     box = (cuts[0], cuts[1], cuts[2])
     near = images.grid.cropped(box)
     outline = None
@@ -296,10 +297,16 @@ def _fit(
     sigma = np.maximum(np.abs(fraction), 1e-12) * np.maximum(relative, 1e-6)
     try:
         curve = kinetics.fit_curve(
-            times, fraction, sigma, tracer.half_life_h, therapy.half_life_h,
-            model=case.kinetics.model, quantity="tracer-activity", detection_limit=limit,
+            times,
+            fraction,
+            sigma,
+            tracer.half_life_h,
+            therapy.half_life_h,
+            model=case.kinetics.model,
+            quantity="tracer-activity",
+            detection_limit=limit,
             population_biological_half_life_h=case.kinetics.population_half_life_h,
-        )  # fmt: skip
+        )
     except InputError as error:
         error.field = error.field or "kinetics.model"
         raise

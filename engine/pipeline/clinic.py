@@ -107,9 +107,7 @@ def visit_record(
             "eligibility": eligibility,
             "alignment": [
                 {"scan": name, "hours": float(t), **one.to_dict()}
-                for name, t, one in zip(
-                    images.scan_names[1:], images.times_h[1:], images.alignments[1:], strict=True
-                )
+                for name, t, one in zip(images.scan_names[1:], images.times_h[1:], images.alignments[1:], strict=True)
             ],
             "reporting": checklist(case, images, activity, blood),
             "warnings": warnings,
@@ -171,11 +169,16 @@ def _sentence(one: Any, lesions: int) -> str:
 def _blood(blood: BloodDose) -> dict[str, Any]:
     hours = np.linspace(0.0, 168.0, 85)
     curves = {
-        name: None if fit is None else {"activity": fit.activity(hours).tolist(), "method": fit.method,
-                                        "residence_sigma_h": fit.residence_sigma_h,
-                                        "extrapolated_fraction": fit.extrapolated_fraction}
+        name: None
+        if fit is None
+        else {
+            "activity": fit.activity(hours).tolist(),
+            "method": fit.method,
+            "residence_sigma_h": fit.residence_sigma_h,
+            "extrapolated_fraction": fit.extrapolated_fraction,
+        }
         for name, fit in (("blood", blood.blood), ("body", blood.body))
-    }  # fmt: skip
+    }
     return {
         "method": blood.method,
         "dose_gy_per_gbq": blood.dose_gy_per_gbq,

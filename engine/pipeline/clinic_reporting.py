@@ -36,9 +36,7 @@ def checklist(
     rows: list[dict[str, Any]] = []
 
     def add(section: str, item: str, value: str | None, source: str) -> None:
-        rows.append(
-            {"section": section, "item": item, "value": value or None, "source": source if value else None}
-        )
+        rows.append({"section": section, "item": item, "value": value or None, "source": source if value else None})
 
     weight = visit.weight_kg or case.weight_kg
     given = visit.administered or case.tracer.administered

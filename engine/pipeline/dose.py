@@ -75,18 +75,29 @@ def dose_of_visit(
     if "mc" in case.methods:
         chosen = case.transport
         tally = run_transport(
-            problem, decays=chosen.decays, seed=chosen.seed, backend=chosen.backend, until=chosen.until,
-            time_limit_s=chosen.time_limit_s, regions=weights, region_names=names, progress=progress,
-            stop=stop, resume=earlier_tally(earlier, problem, weights),
-        )  # fmt: skip
+            problem,
+            decays=chosen.decays,
+            seed=chosen.seed,
+            backend=chosen.backend,
+            until=chosen.until,
+            time_limit_s=chosen.time_limit_s,
+            regions=weights,
+            region_names=names,
+            progress=progress,
+            stop=stop,
+            resume=earlier_tally(earlier, problem, weights),
+        )
         result = Result.from_tally(
-            problem, tally, grid=images.grid, decays=decays, air_density_g_cm3=AIR_G_CM3, region_names=names,
-            **how_it_ended(tally, chosen.until), **fields,
-        )  # fmt: skip
-        grams = [
-            float((w.astype(np.float64) * images.density).sum()) * images.grid.voxel_volume_ml
-            for w in weights
-        ]
+            problem,
+            tally,
+            grid=images.grid,
+            decays=decays,
+            air_density_g_cm3=AIR_G_CM3,
+            region_names=names,
+            **how_it_ended(tally, chosen.until),
+            **fields,
+        )
+        grams = [float((w.astype(np.float64) * images.density).sum()) * images.grid.voxel_volume_ml for w in weights]
         mc_sigma = result.region_dose_gy_per_decay(grams)[1] * decays
     else:
         result = _without_transport(problem, images, fields)

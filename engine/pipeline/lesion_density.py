@@ -52,8 +52,7 @@ def lesion_density(fraction: np.ndarray, density_g_cm3: np.ndarray) -> float:
     """
     index = np.nonzero(fraction > 0)
     box = tuple(
-        slice(max(int(i.min()) - 2, 0), min(int(i.max()) + 3, n))
-        for i, n in zip(index, fraction.shape, strict=True)
+        slice(max(int(i.min()) - 2, 0), min(int(i.max()) + 3, n)) for i, n in zip(index, fraction.shape, strict=True)
     )
     share = mixing_fractions(fraction[box])
     near = share > 0

@@ -58,9 +58,16 @@ def clean_dvh(
     top = max(float(found.dose_gy[found.share > 1e-9].max()), float(values.max()))
     at = np.linspace(0.0, top, POINTS)
     bands = voxel_bands(
-        values, sigma, weight, n_batches, at, mean_sigma_gy=mean_sigma_gy if np.isfinite(mean_sigma_gy) else 0.0,
-        metrics=tuple(dict.fromkeys(names)), level=LEVEL, resamples=RESAMPLES,
-    )  # fmt: skip
+        values,
+        sigma,
+        weight,
+        n_batches,
+        at,
+        mean_sigma_gy=mean_sigma_gy if np.isfinite(mean_sigma_gy) else 0.0,
+        metrics=tuple(dict.fromkeys(names)),
+        level=LEVEL,
+        resamples=RESAMPLES,
+    )
     metrics = {name: list(ends) for name, ends in bands.metrics.items()}
     metrics["Vthreshold"] = metrics[names[-1]]
     return {

@@ -196,8 +196,11 @@ def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> dict[s
         "suv_decay_corrected": None
         if case.weight_kg is None
         else (
-            lesion.measured * np.exp(tracer.decay_constant_per_h * images.times_h)
-            * case.weight_kg * 1e3 / (images.tracer_activity_mbq * 1e6)
+            lesion.measured
+            * np.exp(tracer.decay_constant_per_h * images.times_h)
+            * case.weight_kg
+            * 1e3
+            / (images.tracer_activity_mbq * 1e6)
         ).tolist(),
         "residence_time_h": curve.residence_time_h,
         "residence_time_sigma_h": curve.residence_time_sigma_h,
@@ -210,7 +213,7 @@ def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> dict[s
         "flags": list(curve.flags),
         "curve_times_h": hours.tolist(),
         "curve_activity_percent": (100.0 * curve.activity(hours)).tolist(),
-    }  # fmt: skip
+    }
 
 
 def _recovery(case: Case, lesion: LesionActivity) -> dict[str, Any]:
@@ -240,9 +243,7 @@ def _uncertainty(case: Case, lesion: LesionActivity, budget: LesionUncertainty) 
         "scans": errors.tolist(),
         "interval_k1_gy": [low, high],
         "interval_k2_gy": [low2, high2],
-        "contributions": [
-            {"name": c.name, "relative": c.relative, "kind": c.kind} for c in budget.contributions
-        ],
+        "contributions": [{"name": c.name, "relative": c.relative, "kind": c.kind} for c in budget.contributions],
         "sampled": _sampled(case, lesion, budget, errors),
     }
 

@@ -41,9 +41,7 @@ def check_target(out: Path) -> None:
     if not out.exists():
         return
     if not out.is_dir():
-        raise InputError(
-            "is a file", why="the results need a folder", suggestion="give another --out", file=out
-        )
+        raise InputError("is a file", why="the results need a folder", suggestion="give another --out", file=out)
     if any(out.iterdir()) and not (out / MARK).exists():
         raise InputError(
             "holds files that are not of a hevesy run",

@@ -183,8 +183,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         scans_own=own,
         outlines=outlines,
         aligned_ct_hu=tuple(
-            _display_ct(ct, small, alignment)
-            for (*_, ct), alignment in zip(scans[1:], alignments[1:], strict=True)
+            _display_ct(ct, small, alignment) for (*_, ct), alignment in zip(scans[1:], alignments[1:], strict=True)
         ),
         contour_spacing_mm=first_ct.grid.spacing_mm if drawn == "ct" else None,
     )

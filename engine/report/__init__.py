@@ -70,9 +70,7 @@ def render_report(
     lesions = list(lesions)
     method = lesions[0].method if lesions and lesions[0].method in result.doses else _first(result)
     notes, _ = content.remarks(lesions)
-    masks = {} if result.lesion_masks is None else dict(
-        zip(result.lesion_names, result.lesion_masks, strict=False)
-    )  # fmt: skip
+    masks = {} if result.lesion_masks is None else dict(zip(result.lesion_names, result.lesion_masks, strict=False))
     shown = []
     for i, lesion in enumerate(lesions, 1):
         shown.append(
@@ -89,9 +87,12 @@ def render_report(
     found = verdicts(lesions) if lesions else []
     visit = lesions[0].visit if lesions else ""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+    )
     return environment.get_template("report.html.j2").render(
         style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
         patient=lesions[0].patient if lesions else str(case.get("patient", "")),

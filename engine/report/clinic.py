@@ -46,19 +46,36 @@ def _eligibility(found: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for k, lesion in enumerate(at[0]["lesions"]):
         cells = [
-            {"dose": number(one["lesions"][k]["dose_gy"]), "p": chance(one["lesions"][k]["probability"]),
-             "verdict": one["lesions"][k]["verdict"]}
+            {
+                "dose": number(one["lesions"][k]["dose_gy"]),
+                "p": chance(one["lesions"][k]["probability"]),
+                "verdict": one["lesions"][k]["verdict"],
+            }
             for one in at
-        ]  # fmt: skip
-        rows.append({"name": lesion["lesion"], "cells": cells, "flips": lesion["lesion"] in found["flips"],
-                     "needed": number(found["needed_gbq"][lesion["lesion"]])})  # fmt: skip
+        ]
+        rows.append(
+            {
+                "name": lesion["lesion"],
+                "cells": cells,
+                "flips": lesion["lesion"] in found["flips"],
+                "needed": number(found["needed_gbq"][lesion["lesion"]]),
+            }
+        )
     columns = [
-        {"name": one["name"] if one["name"].endswith("GBq") else f"{one['name']}, {number(one['activity_gbq'])} GBq",
-         "verdict": one["verdict"], "p": chance(one["probability"])}
+        {
+            "name": one["name"] if one["name"].endswith("GBq") else f"{one['name']}, {number(one['activity_gbq'])} GBq",
+            "verdict": one["verdict"],
+            "p": chance(one["probability"]),
+        }
         for one in at
-    ]  # fmt: skip
-    return {"columns": columns, "rows": rows, "threshold": found["threshold_gy"], "flips": found["flips"],
-            "maximum": found["maximum_gbq"]}  # fmt: skip
+    ]
+    return {
+        "columns": columns,
+        "rows": rows,
+        "threshold": found["threshold_gy"],
+        "flips": found["flips"],
+        "maximum": found["maximum_gbq"],
+    }
 
 
 def _blood(blood: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -85,8 +102,10 @@ def _washout(blood: Mapping[str, Any]) -> str:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.5), layout="constrained")
         axes = figure.subplots()
-        for name, scale, unit, colour in (("body", 100.0, "whole body [%]", COLOURS[0]),
-                                          ("blood", 1e5, "blood [% per L]", COLOURS[1])):  # fmt: skip
+        for name, scale, unit, colour in (
+            ("body", 100.0, "whole body [%]", COLOURS[0]),
+            ("blood", 1e5, "blood [% per L]", COLOURS[1]),
+        ):
             if blood.get(name):
                 axes.plot(blood["curve_hours"], scale * np.asarray(blood[name]["activity"]), color=colour, label=unit)
         axes.set(xlabel="hours after administration", ylabel="therapy nuclide, of administered", yscale="log")
@@ -187,12 +206,18 @@ def _visit(one: Mapping[str, Any]) -> dict[str, Any]:
     facts = [("Lesions", ", ".join(f"{count} {state}" for state, count in one["states"].items()))]
     if recist:
         facts += [
-            ("Sum of target diameters", f"{number(recist['sum_first_mm'])} mm to {number(recist['sum_mm'])} mm "
-             f"({signed_percent(recist['change_percent'])}): {recist['response']} by RECIST 1.1"),
-            ("Volume of the targets", f"{number(recist['volume_first_ml'])} mL to {number(recist['volume_ml'])} mL "
-             f"({signed_percent(recist['volume_change_percent'])}): {recist['volume_response']} by volume"),
+            (
+                "Sum of target diameters",
+                f"{number(recist['sum_first_mm'])} mm to {number(recist['sum_mm'])} mm "
+                f"({signed_percent(recist['change_percent'])}): {recist['response']} by RECIST 1.1",
+            ),
+            (
+                "Volume of the targets",
+                f"{number(recist['volume_first_ml'])} mL to {number(recist['volume_ml'])} mL "
+                f"({signed_percent(recist['volume_change_percent'])}): {recist['volume_response']} by volume",
+            ),
             ("Targets one by one", ", ".join(f"{n} {name}" for name, n in one["target_responses"].items() if n)),
-        ]  # fmt: skip
+        ]
     for key, name in QUANTITIES:
         pair = one["paired"][key]
         if pair["ratio"] is not None:
@@ -238,9 +263,11 @@ def overlay(grid: Grid, fixed_hu: np.ndarray, aligned: Mapping[str, np.ndarray])
                 a, b = (np.take(_grey(v), middle[axis], axis=axis) for v in (fixed_hu, ct))
                 down, across = (i for i in range(3) if i != axis)
                 panel.imshow(
-                    np.stack([a, b, a], axis=-1), origin="upper" if axis == 0 else "lower",
-                    aspect=grid.spacing_mm[down] / grid.spacing_mm[across], interpolation="nearest",
-                )  # fmt: skip
+                    np.stack([a, b, a], axis=-1),
+                    origin="upper" if axis == 0 else "lower",
+                    aspect=grid.spacing_mm[down] / grid.spacing_mm[across],
+                    interpolation="nearest",
+                )
                 panel.set_axis_off()
             line[0].set_title(name, loc="left", fontsize=8, color=FAINT)
         return to_png(figure, dpi=110)

@@ -45,15 +45,16 @@ def render_trial(record: Mapping[str, Any]) -> str:
             data["patients"], visits, arms, "change_percent", "sum of target\ndiameters, change [%]"
         ),
         "ldpa": plots.spider(lesions, visits, arms, "ldpa_gy_per_gbq", "dose per activity\n[Gy/GBq]", log=True),
-        "uptake": plots.spider(
-            lesions, visits, arms, "uptake_percent_per_g", "uptake at 24 h\n[%IA/g]", log=True
-        ),
+        "uptake": plots.spider(lesions, visits, arms, "uptake_percent_per_g", "uptake at 24 h\n[%IA/g]", log=True),
         "tolerance": plots.tolerance(tables["tolerance"], arms),
     }
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+    )
     environment.filters |= {"num": number, "share": proportion, "spread": spread, "middle": middle}
     environment.filters["interval"] = interval
     return environment.get_template("cohort.html.j2").render(
@@ -81,9 +82,7 @@ def headlines(tables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         rows = [row for row in tables["eligibility"] if row["arm"] == arm]
         first = rows[0]["activity"] if rows else ""
         planned = [row for row in rows if row["activity"] == first]
-        said = "; ".join(
-            f"{row['visit']} {row['patients']['count']} of {row['patients']['of']}" for row in planned
-        )
+        said = "; ".join(f"{row['visit']} {row['patients']['count']} of {row['patients']['of']}" for row in planned)
         reached = any(row["patients"]["count"] for row in planned)
         again = [row for row in tables["reinduction"] if row["arm"] == arm]
         names = list(dict.fromkeys(name for row in again for name in row["re_induced_patients"]))

@@ -62,9 +62,14 @@ def waterfall(patients: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str
 
 
 def spider(
-    tracks: Sequence[Mapping[str, Any]], visits: Sequence[str], arms: Sequence[str], key: str, what: str,
-    *, log: bool = False,
-) -> str:  # fmt: skip
+    tracks: Sequence[Mapping[str, Any]],
+    visits: Sequence[str],
+    arms: Sequence[str],
+    key: str,
+    what: str,
+    *,
+    log: bool = False,
+) -> str:
     """One line a patient or lesion over the visits, a panel an arm, as SVG."""
     import matplotlib as mpl
 
@@ -84,9 +89,14 @@ def spider(
                     if s[key] is not None and (not log or s[key] > 0)
                 ]
                 panel.plot(
-                    [x for x, _ in points], [y for _, y in points], marker="o", markersize=3, linewidth=1.1,
-                    color=colours[arm], alpha=0.65,
-                )  # fmt: skip
+                    [x for x, _ in points],
+                    [y for _, y in points],
+                    marker="o",
+                    markersize=3,
+                    linewidth=1.1,
+                    color=colours[arm],
+                    alpha=0.65,
+                )
                 again = [
                     (visits.index(s["visit"]), float(s[key]))
                     for s in track["steps"]
@@ -124,13 +134,19 @@ def doses(
             # spread the points of a slot evenly, always the same way: a golden-ratio sequence
             offset = 0.6 * (math.fmod(n * 0.618034, 1.0) - 0.5)
             axes.plot(
-                [slots.index(slot) + offset], [step["dose_gy"]], "o", color=colours[track["arm"]], markersize=4,
-                alpha=0.75, markeredgewidth=0,
-            )  # fmt: skip
+                [slots.index(slot) + offset],
+                [step["dose_gy"]],
+                "o",
+                color=colours[track["arm"]],
+                markersize=4,
+                alpha=0.75,
+                markeredgewidth=0,
+            )
         if threshold:
             axes.axhline(threshold, color=THRESHOLD, linewidth=1.0)
-            axes.annotate(f"{threshold:g} Gy", (len(slots) - 0.5, threshold), color=THRESHOLD, fontsize=8,
-                          ha="right", va="bottom")  # fmt: skip
+            axes.annotate(
+                f"{threshold:g} Gy", (len(slots) - 0.5, threshold), color=THRESHOLD, fontsize=8, ha="right", va="bottom"
+            )
         names = [f"{visit}\n{arm}" if len(arms) > 1 else visit for arm, visit in slots]
         axes.set_xticks(range(len(slots)), [label(n) for n in names])
         _log_axis(axes)
@@ -152,12 +168,18 @@ def tolerance(rows: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str:
         figure, axes = _figure(8.4, 2.8)
         for row in rows:
             shift = 0.18 * (visits.index(row["visit"]) - 0.5 * (len(visits) - 1))
-            axes.plot([names.index(row["patient"]) + shift], [row["maximum_gbq"]], "o",
-                      color=colours[row["arm"]], markersize=4)  # fmt: skip
+            axes.plot(
+                [names.index(row["patient"]) + shift],
+                [row["maximum_gbq"]],
+                "o",
+                color=colours[row["arm"]],
+                markersize=4,
+            )
         for amount in dict.fromkeys(row["therapy_activity_gbq"] for row in rows):
             axes.axhline(amount, color=THRESHOLD, linewidth=1.0)
-            axes.annotate(f"{amount:g} GBq", (len(names) - 0.5, amount), color=THRESHOLD, fontsize=8,
-                          ha="right", va="bottom")  # fmt: skip
+            axes.annotate(
+                f"{amount:g} GBq", (len(names) - 0.5, amount), color=THRESHOLD, fontsize=8, ha="right", va="bottom"
+            )
         axes.set_xticks(range(len(names)), [label(n) for n in names], rotation=90)
         axes.set(ylabel="maximum tolerable\nactivity [GBq]", xlim=(-0.6, len(names) - 0.4))
         axes.set_ylim(bottom=0)

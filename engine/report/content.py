@@ -118,17 +118,23 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     drawn = lesion.uncertainty.get("sampled")
     if drawn:
         low, high = drawn["interval_k2_gy"]
-        facts.append(("… by sampling (GUM S1)", f"{number(low)} to {number(high)} Gy, P = "
-                      f"{chance(drawn['probability'])}"))  # fmt: skip
+        facts.append(
+            ("… by sampling (GUM S1)", f"{number(low)} to {number(high)} Gy, P = {chance(drawn['probability'])}")
+        )
     facts += [
         ("Monte Carlo part of it", f"{number(lesion.dose_mc_sigma_gy, 2)} Gy"),
         ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
-        ("Local deposition", f"{number(lesion.dose_local_gy * lesion.dose_factor)} Gy "
-                             f"({signed_percent(lesion.local_difference_percent)})"),
-        ("Volume, mass", f"{number(lesion.volume_ml)} mL, {number(lesion.mass_g)} g "
-                         f"({number(lesion.density_g_cm3)} g/cm³)"),
+        (
+            "Local deposition",
+            f"{number(lesion.dose_local_gy * lesion.dose_factor)} Gy "
+            f"({signed_percent(lesion.local_difference_percent)})",
+        ),
+        (
+            "Volume, mass",
+            f"{number(lesion.volume_ml)} mL, {number(lesion.mass_g)} g ({number(lesion.density_g_cm3)} g/cm³)",
+        ),
         ("Sphere of that volume", f"{number(lesion.diameter_mm)} mm"),
-    ]  # fmt: skip
+    ]
     if math.isfinite(lesion.contour_volume_ml):
         facts.append(("Volume of the contour", f"{number(lesion.contour_volume_ml)} mL"))
     if lesion.dose_factor != 1.0:
@@ -137,12 +143,14 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     if lesion.voxel_metrics == "shown":
         facts += [
             ("Minimum, maximum", f"{number(lesion.min_gy)}, {number(lesion.max_gy)} Gy"),
-            ("D98, D95, D90, D70", ", ".join(number(v) for v in (
-                lesion.d98_gy, lesion.d95_gy, lesion.d90_gy, lesion.d70_gy)) + " Gy"),
+            (
+                "D98, D95, D90, D70",
+                ", ".join(number(v) for v in (lesion.d98_gy, lesion.d95_gy, lesion.d90_gy, lesion.d70_gy)) + " Gy",
+            ),
             ("D50, D2", f"{number(lesion.d50_gy)}, {number(lesion.d2_gy)} Gy"),
             (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
             ("(D5 − D95) / mean", number(lesion.uniformity)),
-        ]  # fmt: skip
+        ]
     facts += _freed_of_noise(lesion)
     k = lesion.kinetics
     if k:
@@ -154,10 +162,14 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
         ]
         if k.get("retention_percent") and k.get("times_h"):
             facts.append(
-                ("Retention, decay-corrected", ", ".join(
-                    f"{number(v)} % at {number(t, 2)} h"
-                    for t, v in zip(k["times_h"], k["retention_percent"], strict=False)))
-            )  # fmt: skip
+                (
+                    "Retention, decay-corrected",
+                    ", ".join(
+                        f"{number(v)} % at {number(t, 2)} h"
+                        for t, v in zip(k["times_h"], k["retention_percent"], strict=False)
+                    ),
+                )
+            )
     if lesion.recovery.get("coefficient") is not None:
         facts.append(("Recovery coefficient", number(lesion.recovery["coefficient"])))
     return facts
@@ -220,17 +232,24 @@ def transport_facts(result: Result) -> list[tuple[str, str]]:
     balance = result.balance
     whole = balance.emitted or 1.0
     facts += [
-        ("Decays simulated", f"{tally.histories:,}".replace(",", " ")
-         + f" in {tally.n_batches} batches of {tally.batch_histories:,}".replace(",", " ")),
+        (
+            "Decays simulated",
+            f"{tally.histories:,}".replace(",", " ")
+            + f" in {tally.n_batches} batches of {tally.batch_histories:,}".replace(",", " "),
+        ),
         ("Backend", f"{result.backend} ({result.device})"),
         ("Time", f"{number(result.wall_time_s)} s"),
         ("Seed", str(result.seed)),
         ("Energy emitted", f"{balance.emitted:.6g} MeV per decay"),
         ("… deposited in the grid", f"{balance.deposited:.6g} ({percent(balance.deposited / whole, 4)})"),
         ("… escaped from it", f"{balance.escaped:.6g} ({percent(balance.escaped / whole, 4)})"),
-        ("… unaccounted for", "none: emitted = deposited + escaped, to the last quantum"
-         if balance.residual_quanta == 0 else f"{balance.residual_quanta} quanta of 2⁻²⁶ MeV: DO NOT USE"),
-    ]  # fmt: skip
+        (
+            "… unaccounted for",
+            "none: emitted = deposited + escaped, to the last quantum"
+            if balance.residual_quanta == 0
+            else f"{balance.residual_quanta} quanta of 2⁻²⁶ MeV: DO NOT USE",
+        ),
+    ]
     return facts
 
 

@@ -40,8 +40,9 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
             clean = lesion.clean_dvh
             if clean:
                 colour = line_style(i)["color"]
-                axes.fill_between(clean["dose_gy"], clean["low_percent"], clean["high_percent"], color=colour,
-                                  alpha=0.16, linewidth=0)  # fmt: skip
+                axes.fill_between(
+                    clean["dose_gy"], clean["low_percent"], clean["high_percent"], color=colour, alpha=0.16, linewidth=0
+                )
                 axes.plot(doses, volumes, color=colour, linewidth=0.6, alpha=0.7)
                 doses, volumes = _ending(clean["dose_gy"], clean["volume_percent"])
             axes.plot(doses, volumes, label=label(name), linewidth=0.9 if thin else 1.7, **line_style(i))
@@ -70,9 +71,7 @@ def means(lesions: Sequence[LesionDose]) -> str:
         for i, lesion in enumerate(lesions):
             sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
             low, high = lesion.dose_gy - sigma, lesion.dose_gy + sigma
-            wide = lesion.uncertainty.get("interval_k2_gy") or [
-                lesion.dose_gy - 2 * sigma, lesion.dose_gy + 2 * sigma
-            ]  # fmt: skip
+            wide = lesion.uncertainty.get("interval_k2_gy") or [lesion.dose_gy - 2 * sigma, lesion.dose_gy + 2 * sigma]
             narrow = lesion.uncertainty.get("interval_k1_gy") or [low, high]
             axes.plot(wide, [i, i], color=FAINT, linewidth=1.2, solid_capstyle="butt")
             if wide[1] > right:  # a skewed interval would squeeze all the others: an arrow stands for its end
@@ -103,9 +102,13 @@ def _mark_threshold(axes: Any, threshold: float, right: float, y: float, **how: 
         axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)
     axes.annotate(
         f"{threshold:g} Gy" if inside else f"{threshold:g} Gy lies far to the right \u2192",
-        (threshold if inside else right, y), color=THRESHOLD, ha="center" if inside else "right", fontsize=8,
-        annotation_clip=False, **how,
-    )  # fmt: skip
+        (threshold if inside else right, y),
+        color=THRESHOLD,
+        ha="center" if inside else "right",
+        fontsize=8,
+        annotation_clip=False,
+        **how,
+    )
 
 
 def kinetics(lesion: LesionDose) -> str:
@@ -164,8 +167,9 @@ def budget(lesion: LesionDose) -> str:
         colours = [COLOURS[5] if part.get("kind") == "random" else COLOURS[0] for part in parts]
         axes.barh(range(len(parts)), values, color=colours, height=0.62)
         for i, value in enumerate(values):
-            axes.annotate(number(value, 2), (value, i), xytext=(3, 0), textcoords="offset points",
-                          va="center", fontsize=8)  # fmt: skip
+            axes.annotate(
+                number(value, 2), (value, i), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8
+            )
         axes.set_yticks(range(len(parts)), [label(str(part["name"])) for part in parts])
         axes.set(ylim=(len(parts) - 0.4, -0.6), xlim=(0, 1.18 * max(values)), xlabel="u(D)/D [%]")
         axes.grid(axis="y", visible=False)

@@ -70,20 +70,18 @@ def planes(result: Result, lesion: LesionDose, mask: np.ndarray | None, method: 
             place = tuple(index)
             extent = _extent(result.grid, boxes, v, h)
             how: dict[str, Any] = {"origin": "lower" if v == 0 else "upper", "extent": extent}
-            axes.imshow(grey[place], cmap="gray", vmin=window[0], vmax=window[1], interpolation="bilinear",
-                        **how)  # fmt: skip
+            axes.imshow(grey[place], cmap="gray", vmin=window[0], vmax=window[1], interpolation="bilinear", **how)
             values = dose[place]
             alpha = visibility(values, top)
-            drawn = axes.imshow(values, cmap="inferno", vmin=0.0, vmax=top, alpha=alpha,
-                                interpolation="nearest", **how)  # fmt: skip
+            drawn = axes.imshow(values, cmap="inferno", vmin=0.0, vmax=top, alpha=alpha, interpolation="nearest", **how)
             vertical, horizontal = _centres(result.grid, boxes[v], v), _centres(result.grid, boxes[h], h)
             if min(values.shape) > 1:
                 if values.max() >= lesion.threshold_gy > values.min():
-                    axes.contour(horizontal, vertical, values, [lesion.threshold_gy], colors="#35e0ff",
-                                 linewidths=1.1)  # fmt: skip
+                    axes.contour(horizontal, vertical, values, [lesion.threshold_gy], colors="#35e0ff", linewidths=1.1)
                 if mask is not None and mask[place].max() > 127 > mask[place].min():
-                    axes.contour(horizontal, vertical, mask[place], [127.5], colors="white", linewidths=0.8,
-                                 linestyles="--")  # fmt: skip
+                    axes.contour(
+                        horizontal, vertical, mask[place], [127.5], colors="white", linewidths=0.8, linestyles="--"
+                    )
             axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
             position = result.grid.index_to_xyz(np.array(centre, dtype=float))[2 - cut]
             axes.set_title(f"{name}, {'zyx'[cut]} = {position:.0f} mm", fontsize=8.5)
@@ -121,10 +119,18 @@ def overview(result: Result, lesions: list[LesionDose], method: str) -> str:
             drawn = axes.imshow(projected, cmap="inferno", vmin=0, vmax=top, alpha=alpha, **how)
             for i, lesion in enumerate(lesions, 1):
                 x, y = _along(grid, lesion, h), _along(grid, lesion, v)
-                axes.plot([x], [y], "o", markersize=9, markerfacecolor="none", markeredgecolor="#35e0ff",
-                          markeredgewidth=1.0)  # fmt: skip
-                axes.annotate(str(i), (x, y), xytext=(6, 4), textcoords="offset points", color="#35e0ff",
-                              fontsize=8.5, fontweight="bold")  # fmt: skip
+                axes.plot(
+                    [x], [y], "o", markersize=9, markerfacecolor="none", markeredgecolor="#35e0ff", markeredgewidth=1.0
+                )
+                axes.annotate(
+                    str(i),
+                    (x, y),
+                    xytext=(6, 4),
+                    textcoords="offset points",
+                    color="#35e0ff",
+                    fontsize=8.5,
+                    fontweight="bold",
+                )
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{name} maximum projection", fontsize=8.5)
             _letters(axes, words)
@@ -176,16 +182,18 @@ def _extent(grid: Grid, boxes: list[slice], v: int, h: int) -> tuple[float, floa
 
 
 def _colour_bar(figure: Any, drawn: Any, panels: Any) -> Any:
-    bar = figure.colorbar(
-        drawn, ax=list(panels), fraction=0.022, pad=0.012, shrink=0.82, aspect=24, extend="max"
-    )
+    bar = figure.colorbar(drawn, ax=list(panels), fraction=0.022, pad=0.012, shrink=0.82, aspect=24, extend="max")
     bar.set_label("dose [Gy]")
     bar.outline.set_linewidth(0.5)
     return bar
 
 
 def _letters(axes: Any, words: tuple[str, str, str, str]) -> None:
-    places = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
-              (0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"))  # fmt: skip
+    places = (
+        (0.02, 0.5, "left", "center"),
+        (0.98, 0.5, "right", "center"),
+        (0.5, 0.98, "center", "top"),
+        (0.5, 0.02, "center", "bottom"),
+    )
     for word, (x, y, ha, va) in zip(words, places, strict=True):
         axes.text(x, y, word, transform=axes.transAxes, ha=ha, va=va, color="#ffd84d", fontsize=7.5)

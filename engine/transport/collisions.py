@@ -23,9 +23,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 def electrons_per_gram(material: Material) -> float:
     """Electrons per gram over Avogadro's number: sum of w Z/A [mol/g]."""
-    return float(
-        sum(w * z / atomic_weight(z) for z, w in zip(material.Z, material.mass_fraction, strict=True))
-    )
+    return float(sum(w * z / atomic_weight(z) for z, w in zip(material.Z, material.mass_fraction, strict=True)))
 
 
 def moller(energy_mev: np.ndarray, transfer_mev: np.ndarray) -> np.ndarray:
@@ -33,9 +31,7 @@ def moller(energy_mev: np.ndarray, transfer_mev: np.ndarray) -> np.ndarray:
     T, W = energy_mev, transfer_mev
     beta2 = T * (T + 2 * MC2) / (T + MC2) ** 2
     rest = T - W
-    return (
-        1 / W**2 + 1 / rest**2 + 1 / (T + MC2) ** 2 - MC2 * (2 * T + MC2) / ((T + MC2) ** 2 * W * rest)
-    ) / beta2
+    return (1 / W**2 + 1 / rest**2 + 1 / (T + MC2) ** 2 - MC2 * (2 * T + MC2) / ((T + MC2) ** 2 * W * rest)) / beta2
 
 
 def bhabha(energy_mev: np.ndarray, transfer_mev: np.ndarray) -> np.ndarray:
@@ -63,34 +59,24 @@ def _moment(energy_mev: np.ndarray, low: np.ndarray | float, power: int, particl
     return half * ((law(T[:, None], W) * W ** (power + 1)) @ _WEIGHTS)
 
 
-def hard_collisions(
-    material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str
-) -> np.ndarray:
+def hard_collisions(material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str) -> np.ndarray:
     """Cross section of collisions with W above the threshold [cm2/g]."""
     return COLLISION_CONSTANT * electrons_per_gram(material) * _moment(energy_mev, threshold_mev, 0, particle)
 
 
-def hard_stopping(
-    material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str
-) -> np.ndarray:
+def hard_stopping(material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str) -> np.ndarray:
     """Mean energy loss to collisions with W above the threshold [MeV cm2/g]."""
     return COLLISION_CONSTANT * electrons_per_gram(material) * _moment(energy_mev, threshold_mev, 1, particle)
 
 
-def soft_straggling(
-    material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str
-) -> np.ndarray:
+def soft_straggling(material: Material, energy_mev: np.ndarray, threshold_mev: float, particle: str) -> np.ndarray:
     """Second moment of the energy loss to collisions below the threshold [MeV2 cm2/g].
 
     W^2 d sigma is regular at W = 0, so binding does not enter and the free-electron law serves down to zero.
     """
     T = np.asarray(energy_mev, float)
     all_of_it = _moment(T, np.full(T.shape, 1e-9), 2, particle)
-    return (
-        COLLISION_CONSTANT
-        * electrons_per_gram(material)
-        * (all_of_it - _moment(T, threshold_mev, 2, particle))
-    )
+    return COLLISION_CONSTANT * electrons_per_gram(material) * (all_of_it - _moment(T, threshold_mev, 2, particle))
 
 
 def annihilation_in_flight(material: Material, energy_mev: np.ndarray) -> np.ndarray:

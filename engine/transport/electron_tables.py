@@ -126,9 +126,7 @@ class _Slowing:
             # no photon above the cut-off (1 keV or more) comes from an electron below it
             fast = energy > photon_cutoff
             hard = bremsstrahlung.radiative_above(material, energy[fast], photon_cutoff)
-            self.radiation[fast] = bremsstrahlung.mass_cross_section_above(
-                material, energy[fast], photon_cutoff
-            )
+            self.radiation[fast] = bremsstrahlung.mass_cross_section_above(material, energy[fast], photon_cutoff)
             soft_radiative = radiative.copy()
             soft_radiative[fast] -= hard * (radiative[fast] / stopping.radiative(material, energy[fast]))
             if particle == "positron":
@@ -184,9 +182,7 @@ class _Slowing:
         step = np.where(short, strength / at(self.G1, energy), step)
         end = np.where(short, np.maximum(0.5 * energy, self.energy[0]), end)
         skew = np.maximum(0.5 * (at(self.G1, end) / at(self.G1, energy) - 1.0), 0.0)
-        variance = (
-            collisions.soft_straggling(self.material, energy, self.collision_cutoff, self.particle) * step
-        )
+        variance = collisions.soft_straggling(self.material, energy, self.collision_cutoff, self.particle) * step
         loss = np.maximum(energy - end, 1e-9)
         spread = np.sqrt(variance) / loss
         table = np.zeros((path.size, TRACK_COLUMNS))

@@ -96,9 +96,11 @@ class PhysicsOptions:
             if isinstance(value, str) and key != "photon_scoring":
                 if value not in ("on", "off"):
                     raise InputError(
-                        f"{value!r} is neither 'on' nor 'off'", file=file, field=f"physics.{key}",
-                        suggestion="write \"on\" or \"off\"",
-                    )  # fmt: skip
+                        f"{value!r} is neither 'on' nor 'off'",
+                        file=file,
+                        field=f"physics.{key}",
+                        suggestion='write "on" or "off"',
+                    )
                 value = value == "on"
             values[key] = value
         return cls(**values)

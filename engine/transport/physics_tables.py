@@ -118,11 +118,14 @@ def build(needs: Needs) -> PhysicsTables:
     coefficients = np.empty(0, np.float32)
     if needs.absorption:
         energy = np.clip(photons.grid.values, needs.photon_cutoff_mev, None)
-        coefficients = np.concatenate([
-            absorption.coefficients(
-                material, energy,
-                absorption.radiated_energy(electrons, row, needs.photon_cutoff_mev, needs.electron_cutoff_mev),
-            )
-            for row, material in enumerate(needs.materials)
-        ]).astype(np.float32)  # fmt: skip
+        coefficients = np.concatenate(
+            [
+                absorption.coefficients(
+                    material,
+                    energy,
+                    absorption.radiated_energy(electrons, row, needs.photon_cutoff_mev, needs.electron_cutoff_mev),
+                )
+                for row, material in enumerate(needs.materials)
+            ]
+        ).astype(np.float32)
     return PhysicsTables(photons, electrons, coefficients)

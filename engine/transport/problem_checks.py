@@ -52,9 +52,10 @@ def check_problem(problem: Problem, path: object = None) -> None:
     if material.min() < 0 or material.max() >= len(problem.materials):
         worst = int(material.min() if material.min() < 0 else material.max())
         refuse(
-            f"index {worst} with {len(problem.materials)} materials listed", "material",
+            f"index {worst} with {len(problem.materials)} materials listed",
+            "material",
             "every voxel names one of `materials`, counted from 0",
-        )  # fmt: skip
+        )
     source = np.asarray(problem.source)
     if not np.isfinite(source).all() or (source < 0).any():
         refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
@@ -68,9 +69,10 @@ def check_problem(problem: Problem, path: object = None) -> None:
             or min(entry.mass_fraction, default=-1.0) < 0
         ):
             refuse(
-                f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}", f"materials[{i}]",
+                f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}",
+                f"materials[{i}]",
                 "mass fractions are positive, one an element, and sum to 1",
-            )  # fmt: skip
+            )
         for value, what, unit in (
             (entry.mean_excitation_ev, "mean excitation energy", "eV"),
             (entry.nominal_density_g_cm3, "nominal density", "g/cm3"),

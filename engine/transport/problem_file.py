@@ -133,16 +133,20 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
     """An emission from its JSON object: explicit lines and spectra, or only the name of a nuclide."""
     if not isinstance(given, dict):
         raise InputError(
-            "is no object with a nuclide, lines or spectra", file=path, field="emission",
+            "is no object with a nuclide, lines or spectra",
+            file=path,
+            field="emission",
             suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
-        )  # fmt: skip
+        )
     explicit = {"electron_lines", "photon_lines", "alpha_lines", "beta_spectrum", "positron_spectrum"}
     if not explicit & set(given):
         if "nuclide" not in given:
             raise InputError(
-                "names no nuclide and lists no emission", file=path, field="emission",
+                "names no nuclide and lists no emission",
+                file=path,
+                field="emission",
                 suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
-            )  # fmt: skip
+            )
         from ..nuclides import nuclide
 
         try:
@@ -163,15 +167,18 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
             density = np.asarray(spectrum.get("per_MeV_per_decay", []), float)
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(
-                "is no spectrum", file=path, field=f"emission.{key}",
+                "is no spectrum",
+                file=path,
+                field=f"emission.{key}",
                 suggestion='write {"MeV": [...], "per_MeV_per_decay": [...]}',
-            ) from error  # fmt: skip
+            ) from error
         if mev.shape != density.shape or (mev.size and (np.diff(mev) <= 0).any()):
             raise InputError(
                 f"{mev.size} energies and {density.size} values, or energies that do not rise",
                 why="a spectrum is a list of points joined by straight lines",
-                file=path, field=f"emission.{key}",
-            )  # fmt: skip
+                file=path,
+                field=f"emission.{key}",
+            )
         _check_emission(np.column_stack([mev, density]), key, path)
         fields[f"{name}_mev"], fields[f"{name}_per_mev"] = mev, density
     return Emission(**fields)
@@ -183,9 +190,11 @@ def _pairs(given: Any, key: str, path: object) -> np.ndarray:
         return pairs.reshape(0, 2) if pairs.size == 0 else pairs.reshape(len(pairs), 2)
     except (TypeError, ValueError) as error:
         raise InputError(
-            "is no list of [MeV, number per decay]", file=path, field=f"emission.{key}",
+            "is no list of [MeV, number per decay]",
+            file=path,
+            field=f"emission.{key}",
             suggestion="write one pair for each line, such as [[0.3645, 0.812], [0.637, 0.0712]]",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _material(index: int, entry: Any, path: Path) -> Material:
@@ -200,9 +209,11 @@ def _material(index: int, entry: Any, path: Path) -> Material:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
         raise InputError(
-            what, file=path, field=f"materials[{index}]",
+            what,
+            file=path,
+            field=f"materials[{index}]",
             suggestion="a material has name, Z, mass_fraction, mean_excitation_ev and nominal_density_g_cm3",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _numbers(content: dict[str, np.ndarray], key: str, path: Path) -> list[float]:
@@ -215,9 +226,11 @@ def _numbers(content: dict[str, np.ndarray], key: str, path: Path) -> list[float
 def _check_emission(pairs: np.ndarray, key: str, path: object) -> None:
     if not np.isfinite(pairs).all() or (pairs < 0).any():
         raise InputError(
-            "holds a negative or undefined number", file=path, field=f"emission.{key}",
+            "holds a negative or undefined number",
+            file=path,
+            field=f"emission.{key}",
             suggestion="energies are MeV and intensities numbers per decay, both zero or more",
-        )  # fmt: skip
+        )
 
 
 def _json(content: dict[str, np.ndarray], key: str, path: Path) -> Any:

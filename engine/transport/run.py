@@ -123,18 +123,27 @@ def simulate(
     engine = _engine(backend, prepared.world, seed, threads)
     shape = problem.density_g_cm3.shape
     tally = Tally.empty(
-        shape, len(weights), per_batch, seed,
-        backend=engine.device.backend, device=engine.device.name, threads=engine.device.threads,
-        region_names=names, options=options.to_dict(),
-    )  # fmt: skip
+        shape,
+        len(weights),
+        per_batch,
+        seed,
+        backend=engine.device.backend,
+        device=engine.device.name,
+        threads=engine.device.threads,
+        region_names=names,
+        options=options.to_dict(),
+    )
     earlier = 0 if resume is None else take_up(resume, tally, first_batch)
     start, start_cpu = time.perf_counter(), time.process_time()
     tally.stopped_by = "decays"
     try:
         sums = sums_of(engine, tally, weights)
         try:
-            if goal is not None and earlier and earlier % 5 == 0 and (
-                goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
+            if (
+                goal is not None
+                and earlier
+                and earlier % 5 == 0
+                and (goal.error(tally, problem.density_g_cm3, filled) <= goal.goal)
             ):  # the run that is resumed had ended at its goal: one more batch would be another result
                 tally.stopped_by, wanted = "until", earlier
             for number in range(earlier, wanted):
@@ -199,10 +208,7 @@ def _regions(
         flat = np.asarray(problem.regions).ravel()
         count = max(int(flat.max()), len(problem.region_names))
         found = [np.flatnonzero(flat == i) for i in range(1, count + 1)]
-        label = [
-            problem.region_names[i] if i < len(problem.region_names) else f"region {i + 1}"
-            for i in range(count)
-        ]
+        label = [problem.region_names[i] if i < len(problem.region_names) else f"region {i + 1}" for i in range(count)]
         return tuple(label), [(index, np.ones(index.size, np.int64)) for index in found]
     out = []
     for weights in regions:
@@ -215,9 +221,7 @@ def _regions(
 def chosen_backend(backend: str) -> str:
     """The backend that a run with this word uses; for ``"auto"`` says what it chose and why."""
     if backend not in BACKENDS:
-        raise InputError(
-            f"no backend {backend!r}", suggestion=f"one of {', '.join(BACKENDS)}", field="backend"
-        )
+        raise InputError(f"no backend {backend!r}", suggestion=f"one of {', '.join(BACKENDS)}", field="backend")
     return _choose() if backend == "auto" else backend
 
 
@@ -285,8 +289,6 @@ def _state(
         needed = per_batch * done * ((error / goal.goal) ** 2 - 1.0)
         remaining = needed if remaining is None else min(remaining, needed)
     if limit is not None:
-        remaining = (
-            max(limit - elapsed, 0.0) if remaining is None else min(remaining, max(limit - elapsed, 0.0))
-        )
+        remaining = max(limit - elapsed, 0.0) if remaining is None else min(remaining, max(limit - elapsed, 0.0))
     total = None if open_ended else wanted * tally.batch_histories
     return Progress(tally.decays, total, elapsed, remaining, error)

@@ -54,9 +54,7 @@ class Tally:
     options: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def empty(
-        cls, shape: tuple[int, int, int], n_regions: int, batch_histories: int, seed: int, **kind: Any
-    ) -> Tally:
+    def empty(cls, shape: tuple[int, int, int], n_regions: int, batch_histories: int, seed: int, **kind: Any) -> Tally:
         """A tally of no batches."""
         return cls(
             energy_quanta=np.zeros(shape, np.int64),
@@ -81,9 +79,13 @@ class Tally:
         return self.n_batches * self.batch_histories
 
     def add_batch(
-        self, batch: int, quanta: np.ndarray, regions: np.ndarray, counters: dict[str, int],
+        self,
+        batch: int,
+        quanta: np.ndarray,
+        regions: np.ndarray,
+        counters: dict[str, int],
         pool: Executor | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add one whole batch: ``quanta`` flat or shaped, ``regions`` its weighted sums; on the threads of ``pool``."""
         from ...kernels.backends.cpu_sums import add_batch
 

@@ -126,29 +126,35 @@ def judged(problem: Problem, path: object = None) -> Problem:
 
     if problem.reference_dose is None:
         refuse(
-            "holds no reference dose", None, "there is nothing to compare with",
+            "holds no reference dose",
+            None,
+            "there is nothing to compare with",
             "use `hevesy simulate`, or add 'dose_gy_per_decay' and 'sigma_gy_per_decay'",
-        )  # fmt: skip
+        )
     if problem.reference_sigma is None:
         refuse(
-            "the reference dose has no standard error", "sigma_gy_per_decay",
+            "the reference dose has no standard error",
+            "sigma_gy_per_decay",
             "a difference can be judged only against the uncertainties of both sides",
             "add one standard error for every voxel, Gy per decay, in the shape of the dose (0 where it is exact)",
-        )  # fmt: skip
+        )
     reference, sigma = (np.asarray(a, float) for a in (problem.reference_dose, problem.reference_sigma))
     known = np.isfinite(reference) & np.isfinite(sigma)
     if not known.any():
         refuse(
-            "no voxel has both a dose and a standard error", "dose_gy_per_decay",
+            "no voxel has both a dose and a standard error",
+            "dose_gy_per_decay",
             "NaN stands for voxels without a reference, and there is nothing else",
             "give at least one voxel both numbers",
-        )  # fmt: skip
+        )
     if (reference[known] < 0).any() or (sigma[known] < 0).any() or not (reference[known] > 0).any():
         lowest = min(float(reference[known].min()), float(sigma[known].min()))
         refuse(
-            f"negative, or zero everywhere (lowest {lowest:g} Gy per decay)", "dose_gy_per_decay",
-            "differences are judged relative to the reference", "write NaN where nothing is known",
-        )  # fmt: skip
+            f"negative, or zero everywhere (lowest {lowest:g} Gy per decay)",
+            "dose_gy_per_decay",
+            "differences are judged relative to the reference",
+            "write NaN where nothing is known",
+        )
     labels = np.zeros(reference.shape, np.uint8)
     names: list[str] = []
     if problem.regions is not None:
@@ -237,9 +243,15 @@ def compare(result: Any, problem: Problem) -> Comparison:
 
 
 def _region(
-    index: int, problem: Problem, ran: Problem, result: Any, dose: np.ndarray, sigma: np.ndarray, bar: float,
+    index: int,
+    problem: Problem,
+    ran: Problem,
+    result: Any,
+    dose: np.ndarray,
+    sigma: np.ndarray,
+    bar: float,
     share: float,
-) -> RegionComparison:  # fmt: skip
+) -> RegionComparison:
     """Judge the mean of one region; ``ran`` is the problem as it was simulated."""
     name = problem.region_names[index]
     where = np.asarray(problem.regions) == index + 1

@@ -97,7 +97,10 @@ class Sums:
     """
 
     def __init__(
-        self, play: Callable[[int, int], dict[str, int]], tally: Any, memory: Any,
+        self,
+        play: Callable[[int, int], dict[str, int]],
+        tally: Any,
+        memory: Any,
         weights: Sequence[tuple[np.ndarray, np.ndarray]],
     ) -> None:
         self._play, self._tally, self._memory = play, tally, memory

@@ -32,12 +32,8 @@ class Engine:
             words = emission.batch_words(*self.seed, batch)
             for index in range(per_batch):
                 number = batch * per_batch + index
-                key = Key(
-                    np.uint32(number & 0xFFFFFFFF), np.uint32(number >> 32 & 0xFFFFFFFF), *self.seed, HISTORY
-                )
-                history.decay_history(
-                    self.world, tally, counters, stack_real, stack_int, key, words, index, per_batch
-                )
+                key = Key(np.uint32(number & 0xFFFFFFFF), np.uint32(number >> 32 & 0xFFFFFFFF), *self.seed, HISTORY)
+                history.decay_history(self.world, tally, counters, stack_real, stack_int, key, words, index, per_batch)
         return dict(zip(COUNTERS, (int(v) for v in counters), strict=True))
 
     def close(self) -> None:

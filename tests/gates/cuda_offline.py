@@ -107,14 +107,20 @@ def tiny_problem() -> Any:
     emission = Emission(
         electron_lines=np.array([[0.15, 0.4]]),
         photon_lines=np.array([[0.364, 0.8], [1.6, 0.5]]),
-        beta_mev=energy, beta_per_mev=np.array([0.6, 1.2, 0.0]),
-        positron_mev=energy, positron_per_mev=np.array([0.0, 0.9, 0.0]),
+        beta_mev=energy,
+        beta_per_mev=np.array([0.6, 1.2, 0.0]),
+        positron_mev=energy,
+        positron_per_mev=np.array([0.0, 0.9, 0.0]),
         alpha_lines=np.array([[0.02, 1.0]]),
-    )  # fmt: skip
+    )
     return Problem(
-        density_g_cm3=np.where(material == 1, 1.6, 1.0).astype(np.float32), material=material,
-        materials=(water, bone), voxel_size_mm=(3.0, 3.0, 3.0), source=source, emission=emission,
-    )  # fmt: skip
+        density_g_cm3=np.where(material == 1, 1.6, 1.0).astype(np.float32),
+        material=material,
+        materials=(water, bone),
+        voxel_size_mm=(3.0, 3.0, 3.0),
+        source=source,
+        emission=emission,
+    )
 
 
 def signature(kernel: Kernel) -> tuple[Any, ...]:
@@ -126,10 +132,18 @@ def signature(kernel: Kernel) -> tuple[Any, ...]:
     return tuple(
         typeof(a)
         for a in (
-            world(kernel.track_length), Tile(tally, np.int64(0)) if kernel.tiled else tally, tally, tally,
-            np.uint32(1), np.uint32(1), np.int64(0), np.int64(0), np.int64(0), np.int64(1),
+            world(kernel.track_length),
+            Tile(tally, np.int64(0)) if kernel.tiled else tally,
+            tally,
+            tally,
+            np.uint32(1),
+            np.uint32(1),
+            np.int64(0),
+            np.int64(0),
+            np.int64(0),
+            np.int64(1),
         )
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -140,9 +154,14 @@ def ptx(cc: tuple[int, int], kernel: Kernel = KERNELS[0]) -> str:
 
     with device(cc):
         code, _ = cuda.compile(
-            kernel_function(kernel.tiled, kernel.schedule), signature(kernel), device=False, abi="numba", cc=cc,
-            output="ptx", fastmath=OPTIONS["fastmath"],
-        )  # fmt: skip
+            kernel_function(kernel.tiled, kernel.schedule),
+            signature(kernel),
+            device=False,
+            abi="numba",
+            cc=cc,
+            output="ptx",
+            fastmath=OPTIONS["fastmath"],
+        )
     return code
 
 
@@ -212,7 +231,13 @@ if __name__ == "__main__":  # a table of the kernels' resources: python tests/ga
             r = resources(cc, kernel, out)
             double = sum(".f64" in line for line in ptx(cc, kernel).splitlines())
             cells = (
-                kernel, f"sm_{cc[0]}{cc[1]}", r.registers, r.spill_stores + r.spill_loads, r.stack, r.shared,
-                r.code_bytes // 16, double,
-            )  # fmt: skip
+                kernel,
+                f"sm_{cc[0]}{cc[1]}",
+                r.registers,
+                r.spill_stores + r.spill_loads,
+                r.stack,
+                r.shared,
+                r.code_bytes // 16,
+                double,
+            )
             print("| " + " | ".join(str(c) for c in cells) + " |")

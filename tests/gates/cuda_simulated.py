@@ -86,8 +86,10 @@ def main() -> None:
 def summary(tally: np.ndarray, counters: dict[str, int]) -> dict:
     """What two runs are compared by."""
     return {
-        "hash": hashlib.sha256(tally.tobytes()).hexdigest(), "sum": int(tally.sum()), "counters": counters,
-    }  # fmt: skip
+        "hash": hashlib.sha256(tally.tobytes()).hexdigest(),
+        "sum": int(tally.sum()),
+        "counters": counters,
+    }
 
 
 if __name__ == "__main__":

@@ -59,9 +59,10 @@ def test_lines_of_the_source_can_be_told_from_the_code():
 def test_deposits_are_integer_reductions(kernel):
     """Energy and counters leave a thread as 64-bit integer atomics, never as floating-point ones."""
     atomics = [
-        line.split()[0] for line in cuda_offline.ptx((9, 0), kernel).splitlines()
+        line.split()[0]
+        for line in cuda_offline.ptx((9, 0), kernel).splitlines()
         if line.strip().startswith(("atom.", "red."))
-    ]  # fmt: skip
+    ]
     assert atomics
     assert all(a.endswith((".u64", ".s64")) for a in atomics), sorted(set(atomics))
 
@@ -114,10 +115,13 @@ def test_every_problem_has_the_types_that_were_compiled():
 
     tiny = cuda_offline.tiny_problem()
     other = Problem(
-        density_g_cm3=np.full((1, 2, 3), 1.0, np.float32), material=np.zeros((1, 2, 3), np.uint8),
-        materials=tiny.materials[:1], voxel_size_mm=(1.0, 2.0, 3.0), source=np.ones((1, 2, 3), np.float32),
+        density_g_cm3=np.full((1, 2, 3), 1.0, np.float32),
+        material=np.zeros((1, 2, 3), np.uint8),
+        materials=tiny.materials[:1],
+        voxel_size_mm=(1.0, 2.0, 3.0),
+        source=np.ones((1, 2, 3), np.float32),
         emission=Emission(electron_lines=np.array([[0.1, 1.0]])),
-    )  # fmt: skip
+    )
     prepared = prepare(other, PhysicsOptions.from_dict({"photons": "off"}))
     assert typeof(prepared.world) == typeof(cuda_offline.world())
     assert typeof(prepared.world) != typeof(cuda_offline.world(track_length=True))

@@ -16,14 +16,17 @@ GIB = 1 << 30
 
 def world(voxels: int, sources: int):
     """A world of so many voxels, none of them in memory."""
+
     def hollow(shape, dtype):
         return np.broadcast_to(np.zeros(1, dtype), shape)
 
     return cuda_offline.world()._replace(
-        density=hollow((voxels,), np.float32), material=hollow((voxels,), np.uint8),
-        source_cdf=hollow((sources,), np.int64), source_voxel=hollow((sources,), np.int32),
+        density=hollow((voxels,), np.float32),
+        material=hollow((voxels,), np.uint8),
+        source_cdf=hollow((sources,), np.int64),
+        source_voxel=hollow((sources,), np.int32),
         source_guide=hollow((sources,), np.int32),
-    )  # fmt: skip
+    )
 
 
 def test_the_largest_grid_of_the_house_fits_24_gib():
@@ -77,9 +80,7 @@ def test_cuda_without_a_gpu_is_an_error_never_a_cpu_run(no_gpu):
     with pytest.raises(InputError) as caught:
         run.simulate(cuda_offline.tiny_problem(), decays=10, backend="cuda")
     assert str(caught.value) == (
-        "backend: backend 'cuda' cannot run here\n"
-        "  why: no NVIDIA driver on this machine\n"
-        "  try: use the CPU"
+        "backend: backend 'cuda' cannot run here\n  why: no NVIDIA driver on this machine\n  try: use the CPU"
     )
 
 

@@ -100,11 +100,12 @@ def test_imports_inside_the_package_are_relative(path):
 
 
 NEUTRAL = [
-    p for p in SOURCES
+    p
+    for p in SOURCES
     if module_name(p).startswith("kernels")
     and not module_name(p).startswith("kernels.backends")
     and str(p.relative_to(ROOT)) not in NEUTRAL_EXEMPT
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("path", NEUTRAL, ids=[str(p.relative_to(ROOT)) for p in NEUTRAL])

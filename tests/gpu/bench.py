@@ -66,9 +66,11 @@ def timed_run(engine: Any, problem: Any, per_batch: int, repeats: int) -> dict[s
     kept.settle()
     settled = time.perf_counter() - start
     return {
-        "decays_per_s": per_batch / statistics.median(seconds[1:]), "settle_s": settled, "regions": list(names),
+        "decays_per_s": per_batch / statistics.median(seconds[1:]),
+        "settle_s": settled,
+        "regions": list(names),
         "sums": "device" if isinstance(kept, sums.DeviceSums) else "host",
-    }  # fmt: skip
+    }
 
 
 def goal(problem: Any, until: str) -> dict[str, Any]:
@@ -78,9 +80,11 @@ def goal(problem: Any, until: str) -> dict[str, Any]:
     start = time.perf_counter()
     tally = simulate(problem, until=until, time_limit_s=60.0, backend="cuda")
     return {
-        "reached": tally.stopped_by == "until", "wall_s": tally.wall_time_s, "whole_s": time.perf_counter() - start,
+        "reached": tally.stopped_by == "until",
+        "wall_s": tally.wall_time_s,
+        "whole_s": time.perf_counter() - start,
         "decays": tally.decays,
-    }  # fmt: skip
+    }
 
 
 def patient(name: str, per_batch: int, repeats: int) -> dict[str, Any] | None:

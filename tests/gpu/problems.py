@@ -44,17 +44,25 @@ def mixed_emission() -> Any:
     emission = Emission(
         electron_lines=np.array([[0.15, 0.3], [0.33, 0.1]]),
         photon_lines=np.array([[0.03, 0.5], [0.364, 0.8], [1.6, 0.3]]),
-        beta_mev=energy, beta_per_mev=np.array([0.5, 0.9, 0.3, 0.0]),
-        positron_mev=energy, positron_per_mev=np.array([0.0, 0.3, 0.2, 0.0]),
+        beta_mev=energy,
+        beta_per_mev=np.array([0.5, 0.9, 0.3, 0.0]),
+        positron_mev=energy,
+        positron_per_mev=np.array([0.0, 0.3, 0.2, 0.0]),
         alpha_lines=np.array([[0.02, 1.0]]),
-    )  # fmt: skip
+    )
     regions = np.zeros(shape, np.uint8)
     regions[3:9, 3:9, 3:9] = 1
     regions[:, :, 9:] = 2
     return Problem(
-        density_g_cm3=density, material=material, materials=materials, voxel_size_mm=(3.0, 2.5, 2.0),
-        source=source, emission=emission, regions=regions, region_names=("source", "bone"),
-    )  # fmt: skip
+        density_g_cm3=density,
+        material=material,
+        materials=materials,
+        voxel_size_mm=(3.0, 2.5, 2.0),
+        source=source,
+        emission=emission,
+        regions=regions,
+        region_names=("source", "bone"),
+    )
 
 
 def patient(name: str, voxel_mm: float = 4.0) -> Any | None:

@@ -83,9 +83,7 @@ def test_voxels_agree(both):
     p = 2 * stats.t.sf(np.abs(t), degrees_of_freedom(a, b))
     worst = np.argmin(p)
     values = f"CPU {mean_c[judged][worst]:.6g}, GPU {mean_g[judged][worst]:.6g}"
-    assert p[worst] > -np.expm1(np.log1p(-ALPHA) / p.size), (
-        f"t = {t[worst]:.2f} in one of {p.size} voxels: {values}"
-    )
+    assert p[worst] > -np.expm1(np.log1p(-ALPHA) / p.size), f"t = {t[worst]:.2f} in one of {p.size} voxels: {values}"
 
 
 def judge(names, on_cpu, on_gpu):

@@ -19,9 +19,14 @@ def problem():
     shape = (6, 5, 4)
     material = rng.integers(0, 3, shape)
     return block(
-        nuclide("I-124").emission, shape, 3.0, (LUNG, WATER, BONE), np.array([0.26, 1.0, 1.85])[material], material,
+        nuclide("I-124").emission,
+        shape,
+        3.0,
+        (LUNG, WATER, BONE),
+        np.array([0.26, 1.0, 1.85])[material],
+        material,
         rng.random(shape),
-    )  # fmt: skip
+    )
 
 
 def weights():

@@ -149,9 +149,7 @@ def write_rtstruct(
 ) -> Path:
     """Closed planar contours: name -> list of (n, 3) points [mm, x y z]."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = _file(
-        path, "RTSTRUCT", StructureSetLabel="test", StructureSetDate="20260107", StructureSetTime="100000"
-    )
+    data = _file(path, "RTSTRUCT", StructureSetLabel="test", StructureSetDate="20260107", StructureSetTime="100000")
     data.SeriesInstanceUID = uid(path, "series")
     rois, contours = [], []
     for number, (name, polygons) in enumerate(structures.items(), start=1):
@@ -184,9 +182,7 @@ def write_rtstruct(
 def circle(radius, z, centre=(0.0, 0.0), points=180):
     """A circle of contour points (n, 3) [mm]."""
     angle = np.linspace(0.0, 2.0 * np.pi, points, endpoint=False)
-    return np.column_stack(
-        [centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle), np.full(points, z)]
-    )
+    return np.column_stack([centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle), np.full(points, z)])
 
 
 def sphere_contours(radius, centre_xyz, step, first=0.5):
@@ -194,14 +190,10 @@ def sphere_contours(radius, centre_xyz, step, first=0.5):
     z0 = centre_xyz[2]
     count = int(np.floor(2 * radius / step))
     places = z0 + (np.arange(count) - 0.5 * (count - 1)) * step
-    return [
-        circle(np.sqrt(radius**2 - (z - z0) ** 2), z, centre_xyz[:2]) for z in places if abs(z - z0) < radius
-    ]
+    return [circle(np.sqrt(radius**2 - (z - z0) ** 2), z, centre_xyz[:2]) for z in places if abs(z - z0) < radius]
 
 
-def write_seg(
-    path: Path, series_folder: Path, masks: dict[str, np.ndarray], fractional: bool = False
-) -> Path:
+def write_seg(path: Path, series_folder: Path, masks: dict[str, np.ndarray], fractional: bool = False) -> Path:
     """A DICOM segmentation of a series; masks are (nz, ny, nx) with slices from low to high z."""
     import highdicom as hd
     from highdicom.sr.coding import CodedConcept

@@ -253,8 +253,10 @@ def test_recorded_histories_are_those_of_the_counters():
 
 def test_costs_are_fitted_to_all_profiles():
     def profile(flights, segments):
-        return {"events": {"photon_flights": flights, "electron_segments": segments},
-                "gpu": {"total": 400.0 * flights + 300.0 * segments}}  # fmt: skip
+        return {
+            "events": {"photon_flights": flights, "electron_segments": segments},
+            "gpu": {"total": 400.0 * flights + 300.0 * segments},
+        }
 
     cost = decay_report.fitted_cost([profile(5.0, 11.0), profile(2.0, 6.0), profile(0.7, 50.0)])
     assert cost == pytest.approx((400.0, 300.0))
@@ -267,11 +269,18 @@ def test_the_page_is_filled_from_the_newest_results(tmp_path):
     for _, _, command in page.PARTS.values():
         assert f"No measurement yet: `{command}`." in empty
     assert page.filled(empty, tmp_path) == empty
-    speed = [{"problem": "p", "range_rejection": on, "per_core_s": {"hevesy": 10.0, "ompmc": 2.0}, "ratio": 5.0}
-             for on in (False, True)]  # fmt: skip
+    speed = [
+        {"problem": "p", "range_rejection": on, "per_core_s": {"hevesy": 10.0, "ompmc": 2.0}, "ratio": 5.0}
+        for on in (False, True)
+    ]
     code = {"largest_difference": 0.001, "at_cm": 1.0, "mean_radius_cm": 1.0, "standard_error_at_most": 0.0001}
-    kernel = {"kernel": "photon_364p5_keV", "histories": {"hevesy": 10, "ompmc": 10}, "hevesy": code, "ompmc": code,
-              "mean_radius_reference_cm": 1.0}  # fmt: skip
+    kernel = {
+        "kernel": "photon_364p5_keV",
+        "histories": {"hevesy": 10, "ompmc": 10},
+        "hevesy": code,
+        "ompmc": code,
+        "mean_radius_reference_cm": 1.0,
+    }
     machine.write("peers", {**machine.provenance(), "speed": speed, "accuracy": [kernel]}, tmp_path)
     filled = page.filled(text, tmp_path)
     assert "photon 364.5 keV" in filled

@@ -131,8 +131,7 @@ def test_stated_sigma_matches_repeated_noise():
     t = np.array([2.0, 6, 24, 48, 72, 96, 144])
     y = body(t)
     fits = [
-        fit_washout(t, y * (1 + 0.03 * rng.standard_normal(7)), 0.03 * y, T131, starts_at_one=True)
-        for _ in range(150)
+        fit_washout(t, y * (1 + 0.03 * rng.standard_normal(7)), 0.03 * y, T131, starts_at_one=True) for _ in range(150)
     ]
     spread = np.std([f.residence_h for f in fits])
     assert np.median([f.residence_sigma_h for f in fits]) == pytest.approx(spread, rel=0.3)
@@ -157,8 +156,7 @@ def test_no_blood_drawn_takes_a_share_of_the_body_and_says_so(tmp_path):
     t = np.array([2.0, 24, 48, 96])
     convert = np.exp((L131 - L124) * t)
     path.write_text(
-        "time_h,whole_body_percent\n"
-        + "\n".join(f"{a},{100 * v}" for a, v in zip(t, body(t) * convert, strict=True))
+        "time_h,whole_body_percent\n" + "\n".join(f"{a},{100 * v}" for a, v in zip(t, body(t) * convert, strict=True))
     )
     samples = read_samples(path, T124)
     more = {"tracer_half_life_h": T124, "therapy_half_life_h": T131}

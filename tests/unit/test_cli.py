@@ -56,9 +56,7 @@ def problem_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("problem") / "water.npz"
     from dataclasses import replace
 
-    replace(problem, reference_dose=result.dose_gy_per_decay, reference_sigma=result.sigma_gy_per_decay).save(
-        path
-    )
+    replace(problem, reference_dose=result.dose_gy_per_decay, reference_sigma=result.sigma_gy_per_decay).save(path)
     return path
 
 
@@ -66,9 +64,7 @@ def test_help_answers_at_once():
     best = 10.0
     for _ in range(3):
         start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "hevesy.cli.main", "--help"], capture_output=True, text=True
-        )
+        done = subprocess.run([sys.executable, "-m", "hevesy.cli.main", "--help"], capture_output=True, text=True)
         best = min(best, time.perf_counter() - start)
     assert done.returncode == 0
     for name in (
@@ -157,9 +153,7 @@ def test_run_prints_the_lesion_table_and_the_verdict(command, case_file, tmp_pat
 
 
 def test_run_json_is_json_alone(command, case_file, tmp_path):
-    code, out, err = command(
-        "run", case_file, "--out", tmp_path / "o", "--method", "mc", "--decays", "2e4", "--json"
-    )
+    code, out, err = command("run", case_file, "--out", tmp_path / "o", "--method", "mc", "--decays", "2e4", "--json")
     found = json.loads(out)
     assert code == 0
     assert found["verdicts"][0]["verdict"] == "eligible"

@@ -45,8 +45,15 @@ def run(folder, retention=None, method="local", **changes):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("clinic"), samples(), height="175 cm", sex="male", diffuse_lung_metastases=True,
-               reporting={"preparation": "rhTSH"}, eligibility={"activities": ["0.5 GBq"]})  # fmt: skip
+    return run(
+        tmp_path_factory.mktemp("clinic"),
+        samples(),
+        height="175 cm",
+        sex="male",
+        diffuse_lung_metastases=True,
+        reporting={"preparation": "rhTSH"},
+        eligibility={"activities": ["0.5 GBq"]},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +150,15 @@ def test_every_field_of_good_reporting_is_an_item_and_nothing_is_missing_then(tm
     assert all(text in values for text in fields.values())
     assert missing(rows) == []
     assert {row["section"] for row in rows} == {
-        "Patient and preparation", "Administration", "Imaging", "Lesions", "Kinetics", "Dose", "Blood and whole body",
+        "Patient and preparation",
+        "Administration",
+        "Imaging",
+        "Lesions",
+        "Kinetics",
+        "Dose",
+        "Blood and whole body",
         "Remarks",
-    }  # fmt: skip
+    }
 
 
 def test_contradictions_in_the_samples_are_refused(tmp_path):

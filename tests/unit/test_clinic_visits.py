@@ -37,11 +37,23 @@ def lesion(name, centre, volume_ml, uptake, *, visit="baseline", site="lung", ha
     ldpa = 97.0 * uptake / volume_ml
     axis = (6000 * volume_ml / math.pi) ** (1 / 3)
     return replace(
-        record, volume_ml=volume_ml, mass_g=volume_ml, diameter_mm=axis, centroid_mm=centre, ldpa_gy_per_gbq=ldpa,
-        dose_gy=7.4 * ldpa, uncertainty=BUDGET, kinetics={"effective_half_life_h": half_life},
-        clinic={"uptake_24h_percent": uptake, "long_axis_mm": axis, "short_axis_mm": 0.8 * axis,
-                "effective_half_life_relative": 0.1, **clinic},
-    )  # fmt: skip
+        record,
+        volume_ml=volume_ml,
+        mass_g=volume_ml,
+        diameter_mm=axis,
+        centroid_mm=centre,
+        ldpa_gy_per_gbq=ldpa,
+        dose_gy=7.4 * ldpa,
+        uncertainty=BUDGET,
+        kinetics={"effective_half_life_h": half_life},
+        clinic={
+            "uptake_24h_percent": uptake,
+            "long_axis_mm": axis,
+            "short_axis_mm": 0.8 * axis,
+            "effective_half_life_relative": 0.1,
+            **clinic,
+        },
+    )
 
 
 def follow(*visits, case=CASE, results=None, frames=None):
@@ -101,10 +113,15 @@ def test_states_of_lesions_and_what_counts_as_absent():
     third = [lesion("b", B, 4.0, 0.02, visit="week 12"), lesion("n", C, 1.0, 0.01, visit="week 12")]
     found = follow(first, second, third)
     assert states(found) == {
-        ("a", "baseline"): "first", ("a", "week 6"): "persistent", ("a", "week 12"): "disappeared",
-        ("b", "baseline"): "first", ("b", "week 6"): "disappeared", ("b", "week 12"): "persistent",
-        ("n", "week 6"): "new", ("n", "week 12"): "persistent",
-    }  # fmt: skip
+        ("a", "baseline"): "first",
+        ("a", "week 6"): "persistent",
+        ("a", "week 12"): "disappeared",
+        ("b", "baseline"): "first",
+        ("b", "week 6"): "disappeared",
+        ("b", "week 12"): "persistent",
+        ("n", "week 6"): "new",
+        ("n", "week 12"): "persistent",
+    }
     gone = next(r for r in found["rows"] if (r["lesion"], r["visit"]) == ("b", "week 6"))
     assert gone["ratios"] is None
     assert gone["response"] == "CR"
@@ -143,8 +160,10 @@ def test_recist_measures_nodes_across():
     assert is_node("lymph node")
     assert not is_node("bone")
     first = [lesion("a", A, 14.0, 0.1, site="lymph node"), lesion("b", B, 14.0, 0.1)]
-    second = [lesion("a", A, 14.0 * 0.216, 0.1, site="lymph node", visit="week 6"),
-              lesion("b", B, 14.0 * 0.343, 0.1, visit="week 6")]  # fmt: skip
+    second = [
+        lesion("a", A, 14.0 * 0.216, 0.1, site="lymph node", visit="week 6"),
+        lesion("b", B, 14.0 * 0.343, 0.1, visit="week 6"),
+    ]
     recist = follow(first, second)["visits"][0]["recist"]
     axis = (6000 * 14.0 / math.pi) ** (1 / 3)
     assert recist["sum_first_mm"] == pytest.approx(1.8 * axis)

@@ -72,9 +72,7 @@ def test_c_uncertainty():
 
 def test_d_biological_effect():
     """clinical.md 3.3."""
-    assert float(bed(20, repair_factor_mono(1.5, CURVE.effective_half_life_h), 10)) == pytest.approx(
-        20.86, abs=5e-3
-    )
+    assert float(bed(20, repair_factor_mono(1.5, CURVE.effective_half_life_h), 10)) == pytest.approx(20.86, abs=5e-3)
     assert repair_factor(CURVE, 1.5) == pytest.approx(0.0202, abs=5e-5)
     assert float(bed(20, repair_factor(CURVE, 1.5), 10)) == pytest.approx(20.81, abs=5e-3)
 

@@ -61,14 +61,17 @@ def test_one_failing_case_stops_no_other(cohort: Path, tmp_path: Path) -> None:
     with (out / "lesions_all.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["arm"], r["patient"], r["visit"]) for r in rows] == [
-        ("treated", "A1", "baseline"), ("treated", "A1", "week 6"),
-        ("control", "B1", "baseline"), ("control", "B1", "week 6"),
-    ]  # fmt: skip
+        ("treated", "A1", "baseline"),
+        ("treated", "A1", "week 6"),
+        ("control", "B1", "baseline"),
+        ("control", "B1", "week 6"),
+    ]
     with (out / "visits_all.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["arm"], r["patient"], r["visit"]) for r in rows if r["state"] != "first"] == [
-        ("treated", "A1", "week 6"), ("control", "B1", "week 6"),
-    ]  # fmt: skip
+        ("treated", "A1", "week 6"),
+        ("control", "B1", "week 6"),
+    ]
     with (out / "methods.csv").open() as file:
         rows = list(csv.DictReader(file))
     table = record["tables"]["methods"]
@@ -190,9 +193,7 @@ def test_cohort_files_that_cannot_be(tmp_path: Path) -> None:
         load_trial([tmp_path / "problem.npz"])
 
 
-def test_workers_run_in_processes_of_their_own(
-    cohort: Path, tmp_path: Path
-) -> None:
+def test_workers_run_in_processes_of_their_own(cohort: Path, tmp_path: Path) -> None:
     trial = load_trial([cohort])
     done = run_batch(trial, tmp_path / "out", changes=LOCAL, workers=2)
     assert [one.state for one in done.cases] == [DONE, FAILED, DONE]

@@ -55,18 +55,31 @@ def test_bias_is_over_lesions_and_bounds_are_left_out() -> None:
 def test_eligibility_by_lesion_and_by_patient_visit() -> None:
     found = eligibility(ROWS)
     assert found["lesions"] | {"specificity": None} == {
-        "true_positive": 1, "false_negative": 1, "false_positive": 1, "true_negative": 2, "sensitivity": 0.5,
+        "true_positive": 1,
+        "false_negative": 1,
+        "false_positive": 1,
+        "true_negative": 2,
+        "sensitivity": 0.5,
         "specificity": None,
-    }  # fmt: skip
+    }
     # seed 0: the bound alone makes the patient eligible; seed 1: lesion b
     assert found["patients"]["sensitivity"] == 1.0 and found["patients"]["specificity"] is None
 
 
 def test_judgements_fail_when_they_must_and_say_when_the_run_was_short() -> None:
     judged = [
-        {"patient": "P01", "arm": "main", "responder": False, "visit": "week 6", "noise_seed": k, "lesions": 2,
-         "re_induced": int(k == 0), "concentrated": 0} for k in range(2)
-    ]  # fmt: skip
+        {
+            "patient": "P01",
+            "arm": "main",
+            "responder": False,
+            "visit": "week 6",
+            "noise_seed": k,
+            "lesions": 2,
+            "re_induced": int(k == 0),
+            "concentrated": 0,
+        }
+        for k in range(2)
+    ]
     control = [j | {"arm": "control", "responder": True, "patient": "C01", "re_induced": 1} for j in judged * 3]
     record = summary(ROWS, judged + control, ABOUT)
     main, arm = record["arms"]

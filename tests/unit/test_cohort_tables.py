@@ -13,9 +13,14 @@ from scipy.stats import t as student
 
 def _values(scale: float, volume: float) -> dict[str, Any]:
     return {
-        "ldpa_gy_per_gbq": scale, "uptake_percent": scale, "uptake_percent_per_g": scale,
-        "volume_ml": volume, "diameter_mm": 10.0, "effective_half_life_h": None, "dose_gy": 7.4 * scale,
-    }  # fmt: skip
+        "ldpa_gy_per_gbq": scale,
+        "uptake_percent": scale,
+        "uptake_percent_per_g": scale,
+        "volume_ml": volume,
+        "diameter_mm": 10.0,
+        "effective_half_life_h": None,
+        "dose_gy": 7.4 * scale,
+    }
 
 
 def _run(name: str, arm: str, after: list[float], again: list[str], response: list[str]) -> PatientRun:
@@ -30,14 +35,27 @@ def _run(name: str, arm: str, after: list[float], again: list[str], response: li
     one = {"visit": "week 6", "reinduction": [{"verdict": v} for v in again],
            "re_induced": [f"l{k}" for k, v in enumerate(again) if v == "re-induced"],
            "recist": {"response": response[0], "change_percent": -10.0}}  # fmt: skip
-    at = {"name": "7.4 GBq", "activity_gbq": 7.4, "verdict": "eligible" if max(after) > 3 else "below",
-          "probability": 0.25, "lesions": [{"verdict": "eligible" if a > 3 else "below"} for a in after]}  # fmt: skip
+    at = {
+        "name": "7.4 GBq",
+        "activity_gbq": 7.4,
+        "verdict": "eligible" if max(after) > 3 else "below",
+        "probability": 0.25,
+        "lesions": [{"verdict": "eligible" if a > 3 else "below"} for a in after],
+    }
     visits = [
-        {"visit": v, "therapy_activity_gbq": 7.4, "eligibility": {"at": [at]},
-         "blood": {"maximum_gbq": 5.0 if arm == "c" else 20.0, "limiting_rule": "blood dose",
-                   "dose_gy_per_gbq": 0.1, "retention_48h_percent": 7.0}}
+        {
+            "visit": v,
+            "therapy_activity_gbq": 7.4,
+            "eligibility": {"at": [at]},
+            "blood": {
+                "maximum_gbq": 5.0 if arm == "c" else 20.0,
+                "limiting_rule": "blood dose",
+                "dose_gy_per_gbq": 0.1,
+                "retention_48h_percent": 7.0,
+            },
+        }
         for v in ("baseline", "week 6")
-    ]  # fmt: skip
+    ]
     record = {"visits": visits, "follow_up": {"first": "baseline", "targets": ["l0"], "rows": rows, "visits": [one]}}
     return PatientRun(name, arm, [], record)
 
@@ -51,9 +69,7 @@ RUNS = [
 
 def test_ratios_are_of_patients_means() -> None:
     """P1: mean of ln 2 and ln 8 is ln 4; P2: 0. Geometric mean 2; t interval of two values."""
-    row = next(
-        r for r in trial_tables(RUNS)["changes"] if r["arm"] == "a" and r["quantity"] == "ldpa_gy_per_gbq"
-    )
+    row = next(r for r in trial_tables(RUNS)["changes"] if r["arm"] == "a" and r["quantity"] == "ldpa_gy_per_gbq")
     assert (row["lesions"], row["patients"]) == (3, 2)
     assert row["ratio"] == pytest.approx(2.0)
     reach = student.ppf(0.975, 1) * math.log(4.0) / math.sqrt(2.0) / math.sqrt(2.0)
@@ -76,8 +92,11 @@ def test_counts_of_response_eligibility_tolerance_and_reinduction() -> None:
     again = {r["arm"]: r for r in tables["reinduction"]}
     assert again["a"]["re_induced_patients"] == ["P1"] and again["a"]["patients"]["of"] == 2
     assert again["a"]["lesions"] == {
-        "re-induced": 1, "concentrated by shrinkage": 1, "not re-induced": 1, "not assessable": 0,
-    }  # fmt: skip
+        "re-induced": 1,
+        "concentrated by shrinkage": 1,
+        "not re-induced": 1,
+        "not assessable": 0,
+    }
 
 
 def test_intervals_of_proportions_by_hand() -> None:

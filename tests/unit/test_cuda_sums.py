@@ -215,7 +215,13 @@ def test_gpu_bench_times_a_patient(simulated):
     assert row["by_devices"]["1"]["decays_per_s"] > 0
     assert row["by_schedule"].keys() == {"turns", "histories"}
     assert row["goals"]["voxels>50%:99%"]["reached"]
-    problem = {"problem": "p", "decays_per_s": 1e8, "ready_s": 1.0, "registers": 150, "cpu_decays_per_s": 1e6,
-               "shapes": {"132x128": 9e7}}  # fmt: skip
+    problem = {
+        "problem": "p",
+        "decays_per_s": 1e8,
+        "ready_s": 1.0,
+        "registers": 150,
+        "cpu_decays_per_s": 1e6,
+        "shapes": {"132x128": 9e7},
+    }
     text = bench.table({"device": "none", "commit": "0" * 40, "rows": [problem], "patients": [row]})
     assert "100.0" in text and "132x128" in text and "i131_patient_4mm" in text and "by histories" in text

@@ -55,8 +55,10 @@ def test_noise_of_fifteen_percent_is_undone(name) -> None:
         true.volume_sd(), noise
     ) / np.sqrt(truth.size)
     for percent in (98, 2):
-        bias = {n: abs(r.dose_at_volume(percent) - true.dose_at_volume(percent)) for n, r in
-                (("raw", raw), ("clean", clean))}  # fmt: skip
+        bias = {
+            n: abs(r.dose_at_volume(percent) - true.dose_at_volume(percent))
+            for n, r in (("raw", raw), ("clean", clean))
+        }
         assert bias["clean"] < 0.6 * bias["raw"], (percent, bias)
 
 

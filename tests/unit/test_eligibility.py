@@ -54,9 +54,7 @@ def test_bounds_are_not_verdicts():
 
 def test_other_thresholds():
     lesions = [LesionPrediction("a", 5.0)]
-    assert [assess(lesions, threshold_gy=t).at[0].verdict for t in (20, 80, 85, 300)] == ["eligible"] + [
-        "below"
-    ] * 3
+    assert [assess(lesions, threshold_gy=t).at[0].verdict for t in (20, 80, 85, 300)] == ["eligible"] + ["below"] * 3
 
 
 def test_probability_of_one_lesion_is_its_own():

@@ -85,9 +85,7 @@ def test_contours_in_other_planes(tmp_path, axes):
 
 def test_oblique_grid_gets_the_same_volume(tmp_path):
     c, s = np.cos(0.3), np.sin(0.3)
-    tilted = Grid(
-        (24, 24, 24), (4.0, 4.0, 4.0), (-46.0, -46.0, -46.0), (1.0, 0.0, 0.0, 0.0, c, -s, 0.0, s, c)
-    )
+    tilted = Grid((24, 24, 24), (4.0, 4.0, 4.0), (-46.0, -46.0, -46.0), (1.0, 0.0, 0.0, 0.0, c, -s, 0.0, s, c))
     path = write_rtstruct(tmp_path / "rs.dcm", {"ball": sphere_contours(12.0, (0.0, 0.0, 0.0), 2.0)})
     (mask,) = imaging.read_masks(path, tilted)
     assert mask.volume_ml == pytest.approx(mask.contour_volume_ml, rel=5e-3)
@@ -124,9 +122,7 @@ def test_lesion_outside(tmp_path, centre, message):
 def test_other_frame_of_reference(tmp_path):
     from dicom_factory import uid
 
-    path = write_rtstruct(
-        tmp_path / "rs.dcm", {"node": sphere_contours(9.0, (0, 0, 0), 3.0)}, frame="elsewhere"
-    )
+    path = write_rtstruct(tmp_path / "rs.dcm", {"node": sphere_contours(9.0, (0, 0, 0), 3.0)}, frame="elsewhere")
     with pytest.raises(InputError, match="lesion 'node' is drawn in another frame of reference"):
         imaging.read_masks(path, PET, frame_of_reference=uid("frame"))
     assert imaging.read_masks(path, PET, frame_of_reference=uid("elsewhere"))
@@ -152,9 +148,7 @@ def test_label_map_with_names(tmp_path, ending):
     masks = imaging.read_masks(path, PET)
     assert [m.name for m in masks] == ["neck node", "lung nodule"]
     for label, mask in enumerate(masks, start=1):
-        assert mask.volume_ml == pytest.approx(
-            np.count_nonzero(labels == label) * CT.voxel_volume_ml, rel=1e-5
-        )
+        assert mask.volume_ml == pytest.approx(np.count_nonzero(labels == label) * CT.voxel_volume_ml, rel=1e-5)
         assert mask.contour_volume_ml is None
 
 
@@ -221,10 +215,7 @@ def mask_on(grid, where):
 
 
 def test_overlap_of_matching_images():
-    assert (
-        imaging.check_overlap(volume(CT, "HU", "1.2"), volume(PET, "Bq/mL", "1.2"), [mask_on(PET, ball(PET))])
-        == []
-    )
+    assert imaging.check_overlap(volume(CT, "HU", "1.2"), volume(PET, "Bq/mL", "1.2"), [mask_on(PET, ball(PET))]) == []
 
 
 def test_different_frames_of_reference():

@@ -64,9 +64,7 @@ def test_mixed_series_are_refused_and_told_apart(tmp_path, modality):
 
 def test_missing_slice(tmp_path):
     folder = write_series(tmp_path / "ct", VALUES, GRID, skip=(3,))
-    with pytest.raises(
-        InputError, match=r"1 slice\(s\) missing in the CT series between -34.00 and -28.00 mm"
-    ):
+    with pytest.raises(InputError, match=r"1 slice\(s\) missing in the CT series between -34.00 and -28.00 mm"):
         imaging.read_ct(folder)
 
 

@@ -53,8 +53,7 @@ def test_two_time_points_and_two_visits(tmp_path):
     assert data["tracer"] == {"nuclide": "I-124", "activity": "74 MBq"}
     assert data["therapy"] == {"nuclide": "I-131", "activity": "7.4 GBq"}
     assert (
-        data["visits"][0]["scans"][0]["pet"] == "pile/a24_pt"
-        and data["visits"][0]["scans"][1]["ct"] == "pile/a96_ct"
+        data["visits"][0]["scans"][0]["pet"] == "pile/a24_pt" and data["visits"][0]["scans"][1]["ct"] == "pile/a96_ct"
     )
     assert data["visits"][1]["lesions"] == "pile/rs_b.dcm"
     case = Case.from_dict(yaml.safe_load(yaml.safe_dump(data)), base=tmp_path, file=tmp_path / "case.yaml")
@@ -66,9 +65,7 @@ def test_two_time_points_and_two_visits(tmp_path):
 def test_everything_in_one_folder_is_addressed_by_series(tmp_path):
     pile = tmp_path / "pile"
     for name, modality in (("ct", "CT"), ("other", "CT")):
-        write_series(
-            pile, HU, GRID, modality, series=name, frame="one" if name == "ct" else "else", **day("20260106")
-        )
+        write_series(pile, HU, GRID, modality, series=name, frame="one" if name == "ct" else "else", **day("20260106"))
     write_pet(pile, ACTIVITY, GRID, series="pt", frame="one")
     write_lesion(pile / "rs.dcm", "one")
     found = imaging.sort_folder([pile])

@@ -34,26 +34,20 @@ def test_two_point_of_the_clinical_page():
 
 
 def test_the_unseen_uptake_phase_is_a_choice():
-    assert two_point(uptake="linear-retention").residence_time_h == pytest.approx(
-        0.08152738756687643, rel=1e-10
-    )
+    assert two_point(uptake="linear-retention").residence_time_h == pytest.approx(0.08152738756687643, rel=1e-10)
     assert two_point(uptake="instant").residence_time_h == pytest.approx(0.09239849304943444, rel=1e-12)
 
 
 def test_same_result_from_tracer_activity():
     times = np.array([24.0, 96.0])
     u = np.array([8e-4, 5e-4])
-    curve = fit_curve(
-        times, u * np.exp(-math.log(2) / T124 * times), None, T124, T131, quantity="tracer-activity"
-    )
+    curve = fit_curve(times, u * np.exp(-math.log(2) / T124 * times), None, T124, T131, quantity="tracer-activity")
     assert curve.residence_time_h == pytest.approx(0.0812682993451709, rel=1e-12)
 
 
 def test_sigma_is_propagated_through_two_points():
     curve = fit_curve([24, 96], [8e-4, 5e-4], [0.08 * 8e-4, 0.08 * 5e-4], T124, T131)
-    assert curve.residence_time_sigma_h / curve.residence_time_h == pytest.approx(
-        0.09944506021070898, rel=1e-9
-    )
+    assert curve.residence_time_sigma_h / curve.residence_time_h == pytest.approx(0.09944506021070898, rel=1e-9)
 
 
 def test_rising_uptake_is_physical_decay_and_said():

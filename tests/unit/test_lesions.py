@@ -29,8 +29,15 @@ MASK = Mask("lung 1", np.array([[[1.0, 0.4, 0.6, 0.0]]], dtype=np.float32), 2.01
 
 
 def lesion(**changes):
-    options = {"patient": "P1", "visit": "baseline", "threshold_gy": 20.0, "therapy_activity_gbq": 7.4,
-               "mc_sigma_gy": 0.3, "relative_uncertainty": 0.1, **changes}
+    options = {
+        "patient": "P1",
+        "visit": "baseline",
+        "threshold_gy": 20.0,
+        "therapy_activity_gbq": 7.4,
+        "mc_sigma_gy": 0.3,
+        "relative_uncertainty": 0.1,
+        **changes,
+    }
     return summarise(options.pop("dose", DOSE), DENSITY, options.pop("mask", MASK), GRID, **options)
 
 
@@ -115,13 +122,27 @@ def test_lesions_without_volume_or_dose_are_refused(change, problem):
 
 
 def test_row_and_json_come_back():
-    got = lesion(local_dose_gy=DOSE, kinetics={"residence_time_h": np.float64(0.08), "model": "two-point"},
-                 recovery={"coefficient": 0.7})
+    got = lesion(
+        local_dose_gy=DOSE,
+        kinetics={"residence_time_h": np.float64(0.08), "model": "two-point"},
+        recovery={"coefficient": 0.7},
+    )
     row = got.to_row()
     assert tuple(row) == COLUMNS
     assert tuple(row)[:12] == (
-        "patient", "visit", "lesion", "volume_ml", "mass_g", "dose_gy", "dose_sigma_gy", "dose_mc_sigma_gy",
-        "ldpa_gy_per_gbq", "d95_gy", "v20gy_percent", "verdict")
+        "patient",
+        "visit",
+        "lesion",
+        "volume_ml",
+        "mass_g",
+        "dose_gy",
+        "dose_sigma_gy",
+        "dose_mc_sigma_gy",
+        "ldpa_gy_per_gbq",
+        "d95_gy",
+        "v20gy_percent",
+        "verdict",
+    )
     assert row["residence_time_h"] == 0.08 and row["recovery_coefficient"] == 0.7
     again = LesionDose.from_dict(json.loads(json.dumps(got.to_dict(), allow_nan=False)))
     assert again.to_row() == row and again.kinetics["model"] == "two-point"

@@ -100,8 +100,13 @@ def test_air_gets_no_dose_and_is_counted():
     ],
 )
 def test_bad_input_is_named(change, text):
-    arguments = {"decays": np.ones((1, 1, 2)), "density_g_cm3": np.ones((1, 1, 2)), "voxel_volume_ml": 0.01,
-                 "emission": MIXED, **change}
+    arguments = {
+        "decays": np.ones((1, 1, 2)),
+        "density_g_cm3": np.ones((1, 1, 2)),
+        "voxel_volume_ml": 0.01,
+        "emission": MIXED,
+        **change,
+    }
     with pytest.raises(InputError) as error:
         deposit_locally(**arguments)
     assert text in str(error.value) and "why:" in str(error.value) and "try:" in str(error.value)
@@ -162,8 +167,9 @@ def test_monte_carlo_goes_through_the_same_call(monkeypatch):
         return Finished()
 
     monkeypatch.setattr(transport, "simulate", simulate, raising=False)
-    got = dose.compute_dose("mc", problem([[[1.0, 0.001]]], [[[1.0, 0.0]]]), decays=1e12, histories=500,
-                            seed=7, air_density_g_cm3=0.01)
+    got = dose.compute_dose(
+        "mc", problem([[[1.0, 0.001]]], [[[1.0, 0.0]]]), decays=1e12, histories=500, seed=7, air_density_g_cm3=0.01
+    )
     assert asked == {"decays": 500, "seed": 7}
     np.testing.assert_allclose(got.mean, [[[2.0, 0.0]]], rtol=1e-12)
     np.testing.assert_allclose(got.sigma, [[[0.1, 0.0]]], rtol=1e-12)
@@ -172,9 +178,13 @@ def test_monte_carlo_goes_through_the_same_call(monkeypatch):
 
 def test_energies_of_the_reference_emissions(reference_dir):
     """The README of the reference lists electron and photon MeV per decay of its files: the same lines."""
-    expected = {"i131_voxel_3mm_water": (0.19208, 0.38062), "lu177_voxel_3mm_water": (0.14809, 0.03342),
-                "y90_voxel_3mm_water": (0.93382, 0.0), "f18_voxel_3mm_water": (0.24288, 0.0),
-                "i124_voxel_3mm_water_icrp107": (0.19475, 0.87946)}
+    expected = {
+        "i131_voxel_3mm_water": (0.19208, 0.38062),
+        "lu177_voxel_3mm_water": (0.14809, 0.03342),
+        "y90_voxel_3mm_water": (0.93382, 0.0),
+        "f18_voxel_3mm_water": (0.24288, 0.0),
+        "i124_voxel_3mm_water_icrp107": (0.19475, 0.87946),
+    }
     for name, (charged, photon) in expected.items():
         with np.load(reference_dir / f"{name}.npz", allow_pickle=False) as data:
             e = json.loads(str(data["emission"]))
@@ -184,9 +194,15 @@ def test_energies_of_the_reference_emissions(reference_dir):
             return np.array(s["MeV"]), np.array(s["per_MeV_per_decay"])
 
         beta, positron = spectrum("beta_spectrum"), spectrum("positron_spectrum")
-        energy = emitted_energy(Emission(
-            electron_lines=np.array(e.get("electron_lines") or []).reshape(-1, 2),
-            photon_lines=np.array(e.get("photon_lines") or []).reshape(-1, 2),
-            beta_mev=beta[0], beta_per_mev=beta[1], positron_mev=positron[0], positron_per_mev=positron[1]))
+        energy = emitted_energy(
+            Emission(
+                electron_lines=np.array(e.get("electron_lines") or []).reshape(-1, 2),
+                photon_lines=np.array(e.get("photon_lines") or []).reshape(-1, 2),
+                beta_mev=beta[0],
+                beta_per_mev=beta[1],
+                positron_mev=positron[0],
+                positron_per_mev=positron[1],
+            )
+        )
         assert energy.charged == pytest.approx(charged, abs=6e-6), name
         assert energy.photon == pytest.approx(photon, abs=6e-6), name

@@ -78,14 +78,10 @@ def test_energies_agree_with_the_reference_table(reference_dir) -> None:
         beta = row.get("beta_mev_per_decay", 0.0)
         lines = row["conversion_electron_mev_per_decay"] + row["auger_mev_per_decay"]
         energy = energy_per_decay(emission)
-        assert nuclides.spectrum_energy(emission.beta_mev, emission.beta_per_mev) == pytest.approx(
-            beta, rel=1e-9
-        )
+        assert nuclides.spectrum_energy(emission.beta_mev, emission.beta_per_mev) == pytest.approx(beta, rel=1e-9)
         assert energy.electron == pytest.approx(beta + lines, rel=1e-9)
         assert energy.positron == pytest.approx(row.get("positron_mev_per_decay", 0.0), rel=1e-9)
-        assert energy.photon == pytest.approx(
-            row["gamma_mev_per_decay"] + row["x_ray_mev_per_decay"], rel=1e-9
-        )
+        assert energy.photon == pytest.approx(row["gamma_mev_per_decay"] + row["x_ray_mev_per_decay"], rel=1e-9)
 
 
 def test_whole_database_keeps_yield_and_energy_of_its_branches() -> None:
@@ -141,9 +137,7 @@ def test_i124_positrons_apart_from_electrons_and_without_annihilation_photons() 
 def test_cu64_signs_are_separated() -> None:
     emission = nuclide("Cu-64").emission
     assert nuclides.spectrum_yield(emission.beta_mev, emission.beta_per_mev) == pytest.approx(0.39, abs=2e-3)
-    assert nuclides.spectrum_yield(emission.positron_mev, emission.positron_per_mev) == pytest.approx(
-        0.174, abs=2e-3
-    )
+    assert nuclides.spectrum_yield(emission.positron_mev, emission.positron_per_mev) == pytest.approx(0.174, abs=2e-3)
     # Coulomb repulsion empties the positron spectrum at low energy, attraction fills that of electrons.
     assert emission.positron_per_mev[2] < 0.2 * emission.beta_per_mev[2]
 
@@ -213,9 +207,7 @@ def test_equilibrium_weighs_each_member_and_leaves_out_what_outlives_the_parent(
 
 def test_xenon_131m_is_not_part_of_iodine_131() -> None:
     """As in ICRP-107 and MIRD it is a progeny of its own (11.9 d, 1.2 % of decays)."""
-    assert energy_per_decay(chains.emission_with_progeny("I-131")).electron == pytest.approx(
-        0.19185, abs=6e-6
-    )
+    assert energy_per_decay(chains.emission_with_progeny("I-131")).electron == pytest.approx(0.19185, abs=6e-6)
     extra = energy_per_decay(chains.emission_with_progeny("I-131", "complete")).electron - 0.19185
     assert 0.0015 < extra < 0.0019
 

@@ -53,11 +53,16 @@ def test_distributions_over_many_patients() -> None:
     for visit, share in ((1, 0.59), (2, 0.75)):
         # Diameter smaller by 30 %. Patients share part of the change, hence the error by patient.
         responses = [
-            np.mean([trio.volume_ml / base.volume_ml <= 0.343
-                     for trio, base in zip(p.visits[visit].lesions, p.visits[0].lesions, strict=True)
-                     if base.volume_ml > 0.5])
-            for p in cohort.patients if any(b.volume_ml > 0.5 for b in p.visits[0].lesions)
-        ]  # fmt: skip
+            np.mean(
+                [
+                    trio.volume_ml / base.volume_ml <= 0.343
+                    for trio, base in zip(p.visits[visit].lesions, p.visits[0].lesions, strict=True)
+                    if base.volume_ml > 0.5
+                ]
+            )
+            for p in cohort.patients
+            if any(b.volume_ml > 0.5 for b in p.visits[0].lesions)
+        ]
         error = np.std(responses) / math.sqrt(len(responses))
         assert np.mean(responses) == pytest.approx(share, abs=4 * error)
     ratio = np.log([trio[1].uptake_percent_per_g_24h / trio[0].uptake_percent_per_g_24h for trio in lesions])
@@ -111,9 +116,7 @@ def test_samples_give_back_the_true_blood_dose(saved: tuple[Cohort, Path]) -> No
         for (visit, _), scan, truth in zip(VISITS, patient.visits, patient.washout, strict=True):
             samples = read_samples(path.parent / patient.name / visit.replace(" ", "_") / "retention.csv")
             assert samples.nuclide == "I-124"
-            found = blood_dose(
-                samples, scan.weight_kg, tracer_half_life_h=100.224, therapy_half_life_h=192.4968
-            )
+            found = blood_dose(samples, scan.weight_kg, tracer_half_life_h=100.224, therapy_half_life_h=192.4968)
             expected = truth.blood_dose_gy_per_gbq(scan.weight_kg)
             assert found.dose_gy_per_gbq == pytest.approx(expected, rel=0.12)
             assert found.tau_body_h == pytest.approx(truth.body_residence_h, rel=0.12)

@@ -56,9 +56,7 @@ def test_slopes_differ_from_slice_to_slice_and_the_tracer_is_coded(folder: Path)
 
 def test_structure_set_reproduces_the_lesions(patient: SyntheticPatient, folder: Path) -> None:
     scan = imaging.read_pet(folder / "24h" / "PET")
-    masks = imaging.read_masks(
-        folder / "24h" / "RTSTRUCT.dcm", patient.ct_grid, scan.volume.frame_of_reference
-    )
+    masks = imaging.read_masks(folder / "24h" / "RTSTRUCT.dcm", patient.ct_grid, scan.volume.frame_of_reference)
     assert [m.name for m in masks] == [t.name for t in patient.truth]
     for mask, truth in zip(masks, patient.truth, strict=True):
         assert mask.contour_volume_ml == pytest.approx(truth.volume_ml, rel=1e-6)
@@ -80,8 +78,11 @@ def test_one_frame_of_reference_only_while_the_patient_lies_still(
     patient: SyntheticPatient, folder: Path, tmp_path: Path
 ) -> None:
     def frames(where: Path) -> set[str]:
-        return {str(pydicom.dcmread(f, stop_before_pixels=True).FrameOfReferenceUID)
-                for t in ("24h", "96h") for f in sorted((where / t / "PET").glob("*.dcm"))[:2]}  # fmt: skip
+        return {
+            str(pydicom.dcmread(f, stop_before_pixels=True).FrameOfReferenceUID)
+            for t in ("24h", "96h")
+            for f in sorted((where / t / "PET").glob("*.dcm"))[:2]
+        }
 
     assert len(frames(folder)) == 1
     moved = synthetic_patient(

@@ -119,9 +119,7 @@ def test_recovery_of_a_lesion_is_that_of_a_sphere_in_the_stated_resolution() -> 
     Box and Gaussian blurs add in variance, not in shape; 1.5 % covers that at 4 mm voxels.
     """
     only = Lesion("sphere", "node", (205.0, -35.0, 0.0), 2.0, 0.5, 80.0, 1.05)
-    patient = synthetic_patient(
-        voxel_mm=4.0, lesions=(only,), extent_mm=(400.0, 256.0, 384.0), times_h=(24.0,)
-    )
+    patient = synthetic_patient(voxel_mm=4.0, lesions=(only,), extent_mm=(400.0, 256.0, 384.0), times_h=(24.0,))
     truth = patient.truth[0]
     part = patient.lesion_fraction(1, patient.grid)
     measured = (part * patient.pet_without_noise(0)).sum() / part.sum() / truth.concentration_bq_ml["24 h"]

@@ -33,9 +33,7 @@ def test_local_dose_is_that_of_the_reference_sphere(patient: SyntheticPatient, r
     none = np.zeros(2)
     found = true_dose.true_doses(patient, decays=20_000, background=none)[0]
     decays = patient.truth[0].residence_time_h * patient.therapy_mbq * 1e6 * 3600.0
-    assert found.local_gy / decays == pytest.approx(
-        reference, abs=4 * found.sigma_gy / decays + 0.015 * reference
-    )
+    assert found.local_gy / decays == pytest.approx(reference, abs=4 * found.sigma_gy / decays + 0.015 * reference)
     assert found.dose_gy == pytest.approx(found.local_gy + found.other_lesions_gy)
 
 

@@ -17,9 +17,7 @@ LEAD = nist_material("LEAD")
 
 def integral(material, energy, low, power, particle="electron"):
     return quad(
-        lambda u: (
-            float(bremsstrahlung.spectrum(material, energy, np.exp(u), particle)) * np.exp((power + 1) * u)
-        ),
+        lambda u: float(bremsstrahlung.spectrum(material, energy, np.exp(u), particle)) * np.exp((power + 1) * u),
         np.log(low),
         np.log(energy),
         limit=400,

@@ -76,9 +76,7 @@ def test_every_raw_grid_point_is_met(Z):
         scattering = process in ("coherent", "incoherent")
         exact = use & ~at_edge if scattering else use
         np.testing.assert_allclose(value[exact], rows[column][exact], rtol=1e-9, err_msg=process)
-        if (
-            scattering and Z != 65
-        ):  # XCOM's incoherent value at the M4 edge of Tb is off its own curve by 0.4 %
+        if scattering and Z != 65:  # XCOM's incoherent value at the M4 edge of Tb is off its own curve by 0.4 %
             np.testing.assert_allclose(value[use], rows[column][use], rtol=1e-3, err_msg=process)
 
 
@@ -135,9 +133,7 @@ def test_materials_are_sums_over_elements_by_mass():
 def test_the_total_is_the_sum_of_the_processes():
     energy = np.geomspace(1e-3, 20.0, 57)
     processes = (photons.coherent, photons.incoherent, photons.photoelectric, photons.pair, photons.triplet)
-    np.testing.assert_allclose(
-        sum(p(WATER, energy) for p in processes), photons.total(WATER, energy), rtol=1e-14
-    )
+    np.testing.assert_allclose(sum(p(WATER, energy) for p in processes), photons.total(WATER, energy), rtol=1e-14)
 
 
 def test_pair_and_triplet_begin_at_their_thresholds_and_rise():
@@ -186,9 +182,7 @@ def test_material_functions_have_their_limits():
     assert (np.diff(photons.incoherent_function(WATER, x)) >= 0.0).all()
     n = composition(WATER).moles
     at = 0.5
-    expected = (n[0] * photons.form_factor(1, at) ** 2 + n[1] * photons.form_factor(8, at) ** 2) / (
-        n[0] + 64 * n[1]
-    )
+    expected = (n[0] * photons.form_factor(1, at) ** 2 + n[1] * photons.form_factor(8, at) ** 2) / (n[0] + 64 * n[1])
     assert photons.form_factor_squared(WATER, at) == pytest.approx(float(expected), rel=1e-12)
 
 
@@ -201,9 +195,7 @@ def test_momentum_transfer_is_that_of_hubbard():
 def test_shell_fractions_agree_with_the_step_in_the_cross_section(Z):
     """1 - 1/jump (xraylib) against the two sides of the K edge in XCOM."""
     data = photons.relaxation(Z)
-    below, above = photons.element_cross_section(
-        Z, "photoelectric", data.edge_mev[0] * np.array([0.99999, 1.00001])
-    )
+    below, above = photons.element_cross_section(Z, "photoelectric", data.edge_mev[0] * np.array([0.99999, 1.00001]))
     assert data.k_fraction == pytest.approx(1.0 - below / above, abs=2e-3)
 
 

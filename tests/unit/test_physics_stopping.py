@@ -39,9 +39,7 @@ def estar(name: str, energy: np.ndarray) -> np.ndarray:
 def test_water_meets_the_published_stopping_powers():
     """ESTAR, I = 75 eV [MeV cm2/g], to the digits printed."""
     energy = [0.01, 0.1, 0.5, 1.0, 3.0]
-    np.testing.assert_allclose(
-        stopping.collision(WATER, energy), [22.56, 4.115, 2.034, 1.849, 1.846], rtol=3e-4
-    )
+    np.testing.assert_allclose(stopping.collision(WATER, energy), [22.56, 4.115, 2.034, 1.849, 1.846], rtol=3e-4)
     assert stopping.radiative(WATER, 1.0) == pytest.approx(0.01280, rel=5e-4)
 
 
@@ -77,9 +75,7 @@ def test_materials_meet_estar_from_1_kev(name):
     collision, radiative = reference["stopping_power_collision_delta"], reference["stopping_power_radiative"]
     np.testing.assert_allclose(stopping.collision(material, energy), collision, rtol=1e-4)
     np.testing.assert_allclose(stopping.radiative(material, energy), radiative, rtol=1e-4)
-    np.testing.assert_allclose(
-        stopping.density_effect(material, energy), reference["density_effect"], atol=1e-4
-    )
+    np.testing.assert_allclose(stopping.density_effect(material, energy), reference["density_effect"], atol=1e-4)
 
 
 def test_icru_90_water_lowers_the_stopping_power_by_half_a_per_cent():
@@ -95,9 +91,7 @@ def test_the_density_effect_of_water_follows_the_published_parameters():
     tau = energy / ELECTRON_MASS_MEV
     x = np.log10(np.sqrt(tau * (tau + 2.0)))
     delta = 2.0 * np.log(10.0) * x - 3.5017 + 0.09116 * np.maximum(2.8004 - x, 0.0) ** 3.4773
-    np.testing.assert_allclose(
-        stopping.density_effect(WATER, energy), np.where(x > 0.24, delta, 0.0), atol=0.1
-    )
+    np.testing.assert_allclose(stopping.density_effect(WATER, energy), np.where(x > 0.24, delta, 0.0), atol=0.1)
 
 
 def test_the_density_effect_sees_the_density_and_vanishes_in_gas():
@@ -137,9 +131,7 @@ def test_positrons_differ_from_electrons_by_their_hard_collisions(energy):
     """Distant and soft collisions are the same for both: S+ - S- is Bhabha minus Moller, integrated."""
     cut = 1e-6 * energy
     loss_positron = quad(lambda u: bhabha(energy, np.exp(u)) * np.exp(2 * u), np.log(cut), np.log(energy))[0]
-    loss_electron = quad(
-        lambda u: moller(energy, np.exp(u)) * np.exp(2 * u), np.log(cut), np.log(energy / 2)
-    )[0]
+    loss_electron = quad(lambda u: moller(energy, np.exp(u)) * np.exp(2 * u), np.log(cut), np.log(energy / 2))[0]
     per_gram = stopping.BETHE_CONSTANT * (0.111894 / 1.00794 + 0.888106 * 8 / 15.9994)
     expected = per_gram * (loss_positron - loss_electron)
     found = stopping.collision(WATER, energy, "positron") - stopping.collision(WATER, energy)
@@ -179,9 +171,9 @@ def test_the_positron_ratio_rises_to_one_and_falls_with_z():
     assert stopping.positron_radiative_ratio(4, 0.1 * 16) == pytest.approx(
         float(stopping.positron_radiative_ratio(1, 0.1)), rel=1e-12
     )
-    expected = 0.111894 * stopping.radiative_element(
-        1, 0.3, "positron"
-    ) + 0.888106 * stopping.radiative_element(8, 0.3, "positron")
+    expected = 0.111894 * stopping.radiative_element(1, 0.3, "positron") + 0.888106 * stopping.radiative_element(
+        8, 0.3, "positron"
+    )
     assert stopping.radiative(WATER, 0.3, "positron") == pytest.approx(float(expected), rel=1e-12)
 
 

@@ -84,9 +84,7 @@ def test_hashes_name_every_group_and_change_with_the_numbers(tmp_path, monkeypat
     monkeypatch.setattr(data, "tables_path", lambda: other)
     changed = data.table_hashes()
     assert changed["photons"] != hashes["photons"]
-    assert {k: v for k, v in changed.items() if k != "photons"} == {
-        k: v for k, v in hashes.items() if k != "photons"
-    }
+    assert {k: v for k, v in changed.items() if k != "photons"} == {k: v for k, v in hashes.items() if k != "photons"}
 
 
 def test_a_missing_or_foreign_file_is_one_clear_message(tmp_path, monkeypatch):

@@ -136,8 +136,12 @@ def test_expansion_of_a_known_stretch():
 
 
 def test_model_follows_the_frames_of_reference():
-    data = {"patient": "A", "therapy": {"nuclide": "I-131", "activity": "7.4 GBq"}, "tracer": {"nuclide": "I-124"},
-            "visits": [{"scans": [{"pet": "a", "ct": "b"}], "lesions": "c"}]}  # fmt: skip
+    data = {
+        "patient": "A",
+        "therapy": {"nuclide": "I-131", "activity": "7.4 GBq"},
+        "tracer": {"nuclide": "I-124"},
+        "visits": [{"scans": [{"pet": "a", "ct": "b"}], "lesions": "c"}],
+    }
     case = hevesy.Case.from_dict(data, check_files=False)
     assert wanted_model(case, None, None) == "none"
     assert wanted_model(case, "1.2", "1.2") == "none"
@@ -189,8 +193,10 @@ def test_concentration_of_the_nodule_is_the_true_one(doses, name):
 
 def test_neglected_motion_is_named(doses):
     ignored = doses["ignored"]
-    assert any("CTs do not agree" in text or "correlate" in text for text in
-               (*ignored.visits[0].result.warnings, *ignored.visits[0].result.assumptions))  # fmt: skip
+    assert any(
+        "CTs do not agree" in text or "correlate" in text
+        for text in (*ignored.visits[0].result.warnings, *ignored.visits[0].result.assumptions)
+    )
     assert any("centre of activity moves" in flag for flag in ignored.lesions[0].flags)
     assert not any("centre of activity moves" in flag for flag in doses["aligned"].lesions[0].flags)
 

@@ -54,24 +54,56 @@ def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes
     for mask, level in zip(MASKS, (30.0, 6.0), strict=True):
         dose = dose + level * mask.fraction
     q = 10 * QUANTA_PER_MEV
-    tally = TallyData(np.full(SHAPE, q), zero_limbs(SHAPE), np.full((n_batches, 2), q), np.arange(n_batches),
-                      1000, (3 * q, 2 * q - missing, q), {"loop_caps": 0})
+    tally = TallyData(
+        np.full(SHAPE, q),
+        zero_limbs(SHAPE),
+        np.full((n_batches, 2), q),
+        np.arange(n_batches),
+        1000,
+        (3 * q, 2 * q - missing, q),
+        {"loop_caps": 0},
+    )
     result = Result(
-        "case", GRID, np.ones(SHAPE, np.float32), {"mc": DoseMap("mc", dose, dose * 0.01, "Gy", 1e12)}, tally,
+        "case",
+        GRID,
+        np.ones(SHAPE, np.float32),
+        {"mc": DoseMap("mc", dose, dose * 0.01, "Gy", 1e12)},
+        tally,
         lesion_masks=np.stack([np.rint(m.fraction * 255).astype(np.uint8) for m in MASKS]),
-        lesion_names=tuple(m.name for m in MASKS), ct_hu=np.full(SHAPE, 40, np.int16), complete=complete,
-        stopped="" if complete else "interrupt", assumptions=("CT & PET taken as aligned",),
+        lesion_names=tuple(m.name for m in MASKS),
+        ct_hu=np.full(SHAPE, 40, np.int16),
+        complete=complete,
+        stopped="" if complete else "interrupt",
+        assumptions=("CT & PET taken as aligned",),
         provenance=Provenance(
-            version="9.9.9", commit="abc123", input_hash="f" * 64, table_hashes={"physics.h5": "e" * 64},
-            seed=11, backend="cpu", device="2 cores"),
-    )  # fmt: skip
+            version="9.9.9",
+            commit="abc123",
+            input_hash="f" * 64,
+            table_hashes={"physics.h5": "e" * 64},
+            seed=11,
+            backend="cpu",
+            device="2 cores",
+        ),
+    )
     result.lesions = [
-        summarise(dose, result.density_g_cm3, mask, GRID, patient="P <01>", visit="baseline",
-                  therapy_activity_gbq=7.4, mc_sigma_gy=0.05, relative_uncertainty=0.2,
-                  local_dose_gy=dose * 0.97, kinetics=KINETICS, uncertainty=BUDGET, resolution_mm=6.0,
-                  flags=(f"corrected (x {1.2 + i:.1f})",))
+        summarise(
+            dose,
+            result.density_g_cm3,
+            mask,
+            GRID,
+            patient="P <01>",
+            visit="baseline",
+            therapy_activity_gbq=7.4,
+            mc_sigma_gy=0.05,
+            relative_uncertainty=0.2,
+            local_dose_gy=dose * 0.97,
+            kinetics=KINETICS,
+            uncertainty=BUDGET,
+            resolution_mm=6.0,
+            flags=(f"corrected (x {1.2 + i:.1f})",),
+        )
         for i, mask in enumerate(MASKS)
-    ]  # fmt: skip
+    ]
     return replace(result, **changes)
 
 
@@ -141,13 +173,31 @@ def test_what_the_records_say_is_there(page):
     result = make()
     first, second = result.lesions
     for text in (
-        "P <01>", "baseline", "7.4 GBq I-131", "Eligible", "1 of 2 lesions reaches a mean dose of 20 Gy",
-        "node $1 <b>", f"{first.ldpa_gy_per_gbq:.2f}", f"{first.d95_gy:.1f}", "−3.0 %", "19.0 to 45.0 Gy",
-        "two-point", "61.0 h", "39 %", "CT & PET taken as aligned", "9.9.9, commit abc123", "f" * 64,
-        "e" * 64, "cpu (2 cores)", "emitted = deposited + escaped, to the last quantum",
-        "25 000 in 25 batches of 1 000", "pet_24h.nii.gz", "calibration 5 %", "10 keV",
+        "P <01>",
+        "baseline",
+        "7.4 GBq I-131",
+        "Eligible",
+        "1 of 2 lesions reaches a mean dose of 20 Gy",
+        "node $1 <b>",
+        f"{first.ldpa_gy_per_gbq:.2f}",
+        f"{first.d95_gy:.1f}",
+        "−3.0 %",
+        "19.0 to 45.0 Gy",
+        "two-point",
+        "61.0 h",
+        "39 %",
+        "CT & PET taken as aligned",
+        "9.9.9, commit abc123",
+        "f" * 64,
+        "e" * 64,
+        "cpu (2 cores)",
+        "emitted = deposited + escaped, to the last quantum",
+        "25 000 in 25 batches of 1 000",
+        "pet_24h.nii.gz",
+        "calibration 5 %",
+        "10 keV",
         "Retention, decay-corrected",
-    ):  # fmt: skip
+    ):
         assert text in page.words, text
     assert second.voxel_metrics == "mean only" and "within two PET resolutions: mean dose only" in page.words
 
@@ -184,8 +234,12 @@ def test_warnings_of_statistics_and_balance_are_told():
 
 @pytest.mark.parametrize(
     "dose, sigma, tone, words",
-    [(30, 3, "yes", "Eligible"), (21, 3, "near", "Eligible, borderline"),
-     (19, 3, "near", "Not eligible, borderline"), (5, 1, "no", "Not eligible")],
+    [
+        (30, 3, "yes", "Eligible"),
+        (21, 3, "near", "Eligible, borderline"),
+        (19, 3, "near", "Not eligible, borderline"),
+        (5, 1, "no", "Not eligible"),
+    ],
 )
 def test_the_banner_never_hides_doubt(dose, sigma, tone, words):
     result = make()
@@ -209,7 +263,11 @@ def test_rebuilt_from_the_files_of_a_run_alone(tmp_path):
     again = write_report(loaded, lesions, None, path).read_text(encoding="utf-8")
     assert again == first, "the same bytes"
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "case.resolved.yaml", "lesions.json", "report.html", "result.h5"]  # fmt: skip
+        "case.resolved.yaml",
+        "lesions.json",
+        "report.html",
+        "result.h5",
+    ]
 
 
 def test_less_input_gives_less_report_not_an_error():

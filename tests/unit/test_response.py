@@ -107,9 +107,7 @@ def test_assignment_is_global_not_greedy():
 
 
 def test_sites_forbid_and_big_lesions_widen_the_gate():
-    states = [
-        m.state for m in match_lesions([place("a", 0, 0, 0, site="Lung")], [place("b", 0, 0, 3, site="bone")])
-    ]
+    states = [m.state for m in match_lesions([place("a", 0, 0, 0, site="Lung")], [place("b", 0, 0, 3, site="bone")])]
     assert sorted(states) == ["disappeared", "new"]
     assert match_lesions([place("a", 0, 0, 0, 30)], [place("b", 0, 0, 20, 30)])[0].state == "persistent"
     assert match_lesions([place("a", 0, 0, 0, 30)], [place("b", 0, 0, 25, 30)])[0].confirm
@@ -165,9 +163,7 @@ def visit(name, total, per_g, ldpa):
 def test_shrinkage_at_constant_uptake_is_never_reinduction():
     """clinical.md 3.4: a 66 % volume loss triples %IA/g and LDpA at constant total uptake."""
     for factor in (3.0, 6.0, 30.0):
-        verdict = reinduction(
-            [visit("L", 0.01, 0.005, 0.5)], [visit("L", 0.01, 0.005 * factor, 0.5 * factor)]
-        )[0]
+        verdict = reinduction([visit("L", 0.01, 0.005, 0.5)], [visit("L", 0.01, 0.005 * factor, 0.5 * factor)])[0]
         assert verdict.verdict != "re-induced"
     assert verdict.verdict == "concentrated by shrinkage"
     assert verdict.ratio_total == 1.0 and verdict.ratio_per_g == pytest.approx(30.0)

@@ -28,8 +28,14 @@ def problem(scale: float = 1.0) -> Problem:
     density[0] = 0.0012
     source = np.zeros(SHAPE, dtype=np.float32)
     source[2, 3, 3] = scale
-    return Problem(density, np.zeros(SHAPE, np.uint8), (WATER,), (4.0, 3.0, 2.0), source,
-                   Emission("test", electron_lines=np.array([[0.2, 1.0]])))
+    return Problem(
+        density,
+        np.zeros(SHAPE, np.uint8),
+        (WATER,),
+        (4.0, 3.0, 2.0),
+        source,
+        Emission("test", electron_lines=np.array([[0.2, 1.0]])),
+    )
 
 
 def batch(b: int) -> np.ndarray:
@@ -38,8 +44,17 @@ def batch(b: int) -> np.ndarray:
 
 def tally(batches: range, **changes) -> Tally:
     """Batches whose integers follow from their number, as the transport's do: any shards of one run agree."""
-    out = Tally.empty(SHAPE, 2, PER_BATCH, 7, backend="cpu", device="2 cores", wall_time_s=1.5,
-                      region_names=("A", "B"), options={"photon_cutoff_mev": 0.001})
+    out = Tally.empty(
+        SHAPE,
+        2,
+        PER_BATCH,
+        7,
+        backend="cpu",
+        device="2 cores",
+        wall_time_s=1.5,
+        region_names=("A", "B"),
+        options={"photon_cutoff_mev": 0.001},
+    )
     for b in batches:
         quanta = batch(b)
         regions = np.array([quanta[1].sum() * 255, quanta[2, 2, 2] * 100])
@@ -90,10 +105,12 @@ def test_region_doses_come_from_batch_totals(whole):
 def test_balance_is_exact_and_reads_both_ways(whole):
     balance = whole.balance
     assert balance.residual_quanta == 0 and balance.emitted_quanta > 2**64
-    assert balance["deposited"] == balance.deposited == pytest.approx(
-        whole.tally.energy_quanta.sum() * QUANTUM_MEV / whole.histories)
-    assert dict(balance) == {"emitted": balance.emitted, "deposited": balance.deposited,
-                             "escaped": balance.escaped}
+    assert (
+        balance["deposited"]
+        == balance.deposited
+        == pytest.approx(whole.tally.energy_quanta.sum() * QUANTUM_MEV / whole.histories)
+    )
+    assert dict(balance) == {"emitted": balance.emitted, "deposited": balance.deposited, "escaped": balance.escaped}
     assert Balance(10, 6, 3, 1).residual_quanta == 1
 
 
@@ -113,14 +130,32 @@ def full(whole: Result) -> Result:
     class Mask:
         name, fraction = "Läsion 1", mask[0] / np.float32(255)
 
-    case = Result.from_tally(problem(), tally(range(60)), grid=Grid(SHAPE, (4.0, 3.0, 2.0), (-5.0, 6.5, 7.0)),
-                             decays=3e12, assumptions=("physical decay only",), warnings=("a warning",),
-                             case_yaml="patient: P1\n", lesion_masks=mask, lesion_names=("Läsion 1",))
+    case = Result.from_tally(
+        problem(),
+        tally(range(60)),
+        grid=Grid(SHAPE, (4.0, 3.0, 2.0), (-5.0, 6.5, 7.0)),
+        decays=3e12,
+        assumptions=("physical decay only",),
+        warnings=("a warning",),
+        case_yaml="patient: P1\n",
+        lesion_masks=mask,
+        lesion_names=("Läsion 1",),
+    )
     case.tia_bq_h_ml = np.random.default_rng(1).random(SHAPE).astype(np.float32)
     case.ct_hu = np.full(SHAPE, -1024.0)
-    case.lesions = [summarise(case.doses["mc"].mean, case.density_g_cm3, Mask, case.grid, patient="P1",
-                              visit="baseline", therapy_activity_gbq=7.4, mc_sigma_gy=0.1,
-                              kinetics={"times_h": [24, 96]})]
+    case.lesions = [
+        summarise(
+            case.doses["mc"].mean,
+            case.density_g_cm3,
+            Mask,
+            case.grid,
+            patient="P1",
+            visit="baseline",
+            therapy_activity_gbq=7.4,
+            mc_sigma_gy=0.1,
+            kinetics={"times_h": [24, 96]},
+        )
+    ]
     return case
 
 
@@ -129,8 +164,17 @@ def test_everything_comes_back_from_the_file(whole, tmp_path):
     path = made.save(tmp_path / "run" / "result.h5")
     back = Result.load(path)
     same(made, back)
-    for name in ("kind", "grid", "lesion_names", "assumptions", "warnings", "case_yaml", "complete",
-                 "stopped", "provenance"):
+    for name in (
+        "kind",
+        "grid",
+        "lesion_names",
+        "assumptions",
+        "warnings",
+        "case_yaml",
+        "complete",
+        "stopped",
+        "provenance",
+    ):
         assert getattr(back, name) == getattr(made, name), name
     for name in ("density_g_cm3", "tia_bq_h_ml", "lesion_masks", "ct_hu"):
         assert np.array_equal(getattr(back, name), getattr(made, name)), name
@@ -156,8 +200,15 @@ def test_the_file_is_what_the_format_page_says(whole, tmp_path):
         assert table.dtype.names == COLUMNS and table["lesion"][0] == "Läsion 1".encode()
         datasets = []
         file.visititems(lambda name, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
-        assert {"dose/mc/mean", "dose/mc/sigma", "density", "activity/tia", "lesions/mask", "lesions/table",
-                "balance"} <= {item.name.lstrip("/") for item in datasets}
+        assert {
+            "dose/mc/mean",
+            "dose/mc/sigma",
+            "density",
+            "activity/tia",
+            "lesions/mask",
+            "lesions/table",
+            "balance",
+        } <= {item.name.lstrip("/") for item in datasets}
         for item in datasets:
             assert "unit" in item.attrs and item.attrs["description"], item.name
 
@@ -237,8 +288,10 @@ def test_shards_survive_the_file(whole, tmp_path):
 
 
 def test_a_case_merges_with_its_dose_scale_and_air(whole):
-    parts = [Result.from_tally(problem(), tally(r), decays=1e12, air_density_g_cm3=0.01)
-             for r in (range(0, 30), range(30, 60))]
+    parts = [
+        Result.from_tally(problem(), tally(r), decays=1e12, air_density_g_cm3=0.01)
+        for r in (range(0, 30), range(30, 60))
+    ]
     merged = merge(parts)
     assert merged.doses["mc"].unit == "Gy" and not merged.doses["mc"].mean[0].any()
     np.testing.assert_allclose(merged.doses["mc"].mean[1:], whole.dose_gy_per_decay[1:] * 1e12, rtol=1e-14)
@@ -263,7 +316,8 @@ def changed(name: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    "name", ["input hash", "batch size", "physics", "table hashes", "regions", "decays", "seed", "backend"])
+    "name", ["input hash", "batch size", "physics", "table hashes", "regions", "decays", "seed", "backend"]
+)
 def test_shards_of_different_runs_are_refused(name):
     with pytest.raises(InputError) as error:
         merge([shard(range(20)), changed(name)])

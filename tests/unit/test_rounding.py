@@ -10,8 +10,19 @@ from hevesy.engine.rounding import chance, number, percent, plus_minus, signed_p
 
 @pytest.mark.parametrize(
     "value, text",
-    [(0, "0"), (12.345, "12.3"), (0.0123456, "0.0123"), (1234.5, "1234"), (9.996, "10.0"), (-2.5, "-2.50"),
-     (1.5e-7, "1.50×10⁻⁷"), (2.5e9, "2.50×10⁹"), (math.nan, "–"), (None, "–"), (math.inf, "–")],
+    [
+        (0, "0"),
+        (12.345, "12.3"),
+        (0.0123456, "0.0123"),
+        (1234.5, "1234"),
+        (9.996, "10.0"),
+        (-2.5, "-2.50"),
+        (1.5e-7, "1.50×10⁻⁷"),
+        (2.5e9, "2.50×10⁹"),
+        (math.nan, "–"),
+        (None, "–"),
+        (math.inf, "–"),
+    ],
 )
 def test_significant_digits(value, text):
     assert number(value) == text
@@ -19,8 +30,15 @@ def test_significant_digits(value, text):
 
 @pytest.mark.parametrize(
     "value, sigma, text",
-    [(44.71, 19.2, "45 ± 19"), (19.7, 6.12, "19.7 ± 6.1"), (1.906, 0.0996, "1.91 ± 0.10"),
-     (123.4, 250.0, "123 ± 250"), (5.0, 0.0, "5.00 ± 0"), (5.0, math.nan, "5.00"), (math.nan, 1.0, "–")],
+    [
+        (44.71, 19.2, "45 ± 19"),
+        (19.7, 6.12, "19.7 ± 6.1"),
+        (1.906, 0.0996, "1.91 ± 0.10"),
+        (123.4, 250.0, "123 ± 250"),
+        (5.0, 0.0, "5.00 ± 0"),
+        (5.0, math.nan, "5.00"),
+        (math.nan, 1.0, "–"),
+    ],
 )
 def test_uncertainty_sets_the_place_of_the_value(value, sigma, text):
     assert plus_minus(value, sigma) == text

@@ -92,18 +92,35 @@ def test_output_folder_holds_all_and_is_rerunnable(case_file, tmp_path):
     first = hevesy.run(case_file, out=out)
     names = {p.name for p in out.iterdir()}
     assert {
-        "result.h5", "lesions.csv", "lesions.json", "dose_mc.nii.gz", "sigma_mc.nii.gz", "dose_local.nii.gz",
-        "report.html", "case.resolved.yaml", "log.txt",
-    } <= names  # fmt: skip
+        "result.h5",
+        "lesions.csv",
+        "lesions.json",
+        "dose_mc.nii.gz",
+        "sigma_mc.nii.gz",
+        "dose_local.nii.gz",
+        "report.html",
+        "case.resolved.yaml",
+        "log.txt",
+    } <= names
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
     with h5py.File(out / "result.h5") as file:
         assert file.attrs["format"] == "hevesy-result"
         assert {"dose", "density", "activity", "lesions", "tally", "balance"} <= set(file)
     columns = (out / "lesions.csv").read_text().splitlines()[0].split(",")
     assert columns[:12] == [
-        "patient", "visit", "lesion", "volume_ml", "mass_g", "dose_gy", "dose_sigma_gy", "dose_mc_sigma_gy",
-        "ldpa_gy_per_gbq", "d95_gy", "v20gy_percent", "verdict",
-    ]  # fmt: skip
+        "patient",
+        "visit",
+        "lesion",
+        "volume_ml",
+        "mass_g",
+        "dose_gy",
+        "dose_sigma_gy",
+        "dose_mc_sigma_gy",
+        "ldpa_gy_per_gbq",
+        "d95_gy",
+        "v20gy_percent",
+        "verdict",
+    ]
     assert "Eligible" in (out / "log.txt").read_text()
     again = hevesy.run(out / "case.resolved.yaml", out=tmp_path / "again")
     assert again.lesions[0].dose_gy == first.lesions[0].dose_gy
@@ -292,9 +309,7 @@ def test_outline_recovery_sees_the_voxels():
     ball = full_fraction(sphere((16.0, 16.0, 16.0), 1.0), grid)
     model = OutlineRecovery(ball, (4.0,) * 3, 6.0)
     assert model.recovery(1.0) < float(sphere_recovery(12.407, 6.0)) - 0.05
-    assert model.recovery(1.0) == pytest.approx(
-        float(sphere_recovery(12.407, model.effective_fwhm_mm)), abs=0.03
-    )
+    assert model.recovery(1.0) == pytest.approx(float(sphere_recovery(12.407, model.effective_fwhm_mm)), abs=0.03)
 
 
 @pytest.mark.parametrize("label_map", [True, False])

@@ -84,9 +84,7 @@ def test_no_identity_in_any_output(run):
     out, words = run
     files = [path for path in sorted(out.rglob("*")) if path.is_file()]
     assert {"result.h5", "lesions.csv", "report.html", "log.txt", "case.resolved.yaml"} <= {p.name for p in files}
-    found = {
-        (path.name, word) for path in files for word in words if word.lower() in texts(path).lower()
-    }
+    found = {(path.name, word) for path in files for word in words if word.lower() in texts(path).lower()}
     assert not found
 
 

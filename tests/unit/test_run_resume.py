@@ -180,9 +180,7 @@ def test_a_stopped_simulation_loads_merges_and_resumes(problem, tmp_path):
     assert not part.complete
     assert "interrupted after" in part.stopped
     done, size = part.tally.n_batches, part.tally.batch_histories
-    rest = hevesy.simulate(
-        problem, decays=20_000 - done * size, seed=3, first_batch=done, batch_histories=size
-    )
+    rest = hevesy.simulate(problem, decays=20_000 - done * size, seed=3, first_batch=done, batch_histories=size)
     merged = hevesy.merge([part, rest])
     np.testing.assert_array_equal(merged.tally.energy_quanta, whole.tally.energy_quanta)
     np.testing.assert_array_equal(merged.tally.energy_quanta_squared, whole.tally.energy_quanta_squared)
@@ -223,6 +221,4 @@ def test_command_line(problem, tmp_path, monkeypatch, capsys):
     assert "try: --seed 3" in err
     code, out, err = command(*words, "--resume")
     assert code == 0, err
-    assert_same(
-        hevesy.Result.load(result), hevesy.simulate(hevesy.Problem.load(path), decays=20_000, seed=3)
-    )
+    assert_same(hevesy.Result.load(result), hevesy.simulate(hevesy.Problem.load(path), decays=20_000, seed=3))

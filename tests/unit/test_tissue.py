@@ -172,9 +172,6 @@ def test_rotated_ct_conserves_mass():
     volume = Volume(rotated, patient_like().values, "HU")
     around = Grid((20, 22, 22), (4.0, 4.0, 4.0), (-6.0, -15.0, -25.0))
     got = tissue.from_ct(volume, around)
-    mass = (
-        tissue.DEFAULT_CALIBRATION.density(np.clip(volume.values, -1000, 3000)).sum()
-        * rotated.voxel_volume_ml
-    )
+    mass = tissue.DEFAULT_CALIBRATION.density(np.clip(volume.values, -1000, 3000)).sum() * rotated.voxel_volume_ml
     air = (around.size * around.voxel_volume_ml - rotated.size * rotated.voxel_volume_ml) * tissue.AIR_G_CM3
     assert got.density_g_cm3.sum(dtype=float) * around.voxel_volume_ml == pytest.approx(mass + air, rel=1e-3)

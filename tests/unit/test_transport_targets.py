@@ -13,9 +13,7 @@ from hevesy.tests.verification.drivers import BONE, WATER, block, electron_line
 def problem():
     shape = (3, 3, 3)
     material = np.indices(shape).sum(axis=0) % 2
-    return block(
-        nuclide("I-131").emission, shape, 4.0, (WATER, BONE), np.array([1.0, 1.85])[material], material
-    )
+    return block(nuclide("I-131").emission, shape, 4.0, (WATER, BONE), np.array([1.0, 1.85])[material], material)
 
 
 def test_python_and_compiled_agree(problem) -> None:

@@ -25,10 +25,13 @@ def base() -> Problem:
     source = np.zeros(SHAPE, np.float32)
     source[2, 2, 2] = 3.0
     return Problem(
-        density_g_cm3=np.ones(SHAPE, np.float32), material=np.zeros(SHAPE, np.uint8), materials=(WATER,),
-        voxel_size_mm=(2.0, 2.0, 2.0), source=source,
+        density_g_cm3=np.ones(SHAPE, np.float32),
+        material=np.zeros(SHAPE, np.uint8),
+        materials=(WATER,),
+        voxel_size_mm=(2.0, 2.0, 2.0),
+        source=source,
         emission=Emission(electron_lines=np.array([[0.6, 1.0]]), photon_lines=np.array([[0.3, 1.0]])),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

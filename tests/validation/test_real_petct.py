@@ -26,9 +26,7 @@ def stored_suv(folder):
     """The SUV image straight from the files, slice by slice, without this package."""
     slices = [pydicom.dcmread(path) for path in (folder / "PET/image").iterdir()]
     slices.sort(key=lambda d: float(d.ImagePositionPatient[2]))
-    return np.stack(
-        [d.pixel_array * float(d.RescaleSlope) + float(d.RescaleIntercept) for d in slices]
-    ), slices[0]
+    return np.stack([d.pixel_array * float(d.RescaleSlope) + float(d.RescaleIntercept) for d in slices]), slices[0]
 
 
 def shoelace_ml(folder):
@@ -40,10 +38,7 @@ def shoelace_ml(folder):
         planes.setdefault(round(points[0, 2], 2), []).append(points[:, :2])
     total = 0.0
     for polygons in planes.values():
-        areas = [
-            0.5 * abs(np.sum(p[:, 0] * np.roll(p[:, 1], -1) - p[:, 1] * np.roll(p[:, 0], -1)))
-            for p in polygons
-        ]
+        areas = [0.5 * abs(np.sum(p[:, 0] * np.roll(p[:, 1], -1) - p[:, 1] * np.roll(p[:, 0], -1))) for p in polygons]
         order = np.argsort(areas)[::-1]
         total += areas[order[0]]
         for other in order[1:]:
@@ -71,9 +66,7 @@ def test_suv_is_turned_back_into_activity_true_at_the_scan(patient):
     expected = suv * float(item.RadionuclideTotalDose) * left / (float(header.PatientWeight) * 1000.0)
     assert pet.time_h == pytest.approx(hours, abs=1e-4)
     np.testing.assert_allclose(pet.volume.values, expected, rtol=1e-4)
-    again = (
-        pet.volume.values * float(header.PatientWeight) * 1000.0 / (float(item.RadionuclideTotalDose) * left)
-    )
+    again = pet.volume.values * float(header.PatientWeight) * 1000.0 / (float(item.RadionuclideTotalDose) * left)
     np.testing.assert_allclose(again, suv, rtol=1e-4)
     assert (pet.tracer, pet.weight_kg) == ("F-18", float(header.PatientWeight))
 
@@ -130,13 +123,9 @@ def test_mass_on_the_pet_grid(patient):
     covered = imaging.resample_fraction(np.ones(ct.grid.shape), ct.grid, grid)
     air = float((1.0 - covered).sum()) * grid.voxel_volume_ml * tissue.AIR_G_CM3
     mass = float((around.density_g_cm3 * inside).sum(dtype=float)) * ct.grid.voxel_volume_ml
-    assert float(made.density_g_cm3.sum(dtype=float)) * grid.voxel_volume_ml - air == pytest.approx(
-        mass, rel=1e-3
-    )
+    assert float(made.density_g_cm3.sum(dtype=float)) * grid.voxel_volume_ml - air == pytest.approx(mass, rel=1e-3)
     (mask,) = imaging.read_masks(folder / "PET/mask/RS.dcm", grid)
-    assert float((made.density_g_cm3 * mask.fraction).sum() / mask.fraction.sum()) == pytest.approx(
-        1.03, abs=0.04
-    )
+    assert float((made.density_g_cm3 * mask.fraction).sum() / mask.fraction.sum()) == pytest.approx(1.03, abs=0.04)
 
 
 def test_import_makes_a_case_of_it(patient, tmp_path):

@@ -72,9 +72,15 @@ def test_every_voxel_s_value_agrees_with_the_reference_code(played):
         if not value >= ENOUGH * error > 0.0:
             continue  # a few photons: their mean is not normal, and says nothing yet; their shell is judged above
         record = relative(
-            name, str(offset), "", (reference, spread), (value, error), neighbour_bar(offset), "larger",
+            name,
+            str(offset),
+            "",
+            (reference, spread),
+            (value, error),
+            neighbour_bar(offset),
+            "larger",
             batches=result.tally.n_batches,
-        )  # fmt: skip
+        )
         assert record.verdict(SHARE) == "pass", record
 
 

@@ -123,9 +123,16 @@ def mixed(emission, **physics):
     source = np.zeros(shape)
     source[1:4, 1:4, 1:4] = 1
     problem = block(
-        emission, shape, 3.0, (LUNG, WATER, BONE), np.array([0.26, 1.0, 1.85])[material], material, source,
-        photons="off", **physics,
-    )  # fmt: skip
+        emission,
+        shape,
+        3.0,
+        (LUNG, WATER, BONE),
+        np.array([0.26, 1.0, 1.85])[material],
+        material,
+        source,
+        photons="off",
+        **physics,
+    )
     return problem, material, source
 
 
@@ -158,10 +165,24 @@ def _shoot(world, kind, place, offset, direction, quanta, n, seed, tally, spectr
         key = Key(np.uint32(i), np.uint32(0), np.uint32(seed), np.uint32(0), HISTORY)
         counters = spectrum[i]
         depth = push(
-            world, stack_real, stack_int, np.int32(0), tally, counters, np.int32(kind),
-            np.int32(place[2]), np.int32(place[1]), np.int32(place[0]),
-            offset[2], offset[1], offset[0], direction[2], direction[1], direction[0], np.int32(quanta),
-        )  # fmt: skip
+            world,
+            stack_real,
+            stack_int,
+            np.int32(0),
+            tally,
+            counters,
+            np.int32(kind),
+            np.int32(place[2]),
+            np.int32(place[1]),
+            np.int32(place[0]),
+            offset[2],
+            offset[1],
+            offset[0],
+            direction[2],
+            direction[1],
+            direction[0],
+            np.int32(quanta),
+        )
         run_stack(world, tally, counters, stack_real, stack_int, depth, key, np.int32(1))
 
 
@@ -193,7 +214,15 @@ def shoot(world, kind: int, place, offset_cm, direction, energy_mev: float, n: i
     f32 = np.float32
     quanta = round(energy_mev / QUANTUM)
     _compiled(
-        world, kind, tuple(int(i) for i in place), tuple(f32(v) for v in offset_cm),
-        tuple(f32(v) for v in direction), quanta, n, seed, tally, counters,
-    )  # fmt: skip
+        world,
+        kind,
+        tuple(int(i) for i in place),
+        tuple(f32(v) for v in offset_cm),
+        tuple(f32(v) for v in direction),
+        quanta,
+        n,
+        seed,
+        tally,
+        counters,
+    )
     return tally.reshape(int(world.nz), int(world.ny), int(world.nx)), counters

@@ -125,9 +125,7 @@ def fano() -> None:
             inside = np.isfinite(problem.reference_dose)
             z = (mean - problem.reference_dose)[inside] / error[inside]
             named = zip(problem.region_names, d[27:], sigma[27:], strict=True)
-            densities = ", ".join(
-                f"{n}: {x:+.3f}({100 * s:.3f})" for n, x, s in named
-            )
+            densities = ", ".join(f"{n}: {x:+.3f}({100 * s:.3f})" for n, x, s in named)
             print(
                 f"{source} {pattern}: {densities}; 27 blocks {d[:27].min():+.3f} to {d[:27].max():+.3f} "
                 f"(sigma {100 * sigma[:27].mean():.3f}); voxels chi2/ndf {np.mean(z**2):.3f}, ndf {z.size}, "

@@ -115,9 +115,7 @@ def impact_ionisation() -> None:
                     continue
                 edge = data.edge_mev[0]
                 sigma = np.where(edge < T, 2 * 4.5e-14 * np.log(np.maximum(T / edge, 1)) / (T * edge * 1e12), 0.0)
-                number = np.trapezoid(
-                    sigma * AVOGADRO * w / atomic_weight(Z) / stopping.total(medium, T), T
-                )  # fmt: skip
+                number = np.trapezoid(sigma * AVOGADRO * w / atomic_weight(Z) / stopping.total(medium, T), T)
                 total += number * data.fluorescence_yield[0] * float((lines * rate).sum())
             print(f"{energy} MeV electron in {medium.name}: {100 * total / energy:.2g} % of its energy")
 
@@ -175,9 +173,12 @@ def thresholds() -> None:
             seen = radial.seen_through_voxels(shells, every, problem.voxel_size_mm[0] * 0.1, 3)
             target = radial.mean_radius(seen[np.isin(every, radii)], radii)
         for label, threshold, mean_loss in (
-            ("10 keV", 0.01, False), ("3 keV", 0.003, False), ("1 keV", 0.001, False),
-            ("10 keV, mean-loss clock", 0.01, True), ("1 keV, mean-loss clock", 0.001, True),
-        ):  # fmt: skip
+            ("10 keV", 0.01, False),
+            ("3 keV", 0.003, False),
+            ("1 keV", 0.001, False),
+            ("10 keV, mean-loss clock", 0.01, True),
+            ("1 keV, mean-loss clock", 0.001, True),
+        ):
             mean, sigma = _mean_radius(energy, half_edge, radii, threshold, mean_loss)
             base = base or (mean, sigma)
             text = f"{100 * (mean / base[0] - 1):+.2f} ({100 * np.hypot(sigma, base[1]) / mean:.2f}) %"
@@ -248,12 +249,18 @@ def few_deposits() -> None:
     mean, sigma = runs.mean(axis=1), runs.std(axis=1, ddof=1) / np.sqrt(50)
     known = (mean > ENOUGH * sigma).all(axis=0)
     plain = ((mean - truth) / sigma)[:, known]
-    root = np.array([[root_z(m, s, t, 0.0) for m, s, t in zip(*row, truth[known], strict=True)]
-                     for row in zip(mean[:, known], sigma[:, known], strict=True)])  # fmt: skip
+    root = np.array(
+        [
+            [root_z(m, s, t, 0.0) for m, s, t in zip(*row, truth[known], strict=True)]
+            for row in zip(mean[:, known], sigma[:, known], strict=True)
+        ]
+    )
     for name, z in (("plain", plain), ("square roots", root)):
         low, high = np.quantile(z, [0.005, 0.995])
-        print(f"{name}: {known.sum()} offsets x 40 runs, mean square {np.mean(z**2):.3f} (1.043 expected), "
-              f"0.5 and 99.5 % quantiles {low:+.2f} {high:+.2f} (Student: 2.68)")  # fmt: skip
+        print(
+            f"{name}: {known.sum()} offsets x 40 runs, mean square {np.mean(z**2):.3f} (1.043 expected), "
+            f"0.5 and 99.5 % quantiles {low:+.2f} {high:+.2f} (Student: 2.68)"
+        )
 
 
 ALL = (soft_x_rays, doppler, coherent, impact_ionisation, density_effect, steps, thresholds, few_deposits)

@@ -19,12 +19,21 @@ def slabs(energy: float, **physics):
     density = np.array([0.26, 1.0, 1.1, 1.85, 0.0012, 1.04])
     index = np.array([0, 1, 2, 3, 4, 1])
     shape = (1, 1, 6)
-    return world_of(
-        block(
-            photon_line(energy), shape, (400.0, 400.0, 8.0), materials=materials,
-            density=density.reshape(shape), material=index.reshape(shape), **physics,
-        )
-    ), [materials[i] for i in index], density  # fmt: skip
+    return (
+        world_of(
+            block(
+                photon_line(energy),
+                shape,
+                (400.0, 400.0, 8.0),
+                materials=materials,
+                density=density.reshape(shape),
+                material=index.reshape(shape),
+                **physics,
+            )
+        ),
+        [materials[i] for i in index],
+        density,
+    )
 
 
 @pytest.mark.parametrize("energy", [0.03, 0.08, 0.3645, 2.5])
@@ -52,10 +61,13 @@ def test_energy_transfer_in_a_thin_slab(material, energy) -> None:
     thickness = 0.02
     world = world_of(
         block(
-            photon_line(energy), (1, 1, 1), (400.0, 400.0, 10 * thickness), materials=(material,),
+            photon_line(energy),
+            (1, 1, 1),
+            (400.0, 400.0, 10 * thickness),
+            materials=(material,),
             electron_cutoff_mev=1.0,
         )
-    )  # fmt: skip
+    )
     n = 400_000
     _, counters = shoot(world, PHOTON, (0, 0, 0), (20.0, 20.0, 0.0), (0.0, 0.0, 1.0), energy, n)
     once = counters[:, COLLISIONS] == 1

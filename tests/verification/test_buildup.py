@@ -69,10 +69,13 @@ def test_first_scattered_photons(energy, material) -> None:
         thickness = paths / mu
         world = world_of(
             block(
-                photon_line(energy), (1, 1, 1), (1e5, 1e5, 10 * thickness), materials=(material,),
+                photon_line(energy),
+                (1, 1, 1),
+                (1e5, 1e5, 10 * thickness),
+                materials=(material,),
                 electron_cutoff_mev=1.0,
             )
-        )  # fmt: skip
+        )
         _, counters = shoot(world, PHOTON, (0, 0, 0), (5e3, 5e3, 0.0), (0.0, 0.0, 1.0), energy, n, seed=int(paths))
         once = np.where(counters[:, COLLISIONS] == 1, counters[:, ESCAPED] * QUANTUM, 0.0)
         expected = escaping_after_one(material, energy, thickness)
@@ -121,9 +124,7 @@ def test_buildup_of_kerma_in_water(energy) -> None:
     centre = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
     shells = [np.abs(centre - paths) < 0.25 for paths in (1.25, 2.0, 3.0, 4.0)]
     problem = block(photon_line(energy), (n, n, n), 10 * size, source=source, photon_scoring="track-length")
-    tally = simulate(
-        problem, decays=80_000, batches=80, seed=4, backend="cpu", regions=np.array(shells, np.uint8)
-    )  # fmt: skip
+    tally = simulate(problem, decays=80_000, batches=80, seed=4, backend="cpu", regions=np.array(shells, np.uint8))
     mean, sigma = tally.region_energy()
     with_buildup = voxels(unscattered * published_buildup(energy, r))
     # energy per path at the source's energy: as the transport takes it (tested against NIST in test_track_length.py)

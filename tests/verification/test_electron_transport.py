@@ -77,9 +77,14 @@ def test_mean_depth_of_the_energy(material, energy) -> None:
     reach = 1.05 * float(stopping.csda_range(material, energy)) / rho
     half = 200
     problem = block(
-        electron_line(energy), (2 * half, 1, 1), (10 * reach / half, 1000.0, 1000.0), materials=(material,),
-        collision_cutoff_mev=threshold, bremsstrahlung="off", range_rejection="off",
-    )  # fmt: skip
+        electron_line(energy),
+        (2 * half, 1, 1),
+        (10 * reach / half, 1000.0, 1000.0),
+        materials=(material,),
+        collision_cutoff_mev=threshold,
+        bremsstrahlung="off",
+        range_rejection="off",
+    )
     n = 40_000
     tally, _ = shoot(world_of(problem), ELECTRON, (half, 0, 0), (0.0, 50.0, 50.0), (1.0, 0.0, 0.0), energy, n)
     depth = (np.arange(2 * half) + 0.5 - half) * reach / half

@@ -15,9 +15,10 @@ LEAD = Material("lead", (82,), (1.0,), 823.0, 11.35)
 
 def stacks() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (
-        np.zeros(1, np.int64), np.zeros(STACK_DEPTH * STACK_REALS, np.float32),
+        np.zeros(1, np.int64),
+        np.zeros(STACK_DEPTH * STACK_REALS, np.float32),
         np.zeros(STACK_DEPTH * STACK_INTS, np.int32),
-    )  # fmt: skip
+    )
 
 
 def dipole(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
@@ -37,9 +38,25 @@ def test_pairs_share_their_energy_evenly_and_leave_opposite_in_azimuth() -> None
         half = np.float32(5e3)
         zero, one, cell = np.float32(0.0), np.float32(1.0), np.int32(0)
         depth, _ = transport(
-            world, tally, counters, reals, ints, np.int32(0), cell, cell, cell, half, half, half, zero, zero, one,
-            quanta, key, np.int32(1),
-        )  # fmt: skip
+            world,
+            tally,
+            counters,
+            reals,
+            ints,
+            np.int32(0),
+            cell,
+            cell,
+            cell,
+            half,
+            half,
+            half,
+            zero,
+            zero,
+            one,
+            quanta,
+            key,
+            np.int32(1),
+        )
         out[i, 0], out[i, 1] = ints[0] if depth == 2 else -1, ints[4]
         out[i, 2], out[i, 3], out[i, 4] = reals[3], reals[4], reals[5]
         second, ahead = 5, 6
@@ -77,9 +94,26 @@ def test_annihilation_at_rest() -> None:
         half = np.float32(500.0)
         zero, one, cell = np.float32(0.0), np.float32(1.0), np.int32(0)
         depth, _ = transport(
-            world, tally, counters, reals, ints, np.int32(0), np.int32(2), cell, cell, cell, half, half, half,
-            zero, zero, one, quanta, key, np.int32(1),
-        )  # fmt: skip
+            world,
+            tally,
+            counters,
+            reals,
+            ints,
+            np.int32(0),
+            np.int32(2),
+            cell,
+            cell,
+            cell,
+            half,
+            half,
+            half,
+            zero,
+            zero,
+            one,
+            quanta,
+            key,
+            np.int32(1),
+        )
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = depth, ints[0], ints[4], ints[9]
         for j in range(3):
             out[i, 4 + j], out[i, 7 + j] = reals[3 + j], reals[9 + j]

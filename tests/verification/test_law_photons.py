@@ -34,9 +34,7 @@ def test_compton(material, energy) -> None:
     cosine, scattered = repeat(body, N, 2, world, np.float32(energy)).T
 
     def density(c):
-        return klein_nishina(energy, c) * photons.incoherent_function(
-            material, photons.momentum_transfer(energy, c)
-        )
+        return klein_nishina(energy, c) * photons.incoherent_function(material, photons.momentum_transfer(energy, c))
 
     edges = np.linspace(-1, 1, 61)
     assert_law(cosine, edges, bin_probabilities(density, edges), f"Compton {energy} MeV in {material.name}")

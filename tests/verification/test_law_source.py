@@ -97,9 +97,7 @@ def test_every_voxel_gets_its_due_decays() -> None:
     n = 50_000
 
     def body(out, i, key, counters, world, n):
-        a, b, c, d = philox(
-            np.uint32(0), key.stream, key.history_low, key.history_high, key.seed_low, key.seed_high
-        )
+        a, b, c, d = philox(np.uint32(0), key.stream, key.history_low, key.history_high, key.seed_low, key.seed_high)
         out[i, 0] = source_voxel(world, np.int64(i), n, a)
         out[i, 1] = unit(b)
 

@@ -24,9 +24,14 @@ def beam(material, energy: float, scatters: bool, n: int):
     reach = float(stopping.csda_range(material, energy)) / rho
     layers, step = 250, reach / 200
     problem = block(
-        electron_line(energy), (2 * layers, 1, 1), (10 * step, 1000.0, 1000.0), materials=(material,),
-        collision_cutoff_mev=0.55 * energy, bremsstrahlung="off", range_rejection="off",
-    )  # fmt: skip
+        electron_line(energy),
+        (2 * layers, 1, 1),
+        (10 * step, 1000.0, 1000.0),
+        materials=(material,),
+        collision_cutoff_mev=0.55 * energy,
+        bremsstrahlung="off",
+        range_rejection="off",
+    )
     world = world_of(problem)
     track = world.track.reshape(-1, TRACK_COLUMNS).copy()
     track[:, STRAGGLE] = 0.0

@@ -63,9 +63,14 @@ def test_the_error_reached_is_true(problem, lesions) -> None:
     z = []
     for seed in range(10):
         tally = simulate(
-            problem, until="lesions:6%", seed=seed, backend="cpu", regions=lesions, batch_histories=1000,
+            problem,
+            until="lesions:6%",
+            seed=seed,
+            backend="cpu",
+            regions=lesions,
+            batch_histories=1000,
             decays=10_000_000,
-        )  # fmt: skip
+        )
         mean, sigma = tally.region_energy()
         z.append((mean - m0) / np.hypot(sigma, s0))
     z2 = float((np.array(z) ** 2).mean())
@@ -107,9 +112,13 @@ def test_a_lesion_that_nothing_reached_does_not_count_as_known(problem) -> None:
 def test_time_limit_ends_after_a_whole_batch(problem, lesions) -> None:
     ends = []
     tally = simulate(
-        problem, time_limit_s=0.3, backend="cpu", batch_histories=2000, regions=lesions,
+        problem,
+        time_limit_s=0.3,
+        backend="cpu",
+        batch_histories=2000,
+        regions=lesions,
         progress=lambda state: ends.append(state.elapsed_s),
-    )  # fmt: skip
+    )
     assert tally.stopped_by == "time limit" and tally.complete
     assert tally.decays == tally.n_batches * 2000 == tally.counters["decays"]
     # it ended at the first batch boundary after the limit
@@ -129,9 +138,7 @@ def test_a_time_limit_before_the_goal_is_not_complete(problem, lesions) -> None:
 
 def test_figure_of_merit(problem, lesions) -> None:
     """1/(sigma^2 T) is a property of the method, not of the run's length; it is nan without an error."""
-    short, long = (
-        simulate(problem, decays=n, backend="cpu", regions=lesions, batches=40) for n in (40_000, 160_000)
-    )
+    short, long = (simulate(problem, decays=n, backend="cpu", regions=lesions, batches=40) for n in (40_000, 160_000))
     merits = [t.figure_of_merit() for t in (short, long)]
     for tally, merit in zip((short, long), merits, strict=True):
         mean, sigma = tally.region_energy()

@@ -23,9 +23,7 @@ def body():
 
 
 def run(material, density, source, size, seed):
-    problem = block(
-        nuclide("I-131").emission, density.shape, size, (LUNG, WATER, BONE), density, material, source
-    )
+    problem = block(nuclide("I-131").emission, density.shape, size, (LUNG, WATER, BONE), density, material, source)
     tally = simulate(problem, decays=DECAYS, batches=BATCHES, seed=seed)
     return tally.dose_gy_per_decay(problem.density_g_cm3, problem.voxel_volume_ml)
 

@@ -79,8 +79,15 @@ def voxel_s_profiles(runs: list[dict[str, Any]], path: Path) -> str:
             x, np.where(ours > 0, ours, np.nan), MARKERS[number], ms=4, color=SERIES[number], label=run["label"]
         )
         shift = 0.09 * (number - (len(runs) - 1) / 2)
-        right.errorbar(x + shift, 100 * (ours / reference - 1), 100 * spread, fmt=MARKERS[number], ms=3.5, lw=0.9,
-                       color=SERIES[number])  # fmt: skip
+        right.errorbar(
+            x + shift,
+            100 * (ours / reference - 1),
+            100 * spread,
+            fmt=MARKERS[number],
+            ms=3.5,
+            lw=0.9,
+            color=SERIES[number],
+        )
     edges = [-0.5, 0.5, 1.5, 6.5]
     for sign in (-1, 1):
         right.stairs([0.5 * sign, 1.0 * sign, 2.0 * sign], edges, color="#999999", ls="--", lw=0.8, baseline=None)
@@ -110,8 +117,15 @@ def depth_profile(profile: dict[str, Any], path: Path) -> str:
         name, shade = names.get(round(float(density[start]), 2), ("", "#ffffff"))
         for panel in (top, low):
             panel.axvspan(start * profile["voxel_mm"], stop * profile["voxel_mm"], color=shade, lw=0)
-        top.text((start + stop) / 2 * profile["voxel_mm"], 0.97, name, ha="center", va="top", fontsize=8,
-                 transform=top.get_xaxis_transform())  # fmt: skip
+        top.text(
+            (start + stop) / 2 * profile["voxel_mm"],
+            0.97,
+            name,
+            ha="center",
+            va="top",
+            fontsize=8,
+            transform=top.get_xaxis_transform(),
+        )
     top.step(x, reference, where="mid", color=REFERENCE, lw=0.9, label="reference code")
     top.plot(x, ours, "o", ms=3, color=OURS, label="hevesy")
     top.set_yscale("log")

@@ -58,10 +58,14 @@ class KernelRun:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "name": self.name, "histories": self.histories, "wall_time_s": self.wall_time_s,
-            "radii_cm": self.radii_cm.tolist(), "reference": self.reference.tolist(), "ours": self.ours.tolist(),
+            "name": self.name,
+            "histories": self.histories,
+            "wall_time_s": self.wall_time_s,
+            "radii_cm": self.radii_cm.tolist(),
+            "reference": self.reference.tolist(),
+            "ours": self.ours.tolist(),
             "sigma": self.sigma.tolist(),
-        }  # fmt: skip
+        }
 
 
 def load(folder: Path) -> dict[str, dict[str, Any]]:
@@ -146,10 +150,17 @@ def run_kernel(
     theirs = _mean_radius_error(shells, errors, every, len(radii))
     records.append(
         Record(
-            label, f"mean radius of energy deposition within {radii[-1]:.4g} cm", "cm", target, mean,
-            mean / target - 1.0, float(np.hypot(own, theirs)) / target, MEAN_BAR, freedom=welch(own, theirs, BATCHES),
+            label,
+            f"mean radius of energy deposition within {radii[-1]:.4g} cm",
+            "cm",
+            target,
+            mean,
+            mean / target - 1.0,
+            float(np.hypot(own, theirs)) / target,
+            MEAN_BAR,
+            freedom=welch(own, theirs, BATCHES),
         )
-    )  # fmt: skip
+    )
     if kernel["particle"] == "electron":
         level = 0.9
         ours_90 = radial.radius_within(ours, radii, level)
@@ -158,10 +169,17 @@ def run_kernel(
         error = float(np.interp(ours_90, radii, combined)) / slope
         records.append(
             Record(
-                label, "radius within which 90 % of the emitted energy stays", "cm", target_90, ours_90,
-                ours_90 / target_90 - 1.0, error / target_90, MEAN_BAR, freedom=BATCHES - 1,
+                label,
+                "radius within which 90 % of the emitted energy stays",
+                "cm",
+                target_90,
+                ours_90,
+                ours_90 / target_90 - 1.0,
+                error / target_90,
+                MEAN_BAR,
+                freedom=BATCHES - 1,
             )
-        )  # fmt: skip
+        )
     return KernelRun(name, radii, reference, ours, combined, records, tally.decays, tally.wall_time_s)
 
 

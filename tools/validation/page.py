@@ -27,9 +27,10 @@ def provenance() -> dict[str, Any]:
         return done.stdout.strip()
 
     changed = [
-        line[3:] for line in git("status", "--porcelain", "--untracked-files=no").splitlines()
+        line[3:]
+        for line in git("status", "--porcelain", "--untracked-files=no").splitlines()
         if line[3:].startswith(("engine/", "kernels/"))
-    ]  # fmt: skip
+    ]
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "hevesy": hevesy.__version__,
@@ -61,17 +62,24 @@ def _cores() -> int:
 
 
 def write(
-    folder: Path, records: list[Record], figures: list[tuple[str, str]], runs: dict[str, Any], where: dict[str, Any],
-    command: str, quick: bool, seconds: float,
-) -> bool:  # fmt: skip
+    folder: Path,
+    records: list[Record],
+    figures: list[tuple[str, str]],
+    runs: dict[str, Any],
+    where: dict[str, Any],
+    command: str,
+    quick: bool,
+    seconds: float,
+) -> bool:
     """Write ``index.md`` and ``results.json``; returns whether every judgement passed."""
     k, share, count = budget(records)
     verdicts = [r.verdict(share) for r in records]
     failed = [r for r, v in zip(records, verdicts, strict=True) if v == "FAIL"]
     beyond = [
-        r for r, v in zip(records, verdicts, strict=True)
+        r
+        for r, v in zip(records, verdicts, strict=True)
         if v == "pass" and r.rule in ("plus", "larger") and abs(r.difference) > r.bar
-    ]  # fmt: skip
+    ]
     changed = where["changed_since_commit"]
     text = [
         "# Validation",

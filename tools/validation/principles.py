@@ -55,19 +55,29 @@ def run(quick: bool, seed: int, threads: int | None = None) -> list[Record]:
 
 
 def fano(
-    source: str, pattern: str, decays: int, seed: int, threads: int | None = None, voxels: int = FANO_VOXELS[0],
+    source: str,
+    pattern: str,
+    decays: int,
+    seed: int,
+    threads: int | None = None,
+    voxels: int = FANO_VOXELS[0],
     parts: int = PARTS,
-) -> list[Record]:  # fmt: skip
+) -> list[Record]:
     """Dose over the exact one: by density, in the worst voxel, and chi-square over all voxels."""
     problem = problems.fano(source, voxels=voxels, pattern=pattern)
     per_batch = -(-decays // (parts * PART_BATCHES))
     runs = [
         hevesy.simulate(
-            problem, decays=per_batch * PART_BATCHES, batch_histories=per_batch, first_batch=i * PART_BATCHES,
-            seed=seed, backend="cpu", threads=threads,
+            problem,
+            decays=per_batch * PART_BATCHES,
+            batch_histories=per_batch,
+            first_batch=i * PART_BATCHES,
+            seed=seed,
+            backend="cpu",
+            threads=threads,
         )
         for i in range(parts)
-    ]  # fmt: skip
+    ]
     whole = hevesy.merge(runs)
     label = f"Fano's theorem, {source}, {pattern} of 0.26, 1 and 1.85 g/cm3 in 2 mm voxels"
     inside = np.isfinite(problem.reference_dose)
@@ -80,10 +90,17 @@ def fano(
     for name, m, s in zip(problem.region_names, mean, sigma, strict=True):
         records.append(
             Record(
-                label, f"mean dose of all voxels of {name}", "Gy/decay", exact, float(m), float(m / exact - 1),
-                float(s / exact), BAR, freedom=batches - 1,
+                label,
+                f"mean dose of all voxels of {name}",
+                "Gy/decay",
+                exact,
+                float(m),
+                float(m / exact - 1),
+                float(s / exact),
+                BAR,
+                freedom=batches - 1,
             )
-        )  # fmt: skip
+        )
     z = voxel_z(whole, problem)
     dose, error = whole.dose_gy_per_decay[inside], whole.sigma_gy_per_decay[inside]
     # a voxel that few electrons reach is judged with its neighbours only
@@ -91,22 +108,39 @@ def fano(
     worst = int(np.abs(z).argmax())
     records.append(
         Record(
-            label, f"dose of the worst of {dose.size} voxels", "Gy/decay", exact, float(dose[worst]),
-            float(dose[worst] / exact - 1), float(error[worst] / exact), BAR, "larger" if known else "information",
-            judgements=dose.size, freedom=batches - 1, z=float(z[worst]),
+            label,
+            f"dose of the worst of {dose.size} voxels",
+            "Gy/decay",
+            exact,
+            float(dose[worst]),
+            float(dose[worst] / exact - 1),
+            float(error[worst] / exact),
+            BAR,
+            "larger" if known else "information",
+            judgements=dose.size,
+            freedom=batches - 1,
+            z=float(z[worst]),
         )
-    )  # fmt: skip
+    )
     # voxels share electrons, so chi-square does not scatter as for independent ones: the parts show how it does
     spread = float(np.std([np.mean(voxel_z(part, problem) ** 2) for part in runs], ddof=1))
     # z has the variance nu/(nu - 2) of Student's distribution
     value = float(np.mean(z**2)) * (batches - 3) / (batches - 1)
     records.append(
         Record(
-            label, f"chi2/ndf over {dose.size} voxels", "", 1.0, value, value - 1.0, spread, 0.0,
-            "plus" if known else "information", freedom=parts - 1,
+            label,
+            f"chi2/ndf over {dose.size} voxels",
+            "",
+            1.0,
+            value,
+            value - 1.0,
+            spread,
+            0.0,
+            "plus" if known else "information",
+            freedom=parts - 1,
             remark=f"its standard deviation between {parts} independent parts as sigma",
         )
-    )  # fmt: skip
+    )
     return records
 
 
@@ -127,9 +161,15 @@ def steps(source: str, decays: int, seed: int, threads: int | None = None) -> li
 
     def play(number: int, physics: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, float]:
         tally = simulate(
-            problem, decays=decays, seed=seed + number, backend="cpu", batches=BATCHES, regions=weights,
-            physics=physics, threads=threads,
-        )  # fmt: skip
+            problem,
+            decays=decays,
+            seed=seed + number,
+            backend="cpu",
+            batches=BATCHES,
+            regions=weights,
+            physics=physics,
+            threads=threads,
+        )
         mean, sigma = tally.region_energy()
         return mean, sigma, tally.counters["electron_steps"] / tally.decays
 
@@ -141,9 +181,15 @@ def steps(source: str, decays: int, seed: int, threads: int | None = None) -> li
             records.append(
                 Record(
                     f"numerical choices, {source} in 3 mm voxels of lung, water and bone at random",
-                    f"{label}: energy in {name} voxels", "MeV/decay", float(b), float(a), float(a / b - 1),
-                    float(np.hypot(s, e) / b), BAR, freedom=2 * (BATCHES - 1),
+                    f"{label}: energy in {name} voxels",
+                    "MeV/decay",
+                    float(b),
+                    float(a),
+                    float(a / b - 1),
+                    float(np.hypot(s, e) / b),
+                    BAR,
+                    freedom=2 * (BATCHES - 1),
                     remark=f"{per_decay:.1f} electron steps a decay instead of {base_steps:.1f}",
                 )
-            )  # fmt: skip
+            )
     return records

@@ -59,17 +59,29 @@ def voxel_s(folder: Path, quick: bool, seed: int, threads: int | None = None) ->
                 reference = (float(entry["reference_gy_per_decay"]), float(entry["reference_sigma"]))
                 records.append(
                     relative(
-                        label, what + ", reference code scaled", "Gy/decay", reference, ours[offset],
-                        neighbour_bar(offset), "larger", batches=result.tally.n_batches,
+                        label,
+                        what + ", reference code scaled",
+                        "Gy/decay",
+                        reference,
+                        ours[offset],
+                        neighbour_bar(offset),
+                        "larger",
+                        batches=result.tally.n_batches,
                     )
-                )  # fmt: skip
+                )
             published = (float(entry["published_gy_per_decay"]), 0.0)
             records.append(
                 relative(
-                    label, what + ", published", "Gy/decay", published, ours[offset], 0.0, "information",
+                    label,
+                    what + ", published",
+                    "Gy/decay",
+                    published,
+                    ours[offset],
+                    0.0,
+                    "information",
                     remark="other decay data, code and statistics (1-2 %); three figures",
                 )
-            )  # fmt: skip
+            )
     return records
 
 
@@ -113,8 +125,11 @@ def tables(folder: Path) -> list[Record]:
         _table("water, XCOM", f"mass attenuation at {e:g} MeV", "cm2/g", want, got)
         for e, want, got in zip(xcom["energy_mev"], xcom["mu_over_rho_cm2_g"], found, strict=True)
     ]
-    media = {m.name: m for f in ("i131_heterogeneous_3mm", "i131_voxel_3mm_water")
-             for m in hevesy.Problem.load(folder / f"{f}.npz").materials}  # fmt: skip
+    media = {
+        m.name: m
+        for f in ("i131_heterogeneous_3mm", "i131_voxel_3mm_water")
+        for m in hevesy.Problem.load(folder / f"{f}.npz").materials
+    }
     again = data["xcom_recomputed"]
     for name, wants in again["mu_over_rho_cm2_g"].items():
         for e, want, got in zip(
@@ -122,10 +137,15 @@ def tables(folder: Path) -> list[Record]:
         ):
             records.append(
                 _table(
-                    f"{name}, XCOM elements summed for the reference", f"mass attenuation at {e:g} MeV", "cm2/g",
-                    want, got, "information", "their sum is itself up to 0.3 % below the published water table",
+                    f"{name}, XCOM elements summed for the reference",
+                    f"mass attenuation at {e:g} MeV",
+                    "cm2/g",
+                    want,
+                    got,
+                    "information",
+                    "their sum is itself up to 0.3 % below the published water table",
                 )
-            )  # fmt: skip
+            )
     return records
 
 

@@ -101,9 +101,16 @@ def budget(records: list[Record]) -> tuple[float, float, int]:
 
 
 def relative(
-    group: str, quantity: str, unit: str, reference: tuple[float, float], ours: tuple[float, float], bar: float,
-    rule: str = "plus", remark: str = "", batches: float = math.inf,
-) -> Record:  # fmt: skip
+    group: str,
+    quantity: str,
+    unit: str,
+    reference: tuple[float, float],
+    ours: tuple[float, float],
+    bar: float,
+    rule: str = "plus",
+    remark: str = "",
+    batches: float = math.inf,
+) -> Record:
     """Record of (value, standard error) pairs, the difference relative to the reference value.
 
     ``batches`` are those behind our standard error.
@@ -111,7 +118,16 @@ def relative(
     value, error = ours
     target, target_error = reference
     return Record(
-        group, quantity, unit, target, value, value / target - 1.0,
-        float(np.hypot(error, target_error)) / abs(target), bar, rule, remark=remark,
-        freedom=welch(error, target_error, batches), z=root_z(value, error, target, target_error),
-    )  # fmt: skip
+        group,
+        quantity,
+        unit,
+        target,
+        value,
+        value / target - 1.0,
+        float(np.hypot(error, target_error)) / abs(target),
+        bar,
+        rule,
+        remark=remark,
+        freedom=welch(error, target_error, batches),
+        z=root_z(value, error, target, target_error),
+    )

@@ -183,20 +183,30 @@ def run(folder: Path, quick: bool, seed: int, threads: int | None = None) -> tup
         step_error = math.hypot(fine.sigma_mev, coarse.sigma_mev) / total
         records.append(
             Record(
-                "131I sphere in soft tissue", f"mean dose, {grams:g} g", "Gy/decay", target, ours, ours / target - 1.0,
-                math.hypot(error, target_error) / target, BAR,
+                "131I sphere in soft tissue",
+                f"mean dose, {grams:g} g",
+                "Gy/decay",
+                target,
+                ours,
+                ours / target - 1.0,
+                math.hypot(error, target_error) / target,
+                BAR,
                 remark=f"voxels {10 * fine.voxel_cm:.2f} mm, steps {100 * fine.correction_mev / total:+.2f} %; "
                 f"voxels twice as wide, steps {100 * coarse.correction_mev / total:+.2f} %, differ by "
                 f"{100 * step:+.2f} ({100 * step_error:.2f}) %",
             )
-        )  # fmt: skip
+        )
         rows.append(
             {
-                "mass_g": grams, "electrons_mev": fine.energy_mev, "electrons_coarse_mev": coarse.energy_mev,
-                "photons_mev": photons.energy_mev, "correction_mev": fine.correction_mev, "voxel_cm": fine.voxel_cm,
+                "mass_g": grams,
+                "electrons_mev": fine.energy_mev,
+                "electrons_coarse_mev": coarse.energy_mev,
+                "photons_mev": photons.energy_mev,
+                "correction_mev": fine.correction_mev,
+                "voxel_cm": fine.voxel_cm,
                 "reference_mev": float(sphere["energy_deposited_mev_per_decay"]),
             }
-        )  # fmt: skip
+        )
     records.append(_celldose(folder, quick, seed + 3, threads))
     return records, rows
 
@@ -210,7 +220,14 @@ def _celldose(folder: Path, quick: bool, seed: int, threads: int | None) -> Reco
     emitted = energy_per_decay(source.emission).electron
     ours, error = part.energy_mev / emitted, part.sigma_mev / emitted
     return Record(
-        "131I sphere in water", "share of the electron energy that stays in a uniformly active sphere of 2.5 mm radius",
-        "", 0.871, ours, ours / 0.871 - 1.0, error / 0.871, 0.0, "information",
+        "131I sphere in water",
+        "share of the electron energy that stays in a uniformly active sphere of 2.5 mm radius",
+        "",
+        0.871,
+        ours,
+        ours / 0.871 - 1.0,
+        error / 0.871,
+        0.0,
+        "information",
         remark="CELLDOSE, J Nucl Med 2008;49:151: another code with its own 131I electrons, no uncertainty stated",
-    )  # fmt: skip
+    )

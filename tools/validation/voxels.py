@@ -108,9 +108,15 @@ def play(
     """Simulate a voxel S problem: the result, and the mean dose and standard error at each offset."""
     regions = OffsetRegions(problem)
     result = hevesy.simulate(
-        problem, decays=decays, seed=seed, backend="cpu", threads=threads, regions=regions, region_names=regions.names,
+        problem,
+        decays=decays,
+        seed=seed,
+        backend="cpu",
+        threads=threads,
+        regions=regions,
+        region_names=regions.names,
         **options,
-    )  # fmt: skip
+    )
     return result, regions.means(result)
 
 
@@ -131,17 +137,21 @@ def run_file(folder: Path, name: str, decays: int, seed: int, threads: int | Non
     assert result.backend == "cpu" and result.balance.residual_quanta == 0
     data = result.tally
     run = VoxelRun(
-        name, FILES[name][0], result.decays, result.wall_time_s, [], np.empty(0),
-        counters=dict(data.counters), balance=data.balance,
-    )  # fmt: skip
+        name,
+        FILES[name][0],
+        result.decays,
+        result.wall_time_s,
+        [],
+        np.empty(0),
+        counters=dict(data.counters),
+        balance=data.balance,
+    )
     _regions(run, result, problem, scatter)
     reference, reference_sigma = np.asarray(problem.reference_dose), np.asarray(problem.reference_sigma)
     if means:
         _neighbours(run, means, data.n_batches, reference, reference_sigma)
     else:
-        _depth_profile(
-            run, problem, result.dose_gy_per_decay, result.sigma_gy_per_decay, reference, reference_sigma
-        )  # fmt: skip
+        _depth_profile(run, problem, result.dose_gy_per_decay, result.sigma_gy_per_decay, reference, reference_sigma)
     return run
 
 
@@ -155,11 +165,16 @@ def _in_shards(problem: Problem, decays: int, seed: int, threads: int | None) ->
     per_batch = -(-decays // (count * SHARD_BATCHES))
     parts = [
         hevesy.simulate(
-            problem, decays=per_batch * SHARD_BATCHES, batch_histories=per_batch, first_batch=i * SHARD_BATCHES,
-            seed=seed, backend="cpu", threads=threads,
+            problem,
+            decays=per_batch * SHARD_BATCHES,
+            batch_histories=per_batch,
+            first_batch=i * SHARD_BATCHES,
+            seed=seed,
+            backend="cpu",
+            threads=threads,
         )
         for i in range(count)
-    ]  # fmt: skip
+    ]
     scatter = [compare(part, problem).chi2_per_ndf for part in parts]
     return hevesy.merge(parts), scatter
 
@@ -171,19 +186,33 @@ def _regions(run: VoxelRun, result: Any, problem: Problem, scatter: list[float])
     for r in found.regions:
         run.records.append(
             Record(
-                run.label, f"mean dose, {r.region}", "Gy/decay", r.reference_gy, r.simulated_gy, r.difference,
-                float(np.hypot(r.sigma, r.reference_sigma)), r.bar, freedom=welch(r.sigma, r.reference_sigma, batches),
+                run.label,
+                f"mean dose, {r.region}",
+                "Gy/decay",
+                r.reference_gy,
+                r.simulated_gy,
+                r.difference,
+                float(np.hypot(r.sigma, r.reference_sigma)),
+                r.bar,
+                freedom=welch(r.sigma, r.reference_sigma, batches),
             )
-        )  # fmt: skip
+        )
     if found.chi2_judged:
         run.records.append(
             Record(
-                run.label, f"scatter of {found.ndf} voxels above 10 % of maximum: p of chi-square", "", 1.0,
-                found.chi2_p_value, 0.0, 0.0, 0.0, "p",
+                run.label,
+                f"scatter of {found.ndf} voxels above 10 % of maximum: p of chi-square",
+                "",
+                1.0,
+                found.chi2_p_value,
+                0.0,
+                0.0,
+                0.0,
+                "p",
                 remark=f"chi2/ndf {found.chi2_per_ndf:.3f}, one standard deviation of it being "
                 f"{np.sqrt(2 / found.ndf):.3f}; largest z {found.largest_z:.2f}",
             )
-        )  # fmt: skip
+        )
     if scatter:
         mean, error = float(np.mean(scatter)), float(np.std(scatter, ddof=1) / np.sqrt(len(scatter)))
         # the reference's own noise is the same in every part: what it adds to chi2/ndf does not average out
@@ -193,25 +222,41 @@ def _regions(run: VoxelRun, result: Any, problem: Problem, scatter: list[float])
         error = float(np.hypot(error, np.mean(common / (common + own)) * np.sqrt(2 / found.ndf)))
         run.records.append(
             Record(
-                run.label, f"chi2/ndf of voxels above 10 % of maximum, mean of {len(scatter)} independent parts", "",
-                1.0, mean, mean - 1.0, error, SCATTER_BAR, freedom=len(scatter) - 1,
+                run.label,
+                f"chi2/ndf of voxels above 10 % of maximum, mean of {len(scatter)} independent parts",
+                "",
+                1.0,
+                mean,
+                mean - 1.0,
+                error,
+                SCATTER_BAR,
+                freedom=len(scatter) - 1,
             )
-        )  # fmt: skip
+        )
 
 
 def _neighbours(
-    run: VoxelRun, ours: dict[tuple[int, ...], tuple[float, float]], batches: int, reference: np.ndarray,
+    run: VoxelRun,
+    ours: dict[tuple[int, ...], tuple[float, float]],
+    batches: int,
+    reference: np.ndarray,
     reference_sigma: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     middle = [n // 2 for n in reference.shape]
     z = []
     for offset, (value, error) in ours.items():
         at = tuple(m + o for m, o in zip(middle, offset, strict=True))
         target, target_error = float(reference[at]), float(reference_sigma[at])
         record = relative(
-            run.label, "voxel S " + ",".join(map(str, offset)), "Gy/decay", (target, target_error), (value, error),
-            neighbour_bar(offset), "larger" if value >= ENOUGH * error > 0 else "information", batches=batches,
-        )  # fmt: skip
+            run.label,
+            "voxel S " + ",".join(map(str, offset)),
+            "Gy/decay",
+            (target, target_error),
+            (value, error),
+            neighbour_bar(offset),
+            "larger" if value >= ENOUGH * error > 0 else "information",
+            batches=batches,
+        )
         if record.rule != "information":
             z.append(record.z)
         run.table.append(

@@ -36,8 +36,6 @@ def arrested(
         kq = min(i32(k * QUANTA), quanta)
         a, b, c = isotropic(q3, q4)
         counters[BREMS_PHOTONS] += i64(1)
-        depth = push(
-            world, stack_real, stack_int, depth, tally, counters, PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq
-        )
+        depth = push(world, stack_real, stack_int, depth, tally, counters, PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq)
         quanta = i32(quanta - kq)
     return True, quanta, depth, draw

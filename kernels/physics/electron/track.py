@@ -371,9 +371,7 @@ def transport_charged(
     world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
 ):
     """Follow one electron or positron to its end; secondaries go to the stack. Returns (depth, draw)."""
-    left, charged, draw = charged_at_birth(
-        world, counters, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw
-    )
+    left, charged, draw = charged_at_birth(world, counters, kind, ix, iy, iz, px, py, pz, u, v, w, quanta, key, draw)
     while left == GOES_ON:
         left, charged, depth, draw = charged_round(
             world, tally, counters, stack_real, stack_int, depth, charged, key, draw

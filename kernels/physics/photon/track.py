@@ -36,16 +36,12 @@ from .track_length import scored_flight, settle, settle_pair
 
 
 @device
-def release(
-    world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta
-):
+def release(world, stack_real, stack_int, depth, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta):
     """Hand an electron of ``quanta`` to the stack, or deposit it when it is below the cut-off."""
     if real(quanta) * PER_QUANTUM <= world.electron_cutoff:
         deposit(tally, counters, voxel_index(world, ix, iy, iz), quanta)
         return depth
-    return push(
-        world, stack_real, stack_int, depth, tally, counters, ELECTRON, ix, iy, iz, px, py, pz, u, v, w, quanta
-    )
+    return push(world, stack_real, stack_int, depth, tally, counters, ELECTRON, ix, iy, iz, px, py, pz, u, v, w, quanta)
 
 
 @device

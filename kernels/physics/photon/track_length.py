@@ -91,9 +91,7 @@ def scored_flight(world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quant
 
 
 @device
-def settle(
-    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, quanta, key, draw
-):
+def settle(world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, quanta, key, draw):
     """End an electron where it is set in motion; only its bremsstrahlung leaves. Returns (depth, draw).
 
     The number of photons and their spectrum are those of the slowing-down to rest (as in range rejection).
