@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .engine.case import Case
+    from .engine.case.model import Case
     from .engine.errors import CheckFailed, HevesyError, InputError, StoppedEarly
-    from .engine.result import Result, merge
-    from .engine.run import Outcome, run
+    from .engine.pipeline.outcome import Outcome
+    from .engine.results.merge import merge
+    from .engine.results.result import Result
+    from .engine.run import run
     from .engine.simulation import simulate
     from .engine.transport.problem import Problem
 
 _WHERE = {
-    "Case": "engine.case",
+    "Case": "engine.case.model",
     "CheckFailed": "engine.errors",
     "HevesyError": "engine.errors",
     "InputError": "engine.errors",
-    "Outcome": "engine.run",
+    "Outcome": "engine.pipeline.outcome",
     "Problem": "engine.transport.problem",
-    "Result": "engine.result",
+    "Result": "engine.results.result",
     "StoppedEarly": "engine.errors",
-    "merge": "engine.result",
+    "merge": "engine.results.merge",
     "run": "engine.run",
     "simulate": "engine.simulation",
 }

@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from hevesy.engine.nuclides import energy_per_decay
-from hevesy.engine.transport.problem import Emission, Problem
+from hevesy.engine.nuclides.decay import energy_per_decay
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.transport.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[1]
 NUCLIDES = ("I-131", "Lu-177", "Y-90", "I-124")

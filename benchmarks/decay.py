@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from hevesy.benchmarks import cases, measure
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.prepare import prepare
+from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.world import prepare
 from hevesy.kernels import loader
 from hevesy.kernels.backends import python
 

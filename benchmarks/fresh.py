@@ -42,9 +42,9 @@ def main(words: list[str] | None = None) -> int:
         marks[name], last = now - last, now
 
     import numpy as np
-    from hevesy.engine.transport.physics_options import PhysicsOptions
-    from hevesy.engine.transport.prepare import prepare
+    from hevesy.engine.transport.options import PhysicsOptions
     from hevesy.engine.transport.problem import Problem
+    from hevesy.engine.transport.world import prepare
 
     mark("imports")
     if given.problem.endswith(".npz"):

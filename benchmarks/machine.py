@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from hevesy.engine import environment
+from hevesy.engine.results import environment
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

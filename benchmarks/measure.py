@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from hevesy.engine.statistics import MINIMUM_BATCHES
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.prepare import prepare
+from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run import _regions
 from hevesy.engine.transport.sums import region_sums
 from hevesy.engine.transport.tally import Tally
+from hevesy.engine.transport.world import prepare
 from hevesy.kernels.backends import cpu
 
 #: counters that are told per decay; the others balance energy or count what must not happen

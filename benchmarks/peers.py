@@ -29,7 +29,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from hevesy.benchmarks import cases, machine, measure, report
-from hevesy.engine.transport.problem import Emission, Problem
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.transport.problem import Problem
 
 CUTOFF_MEV = 0.010
 INSTALL = "python3 -m venv /tmp/ompmc && /tmp/ompmc/bin/pip install ompmc, then --peer-python /tmp/ompmc/bin/python"

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from hevesy.benchmarks import cases, measure
-from hevesy.engine import environment
+from hevesy.engine.results import environment
 from hevesy.engine.transport.tally import Tally
 
 #: histories of a batch

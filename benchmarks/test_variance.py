@@ -15,10 +15,11 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.statistics import MINIMUM_BATCHES
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.prepare import prepare
-from hevesy.engine.transport.problem import Emission, Problem
+from hevesy.engine.transport.options import PhysicsOptions
+from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.world import prepare
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
 

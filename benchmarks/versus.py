@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKER = """
 import sys, time
 import numpy as np
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.prepare import prepare
+from hevesy.engine.transport.options import PhysicsOptions
+from hevesy.engine.transport.world import prepare
 from hevesy.engine.transport.problem import Problem
 from hevesy.kernels.backends import cpu
 problem = Problem.load(sys.argv[1])

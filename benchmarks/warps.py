@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.prepare import prepare
+from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.world import prepare
 from hevesy.kernels import target
 from hevesy.kernels.backends import python
 from hevesy.kernels.loader import load

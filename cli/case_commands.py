@@ -11,8 +11,8 @@ from ..engine.errors import InputError
 from .output import duration, echo_json, echo_table, plain, progress_line, show
 
 if TYPE_CHECKING:
-    from ..engine.case import Case
-    from ..engine.run import Outcome
+    from ..engine.case.model import Case
+    from ..engine.pipeline.outcome import Outcome
 
 #: Enough for about 1 % in the demo's lesions above 2 mL, and under a minute on two cores.
 DEMO_DECAYS = 2_000_000
@@ -38,7 +38,7 @@ def demo(
     json: JSON = False,
 ) -> None:
     """Build a synthetic patient (124I PET/CT at 24 h and 96 h) and run the whole main job on it."""
-    from ..engine.case import Case
+    from ..engine.case.model import Case
     from ..phantoms.patient import synthetic_patient
 
     patient = synthetic_patient(seed=seed)
@@ -58,8 +58,8 @@ def import_(
     """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and say what was left."""
     import yaml
 
-    from ..engine.case import Case
-    from ..engine.imaging import sort_folder
+    from ..engine.case.model import Case
+    from ..engine.imaging.sorting.sort import sort_folder
 
     if output.exists() and not force:
         raise InputError(
@@ -88,7 +88,7 @@ def import_(
 
 def check(case_file: CaseFile, json: JSON = False) -> None:
     """Say what would run (times, units, alignment, memory, time, every assumption); runs nothing."""
-    from ..engine.case import Case
+    from ..engine.case.model import Case
     from ..engine.check import check_case
 
     found = check_case(Case.load(case_file))
@@ -119,7 +119,7 @@ def run(
     json: JSON = False,
 ) -> None:
     """The main job: images to dose, uncertainty, lesion table and verdict, with a report."""
-    from ..engine.case import Case
+    from ..engine.case.model import Case
 
     case = _changed(
         Case.load(case_file),
@@ -138,7 +138,7 @@ def report(
     run_dir: Annotated[Path, typer.Argument(help="The output folder of a run.", show_default=False)],
 ) -> None:
     """Write the HTML report of a run again, from what the run left."""
-    from ..engine.pipeline.outputs import rewrite_report
+    from ..engine.export.folder import rewrite_report
 
     for path in rewrite_report(run_dir):
         typer.echo(f"wrote {path}")
@@ -150,7 +150,7 @@ def schema(
     """The JSON Schema of a case file."""
     import json as json_library
 
-    from ..engine.case import Case
+    from ..engine.case.model import Case
 
     text = json_library.dumps(Case.json_schema(), indent=2, ensure_ascii=False)
     if output is None:
@@ -188,8 +188,8 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
 
 
 def _tell(outcome: Outcome, out: Path) -> None:
-    from ..engine.pipeline.clinic_outputs import clinic_lines
-    from ..engine.pipeline.outputs import therapy_folder
+    from ..engine.export.clinic import clinic_lines
+    from ..engine.export.folder import therapy_folder
 
     threshold = f"{outcome.case.threshold_gy:g} Gy"
     columns = [
@@ -240,6 +240,6 @@ def _tell(outcome: Outcome, out: Path) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from ..engine.pipeline.outputs import write_text
+    from ..engine.files import write_text
 
     write_text(path, text)

@@ -139,7 +139,7 @@ def batch(
 
 def _check_flags(with_changes: Any, trial: Any, changes: dict[str, Any]) -> None:
     """A flag that cannot be is bad input of the whole batch, not a failure of each case."""
-    from ..engine.case import Case
+    from ..engine.case.model import Case
 
     for one in trial.cases:
         try:

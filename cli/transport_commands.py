@@ -11,7 +11,7 @@ from ..engine.errors import CheckFailed
 from .output import duration, echo_json, echo_table, progress_line, show
 
 if TYPE_CHECKING:
-    from ..engine.result import Result
+    from ..engine.results.result import Result
     from ..engine.transport.problem import Problem
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -44,7 +44,7 @@ def simulate(
     json: JSON = False,
 ) -> None:
     """Transport alone, on a fully specified problem."""
-    from ..engine.resuming import earlier_result
+    from ..engine.results.resume import earlier_result
     from ..engine.transport.problem import Problem
 
     problem = Problem.load(problem_file)
@@ -70,8 +70,8 @@ def validate(
     json: JSON = False,
 ) -> None:
     """Simulate, then compare with the reference dose inside the file; exit 0 pass, 1 fail."""
+    from ..engine.transport.comparisons import compare, judged
     from ..engine.transport.problem import Problem
-    from ..engine.transport.validate import compare, judged
 
     problem = judged(Problem.load(problem_file), problem_file)
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
@@ -93,7 +93,7 @@ def merge(
     json: JSON = False,
 ) -> None:
     """Add up results of the same problem from different history ranges, exactly."""
-    from ..engine.result import Result
+    from ..engine.results.result import Result
 
     merged = Result.merge([Result.load(path) for path in results])
     merged.save(output)
@@ -106,7 +106,7 @@ def merge(
 
 def info(json: JSON = False) -> None:
     """Versions, devices, data tables and their hashes."""
-    from ..engine.environment import describe
+    from ..engine.results.environment import describe
 
     found = describe()
     if json:
@@ -127,7 +127,7 @@ def _simulate(
     quiet: bool,
     earlier: Result | None = None,
 ) -> tuple[Result, bool]:
-    from ..engine.case import checked_transport
+    from ..engine.case.model import checked_transport
     from ..engine.simulation import simulate as run_transport
     from .interrupt import stop_on_interrupt
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, Visit
-from .environment import usable_cores
-from .nuclides import nuclide
+from .case.model import Case, Visit
+from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
-from .pipeline.clinic import blood_of_visit
+from .pipeline.clinic.therapy import blood_of_visit
 from .pipeline.scans import VisitImages, read_visit
-from .simulation import minimum_histories
+from .results.environment import usable_cores
+from .transport.job import minimum_histories
 
 #: Histories per second and core for the expected time (131I in tissue, electron cut-off 10 keV, CPU).
 SPEED_PER_CORE = 40_000.0

@@ -9,102 +9,18 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .case import METHODS, Case, Method, Visit
+from .case.model import METHODS, Case, Method, Visit
 from .errors import InputError, StoppedEarly
-from .lesions import LesionDose
-from .provenance import code_commit, code_version
-from .result import Result
-from .simulation import Tell
-from .verdict import Verdict, verdict
+from .lesions.verdict import verdict
+from .pipeline.outcome import Outcome, VisitOutcome
+from .progress import Tell
+from .results.provenance import code_commit, code_version
+from .results.result import Result
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class VisitOutcome:
-    """One visit: its result with every dose map, its lesions, and the clinic's record of it.
-
-    ``overlays`` holds the aligned CT of each later scan on the dose grid [HU], by the scan's name.
-    """
-
-    name: str
-    result: Result
-    lesions: list[LesionDose]
-    verdict: Verdict
-    clinic: dict[str, Any] = field(default_factory=dict)
-    frame_of_reference: str | None = None
-    overlays: dict[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass
-class Outcome:
-    """What a run found.
-
-    Parameters
-    ----------
-    case
-        The case as it was run.
-    visits
-        One entry a visit.
-    incomplete
-        Whether the transport was stopped before its goal; what there is counts, with larger uncertainty.
-    wall_time_s
-        Duration of the run [s].
-    folder
-        Where it was written, if it was.
-    clinic
-        The patient's record: blood dosimetry, eligibility, alignment, reporting, changes between visits.
-    further
-        The same for each further therapy of the case.
-    """
-
-    case: Case
-    visits: list[VisitOutcome] = field(default_factory=list)
-    incomplete: bool = False
-    wall_time_s: float = 0.0
-    folder: Path | None = None
-    clinic: dict[str, Any] = field(default_factory=dict)
-    further: list[Outcome] = field(default_factory=list)
-
-    @property
-    def lesions(self) -> list[LesionDose]:
-        """One record a lesion and visit."""
-        return [lesion for visit in self.visits for lesion in visit.lesions]
-
-    @property
-    def verdicts(self) -> list[Verdict]:
-        """One verdict a visit."""
-        return [visit.verdict for visit in self.visits]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: lesion rows, verdicts, energy balance."""
-        return {
-            "patient": self.case.patient,
-            "complete": not self.incomplete,
-            "wall_time_s": self.wall_time_s,
-            "folder": None if self.folder is None else str(self.folder),
-            "lesions": [lesion.to_row() for lesion in self.lesions],
-            "verdicts": [v.to_dict() for v in self.verdicts],
-            "clinic": self.clinic,
-            "therapy": self.case.therapy.nuclide,
-            "further_therapies": [other.to_dict() for other in self.further],
-            "visits": [
-                {
-                    "visit": visit.name,
-                    "methods": list(visit.result.doses),
-                    "backend": visit.result.backend,
-                    "histories": visit.result.decays,
-                    "balance_mev_per_decay": dict(visit.result.balance) if visit.result.tally else None,
-                    "complete": visit.result.complete,
-                    "assumptions": list(visit.result.assumptions),
-                }
-                for visit in self.visits
-            ],
-        }
 
 
 def run(
@@ -164,7 +80,7 @@ def run(
     )
     if out is None:
         return _run_therapies(case, progress, stop)
-    from .pipeline.outputs import check_target, put_in_place, write_outcome
+    from .export.folder import check_target, put_in_place, write_outcome
 
     target = Path(out)
     check_target(target)
@@ -198,8 +114,8 @@ def with_changes(
     InputError
         Naming the value that cannot be.
     """
-    from .case import checked_transport
-    from .case_file import did_you_mean
+    from .case.file import did_you_mean
+    from .case.model import checked_transport
 
     limit = None if time_limit_s is None else f"{time_limit_s!r} s"
     given = {"until": until, "decays": decays, "time_limit": limit, "seed": seed, "backend": backend}
@@ -223,8 +139,8 @@ def with_changes(
 
 def _earlier(case: Case, out: Path) -> dict[str, Result]:
     """What a stopped run left of each visit."""
-    from .pipeline.outputs import visit_folder
-    from .resuming import earlier_result
+    from .export.folder import visit_folder
+    from .results.resume import earlier_result
 
     names = [visit.name for visit in case.visits]
     found = {name: earlier_result(visit_folder(out, names, name) / "result.h5") for name in names}
@@ -235,7 +151,7 @@ def _run_therapies(
     case: Case, progress: Tell | None, stop: Callable[[], bool] | None, earlier: Path | None = None
 ) -> Outcome:
     """The case's therapy, then the further ones from the same scans; ``earlier`` holds what a stopped run left."""
-    from .pipeline.outputs import therapy_folder
+    from .export.folder import therapy_folder
 
     cases = [case, *(case.for_therapy(one) for one in case.further_therapies)]
     outcomes: list[Outcome] = []
@@ -288,7 +204,7 @@ def _run(
     outcome.wall_time_s = time.perf_counter() - start
     if not outcome.visits:
         raise StoppedEarly("stopped before the first batch of histories: there is nothing to show or keep")
-    from .pipeline.clinic_outputs import patient_record
+    from .export.clinic import patient_record
 
     outcome.clinic = patient_record(case, outcome.visits)
     if outcome.incomplete and len(outcome.visits) < len(case.visits):
@@ -300,8 +216,8 @@ def _run_visit(
     case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None, earlier: Result | None = None
 ) -> VisitOutcome:
     from .pipeline.activity import integrate
-    from .pipeline.clinic import blood_of_visit, visit_record
-    from .pipeline.clinic_lesions import with_clinic
+    from .pipeline.clinic.lesions import with_clinic
+    from .pipeline.clinic.therapy import blood_of_visit, visit_record
     from .pipeline.dose import dose_of_visit
     from .pipeline.lesion_records import lesion_records
     from .pipeline.scans import read_visit

@@ -1,6 +1,6 @@
 """The flat bundle that a transport kernel reads: a few arrays and many scalars.
 
-The host fills it once (``engine/transport/prepare.py``); nothing here is derived twice. Energies in MeV,
+The host fills it once (``engine/transport/world.py``); nothing here is derived twice. Energies in MeV,
 lengths in cm, mass thickness in g/cm2. All arrays are one-dimensional and C-contiguous.
 """
 

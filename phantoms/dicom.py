@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine import nuclides
-from ..engine.elements import ELEMENT_SYMBOLS, NAME_TO_SYMBOL
 from ..engine.grid import Grid
+from ..engine.nuclides import decay as nuclides
+from ..engine.nuclides.elements import ELEMENT_SYMBOLS, NAME_TO_SYMBOL
 from .files import save_truth
 from .shapes import Ellipsoid
 

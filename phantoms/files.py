@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine import nuclides
 from ..engine.grid import write_image
+from ..engine.nuclides import decay as nuclides
 
 if TYPE_CHECKING:
     from .patient import SyntheticPatient

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import nuclides, tissue
 from ..engine.grid import Grid, Volume
+from ..engine.imaging import tissue
+from ..engine.nuclides import decay as nuclides
 from ..engine.transport.problem import Problem
 from .anatomy import AIR_DENSITY, DEFAULT_LESIONS, Lesion, Region, Uptakes, neck_and_thorax
 from .noise import FWHM_PER_SIGMA, correlated_noise, noise_stream, positive_noise

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import tissue
 from ..engine.errors import InputError
 from ..engine.grid import Grid
-from ..engine.nuclides import energy_per_decay, nuclide
-from ..engine.transport.problem import Emission, Material, Problem
+from ..engine.imaging import tissue
+from ..engine.nuclides.decay import energy_per_decay, nuclide
+from ..engine.nuclides.emission import Emission
+from ..engine.physics.material import Material
+from ..engine.transport.problem import Problem
 from .shapes import Ellipsoid, full_fraction, sphere
 
 JOULE_PER_MEV = 1.602176634e-13

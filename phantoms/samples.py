@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine import nuclides
-from ..engine.blood import maximum_activity
+from ..engine.clinic.blood import maximum_activity
+from ..engine.nuclides import decay as nuclides
 
 if TYPE_CHECKING:
     from .patient import SyntheticPatient

@@ -21,10 +21,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine import nuclides
 from ..engine.grid import Grid
-from ..engine.transport import simulate
-from ..engine.transport.problem import Emission, Problem
+from ..engine.nuclides import decay as nuclides
+from ..engine.nuclides.emission import Emission
+from ..engine.transport.problem import Problem
+from ..engine.transport.run import simulate
 from .patient import LesionTruth, SyntheticPatient
 from .problems import JOULE_PER_MEV
 

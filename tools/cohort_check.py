@@ -22,21 +22,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hevesy.engine.case.model import Case
+from hevesy.engine.lesions.uncertainty import MASS_EXPONENT
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.pipeline.activity import VisitActivity, integrate
+from hevesy.engine.pipeline.clinic.lesions import with_clinic
+from hevesy.engine.pipeline.clinic.therapy import eligibility_of
+from hevesy.engine.pipeline.clinic.visits import VisitLesions, follow_up
+from hevesy.engine.pipeline.dose import dose_of_visit, transport_problem
+from hevesy.engine.pipeline.lesion_records import lesion_records
+from hevesy.engine.pipeline.scans import VisitImages, read_visit
+from hevesy.engine.results.provenance import code_commit
+from hevesy.engine.run import with_changes
+from hevesy.engine.text import plain
+from hevesy.engine.transport.run import simulate
 
-from ..engine.case import Case
-from ..engine.pipeline.activity import VisitActivity, integrate
-from ..engine.pipeline.clinic import eligibility_of
-from ..engine.pipeline.clinic_lesions import with_clinic
-from ..engine.pipeline.dose import dose_of_visit, transport_problem
-from ..engine.pipeline.lesion_records import lesion_records
-from ..engine.pipeline.scans import VisitImages, read_visit
-from ..engine.pipeline.visits import VisitLesions, follow_up
-from ..engine.provenance import code_commit
-from ..engine.run import with_changes
-from ..engine.transport import simulate
-from ..engine.transport.problem import Emission
-from ..engine.uncertainty import MASS_EXPONENT
-from ..engine.verdict import plain
 from ..phantoms.cohort import VISITS, Cohort, CohortPatient, make_cohort
 from ..phantoms.patient import SyntheticPatient
 from ..phantoms.problems import JOULE_PER_MEV

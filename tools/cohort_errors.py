@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from hevesy.engine.case.model import Case, Visit
+from hevesy.engine.grid import Volume, write_image
+from hevesy.engine.imaging.registration import Alignment
+from hevesy.engine.lesions.uncertainty import volume_relative_uncertainty
+from hevesy.engine.pipeline.alignment import fine_outlines, read_lesions
+from hevesy.engine.pipeline.lesion_records import CT_FWHM_MM
+from hevesy.engine.pipeline.scans import VisitImages
 
-from ..engine.case import Case, Visit
-from ..engine.grid import Volume, write_image
-from ..engine.imaging.registration import Alignment
-from ..engine.pipeline.alignment import fine_outlines, read_lesions
-from ..engine.pipeline.lesion_records import CT_FWHM_MM
-from ..engine.pipeline.scans import VisitImages
-from ..engine.uncertainty import volume_relative_uncertainty
 from ..phantoms.cohort import CohortPatient
 from ..phantoms.noise import correlated_noise, noise_stream, positive_noise
 from ..phantoms.patient import SyntheticPatient

@@ -9,9 +9,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-
-from ..engine.report.slices import background, centre_index
-from ..engine.result import Result
+from hevesy.engine.report.slices import background, centre_index
+from hevesy.engine.results.result import Result
 
 
 def draw(run_dir: Path, output: Path) -> None:

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..case import Case
+from ..case.model import Case
 from ..errors import HevesyError, InputError, StoppedEarly
-from ..export.tables import write_text
-from ..provenance import code_version
-from ..simulation import Tell
+from ..files import write_text
+from ..progress import Tell
+from ..results.provenance import code_version
 from .cohort_file import CohortCase, Trial, folder_name
 
 log = logging.getLogger(__name__)
@@ -287,7 +287,7 @@ def _in_processes(
 ) -> Iterator[CaseStatus]:
     import multiprocessing
 
-    from ..environment import usable_cores
+    from ..results.environment import usable_cores
 
     share = max(usable_cores() // workers, 1)
     with ProcessPoolExecutor(

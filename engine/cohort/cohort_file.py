@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..case_file import did_you_mean, read_yaml
+from ..case.file import did_you_mean, read_yaml
 from ..errors import InputError
 
 KEYS = ("name", "seed", "noise_seed", "visits", "truth", "cases")

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
-from ..export.tables import read_lesions_json, write_text
-from ..lesions import COLUMNS
-from ..pipeline.clinic_outputs import VISITS_FILE, read_patient
-from ..provenance import code_commit, code_version
-from ..verdict import plain
+from ..export.clinic import VISITS_FILE, read_patient
+from ..export.tables import read_lesions_json
+from ..files import write_text
+from ..lesions.record import COLUMNS
+from ..results.provenance import code_commit, code_version
+from ..text import plain
 from .batch import Batch, statuses
 from .tables import PatientRun, trial_tables
 

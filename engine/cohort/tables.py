@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from ..lesions import LesionDose
-from ..pipeline.visits import QUANTITIES
-from ..response import paired_ratio
+from ..clinic.response import paired_ratio
+from ..lesions.record import LesionDose
+from ..pipeline.clinic.visits import QUANTITIES
 
 #: Size classes of the method comparison [mL].
 SIZES_ML = ((0.0, 0.5, "below 0.5 mL"), (0.5, 2.0, "0.5 to 2 mL"), (2.0, math.inf, "2 mL and more"))

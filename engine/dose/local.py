@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..nuclides.emission import Emission
 from ..statistics import gy_per_mev
-from ..transport.problem import Emission
 
 #: Electron rest energy [MeV], CODATA 2018.
 ELECTRON_REST_MEV = 0.51099895

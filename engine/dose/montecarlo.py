@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..transport.problem import Problem
-from . import DoseMap, voxel_volume_ml
+from .map import DoseMap, voxel_volume_ml
 
 
 def monte_carlo_dose(

@@ -10,22 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..lesions import COLUMNS, LesionDose, verdicts
+from ..files import write_text
+from ..lesions.record import COLUMNS, LesionDose
+from ..lesions.verdict import verdicts
 
 LESIONS_FORMAT = "hevesy-lesions"
 LESIONS_VERSION = 1
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file through a temporary name in the same folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8", newline="")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
 
 
 def write_lesions_csv(lesions: Iterable[LesionDose], path: str | Path) -> Path:

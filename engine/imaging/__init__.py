@@ -1,25 +1,24 @@
 """Images in: DICOM, NIfTI, MetaImage, NRRD to canonical volumes, activity concentration, lesion masks."""
 
-from .checks import check_overlap
-from .masks import Mask, read_masks
-from .pet import PetScan, read_pet
-from .resample import resample_conserving, resample_fraction
-from .scan import exists, split_path
-from .sort import Sorted, sort_folder
-from .volumes import read_ct, read_volume
+from __future__ import annotations
 
-__all__ = [
-    "Mask",
-    "PetScan",
-    "Sorted",
-    "check_overlap",
-    "exists",
-    "read_ct",
-    "read_masks",
-    "read_pet",
-    "read_volume",
-    "resample_conserving",
-    "resample_fraction",
-    "sort_folder",
-    "split_path",
-]
+from ..faces import face
+
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "check_overlap": "masks.checks",
+        "Mask": "masks.read",
+        "read_masks": "masks.read",
+        "PetScan": "pet.scan",
+        "read_pet": "pet.read",
+        "resample_conserving": "resample",
+        "resample_fraction": "resample",
+        "exists": "dicom.find",
+        "split_path": "dicom.find",
+        "Sorted": "sorting.sort",
+        "sort_folder": "sorting.sort",
+        "read_ct": "volumes",
+        "read_volume": "volumes",
+    },
+)

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..grid import Volume, from_sitk
-from .scan import image_series, is_dicom, is_volume_file, require, split_path
-from .series import stack
+from .dicom.find import image_series, is_dicom, is_volume_file, require, split_path
+from .dicom.series import stack
 
 _MODALITY = {"HU": "CT", "Bq/mL": "PT"}
 
@@ -131,7 +131,7 @@ def read_ct(path: str | Path | Sequence[Path]) -> Volume:
     """A CT in Hounsfield units.
 
     Raises InputError for a series without rescale values and for what :func:`read_volume` refuses; values
-    that cannot be HU are refused in :func:`hevesy.engine.tissue.from_ct`.
+    that cannot be HU are refused in :func:`hevesy.engine.imaging.tissue.from_ct`.
     """
     volume = read_volume(path, "HU")
     bad = int(volume.values.size - np.count_nonzero(np.isfinite(volume.values)))

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from .conversion import contradictions, percent_per_gram, retention, suv, to_therapy
-from .curves import BELOW, CAPPED, ONE_SCAN, POPULATION, RISING, Curve, fit_curve
-from .models import MODELS, UPTAKES, Shape
-from .voxelwise import VoxelKinetics, voxel_tia
+from ..faces import face
 
-__all__ = [
-    "BELOW",
-    "CAPPED",
-    "MODELS",
-    "ONE_SCAN",
-    "POPULATION",
-    "RISING",
-    "UPTAKES",
-    "Curve",
-    "Shape",
-    "VoxelKinetics",
-    "contradictions",
-    "fit_curve",
-    "percent_per_gram",
-    "retention",
-    "suv",
-    "to_therapy",
-    "voxel_tia",
-]
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "contradictions": "conversion",
+        "percent_per_gram": "conversion",
+        "retention": "conversion",
+        "suv": "conversion",
+        "to_therapy": "conversion",
+        "BELOW": "curves",
+        "CAPPED": "curves",
+        "ONE_SCAN": "curves",
+        "POPULATION": "curves",
+        "RISING": "curves",
+        "Curve": "curves",
+        "fit_curve": "curves",
+        "MODELS": "models",
+        "UPTAKES": "models",
+        "Shape": "models",
+        "VoxelKinetics": "voxelwise",
+        "voxel_tia": "voxelwise",
+    },
+)

@@ -112,7 +112,7 @@ def voxel_tia(
     smooth_fwhm_mm
         Width of the smoothing of the rate [mm].
     uptake
-        Unseen phase before the first scan, see :func:`hevesy.engine.kinetics.fit_curve`.
+        Unseen phase before the first scan, see :func:`hevesy.engine.kinetics.curves.fit_curve`.
     population_biological_half_life_h
         Only for ``model="single-time-point"``.
 

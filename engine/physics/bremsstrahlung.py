@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from ..transport.problem import Material
 from .composition import composition, energies
 from .data import ELECTRON_MASS_MEV, FINE_STRUCTURE
+from .material import Material
 from .stopping import BETHE_LOWEST_MEV, HIGHEST_MEV, Particle, _check_particle, radiative, radiative_element
 
 #: The tip of the spectrum, k = T, is taken here: closer to it the formula loses its digits to cancellation.

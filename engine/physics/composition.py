@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import InputError
-from ..transport.problem import Material
 from . import data
+from .material import Material
 
 
 @dataclass(frozen=True)

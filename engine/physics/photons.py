@@ -19,9 +19,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from ..errors import InputError
-from ..transport.problem import Material
 from .composition import composition, energies
 from .data import AVOGADRO_BARN, ELECTRON_MASS_MEV, tables, z_max
+from .material import Material
 
 LOWEST_MEV, HIGHEST_MEV = 1.0e-3, 20.0
 PROCESSES = ("coherent", "incoherent", "photoelectric", "pair", "triplet")

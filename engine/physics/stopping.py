@@ -19,9 +19,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
-from ..transport.problem import Material
 from .composition import Composition, composition, energies
 from .data import AVOGADRO, ELECTRON_MASS_MEV, ELECTRON_RADIUS_CM, tables
+from .material import Material
 
 #: "electron" or "positron"; checked at run time.
 Particle = str

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import kinetics, recovery
-from ..case import Case
+from .. import kinetics
+from ..case.model import Case
 from ..errors import InputError
 from ..grid import Grid
-from ..nuclides import nuclide
+from ..lesions import recovery
+from ..nuclides.decay import nuclide
 from .lesion_density import density_slope, lesion_density
 from .lesion_views import LesionView, PlacedRecovery, lesion_views
 from .mask_recovery import OutlineRecovery

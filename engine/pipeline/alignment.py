@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import imaging
-from ..case import Case, Visit
+from ..case.model import Case, Visit
 from ..errors import InputError
 from ..grid import Grid, Volume
-from ..imaging.drawn import frame_of
+from ..imaging.masks.drawn import frame_of
 from ..imaging.registration import Alignment, register
 
 log = logging.getLogger(__name__)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case
-from ..dose import DoseMap, compute_dose
-from ..nuclides import nuclide
-from ..result import CASE, Result
-from ..resuming import earlier_tally
-from ..simulation import Tell, how_it_ended, run_transport
+from ..case.model import Case
+from ..dose.map import DoseMap
+from ..dose.methods import compute_dose
+from ..nuclides.decay import nuclide
+from ..progress import Tell
+from ..results.result import CASE, Result
+from ..results.resume import earlier_tally
+from ..transport.job import how_it_ended, run_transport
 from ..transport.problem import Problem
 from .activity import VisitActivity
 from .scans import AIR_G_CM3, VisitImages
@@ -121,7 +123,7 @@ def main_dose(case: Case, result: Result) -> DoseMap:
 
 
 def _without_transport(problem: Problem, images: VisitImages, fields: dict[str, Any]) -> Result:
-    from ..provenance import Provenance, problem_hash
+    from ..results.provenance import Provenance, problem_hash
 
     return Result(
         kind=CASE,

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import center_of_mass, convolve1d
 
 from ..grid import Grid
-from ..imaging import resample_fraction
+from ..imaging.resample import resample_fraction
 
 #: A mask with fewer edge fractions than this share of its voxels is a label map: whole voxels only.
 LABEL_MAP_SHARE = 0.01

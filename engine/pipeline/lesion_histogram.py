@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dose import DoseMap
-from ..dvh_noise import clean_histogram, voxel_bands
+from ..dose.map import DoseMap
+from ..lesions.dvh_noise import clean_histogram, voxel_bands
 from ..statistics import MINIMUM_BATCHES
 
 #: Probability that the bands are meant to hold, and how many redrawn histograms they come from.

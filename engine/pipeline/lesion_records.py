@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case
-from ..dose import emitted_energy
-from ..lesions import LesionDose, summarise
-from ..nuclides import nuclide
-from ..recovery import SphereRecovery, sphere_diameter_mm, sphere_recovery
-from ..result import Result
+from ..case.model import Case
+from ..dose.local import emitted_energy
+from ..lesions.metrics import summarise
+from ..lesions.record import LesionDose
+from ..lesions.recovery import SphereRecovery, sphere_diameter_mm, sphere_recovery
+from ..lesions.uncertainty import LesionUncertainty, lesion_uncertainty
+from ..lesions.uncertainty_sampling import sample_dose
+from ..nuclides.decay import nuclide
+from ..nuclides.emission import Emission
+from ..results.result import Result
 from ..statistics import MEV_IN_JOULE
-from ..transport.problem import Emission
-from ..uncertainty import LesionUncertainty, lesion_uncertainty
-from ..uncertainty_mc import sample_dose
 from .activity import LesionActivity, VisitActivity, scan_errors
-from .clinic_lesions import uptake_relative
 from .dose import main_dose, main_method
 from .lesion_histogram import clean_dvh
 from .lesion_views import SHELL_FWHM_MM
@@ -286,4 +286,25 @@ def _sampled(
         "interval_k1_gy": list(drawn.interval_gy()),
         "interval_k2_gy": list(drawn.interval_gy(0.9545)),
         "probability": drawn.probability_at_least(case.threshold_gy),
+    }
+
+
+#: Time at which uptake is compared between lesions and visits [h].
+UPTAKE_H = 24.0
+
+
+def uptake_relative(budget: LesionUncertainty, scan_relative: float) -> dict[str, float]:
+    """Random relative standard uncertainties of volume, uptake and uptake per gram.
+
+    All carry the volume's error v: a larger outline takes in more counts (phi / 2R) but is divided by a larger
+    recovery, so the uptake follows ``(phi / 2R - d ln R / d ln v) u(v)/v``; the uptake per gram is that less the
+    mass's share.
+    """
+    own = next((c.relative for c in budget.contributions if c.name == "recovery curve"), 0.0)
+    slope = math.sqrt(max(budget.recovery_relative**2 - own**2, 0.0))
+    shared = budget.counts_relative - slope
+    return {
+        "volume": budget.volume_relative,
+        "uptake_random": math.hypot(shared, scan_relative),
+        "uptake_per_g_random": math.hypot(shared - budget.mass_relative, scan_relative),
     }

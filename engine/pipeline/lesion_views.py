@@ -16,8 +16,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..grid import Grid, Volume
-from ..imaging import resample_conserving, resample_fraction
-from ..uncertainty import scan_relative_error
+from ..imaging.resample import resample_conserving, resample_fraction
+from ..lesions.uncertainty import scan_relative_error
 from .mask_recovery import OutlineRecovery
 from .scans import AIR_G_CM3
 

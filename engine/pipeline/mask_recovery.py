@@ -7,7 +7,7 @@ outline averaged over voxels (which is what ``w`` is), blurred by the scanner, t
     RC = sum(w (G * w)) / sum(w),
 
 which holds for every shape and counts the voxel size, both in the image and in the reading. For a sphere much
-larger than the voxels it becomes the analytic :func:`hevesy.engine.recovery.sphere_recovery` (a test compares
+larger than the voxels it becomes the analytic :func:`hevesy.engine.lesions.recovery.sphere_recovery` (a test compares
 them).
 """
 
@@ -18,7 +18,7 @@ import math
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..recovery import sphere_diameter_mm, sphere_recovery_slope
+from ..lesions.recovery import sphere_diameter_mm, sphere_recovery_slope
 
 _FWHM_TO_SIGMA = 1.0 / math.sqrt(8.0 * math.log(2.0))
 

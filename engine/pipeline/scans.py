@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import imaging, tissue
-from ..case import Case, Visit, split_series
+from .. import imaging
+from ..case.model import Case, Visit, split_series
 from ..errors import InputError
 from ..grid import Grid, Volume
-from ..imaging.drawn import drawn_on
+from ..imaging import tissue
+from ..imaging.masks.drawn import drawn_on
 from ..imaging.registration import Alignment
-from ..nuclides import nuclide
-from ..series_names import telling_name
+from ..nuclides.decay import nuclide
+from ..privacy import telling_name
 from .alignment import align_scans, carried, check_carried, fine_outlines, read_lesions
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..export.tables import write_text
-from ..lesions import LesionDose, verdicts
-from ..result import Result
+from ..files import write_text
+from ..lesions.record import LesionDose
+from ..lesions.verdict import verdicts
+from ..results.result import Result
 
 __all__ = ["render_report", "write_report"]
 

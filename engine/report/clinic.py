@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..grid import Grid
-from ..lesions import LesionDose
-from ..rounding import chance, number, percent, signed_percent
+from ..lesions.record import LesionDose
+from ..text import chance, number, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, to_png, to_svg
 
 QUANTITIES = (

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..export.tables import write_text
-from ..rounding import NONE, number
+from ..files import write_text
+from ..text import NONE, number
 
 FOLDER = Path(__file__).resolve().parent
 

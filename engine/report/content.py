@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from ..lesions import LesionDose, Verdict
-from ..result import Result
-from ..rounding import chance, number, percent, plus_minus, signed_percent
+from ..lesions.record import LesionDose
+from ..lesions.verdict import Verdict
+from ..results.result import Result
+from ..text import chance, number, percent, plus_minus, signed_percent
 
 METHOD_NAMES = {
     "mc": "Monte Carlo",

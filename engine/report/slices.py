@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..grid import Grid
-from ..lesions import LesionDose
-from ..result import Result
+from ..lesions.record import LesionDose
+from ..results.result import Result
 from .figures import STYLE, to_png
 
 #: Half-width of the field shown around a lesion: at least this [mm], and so many of its diameters.

@@ -8,49 +8,8 @@ from typing import Any
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Material:
-    """An elemental composition with what stopping powers need.
-
-    Parameters
-    ----------
-    name
-        Its name, e.g. ``"water"``.
-    Z
-        Atomic numbers.
-    mass_fraction
-        Mass fractions, summing to one.
-    mean_excitation_ev
-        Mean excitation energy I [eV].
-    nominal_density_g_cm3
-        The density at which the density effect is taken [g/cm3]; the voxel's own density scales the rest.
-    """
-
-    name: str
-    Z: tuple[int, ...]
-    mass_fraction: tuple[float, ...]
-    mean_excitation_ev: float
-    nominal_density_g_cm3: float
-
-
-@dataclass(frozen=True)
-class Emission:
-    """What one decay emits. Arrays of lines are (n, 2): energy [MeV], number per decay.
-
-    ``beta_mev``/``beta_per_mev`` and ``positron_mev``/``positron_per_mev`` are spectra as points joined by
-    straight lines [MeV, per MeV per decay]. Annihilation photons are NOT photon lines: the transport makes
-    them. Alpha lines are deposited where they are born.
-    """
-
-    nuclide: str = ""
-    electron_lines: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
-    photon_lines: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
-    beta_mev: np.ndarray = field(default_factory=lambda: np.empty(0))
-    beta_per_mev: np.ndarray = field(default_factory=lambda: np.empty(0))
-    positron_mev: np.ndarray = field(default_factory=lambda: np.empty(0))
-    positron_per_mev: np.ndarray = field(default_factory=lambda: np.empty(0))
-    alpha_lines: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+from ..nuclides.emission import Emission
+from ..physics.material import Material
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import NoReturn
 import numpy as np
 
 from ..errors import InputError
-from .physics_options import PhysicsOptions
-from .problem import Emission, Problem
+from ..nuclides.emission import Emission
+from .options import PhysicsOptions
+from .problem import Problem
 
 #: tissue thinner than this [g/cm3] (air, gas) is not asked to hold the range at the cut-off inside a voxel
 THIN_G_CM3 = 0.2

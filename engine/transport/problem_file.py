@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .problem import Emission, Material, Problem
+from ..nuclides.emission import Emission
+from ..physics.material import Material
+from .problem import Problem
 from .problem_checks import check_problem
 
 REQUIRED = ("density_g_cm3", "material", "materials", "voxel_size_mm", "source", "emission")
@@ -147,7 +149,7 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
                 field="emission",
                 suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
             )
-        from ..nuclides import nuclide
+        from ..nuclides.decay import nuclide
 
         try:
             return nuclide(given["nuclide"]).emission

@@ -13,14 +13,14 @@ import numpy as np
 
 from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES
-from .physics_options import PhysicsOptions
-from .prepare import prepare
+from .options import PhysicsOptions
 from .problem import Problem
 from .problem_checks import check_cutoffs, check_problem
-from .resuming import take_up
+from .resume import take_up
 from .stopping_rules import Until
 from .sums import sums_of
 from .tally import Tally
+from .world import prepare
 
 log = logging.getLogger(__name__)
 

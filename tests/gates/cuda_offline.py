@@ -86,8 +86,8 @@ ARCHITECTURES = ((7, 5), (8, 0), (9, 0))
 @cache
 def world(track_length: bool = False) -> Any:
     """A small prepared problem with every kind of emission and two materials: its types are every problem's."""
-    from hevesy.engine.transport.physics_options import PhysicsOptions
-    from hevesy.engine.transport.prepare import prepare
+    from hevesy.engine.transport.options import PhysicsOptions
+    from hevesy.engine.transport.world import prepare
 
     scoring = {"photon_scoring": "track-length"} if track_length else {}
     return prepare(tiny_problem(), PhysicsOptions.from_dict(scoring)).world
@@ -95,7 +95,9 @@ def world(track_length: bool = False) -> Any:
 
 def tiny_problem() -> Any:
     """Water beside bone in 4 x 4 x 4 voxels, a source that emits electrons, positrons and photons."""
-    from hevesy.engine.transport.problem import Emission, Material, Problem
+    from hevesy.engine.nuclides.emission import Emission
+    from hevesy.engine.physics.material import Material
+    from hevesy.engine.transport.problem import Problem
 
     water = Material("water", (1, 8), (0.111894, 0.888106), 75.0, 1.0)
     bone = Material("bone", (1, 6, 8, 20), (0.05, 0.20, 0.45, 0.30), 100.0, 1.6)

@@ -108,9 +108,10 @@ def test_every_function_is_compiled_with_the_same_options(monkeypatch, tmp_path)
 
 def test_every_problem_has_the_types_that_were_compiled():
     """One signature serves all problems of a scoring mode: a device compiles once."""
-    from hevesy.engine.transport.physics_options import PhysicsOptions
-    from hevesy.engine.transport.prepare import prepare
-    from hevesy.engine.transport.problem import Emission, Problem
+    from hevesy.engine.nuclides.emission import Emission
+    from hevesy.engine.transport.options import PhysicsOptions
+    from hevesy.engine.transport.problem import Problem
+    from hevesy.engine.transport.world import prepare
     from numba import typeof
 
     tiny = cuda_offline.tiny_problem()

@@ -154,7 +154,7 @@ def reference(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
 def main(words: list[str] | None = None) -> int:
     """Measure, print, write; 1 where a device is required and there is none."""
     make_importable()
-    from hevesy.engine import environment
+    from hevesy.engine.results import environment
     from hevesy.kernels.backends import cpu, cuda, cuda_probe
     from hevesy.tests.gpu import problems
 

@@ -25,7 +25,9 @@ PATIENTS = {
 
 def mixed_emission() -> Any:
     """Lung, water, bone and iodine-bearing tissue; electrons, positrons and photons of up to 1.6 MeV."""
-    from hevesy.engine.transport.problem import Emission, Material, Problem
+    from hevesy.engine.nuclides.emission import Emission
+    from hevesy.engine.physics.material import Material
+    from hevesy.engine.transport.problem import Problem
 
     materials = (
         Material("water", (1, 8), (0.111894, 0.888106), 75.0, 1.0),
@@ -111,7 +113,7 @@ def load(name: str) -> Any | None:
 
 def world(problem: Any) -> Any:
     """The prepared tables of a problem, with its own physics options."""
-    from hevesy.engine.transport.physics_options import PhysicsOptions
-    from hevesy.engine.transport.prepare import prepare
+    from hevesy.engine.transport.options import PhysicsOptions
+    from hevesy.engine.transport.world import prepare
 
     return prepare(problem, PhysicsOptions.from_dict(problem.physics)).world

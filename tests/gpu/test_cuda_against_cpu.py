@@ -148,7 +148,7 @@ def test_decays_happen_in_the_same_voxels():
     """With nothing but a local energy the tally is all-integer: equal to the CPU's, bit by bit."""
     from dataclasses import replace
 
-    from hevesy.engine.transport.problem import Emission
+    from hevesy.engine.nuclides.emission import Emission
 
     problem = replace(problems.mixed_emission(), emission=Emission(alpha_lines=np.array([[5.0, 1.0]])))
     world = problems.world(problem)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.result import Result, merge
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.results.merge import merge
+from hevesy.engine.results.result import Result
 from hevesy.engine.statistics import add_limbs
-from hevesy.engine.transport import simulate
+from hevesy.engine.transport.run import simulate
 from hevesy.kernels.backends import cpu
 from hevesy.tests.verification.drivers import BONE, LUNG, WATER, block
 

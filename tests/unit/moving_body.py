@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from hevesy.engine.grid import Grid, write_image
-from hevesy.engine.nuclides import nuclide
+from hevesy.engine.nuclides.decay import nuclide
 from hevesy.phantoms.shapes import Box, Cylinder, Ellipsoid, full_fraction, sphere
 from scipy.ndimage import gaussian_filter
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from hevesy.engine.grid import Grid, write_image
-from hevesy.engine.nuclides import nuclide
+from hevesy.engine.nuclides.decay import nuclide
 
 GRID = Grid((14, 16, 16), (4.0, 4.0, 4.0), (-26.0, -30.0, -30.0))
 BODY = (slice(2, 12), slice(3, 13), slice(3, 13))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hevesy.engine.blood import (
+from hevesy.engine.clinic.blood import (
     blood_dose,
     blood_dose_per_gbq,
     blood_volume_ml,
@@ -14,9 +14,9 @@ from hevesy.engine.blood import (
     read_samples,
     single_measurement,
 )
+from hevesy.engine.clinic.washout import fit_washout
 from hevesy.engine.errors import InputError
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.washout import fit_washout
+from hevesy.engine.nuclides.decay import nuclide
 from scipy.integrate import quad
 
 T124, T131 = 100.224, 192.6048

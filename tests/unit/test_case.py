@@ -4,8 +4,8 @@ import json
 
 import pytest
 import yaml
-from hevesy.engine.case import Case, split_series
-from hevesy.engine.case_file import did_you_mean
+from hevesy.engine.case.file import did_you_mean
+from hevesy.engine.case.model import Case, split_series
 from hevesy.engine.errors import InputError
 
 GOOD = """\

@@ -35,9 +35,9 @@ def case_file(tmp_path_factory):
 @pytest.fixture(scope="module")
 def problem_file(tmp_path_factory):
     """A block of water with one active voxel and the dose of another seed as its reference."""
-    from hevesy.engine.dose import relative_source
-    from hevesy.engine.nuclides import nuclide
-    from hevesy.engine.tissue import materials
+    from hevesy.engine.dose.map import relative_source
+    from hevesy.engine.imaging.tissue import materials
+    from hevesy.engine.nuclides.decay import nuclide
     from hevesy.engine.transport.problem import Problem
 
     soft = materials()[7]

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from hevesy.cli.main import app
 from hevesy.engine.errors import InputError
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.pipeline.outputs import rewrite_report
+from hevesy.engine.export.folder import rewrite_report
+from hevesy.engine.nuclides.decay import nuclide
 from small_case import RETENTION, TEXT, write_small_case
 from typer.testing import CliRunner
 

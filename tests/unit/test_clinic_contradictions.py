@@ -13,13 +13,13 @@ import pytest
 import yaml
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import write_image
-from hevesy.engine.imaging.pet import _half_life
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.pipeline.clinic import contradictions
+from hevesy.engine.imaging.pet.read import _half_life
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.pipeline.clinic.therapy import contradictions
 from small_case import GRID, HOT, TEXT, TRACER_MBQ, write_small_case
 
 
-def run(folder: Path, retention: str | None = None, **changes: Any) -> hevesy.engine.run.Outcome:
+def run(folder: Path, retention: str | None = None, **changes: Any) -> hevesy.engine.pipeline.outcome.Outcome:
     data = yaml.safe_load(TEXT) | changes
     if retention is not None:
         (folder / "retention.csv").write_text(retention)

@@ -8,15 +8,16 @@ import hevesy
 import numpy as np
 import pytest
 import yaml
-from hevesy.engine.case_clinic import Reporting
+from hevesy.engine.case.clinic import Reporting
+from hevesy.engine.dose.sphere import sphere_dose_factor
 from hevesy.engine.errors import InputError
+from hevesy.engine.export import clinic as clinic_outputs
 from hevesy.engine.grid import write_image
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.pipeline import clinic_outputs
-from hevesy.engine.pipeline.clinic_lesions import section_axes, uptake_relative
-from hevesy.engine.pipeline.clinic_reporting import missing
-from hevesy.engine.sphere_dose import sphere_dose_factor
-from hevesy.engine.uncertainty import lesion_uncertainty
+from hevesy.engine.lesions.uncertainty import lesion_uncertainty
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.pipeline.clinic.lesions import section_axes
+from hevesy.engine.pipeline.clinic.reporting import missing
+from hevesy.engine.pipeline.lesion_records import uptake_relative
 from hevesy.phantoms.shapes import Ellipsoid, full_fraction
 from small_case import BODY, GRID, HOT, RETENTION, TEXT, TRACER_MBQ, hot_tia_h_per_ml, write_small_case
 

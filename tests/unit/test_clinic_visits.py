@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import hevesy
 import numpy as np
 import pytest
-from hevesy.engine.lesions import LesionDose, summarise
-from hevesy.engine.pipeline.clinic_outputs import VISIT_COLUMNS, clinic_lines, write_patient
-from hevesy.engine.pipeline.visit_response import is_node
-from hevesy.engine.pipeline.visits import VisitLesions, follow_up, ratios
+from hevesy.engine.export.clinic import VISIT_COLUMNS, clinic_lines, write_patient
+from hevesy.engine.lesions.metrics import summarise
+from hevesy.engine.lesions.record import LesionDose
+from hevesy.engine.pipeline.clinic.response import is_node
+from hevesy.engine.pipeline.clinic.visits import VisitLesions, follow_up, ratios
 from moving_body import GRID, ct
 
 CASE = hevesy.Case.from_dict(
@@ -94,7 +95,7 @@ def test_shrinkage_at_constant_uptake_is_never_re_induction():
 
 def test_ratio_interval_by_hand():
     a, b = lesion("a", A, 4.0, 0.02), lesion("a", A, 2.0, 0.03, half_life=48.0)
-    from hevesy.engine.pipeline.visits import _values
+    from hevesy.engine.pipeline.clinic.visits import _values
 
     found = ratios(_values([a]), _values([b]))
     want = {"volume_ml": (0.5, math.hypot(0.2, 0.2)), "diameter_mm": (0.5 ** (1 / 3), math.hypot(0.2, 0.2) / 3),

@@ -13,13 +13,14 @@ import re
 import runpy
 
 import pytest
-from hevesy.engine.blood import blood_dose_per_gbq, maximum_activity, single_measurement
-from hevesy.engine.eligibility import LesionPrediction, assess
-from hevesy.engine.kinetics import fit_curve, percent_per_gram, suv, to_therapy
-from hevesy.engine.radiobiology import bed, repair_factor, repair_factor_mono
-from hevesy.engine.response import PARTIAL_VOLUME_DECREASE, PROGRESSIVE_VOLUME_INCREASE
-from hevesy.engine.sphere_dose import sphere_dose_factor, sphere_ldpa
-from hevesy.engine.uncertainty import lesion_uncertainty
+from hevesy.engine.clinic.blood import blood_dose_per_gbq, maximum_activity, single_measurement
+from hevesy.engine.clinic.eligibility import LesionPrediction, assess
+from hevesy.engine.clinic.radiobiology import bed, repair_factor, repair_factor_mono
+from hevesy.engine.clinic.response import PARTIAL_VOLUME_DECREASE, PROGRESSIVE_VOLUME_INCREASE
+from hevesy.engine.dose.sphere import sphere_dose_factor, sphere_ldpa
+from hevesy.engine.kinetics.conversion import percent_per_gram, suv, to_therapy
+from hevesy.engine.kinetics.curves import fit_curve
+from hevesy.engine.lesions.uncertainty import lesion_uncertainty
 
 T124, T131 = 4.1760 * 24, 8.0252 * 24
 L131 = math.log(2) / T131

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hevesy.engine import imaging
-from hevesy.engine.case import Case
+from hevesy.engine.case.model import Case
 from hevesy.engine.pipeline.scans import read_visit
 from hevesy.phantoms.cohort import make_cohort
 from hevesy.tools.cohort_errors import draw_errors, with_errors

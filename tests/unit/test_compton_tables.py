@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.physics import photons
-from hevesy.engine.transport import compton_tables
-from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.engine.transport.tables import compton as compton_tables
+from hevesy.engine.transport.tables.bit_grid import BitGrid
 from hevesy.kernels.constants import MC2
 from hevesy.kernels.tables import COMPTON_POINTS, COMPTON_SHIFT, TRANSFER_SHIFT
 from hevesy.tests.verification.drivers import BONE, IODINE, WATER

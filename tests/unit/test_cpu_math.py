@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
-from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.engine.transport.tables.bit_grid import BitGrid
 from hevesy.kernels import target
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.loader import load

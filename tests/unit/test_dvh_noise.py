@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.dvh import RegionDoses, region_doses
-from hevesy.engine.dvh_noise import batch_bands, clean_histogram, metric, noise_variance, volumes_at, voxel_bands
 from hevesy.engine.errors import InputError
-from hevesy.engine.nuclides import nuclide
+from hevesy.engine.lesions.dvh import RegionDoses
+from hevesy.engine.lesions.dvh_noise import (
+    batch_bands,
+    clean_histogram,
+    metric,
+    noise_variance,
+    region_doses,
+    volumes_at,
+    voxel_bands,
+)
+from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.statistics import gy_per_mev
 from hevesy.kernels.backends import cpu
 from hevesy.tests.verification.drivers import WATER, block, world_of

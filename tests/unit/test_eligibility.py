@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from hevesy.engine.eligibility import LesionPrediction, assess, probability_any
+from hevesy.engine.clinic.eligibility import LesionPrediction, assess, probability_any
 from hevesy.engine.errors import InputError
-from hevesy.engine.uncertainty import probability_at_least
+from hevesy.engine.lesions.uncertainty import probability_at_least
 
 
 def test_threshold_of_the_clinical_page():

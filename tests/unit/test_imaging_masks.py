@@ -8,7 +8,7 @@ from dicom_factory import circle, sphere_contours, write_rtstruct, write_seg, wr
 from hevesy.engine import imaging
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume, write_image
-from hevesy.engine.imaging.contours import area_fractions
+from hevesy.engine.imaging.masks.contours import area_fractions
 
 PET = Grid((20, 20, 20), (4.0, 4.0, 4.0), (-38.0, -38.0, -38.0))
 CT = Grid((27, 80, 80), (3.0, 1.0, 1.0), (-39.0, -39.5, -39.5))

@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 from hevesy.engine.grid import Grid, Volume
-from hevesy.engine.imaging.resample import (
-    average,
-    coverage,
-    overlap_matrix,
-    resample_conserving,
-    resample_fraction,
-)
+from hevesy.engine.imaging.resample import average, coverage, overlap_matrix, resample_conserving, resample_fraction
 
 SOURCE = Grid((20, 30, 25), (3.27, 2.0, 1.0), (-5.0, 3.0, 7.0))
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from dicom_factory import sphere_contours, uid, write_pet, write_rtstruct, write_series
 from hevesy.engine import imaging
-from hevesy.engine.case import Case
+from hevesy.engine.case.model import Case
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, write_image
 

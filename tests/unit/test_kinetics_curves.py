@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.kinetics import BELOW, CAPPED, ONE_SCAN, POPULATION, RISING, contradictions, fit_curve, suv
+from hevesy.engine.kinetics.conversion import contradictions, suv
+from hevesy.engine.kinetics.curves import BELOW, CAPPED, ONE_SCAN, POPULATION, RISING, fit_curve
 from hevesy.engine.kinetics.models import Shape
 from scipy.integrate import quad
 

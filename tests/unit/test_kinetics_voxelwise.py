@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.kinetics import fit_curve, voxel_tia
+from hevesy.engine.kinetics.curves import fit_curve
 from hevesy.engine.kinetics.models import Shape
+from hevesy.engine.kinetics.voxelwise import voxel_tia
 from scipy.ndimage import gaussian_filter
 
 T124, T131 = 100.224, 192.6048

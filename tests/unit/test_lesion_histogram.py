@@ -9,8 +9,8 @@ from pathlib import Path
 import hevesy
 import numpy as np
 import pytest
-from hevesy.engine.dose import DoseMap
-from hevesy.engine.lesions import LesionDose
+from hevesy.engine.dose.map import DoseMap
+from hevesy.engine.lesions.record import LesionDose
 from hevesy.engine.pipeline.lesion_histogram import MOST_VOXELS, _thinned, clean_dvh
 from small_case import TEXT, write_small_case
 

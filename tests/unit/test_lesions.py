@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hevesy.engine.dvh import DoseVolumeHistogram, RegionDoses
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid
-from hevesy.engine.lesions import COLUMNS, LesionDose, summarise, verdict, verdicts, with_uncertainty
+from hevesy.engine.lesions.dvh import DoseVolumeHistogram, RegionDoses
+from hevesy.engine.lesions.metrics import summarise, with_uncertainty
+from hevesy.engine.lesions.record import COLUMNS, LesionDose
+from hevesy.engine.lesions.verdict import verdict, verdicts
 
 GRID = Grid((1, 1, 4), (10.0, 10.0, 10.0), (5.0, 6.0, 7.0))  # voxels of 1 mL
 DOSE = np.array([[[40.0, 10.0, 20.0, 99.0]]])

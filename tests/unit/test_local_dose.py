@@ -7,15 +7,11 @@ import json
 import numpy as np
 import pytest
 from hevesy.engine import dose
-from hevesy.engine.dose.local import (
-    AIR_DENSITY_G_CM3,
-    deposit_locally,
-    emitted_energy,
-    local_dose,
-    spectrum_moments,
-)
+from hevesy.engine.dose.local import AIR_DENSITY_G_CM3, deposit_locally, emitted_energy, local_dose, spectrum_moments
 from hevesy.engine.errors import InputError
-from hevesy.engine.transport.problem import Emission, Material, Problem
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.physics.material import Material
+from hevesy.engine.transport.problem import Problem
 
 MEV = 1.602176634e-13
 WATER = Material("water", (1, 8), (0.111894, 0.888106), 78.0, 1.0)

@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 import pytest
-from hevesy.engine import chains, nuclides, spectra
 from hevesy.engine.errors import InputError
-from hevesy.engine.nuclides import canonical_name, energy_per_decay, nuclide
+from hevesy.engine.nuclides import chains, spectra
+from hevesy.engine.nuclides import decay as nuclides
+from hevesy.engine.nuclides.decay import canonical_name, energy_per_decay, nuclide
 
 # ICRP-107 energy per decay [MeV]: electrons and positrons, photons, of which annihilation photons.
 ICRP107 = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hevesy.engine.blood import blood_dose
-from hevesy.engine.blood_samples import read_samples
-from hevesy.engine.case import Case
+from hevesy.engine.case.model import Case
+from hevesy.engine.clinic.blood import blood_dose
+from hevesy.engine.clinic.blood_samples import read_samples
 from hevesy.phantoms.cohort import VISITS, Cohort, make_cohort
 from hevesy.phantoms.samples import draw_washout
 

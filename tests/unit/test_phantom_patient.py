@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from hevesy.engine import nuclides, tissue
 from hevesy.engine.grid import Grid, Volume
+from hevesy.engine.imaging import tissue
+from hevesy.engine.nuclides import decay as nuclides
 from hevesy.phantoms.anatomy import DEFAULT_LESIONS, SITES, Lesion
 from hevesy.phantoms.noise import correlated_noise, noise_stream, positive_noise
 from hevesy.phantoms.patient import SyntheticPatient, synthetic_patient

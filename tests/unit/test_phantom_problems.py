@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from hevesy.engine import nuclides, tissue
 from hevesy.engine.errors import InputError
+from hevesy.engine.imaging import tissue
+from hevesy.engine.nuclides import decay as nuclides
 from hevesy.engine.transport.problem import Problem
 from hevesy.phantoms import problems
 

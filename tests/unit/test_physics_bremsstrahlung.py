@@ -8,7 +8,7 @@ from hevesy.engine.errors import InputError
 from hevesy.engine.physics import bremsstrahlung, stopping
 from hevesy.engine.physics.composition import nist_material
 from hevesy.engine.physics.data import ELECTRON_MASS_MEV
-from hevesy.engine.transport.problem import Material
+from hevesy.engine.physics.material import Material
 from scipy.integrate import quad
 
 WATER = Material("water", (1, 8), (0.111894, 0.888106), 75.0, 1.0)

@@ -12,7 +12,7 @@ from hevesy.engine.errors import InputError
 from hevesy.engine.physics import photons
 from hevesy.engine.physics.composition import composition, nist_material
 from hevesy.engine.physics.data import ELECTRON_MASS_MEV, ELECTRON_RADIUS_CM
-from hevesy.engine.transport.problem import Material
+from hevesy.engine.physics.material import Material
 from scipy.integrate import trapezoid
 
 WATER = Material("water", (1, 8), (0.111894, 0.888106), 75.0, 1.0)

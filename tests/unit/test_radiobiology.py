@@ -6,9 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hevesy.engine.errors import InputError
-from hevesy.engine.kinetics import fit_curve
-from hevesy.engine.radiobiology import (
+from hevesy.engine.clinic.radiobiology import (
     KIDNEY,
     TUMOUR,
     Radiosensitivity,
@@ -21,6 +19,8 @@ from hevesy.engine.radiobiology import (
     repair_factor_mono,
     repair_factor_sampled,
 )
+from hevesy.engine.errors import InputError
+from hevesy.engine.kinetics.curves import fit_curve
 
 T124, T131 = 100.224, 192.6048
 CURVE = fit_curve([24, 96], [8e-4, 5e-4], None, T124, T131)

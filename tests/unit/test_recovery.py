@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.recovery import (
+from hevesy.engine.lesions.recovery import (
     PhantomRecovery,
     SphereRecovery,
     correct,

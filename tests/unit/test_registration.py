@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume, write_image
-from hevesy.engine.imaging.drawn import drawn_on
+from hevesy.engine.imaging.masks.drawn import drawn_on
 from hevesy.engine.imaging.registration import Alignment, Deformation, body_mask, register
-from hevesy.engine.nuclides import nuclide
+from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.alignment import wanted_model
 from moving_body import GRID, NODULE_ML, RETENTION, TRACER_MBQ, ct, pet, write_case
 

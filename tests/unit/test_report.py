@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hevesy.engine.dose import DoseMap
+from hevesy.engine.dose.map import DoseMap
 from hevesy.engine.export.tables import read_lesions_json, write_lesions_json
 from hevesy.engine.grid import Grid
-from hevesy.engine.lesions import summarise
-from hevesy.engine.provenance import Provenance
+from hevesy.engine.lesions.metrics import summarise
 from hevesy.engine.report import content, render_report, slices, write_report
-from hevesy.engine.result import Result, TallyData
+from hevesy.engine.results.provenance import Provenance
+from hevesy.engine.results.result import Result
+from hevesy.engine.results.tally import TallyData
 from hevesy.engine.statistics import QUANTA_PER_MEV, zero_limbs
 
 SHAPE = (20, 24, 28)

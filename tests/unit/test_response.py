@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from hevesy.engine.errors import InputError
-from hevesy.engine.matching import LesionPlace, match_lesions
-from hevesy.engine.response import (
+from hevesy.engine.clinic.matching import LesionPlace, match_lesions
+from hevesy.engine.clinic.response import (
     PARTIAL_VOLUME_DECREASE,
     PROGRESSIVE_VOLUME_INCREASE,
     TargetLesion,
@@ -19,6 +18,7 @@ from hevesy.engine.response import (
     reinduction,
     select_targets,
 )
+from hevesy.engine.errors import InputError
 from scipy.stats import ttest_rel
 
 

@@ -9,14 +9,19 @@ import h5py
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.export.hdf5 import FORMAT_VERSION
 from hevesy.engine.export.tables import read_lesions_json, write_lesions_csv, write_lesions_json
 from hevesy.engine.grid import Grid
-from hevesy.engine.lesions import COLUMNS, summarise
-from hevesy.engine.provenance import problem_hash
-from hevesy.engine.result import Balance, Result, merge
+from hevesy.engine.lesions.metrics import summarise
+from hevesy.engine.lesions.record import COLUMNS
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.physics.material import Material
+from hevesy.engine.results.hdf5 import FORMAT_VERSION
+from hevesy.engine.results.merge import merge
+from hevesy.engine.results.provenance import problem_hash
+from hevesy.engine.results.result import Result
+from hevesy.engine.results.tally import Balance
 from hevesy.engine.statistics import QUANTUM_MEV, square_limbs
-from hevesy.engine.transport.problem import Emission, Material, Problem
+from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.tally import Tally
 
 SHAPE, PER_BATCH = (9, 11, 12), 500
@@ -220,7 +225,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(whole, tmp_path, monkey
     def disk_is_full(*arguments):
         raise OSError("full")
 
-    monkeypatch.setattr("hevesy.engine.export.hdf5._write_tally", disk_is_full)
+    monkeypatch.setattr("hevesy.engine.results.hdf5._write_tally", disk_is_full)
     with pytest.raises(OSError, match="full"):
         whole.save(path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hevesy.engine.rounding import chance, number, percent, plus_minus, signed_percent
+from hevesy.engine.text import chance, number, percent, plus_minus, signed_percent
 
 
 @pytest.mark.parametrize(

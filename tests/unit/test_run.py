@@ -8,15 +8,15 @@ import hevesy
 import numpy as np
 import pytest
 import yaml
-from hevesy.engine.dose import emitted_energy
+from hevesy.engine.dose.local import emitted_energy
 from hevesy.engine.errors import InputError, StoppedEarly
+from hevesy.engine.export import folder as outputs
 from hevesy.engine.grid import write_image
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.pipeline import outputs
+from hevesy.engine.lesions.recovery import sphere_recovery
+from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.lesion_density import lesion_density, mixing_fractions
 from hevesy.engine.pipeline.lesion_records import escape_length_mm
 from hevesy.engine.pipeline.mask_recovery import OutlineRecovery
-from hevesy.engine.recovery import sphere_recovery
 from hevesy.phantoms.shapes import full_fraction, sphere
 from small_case import BODY, GRID, HOT, TEXT, hot_tia_h_per_ml, write_small_case
 

@@ -7,7 +7,7 @@ import hevesy
 import pydicom
 import pytest
 import yaml
-from hevesy.engine.imaging import sort_folder
+from hevesy.engine.imaging.sorting.sort import sort_folder
 from hevesy.phantoms.anatomy import DEFAULT_LESIONS
 from hevesy.phantoms.patient import synthetic_patient
 

@@ -105,7 +105,7 @@ def test_another_run_is_refused_and_nothing_touched(case_file, stopped, tmp_path
 
 
 def test_other_code_tables_or_lesions_are_refused(case_file, stopped, monkeypatch):
-    from hevesy.engine import provenance
+    from hevesy.engine.results import provenance
 
     with monkeypatch.context() as patch:
         patch.setattr(provenance, "table_hashes", lambda: {"physics.h5": "0" * 64})

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from hevesy.engine import tissue
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume
+from hevesy.engine.imaging import tissue
 
 CT_GRID = Grid((20, 40, 40), (3.0, 1.0, 1.0))
 DOSE_GRID = Grid((15, 10, 10), (4.0, 4.0, 4.0), (0.5, 1.5, 1.5))

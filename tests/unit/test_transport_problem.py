@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.transport import Problem, simulate
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.problem import Emission, Material
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.physics.material import Material
+from hevesy.engine.transport.options import PhysicsOptions
+from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.problem_checks import check_cutoffs, check_problem
+from hevesy.engine.transport.run import simulate
 
 WATER = Material("water", (1, 8), (0.111894, 0.888106), 75.0, 1.0)
 AIR = Material("air", (7, 8), (0.76, 0.24), 85.7, 0.0012)

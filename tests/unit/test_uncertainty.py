@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid
-from hevesy.engine.kinetics import fit_curve
-from hevesy.engine.pipeline.lesion_density import SLOPE_STEP, density_slope, lesion_density
-from hevesy.engine.recovery import PhantomRecovery, SphereRecovery, edge_density, sphere_diameter_mm
-from hevesy.engine.uncertainty import (
+from hevesy.engine.kinetics.curves import fit_curve
+from hevesy.engine.lesions.recovery import PhantomRecovery, SphereRecovery, edge_density, sphere_diameter_mm
+from hevesy.engine.lesions.uncertainty import (
     lesion_uncertainty,
     log_ratio_relative,
     probability_at_least,
     scan_relative_error,
 )
-from hevesy.engine.uncertainty_mc import sample_dose
+from hevesy.engine.lesions.uncertainty_sampling import sample_dose
+from hevesy.engine.pipeline.lesion_density import SLOPE_STEP, density_slope, lesion_density
 from hevesy.phantoms.shapes import full_fraction, sphere
 from scipy import ndimage
 

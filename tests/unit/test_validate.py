@@ -10,10 +10,12 @@ import hevesy
 import numpy as np
 import pytest
 from hevesy.cli import main
-from hevesy.engine.comparison import critical, root_z
 from hevesy.engine.errors import InputError
-from hevesy.engine.transport.problem import Emission, Material, Problem
-from hevesy.engine.transport.validate import BANDS, compare, judged
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.physics.material import Material
+from hevesy.engine.transport.comparisons import BANDS, compare, judged
+from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.two_sample import critical, root_z
 from scipy import stats
 
 SHAPE = (5, 5, 5)

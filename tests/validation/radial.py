@@ -8,7 +8,9 @@ the same voxels, so that both sides of a comparison carry the same blur and none
 from __future__ import annotations
 
 import numpy as np
-from hevesy.engine.transport.problem import Emission, Material, Problem
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.physics.material import Material
+from hevesy.engine.transport.problem import Problem
 
 WATER = Material("water_liquid", (1, 8), (0.111894, 0.888106), 75.0, 1.0)
 #: sub-points per voxel edge when a voxel is shared between shells

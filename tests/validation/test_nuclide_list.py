@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import radioactivedecay as rd
-from hevesy.engine.chains import chain, emission_with_progeny
-from hevesy.engine.nuclides import energy_per_decay, nuclide
-from hevesy.engine.transport import Emission, simulate
+from hevesy.engine.nuclides.chains import chain, emission_with_progeny
+from hevesy.engine.nuclides.decay import energy_per_decay, nuclide
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.transport.run import simulate
 from hevesy.phantoms.problems import voxel_s
 
 LIST = [

@@ -5,7 +5,8 @@ from datetime import datetime
 import numpy as np
 import pydicom
 import pytest
-from hevesy.engine import imaging, tissue
+from hevesy.engine import imaging
+from hevesy.engine.imaging import tissue
 
 F18_S = 6586.2
 PATIENTS = ["STS_001", "STS_024"]
@@ -129,7 +130,7 @@ def test_mass_on_the_pet_grid(patient):
 
 
 def test_import_makes_a_case_of_it(patient, tmp_path):
-    from hevesy.engine.case import Case
+    from hevesy.engine.case.model import Case
 
     name, folder, pet, _ = patient
     found = imaging.sort_folder([folder])

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import hevesy
 import pytest
-from hevesy.engine.transport.validate import compare
+from hevesy.engine.transport.comparisons import compare
 from hevesy.tests.conftest import SUITE_ALPHA
 from hevesy.tools.validation.record import relative
 from hevesy.tools.validation.voxels import ENOUGH, neighbour_bar, play

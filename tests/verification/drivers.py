@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.prepare import prepare
-from hevesy.engine.transport.problem import Emission, Material, Problem
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.physics.material import Material
+from hevesy.engine.transport.options import PhysicsOptions
+from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.world import prepare
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.loader import load
 from hevesy.kernels.streams import HISTORY

@@ -6,9 +6,9 @@ import sys
 import time
 
 import numpy as np
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.physics import photons, stopping
-from hevesy.engine.transport import collisions, simulate
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.physics import collisions, photons, stopping
+from hevesy.engine.transport.run import simulate
 from hevesy.kernels.tables import QUANTA_PER_MEV
 from hevesy.phantoms import problems
 from hevesy.tests.verification.drivers import BONE, WATER, mixed, region_weights

@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from hevesy.engine.physics import photons, stopping
+from hevesy.engine.physics import collisions, elastic, photons, stopping
 from hevesy.engine.physics.data import atomic_weight, tables
-from hevesy.engine.transport import collisions, elastic, electron_tables, simulate
+from hevesy.engine.transport.run import simulate
+from hevesy.engine.transport.tables import electron as electron_tables
 from hevesy.tests.validation import radial
 from hevesy.tests.verification.drivers import BONE, IODINE, LUNG, WATER, electron_line
 from hevesy.tools.validate_all import reference_folder
@@ -236,7 +237,7 @@ def _mean_loss_clock() -> Iterator[None]:
 
 def few_deposits() -> None:
     """Far voxels of a short 124I run: means over 40 runs of 1e5 decays against their common mean, two tests."""
-    from hevesy.engine.comparison import root_z
+    from hevesy.engine.transport.two_sample import root_z
     from hevesy.phantoms import problems
     from hevesy.tools.validation.voxels import OffsetRegions
 

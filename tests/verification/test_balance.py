@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.transport import simulate
-from hevesy.engine.transport.problem import Emission
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.transport.run import simulate
 from hevesy.tests.verification.drivers import (
     BONE,
     IODINE,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.nuclides import nuclide
+from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.statistics import coverage_factor, region_mean_sigma
-from hevesy.engine.transport import simulate
+from hevesy.engine.transport.run import simulate
 from hevesy.tests.verification.budget import quantile, sidak
 from hevesy.tests.verification.drivers import BONE, WATER, block
 from scipy import stats

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.physics import photons
-from hevesy.engine.transport import simulate
+from hevesy.engine.transport.run import simulate
 from hevesy.kernels.tables import COUNTERS, PHOTON
 from hevesy.tests.verification.budget import quantile
 from hevesy.tests.verification.drivers import BONE, LUNG, QUANTUM, WATER, block, photon_line, shoot, world_of
@@ -137,7 +137,8 @@ def test_buildup_of_kerma_in_water(energy) -> None:
 
 def absorbed_per_path(energy: float) -> float:
     """mu_en/rho of water [cm2/g]."""
-    from hevesy.engine.transport import absorption, electron_tables
+    from hevesy.engine.transport.tables import absorption
+    from hevesy.engine.transport.tables import electron as electron_tables
 
     tables = electron_tables.build((WATER,), 3.0, 0.01, 0.001, 0.01, positrons=False)
     radiated = absorption.radiated_energy(tables, 0, 0.001, 0.01)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.physics import stopping
-from hevesy.engine.transport import collisions, elastic, simulate
-from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.engine.physics import collisions, elastic, stopping
+from hevesy.engine.transport.run import simulate
+from hevesy.engine.transport.tables.bit_grid import BitGrid
 from hevesy.kernels.tables import CSDA, ELECTRON, ENERGY, HARD_COLUMNS, HARD_SHIFT, POSITRON, RANGE, TRACK_COLUMNS
 from hevesy.tests.verification.budget import ALPHA, assert_same_voxels, hotelling_two
 from hevesy.tests.verification.drivers import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hevesy.engine.transport import simulate
+from hevesy.engine.transport.run import simulate
 from hevesy.kernels.tables import QUANTA_PER_MEV
 from hevesy.phantoms import problems
 from hevesy.tests.verification.budget import ALPHA, hotelling, quantile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.physics import bremsstrahlung, stopping
-from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.engine.transport.tables.bit_grid import BitGrid
 from hevesy.kernels.tables import BREMS_SHIFT
 from hevesy.tests.verification.budget import assert_law, bin_probabilities
 from hevesy.tests.verification.drivers import BONE, WATER, kernel, material_world, repeat

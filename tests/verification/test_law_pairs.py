@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hevesy.engine.transport.problem import Material
+from hevesy.engine.physics.material import Material
 from hevesy.kernels.tables import ELECTRON, PHOTON, POSITRON, STACK_DEPTH, STACK_INTS, STACK_REALS
 from hevesy.tests.verification.budget import assert_law
 from hevesy.tests.verification.drivers import WATER, block, kernel, photon_line, positron_line, repeat, world_of

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hevesy.engine.physics import elastic
 from hevesy.engine.physics.data import atomic_weight
-from hevesy.engine.transport import elastic, electron_tables
-from hevesy.engine.transport.bit_grid import BitGrid
+from hevesy.engine.transport.tables import electron as electron_tables
+from hevesy.engine.transport.tables.bit_grid import BitGrid
 from hevesy.kernels.tables import GS_SHIFT
 from hevesy.tests.verification.budget import assert_law, assert_mean
 from hevesy.tests.verification.drivers import BONE, WATER, kernel, material_world, repeat

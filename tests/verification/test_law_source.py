@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.transport.problem import Emission
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.nuclides.emission import Emission
 from hevesy.kernels.emission import CATEGORY_COLUMNS
 from hevesy.kernels.tables import ELECTRON, PHOTON, POSITRON
 from hevesy.tests.verification.budget import ALPHA, assert_law, assert_mean, chi_square, quantile

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.physics import stopping
-from hevesy.engine.transport import elastic, simulate
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.physics import elastic, stopping
+from hevesy.engine.transport.run import simulate
 from hevesy.kernels.tables import ELECTRON, STRAGGLE, TRACK_COLUMNS
 from hevesy.tests.verification.budget import quantile
 from hevesy.tests.verification.drivers import BONE, WATER, block, electron_line, shoot, world_of

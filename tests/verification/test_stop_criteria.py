@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.nuclides import nuclide
+from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.statistics import MINIMUM_BATCHES, region_mean_sigma
-from hevesy.engine.transport import simulate
+from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.stopping_rules import Until
 from hevesy.tests.verification.drivers import BONE, WATER, block
 

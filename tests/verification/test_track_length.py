@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
+from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics import bremsstrahlung, stopping
-from hevesy.engine.transport import absorption, electron_tables, simulate
-from hevesy.engine.transport.physics_options import PhysicsOptions
-from hevesy.engine.transport.problem import Emission
+from hevesy.engine.transport.options import PhysicsOptions
+from hevesy.engine.transport.run import simulate
+from hevesy.engine.transport.tables import absorption
+from hevesy.engine.transport.tables import electron as electron_tables
 from hevesy.kernels.backends import cpu
 from hevesy.tests.verification.budget import ALPHA, assert_mean, assert_same_voxels, hotelling_two
 from hevesy.tests.verification.drivers import (

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hevesy.engine.comparison import welch
-from hevesy.engine.transport import simulate
-from hevesy.engine.transport.problem import Emission, Problem
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.run import simulate
+from hevesy.engine.transport.two_sample import welch
 from hevesy.tests.validation import radial
 
 from .record import Record

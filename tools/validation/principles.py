@@ -11,10 +11,10 @@ from typing import Any
 
 import hevesy
 import numpy as np
-from hevesy.engine.comparison import root_z
-from hevesy.engine.nuclides import nuclide
-from hevesy.engine.transport import simulate
+from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.run import simulate
+from hevesy.engine.transport.two_sample import root_z
 from hevesy.phantoms import problems
 from hevesy.tests.verification.drivers import mixed, region_weights
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import hevesy
 import numpy as np
-from hevesy.engine.nuclides import energy_per_decay, nuclide
+from hevesy.engine.nuclides.decay import energy_per_decay, nuclide
+from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics import photons, stopping
 from hevesy.engine.physics.composition import nist_material
-from hevesy.engine.transport.problem import Emission, Material, Problem
+from hevesy.engine.physics.material import Material
+from hevesy.engine.transport.problem import Problem
 
 from .record import Record, relative
 from .voxels import neighbour_bar, play

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from hevesy.engine.comparison import quantile, root_z, welch
+from hevesy.engine.transport.two_sample import quantile, root_z, welch
 
 #: Probability that the whole validation fails a correct code once by chance. Every judgement takes its Sidak share.
 ALPHA = 1e-3
@@ -15,7 +15,7 @@ ALPHA = 1e-3
 #: How a difference is judged:
 #: ``plus`` passes up to the bar plus k combined standard errors (bars that hold "beyond statistics"),
 #: ``larger`` up to the bar or k combined standard errors, whichever is larger; the errors count between the square
-#: roots of the two means where these are given, which is right for few deposits too (engine/comparison.py),
+#: roots of the two means where these are given, which is right for few deposits too (engine/transport/two_sample.py),
 #: ``p`` is a probability that must not fall below the judgement's share of ALPHA,
 #: ``information`` is not judged: the reference is of other data, or carries no uncertainty of its own.
 RULES = ("plus", "larger", "p", "information")

@@ -22,10 +22,12 @@ from typing import Any
 
 import hevesy
 import numpy as np
-from hevesy.engine.nuclides import energy_per_decay
+from hevesy.engine.nuclides.decay import energy_per_decay
+from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.physics.material import Material
 from hevesy.engine.statistics import MEV_IN_JOULE
-from hevesy.engine.transport import simulate
-from hevesy.engine.transport.problem import Emission, Material, Problem
+from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.run import simulate
 
 from .record import Record
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import hevesy
 import numpy as np
-from hevesy.engine.comparison import welch
 from hevesy.engine.statistics import MEV_IN_JOULE, region_mean_sigma
+from hevesy.engine.transport.comparisons import HOT_SHARE, compare
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.validate import HOT_SHARE, compare
+from hevesy.engine.transport.two_sample import welch
 
 from .record import Record, relative
 

@@ -1,6 +1,6 @@
 """Incoherent scattering: Klein-Nishina times the incoherent scattering function of the material.
 
-The angle comes from a table of inverse cumulative distributions (``engine/transport/compton_tables.py``), straight
+The angle comes from a table of inverse cumulative distributions (``engine/transport/tables/compton.py``), straight
 lines in energy and in the root of the probability: one random number, no rejection, so that neighbouring histories of
 a GPU take the same time and a processor has nothing to guess.
 Neglected: the Doppler broadening of the scattered energy and the binding energy of the struck shell

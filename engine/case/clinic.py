@@ -1,0 +1,66 @@
+"""The clinical blocks of a case: alignment, eligibility, radiobiology, and what a report must state."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .. import units
+from .fields import Activity, Block, Dose, Quantity, Text, Time
+
+Sensitivity = Annotated[float, Quantity(units.SENSITIVITY)]
+AlignmentModel = Literal["none", "rigid", "deformable"]
+
+
+class Alignment(Block):
+    """How serial scans, and visits, are brought into one place by their CTs.
+
+    Without a ``model``: images of one frame of reference (or of none) stay as they are, images of
+    different frames are aligned rigidly.
+    """
+
+    model: AlignmentModel | None = None
+    visits: Literal["none", "rigid"] | None = None
+    metric: Literal["mutual-information", "mean-squares"] = "mutual-information"
+
+
+class Eligibility(Block):
+    """Activities at which the verdict is stated beside the therapy's own and the maximum tolerable one."""
+
+    activities_mbq: tuple[Activity, ...] = Field((11100.0,), alias="activities")
+
+
+class Radiobiology(Block):
+    """Linear-quadratic parameters of the lesions; the defaults are usual tumour values."""
+
+    alpha_beta_gy: Dose = Field(10.0, alias="alpha_beta")
+    alpha_per_gy: Sensitivity = Field(0.2, alias="alpha")
+    repair_half_time_h: Time = Field(1.5, alias="repair_half_time", gt=0.0)
+    geud_exponent: float = -10.0
+    source: Text = "default tumour values; not measured for this patient"
+
+
+class Reporting(Block):
+    """What good dosimetry reporting asks for and no image tells (Lassmann et al., EJNMMI 38 (2011) 192): free
+    text."""
+
+    preparation: Text | None = None
+    tsh: Text | None = None
+    diet: Text | None = None
+    iodine_excretion: Text | None = None
+    drugs: Text | None = None
+    previous_treatments: Text | None = None
+    residual_activity: Text | None = None
+    activity_meter: Text | None = None
+    scanner: Text | None = None
+    calibration: Text | None = None
+    dead_time: Text | None = None
+    acquisition: Text | None = None
+    reconstruction: Text | None = None
+    corrections: Text | None = None
+    segmentation: Text | None = None
+    operator: Text | None = None
+    blood_sampling: Text | None = None
+    counting: Text | None = None
+    remarks: Text | None = None

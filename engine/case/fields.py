@@ -1,0 +1,166 @@
+"""What the blocks of a case are made of: fields with units, paths, nuclides, and refusal of unknown keys."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import core_schema
+
+from .. import units
+from ..errors import InputError
+from ..privacy import CODE, series_code, telling_name
+from .file import Refused, refuse_unknown_keys
+
+UNTIL = re.compile(r"(lesions|voxels>\d{1,2}%):(\d+(?:\.\d+)?)%")
+
+
+class Quantity:
+    """Annotation of a float that is text with a unit outside."""
+
+    def __init__(self, dimension: units.Dimension) -> None:
+        self.dimension = dimension
+
+    def _read(self, value: Any) -> float:
+        try:
+            return units.parse(value, self.dimension)
+        except InputError as error:
+            raise Refused(error) from error
+
+    def _write(self, value: float) -> str:
+        return units.format_quantity(value, self.dimension)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_before_validator_function(
+            self._read,
+            core_schema.float_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(self._write, when_used="unless-none"),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        name = f"{self.dimension.name} with its unit"
+        return {"type": "string", "description": name, "examples": list(self.dimension.examples)}
+
+
+def _read_path(value: Any, info: ValidationInfo) -> Path:
+    """Resolve against the case file; a DICOM series may follow as ``folder#SeriesInstanceUID``."""
+    context = info.context or {}
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise Refused(InputError(f"{value!r} is no path", why="a file or folder is needed here"))
+    path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
+    on_disk = split_series(path)[0]
+    if context.get("check_files", True) and not on_disk.exists():
+        parent = next(p for p in on_disk.parents if p.exists())
+        raise Refused(
+            InputError(
+                f"no such file or folder: {value}",
+                why=f"{parent} exists, and {on_disk.relative_to(parent)} is not in it",
+                suggestion="paths are relative to the case file; correct it or bring the file",
+            )
+        )
+    return path
+
+
+def _write_path(path: Path, info: SerializationInfo) -> str:
+    context = info.context or {}
+    if context.get("names_only"):
+        return telling_name(*split_series(path))
+    base = context.get("relative_to")
+    if base is None:
+        return str(path)
+    # Relative, so that a whole tree can be moved, and with a code for the UID that a folder's series is known by.
+    folder, uid = split_series(Path(os.path.relpath(path, base)))
+    return str(folder) if uid is None else f"{folder}#{series_code(uid)}"
+
+
+def split_series(path: Path) -> tuple[Path, str | None]:
+    """Split ``folder#SeriesInstanceUID`` into the folder and the UID (None when there is none)."""
+    name, mark, uid = path.name.rpartition("#")
+    return (path.with_name(name), uid) if mark and re.fullmatch(rf"[\d.]+|{CODE}", uid) else (path, None)
+
+
+def _read_nuclide(value: Any) -> str:
+    from ..nuclides.decay import canonical_name
+
+    try:
+        return canonical_name(str(value))
+    except InputError as error:
+        raise Refused(error) from error
+
+
+def checked(pattern: re.Pattern[str], problem: str, why: str, suggestion: str) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        if value is not None and not pattern.fullmatch(str(value)):
+            raise Refused(InputError(f"{value!r} {problem}", why=why, suggestion=suggestion))
+        return value
+
+    return BeforeValidator(read)
+
+
+def _read_count(value: Any) -> int:
+    """``1000000``, ``1e6`` or ``1_000_000``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, bool) or not (number >= 1 and number == int(number)):
+        raise Refused(
+            InputError(
+                f"{value!r} is not a number of decays",
+                why="a whole number above zero is needed",
+                suggestion="write for example 1000000 or 1e6",
+            )
+        )
+    return int(number)
+
+
+Activity = Annotated[float, Quantity(units.ACTIVITY)]
+Time = Annotated[float, Quantity(units.TIME)]
+Duration = Annotated[float, Quantity(units.DURATION)]
+Dose = Annotated[float, Quantity(units.DOSE)]
+Mass = Annotated[float, Quantity(units.MASS)]
+Height = Annotated[float, Quantity(units.HEIGHT)]
+Energy = Annotated[float, Quantity(units.ENERGY)]
+Length = Annotated[float, Quantity(units.LENGTH)]
+Fraction = Annotated[float, Quantity(units.FRACTION)]
+InputPath = Annotated[
+    Path,
+    BeforeValidator(_read_path),
+    PlainSerializer(_write_path, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
+Count = Annotated[int, BeforeValidator(_read_count)]
+Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
+Until = Annotated[
+    str,
+    checked(
+        UNTIL,
+        "is no stop criterion",
+        "a run stops at a number of decays or at a precision",
+        'write "lesions:1%" or "voxels>50%:2%"',
+    ),
+]
+
+
+class Block(BaseModel):
+    """What all blocks share: frozen, and an unknown key is refused with the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys_only(cls, data: Any) -> Any:
+        return refuse_unknown_keys(data, [f.alias or name for name, f in cls.model_fields.items()])

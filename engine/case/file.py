@@ -1,0 +1,198 @@
+"""The text side of a case: YAML with line numbers, "did you mean", and errors in the user's own words.
+
+Scalars are kept as the text that stands in the file (``patient: 007`` stays ``007``); the model gives them
+their types. That is also what lets a bare ``24`` be told apart from ``24 h``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+Location = tuple[Any, ...]
+
+
+class Refused(ValueError):
+    """Carries an :class:`InputError` through pydantic, which then adds where it happened."""
+
+    def __init__(self, error: InputError, key: str | None = None) -> None:
+        super().__init__(str(error))
+        self.error, self.key = error, key
+
+
+def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
+    """Read a YAML mapping, keeping scalars as text.
+
+    Returns
+    -------
+    data
+        The mapping; empty, ``null`` and ``~`` scalars are None.
+    lines
+        Line number (from 1) of every key and item, by its path.
+
+    Raises
+    ------
+    InputError
+        No such file, not text, not YAML, a repeated key, or no mapping at the top.
+    """
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            "no such file",
+            why=f"looked for it in {path.parent.resolve().name or '/'}/",
+            suggestion=_near_files(path),
+            file=path,
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            "cannot be read as text", why=str(error), suggestion="give a YAML case file", file=path
+        ) from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
+        raise InputError(
+            "is not valid YAML",
+            why=str(getattr(error, "problem", None) or error),
+            suggestion="check the indentation and the colons there",
+            file=path,
+            field=where,
+        ) from error
+    if not isinstance(node, yaml.MappingNode):
+        raise InputError(
+            "holds no mapping of keys",
+            why="a case file starts with keys such as 'patient:' and 'visits:'",
+            suggestion="see docs/formats/case.md, or let `hevesy import` write one",
+            file=path,
+        )
+    lines: dict[Location, int] = {}
+    return _plain(node, (), lines, path), lines
+
+
+def _plain(node: Any, where: Location, lines: dict[Location, int], path: Path) -> Any:
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        out: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            lines[where + (key,)] = key_node.start_mark.line + 1
+            if key in out:
+                raise InputError(
+                    f"'{key}' stands twice",
+                    why=f"again in line {key_node.start_mark.line + 1}; only one of them would count",
+                    suggestion="remove one",
+                    file=path,
+                    field=field_name((*where, key)),
+                )
+            out[key] = _plain(value_node, (*where, key), lines, path)
+        return out
+    if isinstance(node, yaml.SequenceNode):
+        items = []
+        for index, item in enumerate(node.value):
+            lines[where + (index,)] = item.start_mark.line + 1
+            items.append(_plain(item, (*where, index), lines, path))
+        return items
+    return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
+
+
+def field_name(where: Sequence[Any]) -> str:
+    """``("visits", 0, "name")`` as ``visits[0].name``."""
+    text = ""
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+    return text
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion that names the nearest known word, or lists them all."""
+    known = list(known)
+    lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{lower[near[0]]}'?"
+    return "known here: " + ", ".join(known)
+
+
+def refuse_unknown_keys(data: Any, known: Sequence[str]) -> Any:
+    """Refuse the first key that is not known, naming the nearest one that is."""
+    if isinstance(data, dict):
+        for key in data:
+            if key not in known:
+                error = InputError(
+                    f"unknown key '{key}'",
+                    why="a key that is not read would be silently ignored",
+                    suggestion=did_you_mean(str(key), known),
+                )
+                raise Refused(error, str(key))
+    return data
+
+
+def explain(error: Any, lines: dict[Location, int], file: object | None) -> InputError:
+    """Turn pydantic's ``ValidationError`` into one :class:`InputError`: the first in the file's order."""
+    found = []
+    for item in error.errors(include_url=False):
+        inner = item.get("ctx", {}).get("error")
+        where = tuple(p for p in item["loc"] if not (isinstance(p, str) and "[" in p))  # a union's branches
+        if isinstance(inner, Refused):
+            where = (*where, inner.key) if inner.key else where
+            found.append((where, inner.error))
+        else:
+            found.append((where, _from_pydantic(item)))
+        if item["type"] == "too_short" and item["ctx"].get("actual_length") == 0 and item.get("input"):
+            found.pop()  # counts the items that were refused for reasons of their own, which are listed too
+    found.sort(key=lambda pair: _line(pair[0], lines))
+    where, first = found[0]
+    line = _line(where, lines)
+    name = field_name(where) + (f" (line {line})" if line else "")
+    others = [field_name(w) for w, _ in found[1:]]
+    suggestion = first.suggestion
+    if others:
+        suggestion += f" (and look at {len(others)} more: {', '.join(others[:4])})"
+    return InputError(first.problem, why=first.why, suggestion=suggestion.strip(), file=file, field=name or None)
+
+
+def _from_pydantic(item: Any) -> InputError:
+    kind, value = item["type"], item.get("input")
+    if kind == "missing":
+        key = item["loc"][-1]
+        return InputError(
+            "is missing",
+            why=f"a case cannot be run without '{key}'",
+            suggestion=f"add '{key}:' (docs/formats/case.md shows how)",
+        )
+    if kind == "literal_error":
+        expected = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return InputError(
+            f"'{value}' is not a choice here",
+            why="one of " + ", ".join(expected),
+            suggestion=did_you_mean(str(value), expected),
+        )
+    kinds: dict[type, str] = {dict: "a block of keys", list: "a list"}
+    shown = kinds.get(type(value), repr(value))
+    return InputError(
+        f"{shown} cannot be used here",
+        why=item["msg"].removeprefix("Value error, ").rstrip("."),
+        suggestion="docs/formats/case.md shows the form of every key",
+    )
+
+
+def _line(where: Location, lines: dict[Location, int]) -> int:
+    while where and where not in lines:
+        where = where[:-1]
+    return lines.get(where, 0)
+
+
+def _near_files(path: Path) -> str:
+    parent = path.parent
+    names = sorted(p.name for p in parent.iterdir()) if parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'?" if near else "check the path; it is relative to the case file"

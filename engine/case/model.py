@@ -1,0 +1,342 @@
+"""The one definition of what is calculated: the case.
+
+The command line, YAML, DICOM import and Python all only fill this model; everything derived is derived
+from it in one place. It is frozen and validated as a whole. Inside, quantities are floats in the unit that
+their name carries; in files and dictionaries they are text with a unit (``activity: 7.4 GBq``).
+docs/formats/case.md describes every key; :func:`Case.json_schema` writes the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from .. import units
+from ..errors import InputError
+from .clinic import Alignment, Eligibility, Radiobiology, Reporting
+from .fields import (
+    Activity,
+    Block,
+    Count,
+    Dose,
+    Duration,
+    Energy,
+    Fraction,
+    Height,
+    InputPath,
+    Length,
+    Mass,
+    Nuclide,
+    Text,
+    Time,
+    Until,
+    checked,
+    split_series,
+)
+from .file import Refused, explain, read_yaml
+
+__all__ = [
+    "KINETIC_MODELS", "METHODS", "Case", "Method", "Scan", "Therapy", "Tracer", "Transport", "Visit",
+    "checked_transport", "split_series",
+]  # fmt: skip
+
+Method = Literal["mc", "local", "local+photons"]
+METHODS: tuple[Method, ...] = ("mc", "local", "local+photons")
+KINETIC_MODELS = (
+    "auto", "two-point", "mono-exponential", "linear-exponential", "bi-exponential", "physical-decay",
+    "single-time-point",
+)  # fmt: skip
+
+
+class Therapy(Block):
+    """The treatment that is predicted."""
+
+    nuclide: Nuclide
+    activity_mbq: Activity = Field(alias="activity")
+
+
+class Tracer(Block):
+    """What was given for the scans; what is absent is taken from the PET header."""
+
+    nuclide: Nuclide
+    activity_mbq: Activity | None = Field(None, alias="activity")
+    administered: datetime | None = None
+
+
+class Scan(Block):
+    """One PET/CT."""
+
+    pet: InputPath
+    ct: InputPath
+    after_h: Time | None = Field(None, alias="after")
+
+
+class Visit(Block):
+    """One administration of the tracer with its scans and lesions; its own values go before the case's."""
+
+    name: Text = "baseline"
+    scans: tuple[Scan, ...] = Field(min_length=1)
+    lesions: InputPath | tuple[InputPath, ...]
+    retention: InputPath | None = None
+    administered: datetime | None = None
+    activity_mbq: Activity | None = Field(None, alias="activity")
+    weight_kg: Mass | None = Field(None, alias="weight")
+    drawn_on: Literal["ct", "pet"] | None = None
+
+    @property
+    def lesion_files(self) -> tuple[Path, ...]:
+        """The lesion files as a tuple, one or many."""
+        return self.lesions if isinstance(self.lesions, tuple) else (self.lesions,)
+
+
+class Kinetics(Block):
+    """How the time-activity curve is made from the scans."""
+
+    model: Literal[KINETIC_MODELS] = "auto"  # type: ignore[valid-type]
+    #: A lesion below its background plus this many standard deviations is not seen: its dose is a bound.
+    detection_sigmas: float = Field(3.0, ge=0.0, le=10.0)
+    #: Biological half-life of a population, for the single-time-point model alone.
+    population_half_life_h: Time | None = Field(None, alias="population_half_life", gt=0.0)
+
+    @model_validator(mode="after")
+    def _one_scan_only_when_asked(self) -> Kinetics:
+        asked = self.model == "single-time-point"
+        if asked != (self.population_half_life_h is not None):
+            problem = "needs 'population_half_life'" if asked else "has 'population_half_life' for another model"
+            error = InputError(
+                problem,
+                why="a half-life that is not this patient's is used when one scan is asked to do, and never otherwise",
+                suggestion="write kinetics: {model: single-time-point, population_half_life: 70 h}",
+            )
+            raise Refused(error)
+        return self
+
+
+class Recovery(Block):
+    """How lesion activity is corrected for the blur of the PET: by its resolution, or a phantom curve."""
+
+    fwhm_mm: Length | None = Field(None, alias="fwhm")
+    fwhm_sigma_mm: Length | None = Field(None, alias="fwhm_sigma")
+    curve: InputPath | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Recovery:
+        if (self.fwhm_mm is None) == (self.curve is None):
+            error = InputError(
+                "needs either 'fwhm' or 'curve'",
+                why="one recovery coefficient can come from one source only",
+                suggestion="write recovery: {fwhm: 6 mm} or recovery: {curve: recovery.csv}",
+            )
+            raise Refused(error)
+        if self.fwhm_sigma_mm is not None and self.fwhm_mm is None:
+            error = InputError(
+                "'fwhm_sigma' belongs to 'fwhm'",
+                why="a phantom's curve brings its uncertainty in its own column 'sigma'",
+                suggestion="leave out 'fwhm_sigma'",
+            )
+            raise Refused(error)
+        return self
+
+
+class Uncertainty(Block):
+    """Standard uncertainties (k=1) that the images cannot tell."""
+
+    calibration: Fraction = 0.05
+    per_scan: Fraction = 0.08
+    density: Fraction = 0.03
+    volume: Fraction | None = None
+
+
+class Tissue(Block):
+    """How Hounsfield units become mass density: the built-in table, or this scanner's own (HU, g/cm3)."""
+
+    calibration: InputPath | None = None
+
+
+class Transport(Block):
+    """The Monte Carlo transport: grid, cut-offs, and when to stop."""
+
+    grid: Annotated[
+        str, checked(re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
+    ] = "pet"
+    until: Until | None = "lesions:1%"
+    decays: Count | None = None
+    time_limit_s: Duration | None = Field(None, alias="time_limit")
+    electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")
+    photon_cutoff_mev: Energy = Field(0.001, alias="photon_cutoff")
+    seed: int = Field(1, ge=0, lt=2**63)
+    backend: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def spacing_mm(self) -> float | None:
+        """The spacing asked for [mm]; None for 'pet' and 'ct'."""
+        if self.grid in ("pet", "ct"):
+            return None
+        return units.parse(self.grid, units.LENGTH, field="transport.grid")
+
+    @model_validator(mode="after")
+    def _grid_is_a_length(self) -> Transport:
+        try:
+            _ = self.spacing_mm
+        except InputError as error:
+            raise Refused(error, "grid") from error
+        return self
+
+
+class Case(Block):
+    """A patient, what was given and scanned, and what is to be calculated."""
+
+    patient: Text
+    threshold_gy: Dose = Field(20.0, alias="threshold")
+    therapy: Therapy
+    #: Treatments with other nuclides that are predicted from the same scans.
+    further_therapies: tuple[Therapy, ...] = ()
+    tracer: Tracer
+    weight_kg: Mass | None = Field(None, alias="weight")
+    height_cm: Height | None = Field(None, alias="height")
+    sex: Literal["male", "female"] | None = None
+    diffuse_lung_metastases: bool = False
+    visits: tuple[Visit, ...] = Field(min_length=1)
+    kinetics: Kinetics = Kinetics()
+    recovery: Recovery | None = None
+    uncertainty: Uncertainty = Uncertainty()
+    tissue: Tissue = Tissue()
+    alignment: Alignment = Alignment()
+    eligibility: Eligibility = Eligibility()
+    radiobiology: Radiobiology = Radiobiology()
+    reporting: Reporting = Reporting()
+    methods: tuple[Method, ...] = Field(("mc", "local"), min_length=1)
+    transport: Transport = Transport()
+
+    @model_validator(mode="after")
+    def _therapies_are_told_apart(self) -> Case:
+        seen = {self.therapy.nuclide}
+        for index, other in enumerate(self.further_therapies):
+            if other.nuclide in seen:
+                error = InputError(
+                    f"{other.nuclide} stands twice among the therapies",
+                    why="results are kept by nuclide, and the dose is proportional to the activity",
+                    suggestion="state other activities of one nuclide as eligibility: {activities: [11.1 GBq]}",
+                )
+                raise Refused(error, f"further_therapies[{index}].nuclide")
+            seen.add(other.nuclide)
+        return self
+
+    def for_therapy(self, therapy: Therapy) -> Case:
+        """The same scans for another treatment, as a case of its own."""
+        return self.model_copy(update={"therapy": therapy, "further_therapies": ()})
+
+    @model_validator(mode="after")
+    def _visits_are_told_apart(self) -> Case:
+        seen: set[str] = set()
+        for index, visit in enumerate(self.visits):
+            key = visit.name.casefold()
+            if key in seen:
+                error = InputError(
+                    f"the name '{visit.name}' stands twice",
+                    why="results are kept by visit name",
+                    suggestion="give each visit its own name",
+                )
+                raise Refused(error, f"visits[{index}].name")
+            seen.add(key)
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, check_files: bool = True) -> Case:
+        """Read and validate a case file.
+
+        Parameters
+        ----------
+        path
+            A YAML file; paths in it are relative to it.
+        check_files
+            Whether every file that it names must be there.
+
+        Raises
+        ------
+        InputError
+            The first thing wrong, with file, key and line.
+        """
+        file = Path(path)
+        data, lines = read_yaml(file)
+        base = file.resolve().parent
+        return cls.from_dict(data, base=base, check_files=check_files, lines=lines, file=file)
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: dict[str, Any],
+        *,
+        base: str | os.PathLike[str] | None = None,
+        check_files: bool = True,
+        lines: dict[tuple[Any, ...], int] | None = None,
+        file: object | None = None,
+    ) -> Case:
+        """Validate a case given as plain dictionaries and lists; relative paths start at ``base``."""
+        context = {"base": Path(base) if base is not None else Path.cwd(), "check_files": check_files}
+        try:
+            return cls.model_validate(data, context=context)
+        except ValidationError as error:
+            raise explain(error, lines or {}, file) from None
+
+    def to_dict(self, relative_to: str | os.PathLike[str] | None = None, *, names_only: bool = False) -> dict[str, Any]:
+        """The whole case, defaults included, as plain data that :meth:`from_dict` reads back the same.
+
+        Parameters
+        ----------
+        relative_to
+            Folder that paths are written relative to; they are absolute without one.
+        names_only
+            Only the last two parts of each path, for records that leave this machine.
+        """
+        context: dict[str, Any] = {"relative_to": None if relative_to is None else Path(relative_to).resolve()}
+        context |= {"names_only": names_only}
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True, context=context)
+        if self.transport.until is None:
+            data["transport"]["until"] = None  # absent would mean the default
+        return data
+
+    def to_yaml(self, relative_to: str | os.PathLike[str] | None = None, *, names_only: bool = False) -> str:
+        """The resolved case as YAML text; arguments as for :meth:`to_dict`."""
+        import yaml
+
+        data = self.to_dict(relative_to, names_only=names_only)
+        return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
+
+    def with_transport(self, *, methods: tuple[Method, ...] | None = None, **changes: Any) -> Case:
+        """A copy with other methods or transport values (in inside units), as the command line gives."""
+        transport = self.transport.model_copy(update=changes)
+        return self.model_copy(update={"transport": transport, "methods": methods or self.methods})
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of a case file (draft 2020-12)."""
+        schema = cls.model_json_schema(by_alias=True)
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        schema["title"] = "hevesy case"
+        return schema
+
+
+def checked_transport(values: dict[str, Any]) -> dict[str, Any]:
+    """Transport values as text or numbers (``decays``, ``until``, ``seed``), through the case's own checks.
+
+    Returns
+    -------
+    dict
+        The same in inside units, by attribute name.
+
+    Raises
+    ------
+    InputError
+        Naming the first value that cannot be.
+    """
+    try:
+        block = Transport.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, {}, None) from None
+    return {name: getattr(block, name) for name in block.model_fields_set}

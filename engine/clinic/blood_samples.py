@@ -1,0 +1,233 @@
+"""Read blood and whole-body samples from a CSV file whose header carries the units
+(docs/methods/blood.md)."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..kinetics.conversion import decay_constant
+
+COLUMNS = (
+    "time_h",
+    "whole_body_percent",
+    "whole_body_counts",
+    "whole_body_sigma_percent",
+    "blood_percent_per_l",
+    "blood_kbq_per_ml",
+    "blood_sigma_percent_per_l",
+)
+SETTINGS = ("nuclide", "decay_corrected", "administered_mbq")
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Measured shares of the administered tracer activity, physical (at sample time, not decay corrected).
+
+    Attributes
+    ----------
+    body_time_h, body_fraction, body_sigma
+        Whole body: time after administration [h], share of the administered activity, standard uncertainty.
+    blood_time_h, blood_fraction_per_ml, blood_sigma
+        Blood: time [h], share of the administered activity per mL [1/mL], standard uncertainty.
+    nuclide
+        The measured nuclide when the file names it.
+    source
+        The file.
+    """
+
+    body_time_h: np.ndarray
+    body_fraction: np.ndarray
+    body_sigma: np.ndarray | None
+    blood_time_h: np.ndarray
+    blood_fraction_per_ml: np.ndarray
+    blood_sigma: np.ndarray | None
+    nuclide: str | None = None
+    source: str = ""
+
+
+def read_samples(path: str | Path, half_life_h: float | None = None, administered_mbq: float | None = None) -> Samples:
+    """Read a samples file.
+
+    Parameters
+    ----------
+    path
+        CSV file; lines that start with ``#`` carry settings as ``# key: value``.
+    half_life_h
+        Half-life of the measured nuclide [h]; needed for decay-corrected values and for counts.
+    administered_mbq
+        Administered activity [MBq] at administration, for absolute blood activities; the file's own
+        ``administered_mbq`` comes first.
+
+    Raises
+    ------
+    InputError
+        Missing file, unknown column or setting (with did-you-mean), values that are not numbers, times that
+        do not increase, a needed half-life or activity that is missing.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("the samples cannot be read", why=str(error), file=file) from error
+    settings = _settings(text, file)
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    rows = list(csv.reader(lines))
+    if len(rows) < 2:
+        raise InputError("no samples", why="a header line and one line a sample are needed", file=file)
+    header = [name.strip().lower() for name in rows[0]]
+    _check_header(header, file)
+    table = np.full((len(rows) - 1, len(header)), math.nan)
+    for i, row in enumerate(rows[1:]):
+        if len(row) > len(header):
+            raise InputError(f"sample {i + 1} has {len(row)} values for {len(header)} columns", file=file)
+        for j, cell in enumerate(row):
+            if cell.strip():
+                table[i, j] = _number(cell, header[j], i, file)
+    columns = {name: table[:, j] for j, name in enumerate(header)}
+    times = columns["time_h"]
+    if not np.all(np.isfinite(times)) or np.any(times < 0.0) or np.any(np.diff(times) <= 0.0):
+        raise InputError(
+            "sample times that are missing, negative or do not increase",
+            why="times are hours after administration, one line a time, in order",
+            file=file,
+            field="time_h",
+        )
+    corrected = settings.get("decay_corrected", "no") in ("yes", "true", "1")
+    rate = None if half_life_h is None else decay_constant(half_life_h)
+    activity = float(settings["administered_mbq"]) if "administered_mbq" in settings else administered_mbq
+
+    def undo(values: np.ndarray) -> np.ndarray:
+        """Physical values, from decay-corrected ones where the file says so."""
+        if not corrected:
+            return values
+        if rate is None:
+            raise InputError(
+                "decay-corrected samples without a half-life",
+                why="the correction must be undone before the therapy nuclide's decay is applied",
+                suggestion="name the tracer in the case",
+                file=file,
+            )
+        return values * np.exp(-rate * times)
+
+    body, body_sigma = None, columns.get("whole_body_sigma_percent")
+    if "whole_body_percent" in columns:
+        body = undo(columns["whole_body_percent"]) / 100.0
+    elif "whole_body_counts" in columns:
+        body = _from_counts(undo(columns["whole_body_counts"]), times, rate, file)
+    blood, blood_sigma = None, columns.get("blood_sigma_percent_per_l")
+    if "blood_percent_per_l" in columns:
+        blood = undo(columns["blood_percent_per_l"]) * 1e-5
+    elif "blood_kbq_per_ml" in columns:
+        if not activity or not activity > 0.0:
+            raise InputError(
+                "blood activities in kBq/mL without the administered activity",
+                suggestion="add a line '# administered_mbq: 74'",
+                file=file,
+                field="blood_kbq_per_ml",
+            )
+        blood = undo(columns["blood_kbq_per_ml"]) * 1e-3 / activity
+    t_body, body, s_body = _used(times, body, None if body_sigma is None else undo(body_sigma) * 1e-2, file)
+    t_blood, blood, s_blood = _used(times, blood, None if blood_sigma is None else undo(blood_sigma) * 1e-5, file)
+    return Samples(t_body, body, s_body, t_blood, blood, s_blood, settings.get("nuclide"), str(file))
+
+
+def _settings(text: str, file: Path) -> dict[str, str]:
+    found = {}
+    for line in text.splitlines():
+        bare = line.strip()
+        if not bare.startswith("#") or ":" not in bare:
+            continue
+        key, value = (part.strip().lower() for part in bare[1:].split(":", 1))
+        key = key.replace(" ", "_")
+        if key in SETTINGS:
+            found[key] = value
+        elif close := difflib.get_close_matches(key, SETTINGS, n=1):
+            raise InputError(f"unknown setting {key!r}", suggestion=f"did you mean {close[0]!r}?", file=file, field=key)
+    if found.get("decay_corrected", "no") not in ("yes", "no", "true", "false", "0", "1"):
+        raise InputError(f"decay_corrected: {found['decay_corrected']}", suggestion="say yes or no", file=file)
+    if "administered_mbq" in found:
+        _number(found["administered_mbq"], "administered_mbq", None, file)
+    if "nuclide" in found:
+        found["nuclide"] = found["nuclide"].capitalize()
+    return found
+
+
+def _check_header(header: list[str], file: Path) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            close = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0.5)
+            raise InputError(
+                f"unknown column {name!r}",
+                why="columns carry their unit: " + ", ".join(COLUMNS),
+                suggestion=f"did you mean {close[0]!r}?" if close else "",
+                file=file,
+            )
+    if len(set(header)) != len(header):
+        raise InputError("a column appears twice", file=file)
+    if "time_h" not in header:
+        raise InputError("no column time_h", why="every sample needs its time", file=file)
+    for pair in (("whole_body_percent", "whole_body_counts"), ("blood_percent_per_l", "blood_kbq_per_ml")):
+        if all(name in header for name in pair):
+            raise InputError(f"both {pair[0]} and {pair[1]}", why="one of them would be ignored", file=file)
+
+
+def _number(cell: str, column: str, row: int | None, file: Path) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        place = "" if row is None else f" in sample {row + 1}"
+        raise InputError(f"{cell.strip()!r}{place} is not a number", file=file, field=column)
+    return value
+
+
+def _from_counts(counts: np.ndarray, times: np.ndarray, rate: float | None, file: Path) -> np.ndarray:
+    """Shares from counts whose first value, before any voiding, stands for the whole administered
+    activity."""
+    usable = np.flatnonzero(np.isfinite(counts))
+    if usable.size == 0:
+        return counts
+    first = usable[0]
+    if rate is None:
+        raise InputError(
+            "whole-body counts without a half-life",
+            why="the first count is 100 % less its decay since administration",
+            suggestion="name the tracer in the case",
+            file=file,
+        )
+    if times[first] > 4.0:
+        raise InputError(
+            f"first whole-body count at {times[first]:g} h",
+            why="the first count stands for 100 % and must be taken before voiding",
+            suggestion="give whole_body_percent instead",
+            file=file,
+            field="whole_body_counts",
+        )
+    if not counts[first] > 0.0:
+        raise InputError("first whole-body count is not positive", file=file, field="whole_body_counts")
+    return counts / counts[first] * math.exp(-rate * times[first])
+
+
+def _used(
+    times: np.ndarray, values: np.ndarray | None, sigma: np.ndarray | None, file: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Times and values of the samples that were taken; negative values are refused."""
+    if values is None:
+        return np.empty(0), np.empty(0), None
+    keep = np.isfinite(values)
+    if np.any(values[keep] < 0.0):
+        raise InputError("a negative sample", why="an activity is not negative", file=file)
+    chosen = None
+    if sigma is not None:
+        chosen = sigma[keep]
+        if not np.all(chosen > 0.0):
+            raise InputError("a sample without a positive standard uncertainty", file=file)
+    return times[keep], values[keep], chosen

@@ -1,0 +1,65 @@
+"""A dose map: dose on a grid by one method, with its statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..transport.problem import Problem
+
+
+@dataclass(frozen=True)
+class DoseMap:
+    """Dose on a grid by one method.
+
+    Parameters
+    ----------
+    method
+        Registered name.
+    mean
+        float64 (nz, ny, nx) [`unit`].
+    sigma
+        One standard error of `mean`, same shape; None for methods without statistics.
+    unit
+        ``"Gy"`` or, when no number of decays was given, ``"Gy per decay"``.
+    decays
+        Number of decays that `mean` stands for (1 for ``"Gy per decay"``).
+    notes
+        What was assumed or left out, one sentence each.
+    air_density_g_cm3
+        Voxels below this density were given no dose.
+    tally
+        The integer tally behind a Monte Carlo dose.
+    """
+
+    method: str
+    mean: np.ndarray
+    sigma: np.ndarray | None
+    unit: str
+    decays: float = 1.0
+    notes: tuple[str, ...] = ()
+    air_density_g_cm3: float = 0.0
+    tally: Any = field(default=None, repr=False, compare=False)
+
+
+def relative_source(problem: Problem) -> np.ndarray:
+    """The source as the share of all decays in each voxel, float64 (nz, ny, nx), summing to one."""
+    source = np.asarray(problem.source, dtype=np.float64)
+    total = float(source.sum())
+    if not np.isfinite(total) or total <= 0 or (source < 0).any():
+        raise InputError(
+            "the source has no decays" if total == 0 else "the source has negative or undefined voxels",
+            why="dose per decay needs a voxel in which decays happen",
+            suggestion="look at the activity image and at the region it was cut to",
+            field="source",
+        )
+    return source / total
+
+
+def voxel_volume_ml(problem: Problem) -> float:
+    """Volume of one voxel of a problem [mL]."""
+    dz, dy, dx = problem.voxel_size_mm
+    return float(dz) * float(dy) * float(dx) * 1e-3

@@ -1,0 +1,153 @@
+"""patient.json, visits.csv and the pictures of the alignment: what the clinic's part of a run leaves."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..case.model import Case
+from ..errors import InputError
+from ..files import write_text
+from ..pipeline.clinic.visits import QUANTITIES, VisitLesions, follow_up
+from ..text import plain
+
+if TYPE_CHECKING:
+    from ..pipeline.outcome import VisitOutcome
+
+PATIENT_FILE, VISITS_FILE, OVERLAY_FILE = "patient.json", "visits.csv", "alignment.png"
+PATIENT_FORMAT = "hevesy-patient"
+PATIENT_VERSION = 1
+
+#: Columns of visits.csv, in order; then ratio, low and high of every quantity.
+VISIT_COLUMNS = (
+    "patient", "lesion", "site", "visit", "state", "names", "distance_mm", "confirm", "volume_ml",
+    "diameter_mm", "long_axis_mm", "short_axis_mm", "uptake_percent", "uptake_percent_per_g",
+    "effective_half_life_h", "ldpa_gy_per_gbq", "dose_gy", "lower_bound", "upper_bound", "response",
+    "reinduction",
+)  # fmt: skip
+
+
+def patient_record(case: Case, visits: Sequence[VisitOutcome]) -> dict[str, Any]:
+    """The clinic's record of a patient: every visit, and what changed between them."""
+    several = [VisitLesions(v.name, v.lesions, v.result, v.frame_of_reference) for v in visits]
+    return plain(
+        {
+            "format": PATIENT_FORMAT,
+            "format_version": PATIENT_VERSION,
+            "patient": case.patient,
+            "visits": [v.clinic for v in visits],
+            "follow_up": follow_up(case, several),
+        }
+    )
+
+
+def clinic_lines(record: Mapping[str, Any]) -> list[str]:
+    """What a terminal shows of the patient record, a sentence a line."""
+    lines = []
+    for visit in record.get("visits") or ():
+        if not visit:
+            continue
+        name, blood = visit["visit"], visit.get("blood")
+        if blood:
+            lines.append(
+                f"{name}: maximum tolerable activity {blood['maximum_gbq']:.3g} GBq, set by {blood['limiting_rule']} "
+                f"(blood {blood['dose_gy_per_gbq']:.3g} Gy/GBq, whole body {blood['retention_48h_percent']:.2g} % at "
+                "48 h)."
+            )
+        lines += [f"{name}: {sentence}" for sentence in visit["eligibility"]["sentences"][1:]]
+        flips = visit["eligibility"]["flips"]
+        if flips:
+            listed = "; ".join(f"{lesion} at {', '.join(where)}" for lesion, where in flips.items())
+            lines.append(f"{name}: eligible at some activities only: {listed}.")
+    for later in (record.get("follow_up") or {}).get("visits") or ():
+        states = ", ".join(f"{count} {state}" for state, count in later["states"].items())
+        again = ", ".join(later["re_induced"]) or "none"
+        line = f"{later['visit']}: lesions {states}; re-induced: {again}"
+        if later.get("recist"):
+            line += f"; RECIST {later['recist']['response']} ({later['recist']['change_percent']:+.0f} %)"
+        lines.append(line + ".")
+    return lines
+
+
+def write_patient(record: Mapping[str, Any], folder: Path) -> None:
+    """Write ``patient.json``, and ``visits.csv`` when there are several visits."""
+    write_text(folder / PATIENT_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    follow = record.get("follow_up")
+    if follow:
+        write_text(folder / VISITS_FILE, _visits_csv(str(record["patient"]), follow["rows"]))
+
+
+def write_overlay(visit: VisitOutcome, folder: Path) -> None:
+    """Write the picture of the aligned CTs; nothing where there is nothing to align."""
+    if not visit.overlays or visit.result.ct_hu is None:
+        return
+    from ..report.clinic import overlay
+
+    picture = overlay(visit.result.grid, np.asarray(visit.result.ct_hu), visit.overlays)
+    if picture:
+        (folder / OVERLAY_FILE).write_bytes(base64.b64decode(picture.partition(",")[2]))
+
+
+def read_overlay(folder: Path) -> str:
+    """The picture of the aligned CTs as a data URI; empty when there is none."""
+    file = folder / OVERLAY_FILE
+    if not file.is_file():
+        return ""
+    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+
+
+def read_patient(folder: Path) -> dict[str, Any]:
+    """The record of a run's folder or of the one above; empty when there is none.
+
+    Raises
+    ------
+    InputError
+        A file that is no patient record of this version.
+    """
+    file = next((f / PATIENT_FILE for f in (folder, folder.parent) if (f / PATIENT_FILE).is_file()), None)
+    if file is None:
+        return {}
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError("this is no JSON file", why=str(error), suggestion="run again", file=file) from error
+    said = (record.get("format"), record.get("format_version")) if isinstance(record, dict) else None
+    if said != (PATIENT_FORMAT, PATIENT_VERSION):
+        raise InputError(
+            "this is no patient record of this version",
+            why=f"its format is {said}",
+            suggestion="run again",
+            file=file,
+        )
+    return dict(record)
+
+
+def _visits_csv(patient: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    parts = [f"{key}_{part}" for key, _ in QUANTITIES for part in ("ratio", "low", "high")]
+    table.writerow([*VISIT_COLUMNS, *parts])
+    for row in rows:
+        flat = {**(row.get("values") or {}), **row, "patient": patient, "names": " + ".join(row["names"])}
+        ratios = row.get("ratios") or {}
+        cells = [_cell(flat.get(name)) for name in VISIT_COLUMNS]
+        cells += [
+            _cell((ratios.get(key) or {}).get(part)) for key, _ in QUANTITIES for part in ("ratio", "low", "high")
+        ]
+        table.writerow(cells)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

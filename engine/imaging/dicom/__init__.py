@@ -1,0 +1,1 @@
+"""DICOM: finding the files of a series and stacking its slices."""

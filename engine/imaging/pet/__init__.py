@@ -1,0 +1,1 @@
+"""PET: headers and units to activity concentration, and checks of its plausibility."""

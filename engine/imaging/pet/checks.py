@@ -1,0 +1,81 @@
+"""Is a PET image possible at all: no NaN, no negative activity, no more activity than was given?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import InputError
+
+if TYPE_CHECKING:
+    from .scan import PetScan
+
+#: Negative activity beyond this share of the total, or one voxel beyond 1 % of the maximum, is refused.
+NEGATIVE_SHARE = 1e-3
+#: Shares of the administered activity (decayed to the scan) in the image: below the first a unit is
+#: doubtful (SUV or kBq/mL read as Bq/mL give about 0.001), above the second something is wrong, above the
+#: third it is refused.
+LEAST_SHARE, MOST_SHARE, IMPOSSIBLE_SHARE = 2e-3, 1.1, 2.0
+
+
+def check_values(scan: PetScan) -> None:
+    """Refuse NaN and negative activity; set noise-level negatives to zero and say so."""
+    values, source = scan.volume.values, scan.volume.source or None
+    finite = np.isfinite(values)
+    bad = int(values.size - np.count_nonzero(finite))
+    if bad:
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise InputError(
+            f"{bad} PET voxel(s) are not a number, the first at [z, y, x] = {list(where)}",
+            why="they have no activity",
+            suggestion="repair the image; outside the field of view 0 is usual",
+            file=source,
+        )
+    negative = values < 0.0
+    count = int(np.count_nonzero(negative))
+    positive_sum = float(values[~negative].sum(dtype=np.float64))
+    if count:
+        share = -float(values[negative].sum(dtype=np.float64)) / positive_sum if positive_sum > 0 else math.inf
+        if share > NEGATIVE_SHARE or float(values.min()) < -0.01 * float(values.max()):
+            raise InputError(
+                f"{count} PET voxel(s) hold negative activity, down to {float(values.min()):.4g} Bq/mL",
+                why="an activity concentration cannot be negative",
+                suggestion="use a reconstruction without negative values; check rescale slope and intercept",
+                file=source,
+            )
+        values[negative] = 0.0
+        scan.assumptions.append(
+            f"{count} voxel(s) with negative activity, {100 * share:.2g} % of the total, were set to zero"
+        )
+    if positive_sum == 0.0:
+        raise InputError(
+            "the PET holds no activity",
+            why="every voxel is zero",
+            suggestion="check the file and its rescale slope",
+            file=source,
+        )
+
+
+def check_total(scan: PetScan) -> None:
+    """Compare the activity in the image with what was administered, as a check of units."""
+    if not scan.administered_activity_mbq or not scan.half_life_s:
+        return
+    left_bq = scan.administered_activity_mbq * 1e6 * 0.5 ** (scan.time_h * 3600.0 / scan.half_life_s)
+    total_bq = float(scan.volume.values.sum(dtype=np.float64)) * scan.volume.grid.voxel_volume_ml
+    share = total_bq / left_bq
+    if share > IMPOSSIBLE_SHARE:
+        raise InputError(
+            f"the PET holds {total_bq * 1e-6:.4g} MBq, {share:.3g} times what is left of the administered "
+            f"{scan.administered_activity_mbq:.4g} MBq after {scan.time_h:.4g} h",
+            why="there cannot be more than was given: a unit, a time or the administered activity is wrong",
+            suggestion="check that the image is in Bq/mL, and the case's `tracer.activity` and `after`",
+            file=scan.volume.source or None,
+        )
+    if share > MOST_SHARE or share < LEAST_SHARE:
+        scan.assumptions.append(
+            f"WARNING: the image holds {100.0 * share:.3g} % of the administered activity left at the "
+            "scan; check "
+            "units and activity unless it shows a small part of the body"
+        )

@@ -1,0 +1,353 @@
+"""PET to activity concentration in Bq/mL, true at the scan time.
+
+What the stored values mean follows from Units (0054,1001) and Decay Correction (0054,1102):
+
+- BQML, START: true at the start of the scan; kept.
+- BQML, ADMIN: decayed back to the administration; multiplied by exp(-lambda (scan - administration)).
+- BQML, NONE: true at each slice's own acquisition; brought to the start of the scan.
+- GML, SUV by body weight: multiplied by (administered activity decayed to the scan) / weight. The SUV is
+the same
+  number for START and ADMIN, since image and activity are decayed together.
+
+The half-life, activity and weight used to undo a conversion are those in the header, because the scanner
+used them; the case's own values fill gaps and serve for everything after.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError
+from ...grid import Volume
+from ..dicom.find import image_series, require, split_path
+from ..dicom.series import stack
+from ..volumes import is_dicom_path, read_file
+from .checks import check_total, check_values
+from .header import PetHeader, radionuclide_half_life_s, read_pet_header
+from .scan import PetScan
+
+log = logging.getLogger(__name__)
+
+#: A header's half-life further than this from the nuclide's is reported.
+HALF_LIFE_TOLERANCE = 0.005
+
+
+def read_pet(
+    path: str | Path | Sequence[Path],
+    *,
+    administered: datetime | None = None,
+    activity_mbq: float | None = None,
+    weight_kg: float | None = None,
+    half_life_s: float | None = None,
+    after_h: float | None = None,
+) -> PetScan:
+    """Read a PET as activity concentration true at the scan time.
+
+    Parameters
+    ----------
+    path
+        DICOM series (folder, ``folder#SeriesInstanceUID``, file, file list) or NIfTI, MetaImage, NRRD.
+    administered, activity_mbq, weight_kg
+        What the case says; it goes before the header, except for undoing the scanner's own conversion.
+    half_life_s
+        Half-life of the case's tracer nuclide.
+    after_h
+        Hours from administration to the scan, from the case; goes before all dates.
+
+    Raises
+    ------
+    InputError
+        Units that are not Bq/mL or SUV by body weight; no administration or scan time; missing activity,
+        weight or half-life where a conversion needs them; NaN or negative activity; what
+        :func:`read_volume` refuses.
+    """
+    if after_h is not None and not (math.isfinite(after_h) and after_h >= 0.0):
+        raise InputError(
+            f"the scan is {after_h:g} h after administration",
+            why="a scan cannot come before the administration",
+            suggestion="give the hours from administration to scan",
+            field="after",
+        )
+    if is_dicom_path(path):
+        scan = _read_dicom(path, administered, activity_mbq, weight_kg, half_life_s, after_h)
+    else:
+        scan = _read_file(split_path(str(path))[0], activity_mbq, weight_kg, half_life_s, after_h)
+    check_values(scan)
+    check_total(scan)
+    for text in scan.assumptions:
+        log.debug("%s: %s", scan.volume.source, text)
+    return scan
+
+
+def _read_dicom(
+    path: str | Path | Sequence[Path],
+    administered: datetime | None,
+    activity_mbq: float | None,
+    weight_kg: float | None,
+    half_life_s: float | None,
+    after_h: float | None,
+) -> PetScan:
+    if isinstance(path, str | Path):
+        require(split_path(path)[0], "PET")
+    headers = image_series(path, "PET", "PT")
+    source = str(path) if isinstance(path, str | Path) else str(headers[0].path.parent)
+    info = read_pet_header(headers, source)
+    notes = list(info.notes)
+    half_life = _half_life(info, half_life_s, notes)
+    time_h, header_h = _times(info, administered, after_h, notes)
+    scanner_half_life = info.half_life_s or half_life
+
+    if time_h is None:
+        raise InputError(
+            "the time between administration and scan is unknown",
+            why="; ".join(info.time_notes) or "the header gives no administration time or no scan time",
+            suggestion="give `after: 24 h` for the scan, or `administered` for the tracer, in the case",
+            file=source,
+        )
+    undo_h = header_h if header_h is not None else time_h
+    factor, conversion = _factor(info, undo_h, scanner_half_life, activity_mbq, weight_kg, source)
+    notes += conversion
+    scale = None
+    if info.decay_correction == "NONE":
+        scale = _per_slice_decay(info, scanner_half_life, source, notes)
+    values, grid, headers = stack(headers, "PET", scale)
+    values *= np.float32(factor)
+    volume = Volume(grid, values, "Bq/mL", headers[0].frame_of_reference, source)
+    volume.meta = {
+        "modality": "PT",
+        "series_uid": headers[0].series,
+        "units": info.units,
+        "slices": len(headers),
+    }
+    if not grid.is_axis_aligned:
+        volume.notes.append("the image axes are oblique to the patient axes; its direction cosines are kept")
+    activity = activity_mbq if activity_mbq is not None else info.activity_mbq
+    if activity_mbq is not None and info.activity_mbq and abs(activity_mbq / info.activity_mbq - 1.0) > 0.01:
+        notes.append(
+            f"the case's administered activity {activity_mbq:.4g} MBq is used; the header says "
+            f"{info.activity_mbq:.4g} MBq"
+        )
+    weight = weight_kg if weight_kg is not None else info.weight_kg
+    if weight_kg is not None and info.weight_kg and abs(weight_kg / info.weight_kg - 1.0) > 0.01:
+        notes.append(f"the case's weight {weight_kg:g} kg is used; the header says {info.weight_kg:g} kg")
+    return PetScan(
+        volume,
+        time_h,
+        activity,
+        info.tracer,
+        notes,
+        weight,
+        half_life,
+        info.scan_start,
+        administered or info.administered,
+    )
+
+
+def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float | None:
+    """The tracer's half-life [s]: the case's, else the named nuclide's, else the header's own."""
+    known = given if given is not None else radionuclide_half_life_s(info.tracer)
+    stated = info.half_life_s
+    if known and stated and abs(stated / known - 1.0) > HALF_LIFE_TOLERANCE:
+        text = (
+            f"the header's half-life {stated:.6g} s is not the tracer's {known:.6g} s; the scanner's "
+            "decay correction was "
+            f"undone with the header's, decay after the scan uses the tracer's"
+        )
+        if abs(stated / known - 1.0) > 0.05:
+            text = (
+                f"WARNING: {text}; the scan was set up for another nuclide, its branching ratio may be "
+                "wrong as well and "
+                f"with it the calibration"
+            )
+        notes.append(text)
+    return known or stated
+
+
+def _times(
+    info: PetHeader, administered: datetime | None, after_h: float | None, notes: list[str]
+) -> tuple[float | None, float | None]:
+    """Hours from administration to scan: for the dosimetry, and as the scanner took them (None: unknown)."""
+    header_h = None
+    if info.scan_start is not None and info.administered is not None:
+        header_h = (info.scan_start - info.administered).total_seconds() / 3600.0
+    if after_h is not None:
+        if header_h is not None and abs(header_h - after_h) > max(0.25, 0.02 * after_h):
+            notes.append(
+                f"the case says {after_h:g} h after administration, the header's times say "
+                f"{header_h:.4g} h; the case's "
+                "is used"
+            )
+        return after_h, header_h
+    if administered is not None and info.scan_start is not None:
+        start = info.scan_start
+        hours = (start - administered.replace(tzinfo=None)).total_seconds() / 3600.0
+        if hours < 0.0 or hours > 24.0 * 60:
+            raise InputError(
+                f"the scan of {start:%Y-%m-%d %H:%M} lies {hours:.4g} h after the administration of "
+                f"{administered:%Y-%m-%d %H:%M}",
+                why="a scan follows its administration within days; de-identification may have shifted dates",
+                suggestion="give `after: 24 h` for the scan in the case instead",
+                field="administered",
+            )
+        if header_h is not None and abs(header_h - hours) > 0.25:
+            notes.append(
+                f"the case's administration time gives {hours:.4g} h to the scan, the header's "
+                f"{header_h:.4g} h; the "
+                "case's is used"
+            )
+        return hours, header_h
+    notes += info.time_notes
+    return header_h, header_h
+
+
+def _factor(
+    info: PetHeader,
+    hours: float,
+    half_life_s: float | None,
+    activity_mbq: float | None,
+    weight_kg: float | None,
+    source: str,
+) -> tuple[float, list[str]]:
+    """Factor from rescaled values to Bq/mL at the scan start, and what to tell about it."""
+
+    def decay() -> float:
+        if not half_life_s:
+            raise InputError(
+                "the tracer's half-life is unknown",
+                why=f"decay correction {info.decay_correction} has to be undone",
+                suggestion="name the tracer nuclide in the case",
+                file=source,
+                field="RadionuclideHalfLife",
+            )
+        return math.exp(-math.log(2.0) * hours * 3600.0 / half_life_s)
+
+    if info.units == "BQML":
+        if info.decay_correction != "ADMIN":
+            return 1.0, []
+        factor = decay()
+        return factor, [
+            f"PET values are decay corrected to the administration (ADMIN); multiplied by {factor:.5g} "
+            f"for {hours:.4g} h "
+            "to be true at the scan"
+        ]
+    activity = info.activity_mbq or activity_mbq
+    weight = info.weight_kg or weight_kg
+    for value, what, key in (
+        (activity, "administered activity", "activity"),
+        (weight, "body weight", "weight"),
+    ):
+        if not value:
+            raise InputError(
+                f"the PET is in SUV and the {what} is unknown",
+                why="SUV is turned back into Bq/mL with it",
+                suggestion=f"give `{key}` in the case",
+                file=source,
+                field=key,
+            )
+    assert activity is not None and weight is not None
+    remaining = decay()
+    factor = activity * 1e6 * remaining / (weight * 1e3)
+    return factor, [
+        f"PET values are SUV by body weight; Bq/mL = SUV x {activity:.5g} MBq x {remaining:.5g} (decay "
+        f"over {hours:.4g} h "
+        f"to the scan, half-life {half_life_s:.6g} s) / {weight:g} kg"
+    ]
+
+
+def _per_slice_decay(
+    info: PetHeader, half_life_s: float | None, source: str, notes: list[str]
+) -> dict[str, float] | None:
+    """Factors that bring uncorrected slices from their own mid-acquisition time to the start of the scan."""
+    if not info.slice_delay_s or not half_life_s:
+        notes.append("PET values are not decay corrected (NONE); they are taken as true at the scan start")
+        return None
+    rate = math.log(2.0) / half_life_s
+    factors = {uid: math.exp(rate * delay) for uid, delay in info.slice_delay_s.items()}
+    notes.append(
+        "PET values are not decay corrected (NONE); each slice was brought from its own time to the "
+        "scan start (factors "
+        f"{min(factors.values()):.4f} to {max(factors.values()):.4f})"
+    )
+    return factors
+
+
+_FILE_UNITS = {"bq/ml": 1.0, "bqml": 1.0, "bq/cc": 1.0, "kbq/ml": 1e3, "kbqml": 1e3, "mbq/ml": 1e6}
+
+
+def _read_file(
+    path: Path,
+    activity_mbq: float | None,
+    weight_kg: float | None,
+    half_life_s: float | None,
+    after_h: float | None,
+) -> PetScan:
+    """NIfTI, MetaImage, NRRD: Bq/mL true at the scan, unless a BIDS-PET sidecar (.json) says otherwise."""
+    volume = read_file(path, "Bq/mL")
+    notes = []
+    name = path.name
+    for ending in (".nii.gz", path.suffix):
+        if name.lower().endswith(ending.lower()):
+            name = name[: -len(ending)]
+            break
+    sidecar = path.with_name(name + ".json")
+    facts: dict = {}
+    if sidecar.is_file():
+        try:
+            facts = json.loads(sidecar.read_text())
+        except ValueError as error:
+            raise InputError(
+                "the PET's sidecar is not JSON",
+                why=str(error),
+                suggestion="repair or remove it",
+                file=sidecar,
+            ) from None
+    units = str(facts.get("Units", "")).strip()
+    if units:
+        if units.lower() not in _FILE_UNITS:
+            raise InputError(
+                f"the PET's unit is {units!r}",
+                why="activity concentration is needed",
+                suggestion="convert the image to Bq/mL",
+                file=sidecar,
+                field="Units",
+            )
+        volume.values *= np.float32(_FILE_UNITS[units.lower()])
+        notes.append(f"the sidecar says {units}")
+    else:
+        notes.append(f"{path.name} carries no unit; its values are taken as Bq/mL")
+    if after_h is None:
+        raise InputError(
+            "the time between administration and scan is unknown",
+            why="this file format carries no times",
+            suggestion="give `after: 24 h` for the scan in the case",
+            file=path,
+            field="after",
+        )
+    corrected_to = facts.get("ImageDecayCorrectionTime")
+    if facts.get("ImageDecayCorrected") and corrected_to is not None and "ScanStart" in facts:
+        shift_s = float(facts["ScanStart"]) - float(corrected_to)
+        if abs(shift_s) > 1.0:
+            if not half_life_s:
+                raise InputError(
+                    "the tracer's half-life is unknown",
+                    why="the sidecar's decay correction has to be undone",
+                    suggestion="name the tracer nuclide in the case",
+                    file=sidecar,
+                )
+            factor = math.exp(-math.log(2.0) * shift_s / half_life_s)
+            volume.values *= np.float32(factor)
+            notes.append(
+                f"the sidecar says decay corrected to {shift_s:g} s before the scan; multiplied by {factor:.5g}"
+            )
+    else:
+        notes.append("its values are taken as true at the time of the scan (no decay correction undone)")
+    if activity_mbq is None and facts.get("InjectedRadioactivityUnits") == "MBq":
+        activity_mbq = float(facts["InjectedRadioactivity"])
+    return PetScan(volume, after_h, activity_mbq, None, notes, weight_kg, half_life_s)

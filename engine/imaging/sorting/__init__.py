@@ -1,0 +1,1 @@
+"""``hevesy import``: a pile of files to a case."""

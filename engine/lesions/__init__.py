@@ -1,0 +1,19 @@
+"""Lesions: dose metrics, histograms, recovery, uncertainty and the verdict."""
+
+from __future__ import annotations
+
+from ..faces import face
+
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "LesionDose": "record",
+        "COLUMNS": "record",
+        "summarise": "metrics",
+        "Verdict": "verdict",
+        "verdict": "verdict",
+        "verdicts": "verdict",
+        "DoseVolumeHistogram": "dvh",
+        "RegionDoses": "dvh",
+    },
+)

@@ -1,0 +1,388 @@
+"""Dose-volume histograms without the noise of the Monte Carlo: deconvolution, and confidence bands.
+
+The statistical noise of voxel doses widens a histogram: it is the true one folded with the noise, so maximum doses
+and D2 come out too high, D98 and the minimum too low (Sempau & Bielajew, Phys Med Biol 45 (2000) 131, who unfold it).
+Here the folding is undone by maximum likelihood. Voxel i, with noise s_i, shows the dose d_i with density
+sum_j p_j N(d_i; g_j, s_i(g_j)), where p_j >= 0 is the share of the volume with true dose g_j on a grid that is finer
+than the noise. The p that makes all d_i most likely is found by expectation maximisation (each step multiplies p_j
+by the volume-weighted mean of N_ij over the mixture: Richardson and Lucy's iteration, with a noise of its own for
+every voxel); p stays positive and normalised.
+
+Carried to its end, the iteration turns a smooth histogram into a few spikes that explain the accidents of the data.
+It starts from the voxels as they are and ends as soon as the result explains them: when 90 % of the noise's variance
+has gone from the histogram's, and the result, folded with the noise, lies no further from the voxels than the true
+histogram does in half of all cases (the median of Kolmogorov's distribution). A uniform dose, which needs many steps,
+gets them; a wide histogram with little noise gets a few.
+
+The noise of a voxel is itself estimated from B batches, with a relative scatter of 1/sqrt(2 (B - 1)), and a voxel that
+came out low also has its noise estimated low. Both are undone by a regression of log s^2 on log d over the region; a
+voxel keeps that part of its deviation from the line that exceeds the scatter of the estimate, and the line's slope
+gives the noise at the true dose g_j instead of at d_i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, polygamma
+
+from ..errors import InputError
+from ..statistics import MINIMUM_BATCHES
+from .dvh import DoseVolumeHistogram, RegionDoses
+
+#: grid points of the true dose per mean noise, and the most and fewest of them
+POINTS_PER_SIGMA, FEWEST_POINTS, MOST_POINTS = 4.0, 60, 1200
+#: the iteration ends when the log-likelihood per voxel rises by less than this, at the latest after ITERATIONS
+CONVERGED, ITERATIONS = 1e-6, 3000
+#: median of the Kolmogorov distribution: how far the best histogram lies from its data, times the root of their number
+KOLMOGOROV_MEDIAN = 0.828
+#: share of the noise's variance that has to be gone from the histogram before the iteration may end
+WIDENING_REMOVED = 0.90
+#: noise below this share of the region's mean dose leaves the histogram as it is
+NEGLIGIBLE = 1e-4
+
+
+@dataclass(frozen=True)
+class CleanHistogram:
+    """A histogram without noise, as shares of the volume on a grid of doses.
+
+    Parameters
+    ----------
+    dose_gy
+        Grid of true doses (n,) [Gy], ascending.
+    share
+        Share of the volume at each (n,), sum 1.
+    iterations
+        Steps of the iteration; 0 when the noise was negligible and the voxels are given back.
+    mean_sigma_gy
+        Root mean square noise of the voxels [Gy].
+    """
+
+    dose_gy: np.ndarray
+    share: np.ndarray
+    iterations: int
+    mean_sigma_gy: float
+
+    def region(self) -> RegionDoses:
+        """The same as doses with volumes: D, V, mean and spread are read off it as off voxels."""
+        keep = self.share > 1e-9
+        return RegionDoses(self.dose_gy[keep], self.share[keep])
+
+    def histogram(self, bins: int = 200, maximum_gy: float | None = None) -> DoseVolumeHistogram:
+        """Cumulative and differential histogram."""
+        return self.region().histogram(bins, maximum_gy)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Confidence bands of a histogram, from resampling.
+
+    Parameters
+    ----------
+    dose_gy
+        Doses [Gy] (n,).
+    low_percent, high_percent
+        Ends of the interval of the volume with at least each dose (n,) [%].
+    level
+        Probability that the interval is meant to hold.
+    metrics
+        For each metric asked for (``"D95"``, ``"V20"``): value, low and high end.
+    """
+
+    dose_gy: np.ndarray
+    low_percent: np.ndarray
+    high_percent: np.ndarray
+    level: float
+    metrics: dict[str, tuple[float, float, float]]
+
+
+def clean_histogram(dose_gy: np.ndarray, sigma_gy: np.ndarray, weight: np.ndarray, n_batches: int) -> CleanHistogram:
+    """Undo the noise of a region's histogram.
+
+    Parameters
+    ----------
+    dose_gy, sigma_gy
+        Dose of each voxel and its standard error (n,) [Gy].
+    weight
+        Volume fraction of each voxel in the region (n,), positive.
+    n_batches
+        Batches that the standard errors come from.
+
+    Raises
+    ------
+    InputError
+        Standard errors from fewer than 20 batches, or missing.
+    """
+    dose, sigma, weight = (np.asarray(a, float).ravel() for a in (dose_gy, sigma_gy, weight))
+    check(dose, sigma, weight, n_batches)
+    share = weight / weight.sum()
+    rms = float(np.sqrt(share @ sigma**2))
+    if rms <= NEGLIGIBLE * abs(float(share @ dose)):
+        order = np.argsort(dose, kind="stable")
+        return CleanHistogram(dose[order], share[order], 0, rms)
+    grid = _grid(dose, sigma)
+    variance = noise_variance(dose, sigma, grid, n_batches)
+    p, steps = _unfold(_kernel(dose, variance, grid), share, dose, grid, variance)
+    # noise has mean zero: the region's mean is right as it was measured, and stays
+    return CleanHistogram(grid + float(share @ dose - p @ grid), p, steps, rms)
+
+
+def check(dose: np.ndarray, sigma: np.ndarray, weight: np.ndarray, n_batches: int) -> None:
+    """Refuse what no correction can start from."""
+    if n_batches < MINIMUM_BATCHES or not np.isfinite(sigma).all():
+        raise InputError(
+            f"a histogram cannot be freed of noise that is not known ({n_batches} batches)",
+            why=f"voxel standard errors need {MINIMUM_BATCHES} batches or more",
+            suggestion="run more batches, or show the histogram as it is",
+        )
+    if not dose.shape == sigma.shape == weight.shape or dose.size == 0:
+        raise ValueError(f"doses {dose.shape}, errors {sigma.shape}, weights {weight.shape}")
+
+
+def noise_variance(dose: np.ndarray, sigma: np.ndarray, grid: np.ndarray, n_batches: int) -> np.ndarray:
+    """Variance of each voxel's noise were its true dose each of the grid's, (n, grid) [Gy^2]."""
+    positive = (dose > 0) & (sigma > 0)
+    floor = 1e-12 * max(float(np.max(np.abs(dose))), 1e-30)
+    variance = np.maximum(sigma, floor) ** 2
+    if positive.sum() < 8:
+        return np.broadcast_to(variance[:, None], (dose.size, grid.size))
+    x, y = np.log(dose[positive]), np.log(variance[positive])
+    # the doses scatter by the noise itself: without it they would be this much closer together
+    spread = float(x.var() - np.mean(variance[positive] / dose[positive] ** 2))
+    spread = spread if spread > 0.3 * float(x.var()) else 0.0
+    slope = float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread > 1e-12 else 1.0
+    # noise that falls with dose, or grows faster than the dose itself, is no noise of counts: keep to 0..2
+    slope = min(max(slope, 0.0), 2.0)
+    level = y - slope * x
+    # the logarithm of a chi-squared estimate with nu = B - 1 has variance psi'(nu/2) and mean psi(nu/2) - ln(nu/2)
+    half = 0.5 * (n_batches - 1)
+    kept = max(1.0 - float(polygamma(1, half)) / max(float(level.var()), 1e-30), 0.0)
+    own = np.full(dose.size, level.mean())
+    own[positive] = level.mean() + kept * (level - level.mean())
+    own -= float(polygamma(0, half)) - np.log(half)
+    safe = np.maximum(grid, max(0.02 * float(np.abs(dose).mean()), floor))
+    return np.exp(own[:, None] + slope * np.log(safe)[None, :])
+
+
+def _grid(dose: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    low, high = max(float(dose.min()), 0.0), float(dose.max())
+    smallest = max(float(np.quantile(sigma, 0.1)), 1e-3 * max(high, 1e-30))
+    width = max(high - low, smallest)
+    points = int(np.clip(np.ceil(POINTS_PER_SIGMA * width / smallest), FEWEST_POINTS, MOST_POINTS))
+    return np.linspace(low, low + width, points)
+
+
+def _kernel(dose: np.ndarray, variance: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    exponent = -0.5 * (dose[:, None] - grid[None, :]) ** 2 / variance - 0.5 * np.log(variance)
+    return np.exp(exponent - exponent.max(axis=1, keepdims=True))
+
+
+def _unfold(
+    kernel: np.ndarray, share: np.ndarray, dose: np.ndarray, grid: np.ndarray, variance: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Iterate from the observed histogram until it explains the data, no further: see the module's text."""
+    # the observed doses on the grid, each over its own noise, so that every grid point starts with something
+    start = kernel / np.maximum(kernel.sum(axis=1, keepdims=True), 1e-300)
+    p = share @ start
+    own = np.array([np.interp(d, grid, v) for d, v in zip(dose, variance, strict=True)])
+    mean = float(share @ dose)
+    noise = float(share @ own)
+    target = float(share @ (dose - mean) ** 2) - WIDENING_REMOVED * noise
+    order = np.argsort(dose, kind="stable")
+    observed = np.cumsum(share[order]) - 0.5 * share[order]
+    sample = order[:: max(dose.size // 400, 1)]
+    seen = observed[:: max(dose.size // 400, 1)]
+    typical = np.sqrt(np.exp(np.interp(np.log(np.maximum(grid, 1e-300)), *_by_dose(dose, own))))
+    fold = ndtr((dose[sample][:, None] - grid[None, :]) / typical[None, :])
+    allowed = KOLMOGOROV_MEDIAN * float(np.sqrt(share @ share))
+    before = -np.inf
+    for step in range(1, ITERATIONS + 1):
+        mixture = np.maximum(kernel @ p, 1e-300)
+        p = p * ((share / mixture) @ kernel)
+        p /= p.sum()
+        centre = float(p @ grid)
+        if float(p @ (grid - centre) ** 2) <= target and float(np.abs(fold @ p - seen).max()) <= allowed:
+            return p, step
+        if step % 10 == 0:
+            now = float(share @ np.log(np.maximum(kernel @ p, 1e-300)))
+            if now - before < 10 * CONVERGED:
+                return p, step
+            before = now
+    return p, ITERATIONS
+
+
+def _by_dose(dose: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels' doses and noise variances in logarithms, ascending, averaged in up to 20 groups."""
+    order = np.argsort(dose, kind="stable")
+    groups = np.array_split(order, min(20, dose.size))
+    x = np.array([np.log(np.maximum(dose[g].mean(), 1e-300)) for g in groups])
+    return x, np.array([np.log(variance[g].mean()) for g in groups])
+
+
+def batch_bands(
+    batch_dose_gy: np.ndarray,
+    weight: np.ndarray,
+    dose_gy: np.ndarray,
+    *,
+    metrics: tuple[str, ...] = (),
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: int = 1,
+) -> Bands:
+    """Bands from whole batches drawn with replacement: the correlation between voxels is in them.
+
+    Parameters
+    ----------
+    batch_dose_gy
+        Dose of each voxel in each batch (batches, n) [Gy], scaled so that their mean is the voxel's dose.
+    weight
+        Volume fraction of each voxel (n,).
+    dose_gy
+        Doses at which the band is wanted [Gy].
+    metrics
+        ``"D95"`` (Gy), ``"V20"`` (%), ``"mean"`` (Gy).
+    level, resamples, seed
+        Probability of the interval, number of resamples, and seed of their random numbers.
+    """
+    batches = np.asarray(batch_dose_gy, float)
+    count = batches.shape[0]
+    rng = np.random.default_rng(seed)
+
+    def redrawn() -> CleanHistogram:
+        chosen = batches[rng.integers(0, count, count)]
+        sigma = chosen.std(axis=0, ddof=1) / np.sqrt(count)
+        # the redrawn mean carries the data's noise and the redrawing's: twice the variance that is to be undone
+        return clean_histogram(chosen.mean(axis=0), np.sqrt(2.0) * sigma, weight, count)
+
+    sigma = batches.std(axis=0, ddof=1) / np.sqrt(count)
+    found = clean_histogram(batches.mean(axis=0), sigma, weight, count)
+    return _bands(found, redrawn, dose_gy, metrics, level, resamples)
+
+
+def voxel_bands(
+    dose_gy: np.ndarray,
+    sigma_gy: np.ndarray,
+    weight: np.ndarray,
+    n_batches: int,
+    at_gy: np.ndarray,
+    *,
+    mean_sigma_gy: float = 0.0,
+    metrics: tuple[str, ...] = (),
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: int = 1,
+) -> Bands:
+    """Bands where only voxel errors are at hand: noise is drawn anew for the clean histogram's doses.
+
+    Parameters
+    ----------
+    dose_gy, sigma_gy, weight, n_batches
+        As in :func:`clean_histogram`.
+    at_gy
+        Doses at which the band is wanted [Gy].
+    metrics, level, resamples, seed
+        As in :func:`batch_bands`.
+    mean_sigma_gy
+        Standard error of the region's mean from batch totals [Gy]: what is correlated between voxels is drawn as a
+        common shift, so that the band of the mean is not too narrow.
+    """
+    dose, sigma, weight = (np.asarray(a, float).ravel() for a in (dose_gy, sigma_gy, weight))
+    found = clean_histogram(dose, sigma, weight, n_batches)
+    share = weight / weight.sum()
+    independent = float(np.sqrt((share**2) @ sigma**2))
+    common = np.sqrt(max(mean_sigma_gy**2 - independent**2, 0.0))
+    # a true dose for every voxel: the clean distribution in the order of the voxels' doses
+    order = np.argsort(dose, kind="stable")
+    place = np.cumsum(share[order]) - 0.5 * share[order]
+    truth = np.empty_like(dose)
+    truth[order] = np.interp(place, np.cumsum(found.share) - 0.5 * found.share, found.dose_gy)
+    rng = np.random.default_rng(seed)
+
+    def redrawn() -> CleanHistogram:
+        own = np.sqrt(np.maximum(sigma**2 - common**2, 0.0))
+        drawn = truth + own * rng.standard_normal(dose.size) + common * rng.standard_normal()
+        return clean_histogram(drawn, np.maximum(own, 1e-9 * np.abs(truth)), weight, n_batches)
+
+    return _bands(found, redrawn, at_gy, metrics, level, resamples)
+
+
+def metric(region: RegionDoses, name: str) -> float:
+    """``"D95"`` [Gy], ``"V20"`` [%] or ``"mean"`` [Gy] of a region."""
+    if name == "mean":
+        return region.volume_mean()
+    number = float(name[1:])
+    return region.dose_at_volume(number) if name[0] == "D" else region.volume_at_dose(number)
+
+
+def _bands(
+    found: CleanHistogram,
+    redrawn: Callable[[], CleanHistogram],
+    at_gy: np.ndarray,
+    metrics: tuple[str, ...],
+    level: float,
+    resamples: int,
+) -> Bands:
+    at = np.asarray(at_gy, float)
+    curves: list[np.ndarray] = []
+    values: dict[str, list[float]] = {name: [] for name in metrics}
+    for _ in range(resamples):
+        region = redrawn().region()
+        curves.append(volumes_at(region, at))
+        for name in metrics:
+            values[name].append(metric(region, name))
+    curve = volumes_at(found.region(), at)
+    low, high = _ends(curve, np.array(curves), level)
+    # a volume never rises with dose: what bounds it at a lower dose bounds it here, and the other way round
+    high, low = np.minimum.accumulate(high), np.maximum.accumulate(low[::-1])[::-1]
+    ends = {}
+    for name in metrics:
+        value = metric(found.region(), name)
+        below, above = _ends(np.array(value), np.array(values[name]), level)
+        ends[name] = (value, float(below), float(above))
+    return Bands(at, np.clip(low, 0.0, 100.0), np.clip(high, 0.0, 100.0), level, ends)
+
+
+def _ends(found: np.ndarray, redrawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval: quantiles of the redrawn values, joined with the same reflected in what was found.
+
+    Noise that the correction leaves behind displaces the redrawn values from what they were drawn from as it displaced
+    that from the truth: the reflected interval (the basic bootstrap's) makes up for it, the quantiles do not.
+    """
+    tail = 0.5 * (1.0 - level)
+    low, high = np.quantile(redrawn, [tail, 1.0 - tail], axis=0)
+    return np.minimum(low, 2.0 * found - high), np.maximum(high, 2.0 * found - low)
+
+
+def volumes_at(region: RegionDoses, dose_gy: np.ndarray) -> np.ndarray:
+    """Share of the volume with at least each dose [%]."""
+    ascending = region.dose_gy[::-1]
+    below = np.concatenate([[0.0], np.cumsum(region.weight[::-1])])
+    return np.asarray(100.0 * (1.0 - below[np.searchsorted(ascending, dose_gy, side="left")] / region.total))
+
+
+def region_doses(
+    dose_gy: np.ndarray, weight: np.ndarray, sigma_gy: np.ndarray | None = None, n_batches: int = 0
+) -> RegionDoses:
+    """Doses of a region, freed of Monte Carlo noise where their standard errors are given.
+
+    Parameters
+    ----------
+    dose_gy, weight
+        Doses [Gy] and volume fractions of the voxels (n,).
+    sigma_gy
+        Their standard errors (n,) [Gy]; None, or errors from fewer than 20 batches: the voxels as they are.
+    n_batches
+        Batches that the standard errors come from.
+
+    Returns
+    -------
+    RegionDoses
+        Of the voxels, or of the histogram that :func:`hevesy.engine.lesions.dvh_noise.clean_histogram` finds.
+    """
+    if sigma_gy is None or n_batches < MINIMUM_BATCHES or not np.isfinite(sigma_gy).all():
+        return RegionDoses(dose_gy, weight)
+    from .dvh_noise import clean_histogram
+
+    return clean_histogram(dose_gy, sigma_gy, weight, n_batches).region()

@@ -1,0 +1,16 @@
+"""Nuclides: half-lives, decay chains, spectra, and what one decay emits."""
+
+from __future__ import annotations
+
+from ..faces import face
+
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "Emission": "emission",
+        "nuclide": "decay",
+        "Nuclide": "decay",
+        "canonical_name": "decay",
+        "emission_with_progeny": "chains",
+    },
+)

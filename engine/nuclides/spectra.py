@@ -1,0 +1,157 @@
+"""Beta spectra: from the coarse tables of ICRP-107 to fine ones with the tabulated yields and means."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import InputError
+
+#: Points of a resampled spectrum, equally spaced from zero to the endpoint.
+SPECTRUM_POINTS = 801
+
+_ELECTRON_MASS_MEV = 0.51099895  # CODATA 2018
+_FINE_STRUCTURE = 7.2973525693e-3  # CODATA 2018
+
+Spectrum = tuple[np.ndarray, np.ndarray]
+
+
+def smooth_spectrum(table: np.ndarray, branches: np.ndarray, points: int = SPECTRUM_POINTS) -> Spectrum:
+    """Resample a tabulated spectrum and meet the yield and mean energy of its branches.
+
+    Parameters
+    ----------
+    table
+        (n, 2): energy [MeV], particles per MeV per decay, coarse near the endpoint.
+    branches
+        (m, 2): mean energy [MeV] and yield of each branch.
+    points
+        Points of the result.
+
+    Returns
+    -------
+    energy_mev, per_mev
+        Piecewise linear spectrum.
+
+    Notes
+    -----
+    A monotone cubic (Fritsch & Carlson, SIAM J Numer Anal 1980;17:238) between the tabulated points; joined
+    by straight lines their mean is 0.05 to 0.4 % off. What is left (median 0.02 % of the mean over all
+    nuclides) is taken out by a factor exp(a + b E) with the two numbers that make yield and mean exact.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    energy = np.linspace(0.0, table[-1, 0], points)
+    shape = np.clip(PchipInterpolator(table[:, 0], table[:, 1])(energy), 0.0, None)
+    number = float(branches[:, 1].sum())
+    mean = float(np.prod(branches, axis=1).sum()) / number
+    return energy, _tilt(energy, shape, number, mean)
+
+
+def separate_signs(table: np.ndarray, minus: np.ndarray, plus: np.ndarray, z: int) -> tuple[Spectrum, Spectrum]:
+    """Split the summed spectrum of a nuclide with both beta signs (22 in ICRP-107, e.g. Cu-64) into its
+    parts.
+
+    The share of the rarer sign at each energy starts from allowed shapes with the Fermi function, and is
+    then bent by exp(a + b E) until that sign has the tabulated yield and mean; the other is the rest, so
+    that the sum stays the tabulated one.
+
+    Parameters
+    ----------
+    table
+        (n, 2): energy [MeV], electrons plus positrons per MeV per decay.
+    minus, plus
+        Branches of each sign, (m, 2): mean energy [MeV], yield.
+    z
+        Atomic number of the parent.
+
+    Returns
+    -------
+    (energy, electrons per MeV), (energy, positrons per MeV)
+    """
+    from scipy.optimize import least_squares
+
+    energy, total = smooth_spectrum(table, np.concatenate([minus, plus]))
+    electrons = sum(y * allowed_shape(energy, mean, z + 1, -1) for mean, y in minus)
+    positrons = sum(y * allowed_shape(energy, mean, z - 1, +1) for mean, y in plus)
+    # The sign with fewer particles is fitted: what is left over then hardly moves the other.
+    few, rare, common = (minus, electrons, positrons)
+    if plus[:, 1].sum() < minus[:, 1].sum():
+        few, rare, common = (plus, positrons, electrons)
+    number, mean = few[:, 1].sum(), np.prod(few, axis=1).sum() / few[:, 1].sum()
+
+    def share(bend: np.ndarray) -> np.ndarray:
+        bent = rare * np.exp(np.clip(bend[0] + bend[1] * (energy - mean), -50, 50))
+        return np.divide(bent, bent + common, out=np.zeros_like(energy), where=bent + common > 0)
+
+    def residual(bend: np.ndarray) -> np.ndarray:
+        part = share(bend) * total
+        return np.array([_moment(energy, part, 0) / number - 1.0, _moment(energy, part, 1) / (number * mean) - 1.0])
+
+    fit = least_squares(residual, np.zeros(2), xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    part = share(fit.x) * total
+    spectra = (energy, _trim(part)), (energy, _trim(total - part))
+    return spectra if few is minus else spectra[::-1]
+
+
+def allowed_shape(energy: np.ndarray, mean: float, daughter_z: int, sign: int) -> np.ndarray:
+    """Allowed beta spectrum of unit area with the given mean energy [per MeV].
+
+    p W (E0 - E)^2 F(Z, W) with the non-relativistic Fermi function F = x / (1 - exp(-x)), x = -sign 2 pi
+    alpha Z W / p (Fermi, Z Phys 1934;88:161); the endpoint E0 is found from the mean. Neglected: finite
+    nuclear size, screening, forbidden shape factors. Only used as the starting point of
+    :func:`separate_signs`.
+    """
+    from scipy.optimize import brentq
+
+    def shape(endpoint: float) -> np.ndarray:
+        w = energy / _ELECTRON_MASS_MEV + 1.0
+        p = np.sqrt(np.maximum(w * w - 1.0, 1e-12))
+        x = np.clip(-sign * 2.0 * np.pi * _FINE_STRUCTURE * daughter_z * w / p, -500, 500)
+        return p * w * np.maximum(endpoint - energy, 0.0) ** 2 * x / -np.expm1(-x)
+
+    def mean_of(endpoint: float) -> float:
+        f = shape(endpoint)
+        return float((f * energy).sum() / f.sum())
+
+    low, high = max(mean * 1.2, 3 * energy[1]), mean * 6.0
+    if not mean_of(low) < mean < mean_of(high):
+        raise InputError(f"no allowed beta spectrum has the mean energy {mean:g} MeV", field="beta branch")
+    f = shape(brentq(lambda e0: mean_of(e0) - mean, low, high, xtol=1e-9))
+    return f / (f * _weights(energy)).sum()
+
+
+def _tilt(energy: np.ndarray, shape: np.ndarray, number: float, mean: float) -> np.ndarray:
+    """``shape * exp(a + b E)`` with the given integral and mean, by Newton's method on b."""
+    b, span = 0.0, energy[-1]
+    for _ in range(50):
+        f = shape * np.exp(b * (energy - mean))
+        first = _moment(energy, f, 0)
+        at = _moment(energy, f, 1) / first
+        variance = max(_moment(energy, f, 2) / first - at * at, 1e-12 * span * span)
+        if abs(at - mean) < 1e-13 * mean:
+            break
+        b -= (at - mean) / variance
+    f = shape * np.exp(b * (energy - mean))
+    return f * number / _moment(energy, f, 0)
+
+
+def _moment(energy: np.ndarray, f: np.ndarray, order: int) -> float:
+    """Integral of E**order times the straight lines through f, exact for order 0 and 1 and to 1e-6 for 2."""
+    e0, e1, f0, f1 = energy[:-1], energy[1:], f[:-1], f[1:]
+    if order == 0:
+        return float(((e1 - e0) * (f0 + f1)).sum() / 2.0)
+    if order == 1:
+        return float(((e1 - e0) * (f0 * (2 * e0 + e1) + f1 * (e0 + 2 * e1))).sum() / 6.0)
+    return float(((e1 - e0) * (f0 * e0**2 + f1 * e1**2)).sum() / 2.0)
+
+
+def _weights(energy: np.ndarray) -> np.ndarray:
+    """Trapezoid weights of an equally spaced grid."""
+    weight = np.full_like(energy, energy[1] - energy[0])
+    weight[[0, -1]] /= 2.0
+    return weight
+
+
+def _trim(f: np.ndarray) -> np.ndarray:
+    """Clear the rounding left beyond an endpoint."""
+    return np.where(f > 1e-12 * f.max(), f, 0.0)

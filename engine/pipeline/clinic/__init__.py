@@ -1,0 +1,1 @@
+"""The clinical steps of a run: therapy, visits, response, reporting."""

@@ -1,0 +1,156 @@
+"""What the clinic reads of a lesion beside its dose: uptake, effect, axes, and the closed form as a check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...case.model import Case
+from ...clinic.radiobiology import Radiosensitivity, lesion_effect
+from ...dose.sphere import sphere_ldpa
+from ...grid import Grid
+from ...kinetics.conversion import percent_per_gram, suv
+from ...lesions.record import LesionDose
+from ...lesions.recovery import sphere_diameter_mm
+from ...results.result import Result
+from ..activity import LesionActivity, VisitActivity
+from ..dose import main_dose
+from ..lesion_records import UPTAKE_H
+from ..scans import VisitImages
+
+#: A centre of activity that lies further than this from the first scan's is a sign of bad alignment [mm].
+SHIFT_WARNING_MM = 5.0
+#: The nuclide that the sphere formula and the blood dose factors are for.
+IODINE_131 = "I-131"
+
+
+def with_clinic(
+    case: Case, images: VisitImages, activity: VisitActivity, result: Result, records: Sequence[LesionDose]
+) -> list[LesionDose]:
+    """The records with their ``clinic`` part, and flags for what it shows."""
+    dose = np.asarray(main_dose(case, result).mean)
+    out = []
+    for lesion, record in zip(activity.lesions, records, strict=True):
+        clinic = _clinic(case, images, lesion, record, dose)
+        flags = list(record.flags)
+        shifts = clinic["centroid_shift_mm"]
+        worst = max((s for s in shifts if math.isfinite(s)), default=0.0)
+        if worst > SHIFT_WARNING_MM:
+            flags.append(f"its centre of activity moves by {worst:.1f} mm between the scans: look at the alignment")
+        if clinic["upper_bound"]:
+            flags.append("below the detection limit in a scan: uptake and dose are upper bounds")
+        out.append(replace(record, clinic=clinic, flags=tuple(dict.fromkeys(flags))))
+    return out
+
+
+def _clinic(
+    case: Case, images: VisitImages, lesion: LesionActivity, record: LesionDose, dose: np.ndarray
+) -> dict[str, Any]:
+    curve = lesion.curve
+    uptake = float(curve.retention(UPTAKE_H))
+    own_mass = lesion.density_g_cm3 * lesion.volume_ml
+    per_gram = percent_per_gram(uptake, own_mass)
+    weight = images.visit.weight_kg or case.weight_kg
+    long_axis, short_axis = section_axes(np.asarray(lesion.mask.fraction), images.grid)
+    found: dict[str, Any] = {
+        "uptake_24h_percent": 100.0 * uptake,
+        "uptake_24h_percent_per_g": per_gram,
+        "suv_24h": None if weight is None else suv(per_gram, weight),
+        "effective_half_life_relative": half_life_relative(curve),
+        "long_axis_mm": long_axis,
+        "short_axis_mm": short_axis,
+        "lower_bound": bool(lesion.corrected is not None and lesion.corrected.lower_bound),
+        "upper_bound": bool(curve.upper_bound),
+        "detection_bq_ml": None if lesion.detection_bq_ml is None else lesion.detection_bq_ml.tolist(),
+        "centroid_shift_mm": lesion.centroid_shift_mm.tolist(),
+        "dose_local_gy": record.dose_local_gy * record.dose_factor,
+    }
+    interval = record.uncertainty.get("interval_k1_gy")
+    if interval:
+        found["dose_low_gy"], found["dose_high_gy"] = interval
+    found |= _sphere(case, curve.residence_time_h, own_mass, record.dose_gy)
+    found |= _effect(case, images, lesion, record, dose)
+    return found
+
+
+def _sphere(case: Case, residence_h: float, mass_g: float, dose_gy: float) -> dict[str, Any]:
+    """The closed form beside the transport: dose of a sphere from its own 131I."""
+    if case.therapy.nuclide != IODINE_131 or not mass_g > 0:
+        return {}
+    per_gbq, within = sphere_ldpa(residence_h, mass_g)
+    sphere = per_gbq * case.therapy.activity_mbq / 1e3
+    return {
+        "sphere_dose_gy": sphere,
+        "sphere_in_range": within,
+        "sphere_difference_percent": 100.0 * (sphere / dose_gy - 1.0) if dose_gy > 0 else None,
+    }
+
+
+def _effect(
+    case: Case, images: VisitImages, lesion: LesionActivity, record: LesionDose, dose: np.ndarray
+) -> dict[str, Any]:
+    """BED, EQD2, EUD: from the voxels where the PET resolves the lesion, else from the mean dose alone."""
+    if not record.dose_gy > 0:
+        return {}
+    where = np.asarray(lesion.mask.fraction) > 0
+    if record.voxel_metrics == "shown":
+        values = np.maximum(dose[where], 0.0) * record.dose_factor
+        weight = np.asarray(lesion.mask.fraction)[where] * images.density[where]
+        basis = "voxels"
+    else:
+        values, weight = np.array([record.dose_gy]), np.ones(1)
+        basis = "mean dose"
+    given = case.radiobiology
+    parameters = Radiosensitivity(
+        given.alpha_beta_gy, given.alpha_per_gy, given.repair_half_time_h, given.geud_exponent, given.source
+    )
+    effect = lesion_effect(values, lesion.curve, parameters=parameters, weights=weight)
+    return {
+        "effect_basis": basis,
+        "bed_gy": effect.mean_bed_gy,
+        "bed_of_mean_gy": effect.bed_of_mean_gy,
+        "eqd2_gy": effect.eqd2_gy,
+        "eud_gy": effect.eud_gy,
+        "geud_gy": effect.geud_gy,
+        "repair_factor": effect.repair_factor,
+    }
+
+
+def half_life_relative(curve: Any) -> float:
+    """Relative standard uncertainty of the effective half-life from the fit; nan where the fit cannot tell."""
+    rates = curve.rates
+    if rates.size == 0 or curve.covariance.shape[0] <= rates.size:
+        return math.nan
+    effective = rates + curve.shape.physical
+    final = int(np.argmin(np.abs(math.log(2.0) / effective - curve.effective_half_life_h)))
+    variance = float(curve.covariance[final + 1, final + 1])
+    return math.sqrt(variance) / float(effective[final]) if variance > 0 else math.nan
+
+
+def section_axes(fraction: np.ndarray, grid: Grid) -> tuple[float, float]:
+    """Long and short axis of the largest axial section [mm].
+
+    Those of the ellipse with the section's second moments (exact for ellipses, and steady on coarse voxels); the
+    moments of the voxel itself are taken off. A section of few voxels gives the diameter of the sphere of the
+    lesion's volume for both.
+    """
+    weight = np.asarray(fraction, dtype=np.float64)
+    volume = float(weight.sum()) * grid.voxel_volume_ml
+    sphere = float(sphere_diameter_mm(volume))
+    plane = weight[int(weight.sum(axis=(1, 2)).argmax())]
+    if np.count_nonzero(plane) < 6:
+        return sphere, sphere
+    _, dy, dx = grid.spacing_mm
+    share = plane / plane.sum()
+    y, x = (axis * step for axis, step in zip(np.indices(plane.shape), (dy, dx), strict=True))
+    y, x = y - (share * y).sum(), x - (share * x).sum()
+    moments = np.array([[(share * y * y).sum() - dy**2 / 12, (share * x * y).sum()], [0.0, 0.0]])
+    moments[1] = moments[0, 1], (share * x * x).sum() - dx**2 / 12
+    low, high = np.linalg.eigvalsh(moments)
+    if not low > 0:
+        return sphere, sphere
+    return 4.0 * math.sqrt(high), 4.0 * math.sqrt(low)

@@ -1,0 +1,95 @@
+"""What a run found: one outcome per case, one per visit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..case.model import Case
+from ..lesions.record import LesionDose
+from ..lesions.verdict import Verdict
+from ..results.result import Result
+
+
+@dataclass
+class VisitOutcome:
+    """One visit: its result with every dose map, its lesions, and the clinic's record of it.
+
+    ``overlays`` holds the aligned CT of each later scan on the dose grid [HU], by the scan's name.
+    """
+
+    name: str
+    result: Result
+    lesions: list[LesionDose]
+    verdict: Verdict
+    clinic: dict[str, Any] = field(default_factory=dict)
+    frame_of_reference: str | None = None
+    overlays: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass
+class Outcome:
+    """What a run found.
+
+    Parameters
+    ----------
+    case
+        The case as it was run.
+    visits
+        One entry a visit.
+    incomplete
+        Whether the transport was stopped before its goal; what there is counts, with larger uncertainty.
+    wall_time_s
+        Duration of the run [s].
+    folder
+        Where it was written, if it was.
+    clinic
+        The patient's record: blood dosimetry, eligibility, alignment, reporting, changes between visits.
+    further
+        The same for each further therapy of the case.
+    """
+
+    case: Case
+    visits: list[VisitOutcome] = field(default_factory=list)
+    incomplete: bool = False
+    wall_time_s: float = 0.0
+    folder: Path | None = None
+    clinic: dict[str, Any] = field(default_factory=dict)
+    further: list[Outcome] = field(default_factory=list)
+
+    @property
+    def lesions(self) -> list[LesionDose]:
+        """One record a lesion and visit."""
+        return [lesion for visit in self.visits for lesion in visit.lesions]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """One verdict a visit."""
+        return [visit.verdict for visit in self.visits]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: lesion rows, verdicts, energy balance."""
+        return {
+            "patient": self.case.patient,
+            "complete": not self.incomplete,
+            "wall_time_s": self.wall_time_s,
+            "folder": None if self.folder is None else str(self.folder),
+            "lesions": [lesion.to_row() for lesion in self.lesions],
+            "verdicts": [v.to_dict() for v in self.verdicts],
+            "clinic": self.clinic,
+            "therapy": self.case.therapy.nuclide,
+            "further_therapies": [other.to_dict() for other in self.further],
+            "visits": [
+                {
+                    "visit": visit.name,
+                    "methods": list(visit.result.doses),
+                    "backend": visit.result.backend,
+                    "histories": visit.result.decays,
+                    "balance_mev_per_decay": dict(visit.result.balance) if visit.result.tally else None,
+                    "complete": visit.result.complete,
+                    "assumptions": list(visit.result.assumptions),
+                }
+                for visit in self.visits
+            ],
+        }

@@ -1,0 +1,16 @@
+"""Results: doses with the integers behind them, merged, saved, resumed; and their provenance."""
+
+from __future__ import annotations
+
+from ..faces import face
+
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "Result": "result",
+        "merge": "merge",
+        "Balance": "tally",
+        "TallyData": "tally",
+        "Provenance": "provenance",
+    },
+)

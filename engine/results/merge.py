@@ -1,0 +1,135 @@
+"""Shards of one run become the result that the whole run would have given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import statistics
+from ..errors import InputError
+from .result import Result
+from .tally import TallyData
+
+
+def merge(results: Sequence[Result]) -> Result:
+    """Join shards of one problem: exact sums of integers, mean and standard error recomputed.
+
+    The outcome does not depend on the order of the shards. Lesion records are left out, since their Monte
+    Carlo part changes: the caller computes them again.
+
+    Raises
+    ------
+    InputError
+        Shards of different problems, seeds, batch sizes, backends, data tables or code versions, or with
+        histories in common.
+    """
+    if not results:
+        raise InputError("there is nothing to merge", why="no result was given", suggestion="give some")
+    shards = [r for r in results if r.tally is not None]
+    if len(shards) != len(results):
+        raise InputError(
+            "a result without a Monte Carlo tally cannot be merged",
+            why="merging adds up the integers of the transport",
+            suggestion="leave it out",
+        )
+    shards.sort(key=lambda r: int(_tally(r).batch_ids.min(initial=0)))
+    first = shards[0]
+    for other in shards[1:]:
+        for name, mine, its in _identity(first, other):
+            if mine != its:
+                raise InputError(
+                    f"results differ in their {name}: {_short(mine)} and {_short(its)}",
+                    why="only shards of one and the same run add up to a result",
+                    suggestion="merge shards that were made from one problem with one command",
+                    field=name,
+                )
+    ids = np.concatenate([_tally(r).batch_ids for r in shards])
+    unique, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        n = _tally(first).batch_histories
+        b = int(unique[counts > 1][0])
+        raise InputError(
+            f"histories {b * n} to {(b + 1) * n - 1} are in more than one of the results",
+            why="counted twice they would shrink the uncertainty for nothing",
+            suggestion="leave out the repeated shard",
+            field="history_range",
+        )
+    squares = _tally(first).energy_quanta_squared
+    energy = _tally(first).energy_quanta
+    for shard in shards[1:]:
+        squares = statistics.add_limbs(squares, _tally(shard).energy_quanta_squared)
+        total = energy + _tally(shard).energy_quanta
+        if (((energy ^ total) & (_tally(shard).energy_quanta ^ total)) < 0).any():
+            raise InputError(
+                "the energy of a voxel does not fit into 64 bits",
+                why="too many histories",
+                suggestion="merge fewer shards",
+            )
+        energy = total
+    order = np.argsort(ids, kind="stable")
+    counters: dict[str, int] = {}
+    for shard in shards:
+        for key, value in _tally(shard).counters.items():
+            counters[key] = counters.get(key, 0) + value
+    balances = [_tally(r).balance for r in shards]
+    told = dict.fromkeys(text for r in shards for text in r.warnings if statistics.NO_SIGMA not in text)
+    tally = replace(
+        _tally(first),
+        energy_quanta=energy,
+        energy_quanta_squared=squares,
+        region_quanta=np.concatenate([_tally(r).region_quanta for r in shards])[order],
+        batch_ids=ids[order],
+        balance=(sum(b[0] for b in balances), sum(b[1] for b in balances), sum(b[2] for b in balances)),
+        counters=counters,
+    )
+    merged = replace(
+        first,
+        tally=tally,
+        doses=dict(first.doses),
+        lesions=[],
+        complete=all(r.complete for r in shards),
+        stopped="; ".join(dict.fromkeys(r.stopped for r in shards if r.stopped)),
+        assumptions=tuple(dict.fromkeys(text for r in shards for text in r.assumptions)),
+        warnings=(*told, *statistics.few_batches_warning(ids.size)),
+        provenance=replace(
+            first.provenance,
+            wall_time_s=sum(r.provenance.wall_time_s for r in shards),
+            device=", ".join(dict.fromkeys(r.provenance.device for r in shards)),
+        ),
+    )
+    dose = first.doses["mc"]
+    merged.doses["mc"] = tally.dose_map(
+        first.density_g_cm3,
+        first.grid.voxel_volume_ml,
+        None if dose.unit == "Gy per decay" else dose.decays,
+        dose.air_density_g_cm3,
+    )
+    return merged
+
+
+def _tally(result: Result) -> TallyData:
+    assert result.tally is not None
+    return result.tally
+
+
+def _identity(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
+    """What two shards must have in common: (name, value of a, value of b)."""
+    yield "kind", a.kind, b.kind
+    yield "grid", (a.grid.shape, a.grid.spacing_mm), (b.grid.shape, b.grid.spacing_mm)
+    for name in ("input_hash", "physics", "table_hashes", "seed", "backend", "version", "commit"):
+        yield name.replace("_", " "), getattr(a.provenance, name), getattr(b.provenance, name)
+    yield "batch size", _tally(a).batch_histories, _tally(b).batch_histories
+    yield "regions", _tally(a).region_names, _tally(b).region_names
+    masks = tuple(r.lesion_names if r.lesion_masks is not None else None for r in (a, b))
+    yield "lesions", masks[0], masks[1]
+    if a.lesion_masks is not None and b.lesion_masks is not None:
+        yield "lesion masks", True, bool(np.array_equal(a.lesion_masks, b.lesion_masks))
+    yield "decays", a.doses["mc"].decays, b.doses["mc"].decays
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:38] + "..." + text[-38:]

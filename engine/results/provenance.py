@@ -1,0 +1,138 @@
+"""What a result says about where it comes from: code, data tables, input, machine-independent software."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from ..transport.problem import Problem
+from . import environment
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result comes from.
+
+    Parameters
+    ----------
+    version, commit
+        Of hevesy; the commit is that of the checkout, empty when installed.
+    input_hash
+        SHA-256 of the transport problem (`problem_hash`).
+    table_hashes
+        SHA-256 of each shipped data table, by file name.
+    seed, backend, device, wall_time_s
+        Of the run.
+    physics
+        Cut-offs and switches that differ from the defaults, as given.
+    created
+        UTC, ISO 8601.
+    software
+        Versions of Python and of the numerical libraries.
+    """
+
+    version: str = ""
+    commit: str = ""
+    input_hash: str = ""
+    table_hashes: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
+    backend: str = ""
+    device: str = ""
+    wall_time_s: float = 0.0
+    physics: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
+    software: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def now(cls, **values: Any) -> Provenance:
+        """Filled in from this installation, with `values` on top."""
+        known: dict[str, Any] = {
+            "version": code_version(),
+            "commit": code_commit(),
+            "table_hashes": table_hashes(),
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "software": software_versions(),
+        }
+        return cls(**{**known, **values})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Provenance:
+        """From `to_dict`; unknown keys are left out."""
+        return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return metadata.version("hevesy")
+    except metadata.PackageNotFoundError:  # a copied folder without metadata still runs
+        return "unknown"
+
+
+@lru_cache(maxsize=1)
+def code_commit() -> str:
+    """Commit of the checkout (``+changes`` when its files differ), or an empty string when installed."""
+    return environment.commit() or ""
+
+
+def table_hashes() -> dict[str, str]:
+    """SHA-256 of the physics tables that ship with the package, by file name."""
+    return {path.name: environment.digest(path) for path in environment.data_tables()}
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that numbers pass through."""
+    found = {"python": platform.python_version()}
+    for name in (
+        "numpy",
+        "scipy",
+        "numba",
+        "h5py",
+        "SimpleITK",
+        "pydicom",
+        "radioactivedecay",
+        "icrp107-database",
+    ):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def problem_hash(problem: Problem) -> str:
+    """SHA-256 of all that decides a transport result: geometry, materials, source, emission, physics.
+
+    The regions are not part of it (they score, they do not change a history), nor is the reference dose.
+    """
+    digest = hashlib.sha256()
+
+    def add(name: str, array: Any, dtype: str) -> None:
+        values = np.ascontiguousarray(array, dtype=dtype)
+        digest.update(f"{name}:{dtype}:{values.shape};".encode())
+        digest.update(values.tobytes())
+
+    add("density", problem.density_g_cm3, "<f4")
+    add("material", problem.material, "|u1")
+    add("voxel_size", problem.voxel_size_mm, "<f8")
+    add("source", problem.source, "<f4")
+    for f in fields(problem.emission):
+        value = getattr(problem.emission, f.name)
+        if isinstance(value, np.ndarray):
+            add(f.name, value, "<f8")
+    materials = [asdict(material) for material in problem.materials]
+    digest.update(json.dumps([materials, problem.physics], sort_keys=True, default=str).encode())
+    return digest.hexdigest()

@@ -1,0 +1,236 @@
+"""The result of a run: doses, the integer tally they come from, lesions, and where all of it came from.
+
+A result holds the exact integers of the transport (:class:`TallyData`), so shards of one problem merge into
+the very numbers that one run would have given, and mean and standard error are recomputed, never averaged.
+The file format is in docs/formats/result.md; reading and writing is in `hevesy.engine.results.hdf5`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import statistics
+from ..dose.map import DoseMap, voxel_volume_ml
+from ..errors import InputError
+from ..grid import Grid
+from ..lesions.record import LesionDose
+from ..transport.problem import Problem
+from .provenance import Provenance, problem_hash
+from .tally import Balance, TallyData
+
+SIMULATE, CASE = "simulate", "case"
+
+
+@dataclass
+class Result:
+    """Doses of one problem or of one visit of a case.
+
+    Parameters
+    ----------
+    kind
+        ``"simulate"`` (Gy per decay) or ``"case"`` (Gy for the therapy activity).
+    grid, density_g_cm3
+        Dose grid and mass density on it [g/cm3].
+    doses
+        By method.
+    tally
+        The integers behind ``doses["mc"]``.
+    tia_bq_h_ml
+        Time-integrated activity concentration of the therapy nuclide [Bq h/mL].
+    lesion_masks, lesion_names
+        uint8 (lesion, nz, ny, nx): volume fraction times 255, and the names.
+    lesions
+        Records of the lesions.
+    ct_hu
+        CT on the dose grid, for display [HU].
+    assumptions, warnings
+        One sentence each.
+    case_yaml
+        The resolved case, without identity.
+    complete, stopped
+        Whether the run reached its goal; if not, why it stopped.
+    provenance
+        Where all of it comes from.
+    """
+
+    kind: str
+    grid: Grid
+    density_g_cm3: np.ndarray
+    doses: dict[str, DoseMap] = field(default_factory=dict)
+    tally: TallyData | None = None
+    tia_bq_h_ml: np.ndarray | None = None
+    lesion_masks: np.ndarray | None = None
+    lesion_names: tuple[str, ...] = ()
+    lesions: list[LesionDose] = field(default_factory=list)
+    ct_hu: np.ndarray | None = None
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    case_yaml: str = ""
+    complete: bool = True
+    stopped: str = ""
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @classmethod
+    def from_tally(
+        cls,
+        problem: Problem,
+        tally: Any,
+        *,
+        grid: Grid | None = None,
+        decays: float | None = None,
+        air_density_g_cm3: float = 0.0,
+        region_names: Sequence[str] = (),
+        **values: Any,
+    ) -> Result:
+        """A result with the Monte Carlo dose of a finished tally.
+
+        Parameters
+        ----------
+        problem
+            What was simulated.
+        tally
+            The transport's tally, with ``seed``, ``backend``, ``device`` and ``wall_time_s``.
+        grid
+            Geometry; by default one at the origin with the problem's voxel size.
+        decays
+            Decays in the whole grid that the dose stands for; None: dose per decay.
+        air_density_g_cm3
+            Voxels below get no dose.
+        region_names
+            Names of the tally's regions; by default those it has itself, else those of the problem.
+        values
+            Other fields of the result.
+        """
+        names = tuple(region_names) or tuple(getattr(tally, "region_names", ()) or ()) or problem.region_names
+        data = TallyData.of(tally, names)
+        if grid is None:
+            nz, ny, nx = np.shape(problem.density_g_cm3)
+            dz, dy, dx = (float(step) for step in problem.voxel_size_mm)
+            grid = Grid((nz, ny, nx), (dz, dy, dx))
+        volume = voxel_volume_ml(problem)
+        values.setdefault("kind", SIMULATE if decays is None else CASE)
+        values.setdefault(
+            "provenance",
+            Provenance.now(
+                input_hash=problem_hash(problem),
+                seed=int(tally.seed),
+                backend=str(tally.backend),
+                device=str(tally.device),
+                wall_time_s=float(tally.wall_time_s),
+                physics=dict(getattr(tally, "options", None) or problem.physics),
+            ),
+        )
+        values.setdefault("complete", bool(getattr(tally, "complete", True)))
+        if not values["complete"]:
+            values.setdefault("stopped", str(getattr(tally, "stopped_by", "")))
+        result = cls(grid=grid, density_g_cm3=np.asarray(problem.density_g_cm3, dtype=np.float32), tally=data, **values)
+        result.doses["mc"] = data.dose_map(problem.density_g_cm3, volume, decays, air_density_g_cm3)
+        return result
+
+    @property
+    def dose_gy_per_decay(self) -> np.ndarray:
+        """Monte Carlo dose [Gy per decay], float64 (nz, ny, nx)."""
+        dose = self._monte_carlo()
+        return dose.mean if dose.decays == 1.0 else dose.mean / dose.decays
+
+    @property
+    def sigma_gy_per_decay(self) -> np.ndarray:
+        """One standard error of `dose_gy_per_decay`; NaN when there are fewer than 20 batches."""
+        dose = self._monte_carlo()
+        if dose.sigma is None:
+            return np.full(dose.mean.shape, np.nan)
+        return dose.sigma if dose.decays == 1.0 else dose.sigma / dose.decays
+
+    @property
+    def balance(self) -> Balance:
+        """Energy emitted, deposited and escaped."""
+        if self.tally is None:
+            raise self._no_transport()
+        return Balance(*self.tally.balance, self.tally.histories)
+
+    @property
+    def backend(self) -> str:
+        """The backend that ran; empty without a Monte Carlo run."""
+        return self.provenance.backend
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.provenance.seed
+
+    @property
+    def device(self) -> str:
+        """The device that ran."""
+        return self.provenance.device
+
+    @property
+    def wall_time_s(self) -> float:
+        """Time the transport took [s]; of merged shards, the sum."""
+        return self.provenance.wall_time_s
+
+    @property
+    def histories(self) -> int:
+        """Decays simulated."""
+        return 0 if self.tally is None else self.tally.histories
+
+    @property
+    def decays(self) -> int:
+        """Decays simulated."""
+        return self.histories
+
+    def region_dose_gy_per_decay(self, mass_g: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean dose and standard error of each region [Gy per decay]; `mass_g` times the mask's weights."""
+        if self.tally is None:
+            raise self._no_transport()
+        mean, sigma = statistics.region_mean_sigma(self.tally.region_quanta, self.tally.batch_histories)
+        factor = statistics.MEV_IN_JOULE / (np.asarray(mass_g, dtype=np.float64) * 1e-3)
+        return mean * factor, sigma * factor
+
+    def figure_of_merit(self) -> dict[str, float]:
+        """1/(relative variance of the mean x time by the clock) of each region [1/s]; NaN without a standard error.
+
+        It does not depend on how long a run is, so it compares methods on one machine.
+        """
+        if self.tally is None:
+            raise self._no_transport()
+        mean, sigma = statistics.region_mean_sigma(self.tally.region_quanta, self.tally.batch_histories)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            merit = (mean / sigma) ** 2 / self.wall_time_s
+        return {name: float(m) for name, m in zip(self.tally.region_names, merit, strict=False)}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result: to a temporary name, renamed when whole."""
+        from .hdf5 import write_result
+
+        return write_result(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """Read a result; a foreign, truncated or newer file is an InputError."""
+        from .hdf5 import read_result
+
+        return read_result(Path(path))
+
+    @staticmethod
+    def merge(results: Sequence[Result]) -> Result:
+        """Join shards of one problem; see :func:`hevesy.engine.results.merge.merge`."""
+        from .merge import merge
+
+        return merge(results)
+
+    def _monte_carlo(self) -> DoseMap:
+        if "mc" not in self.doses:
+            raise self._no_transport()
+        return self.doses["mc"]
+
+    def _no_transport(self) -> InputError:
+        return InputError(
+            "this result has no Monte Carlo dose",
+            why=f"it holds {', '.join(self.doses) or 'no dose at all'}",
+            suggestion="run again with --method mc",
+        )

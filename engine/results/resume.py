@@ -1,0 +1,93 @@
+"""Results of a stopped run as the beginning of its continuation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..transport.problem import Problem
+from ..transport.tally import Tally
+from .provenance import Provenance, problem_hash
+from .result import Result
+
+log = logging.getLogger(__name__)
+
+
+def earlier_result(file: Path) -> Result | None:
+    """The result of a stopped run, or None (told in the log) where there is none yet.
+
+    Raises
+    ------
+    InputError
+        The file is there and cannot be read.
+    """
+    if not file.exists():
+        log.warning("nothing to resume: there is no %s yet; starting with the first history", file.name)
+        return None
+    return Result.load(file)
+
+
+def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.ndarray] | None = None) -> Tally | None:
+    """The integers of a stopped run for the transport to go on from.
+
+    Parameters
+    ----------
+    result
+        What the stopped run left; None, or a result without Monte Carlo, gives None.
+    problem
+        The problem as it is now.
+    weights
+        Lesion weights as they are now, uint8 (nz, ny, nx) each, when they are the regions.
+
+    Raises
+    ------
+    InputError
+        The problem (geometry, tissue, activity, emission, physics), the lesions, the data tables or the code
+        are not those of the stopped run.
+    """
+    if result is None or result.tally is None:
+        return None
+    now = Provenance.now()
+    was = result.provenance
+    if was.input_hash != problem_hash(problem):
+        raise _changed("the images, the activity or the physics are not those of the stopped run", "input_hash")
+    if was.table_hashes != now.table_hashes:
+        raise _changed("the physics tables are not those of the stopped run", "table_hashes")
+    if (was.version, was.commit) != (now.version, now.commit):
+        then, here = (" ".join(part for part in (p.version, p.commit) if part) for p in (was, now))
+        raise _changed(f"the stopped run was made by hevesy {then}, this is {here}", "version")
+    if weights is not None and result.lesion_masks is not None:
+        masks = result.lesion_masks
+        if len(masks) != len(weights) or not all(np.array_equal(a, b) for a, b in zip(masks, weights, strict=True)):
+            raise _changed("the lesions are not those of the stopped run", "lesions")
+    data = result.tally
+    emitted, deposited, escaped = data.balance
+    log.info("resuming after %d decays", data.histories)
+    return Tally(
+        energy_quanta=data.energy_quanta,
+        energy_quanta_squared=data.energy_quanta_squared,
+        region_quanta=data.region_quanta,
+        batch_histories=data.batch_histories,
+        batch_ids=[int(b) for b in data.batch_ids],
+        balance={"emitted": emitted, "deposited": deposited, "escaped": escaped},
+        counters=dict(data.counters),
+        seed=was.seed,
+        backend=was.backend,
+        device=was.device,
+        wall_time_s=was.wall_time_s,
+        region_names=data.region_names,
+        options=dict(was.physics),
+    )
+
+
+def _changed(problem: str, field: str) -> InputError:
+    return InputError(
+        problem,
+        why="histories of two different runs must not be added up",
+        suggestion="undo the change, or run without --resume (the former results are kept beside the new ones)",
+        field=field,
+    )

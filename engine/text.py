@@ -1,0 +1,80 @@
+"""Numbers as text: significant digits for values, two digits for standard uncertainties (GUM 7.2.6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+NONE = "–"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with significant digits, no exponent in the usual range; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    # the place follows the rounded number: 9.996 has one digit before the point more than 9.99
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if exponent >= 6 or exponent < -4:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}×10{superscript(int(power))}"
+    return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+
+
+def superscript(power: int) -> str:
+    """A whole number in superscript digits."""
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def plus_minus(value: float, sigma: float) -> str:
+    """Value ± standard uncertainty: the latter with two significant digits, the former to its place."""
+    if not math.isfinite(value):
+        return NONE
+    if not math.isfinite(sigma):
+        return number(value)
+    if sigma <= 0:
+        return f"{number(value)} ± 0"
+    # rounding may carry into one more digit (0.0996 -> 0.10), so the place is that of the rounded number
+    rounded = float(f"{sigma:.1e}")
+    decimals = max(1 - math.floor(math.log10(rounded)), 0)
+    return f"{value:.{decimals}f} ± {rounded:.{decimals}f}"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """A fraction as per cent."""
+    return NONE if fraction is None or not math.isfinite(fraction) else f"{number(100 * fraction, digits)} %"
+
+
+def chance(probability: float | None) -> str:
+    """A probability as per cent; what lies beyond 0.1 % of either end is only said to do so."""
+    if probability is None or not math.isfinite(probability):
+        return NONE
+    if probability < 1e-3:
+        return "< 0.1 %"
+    if probability > 1.0 - 1e-3:
+        return "> 99.9 %"
+    return f"{100 * probability:.1f} %" if min(probability, 1.0 - probability) < 0.1 else f"{100 * probability:.0f} %"
+
+
+def signed_percent(value: float) -> str:
+    """A difference given in per cent, with its sign."""
+    return f"{value:+.1f} %".replace("-", "−") if math.isfinite(value) else NONE
+
+
+def plain(value: Any) -> Any:
+    """Something JSON can say: no NumPy types, None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,1 @@
+"""Physics tables: built from the cross sections, laid out flat, cached."""

@@ -1,0 +1,117 @@
+"""Physics tables that were built before, kept in files: the same start a second time takes a tenth of a second.
+
+A file is named by the hash of all that its tables depend on: what was asked for, the cross sections, every module that
+makes tables, and the libraries under them. Whatever cannot be read is built again; where nothing can be written the
+tables are built in every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, fields, is_dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import numpy as np
+
+from ....kernels.loader import cache_root
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[3]
+#: everything that decides a number in a table, besides what is asked for
+SOURCES = (
+    "engine/physics/*.py",
+    "engine/transport/tables/*.py",
+    "kernels/constants.py",
+    "kernels/tables.py",
+    "kernels/data/physics.h5",
+)
+LIBRARIES = ("numpy", "scipy")
+#: files kept; the oldest go first
+LARGEST_NUMBER_OF_FILES = 64
+
+
+def load(needs: Any, kind: type[T]) -> T | None:
+    """Tables of this ``kind`` for these ``needs`` (both dataclasses), None when they are not kept."""
+    file = path(needs)
+    try:
+        with np.load(file) as kept:
+            tables = _unpack(kind, {name: kept[name] for name in kept.files})
+        os.utime(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("kept physics tables cannot be read (%s): %s; they are built again", file, error)
+        return None
+    return tables
+
+
+def store(needs: Any, tables: Any) -> None:
+    """Keep tables; a failure to write costs the next start some time, nothing else."""
+    file = path(needs)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            part = Path(folder) / file.name
+            np.savez(part, allow_pickle=False, **dict(_pack(tables)))
+            part.replace(file)
+        _prune(file.parent)
+    except OSError as error:
+        log.info("physics tables are not kept: %s", error)
+
+
+def path(needs: Any) -> Path:
+    """File of the tables for these needs."""
+    digest = hashlib.sha256(_made_from().encode())
+    digest.update(json.dumps(asdict(needs), sort_keys=True, default=float).encode())
+    return cache_root() / "tables" / f"{digest.hexdigest()[:32]}.npz"
+
+
+@lru_cache(maxsize=1)
+def _made_from() -> str:
+    digest = hashlib.sha256()
+    for pattern in SOURCES:
+        for file in sorted(ROOT.glob(pattern)):
+            digest.update(file.relative_to(ROOT).as_posix().encode())
+            digest.update(file.read_bytes())
+    for library in LIBRARIES:
+        digest.update(f"{library} {version(library)}".encode())
+    return digest.hexdigest()
+
+
+def _pack(item: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Every number of a dataclass, by the dotted names of the fields that lead to it."""
+    for field in fields(item):
+        value, place = getattr(item, field.name), f"{name}{field.name}"
+        if is_dataclass(value):
+            yield from _pack(value, f"{place}.")
+        else:
+            yield place, np.asarray(value)
+
+
+def _unpack(kind: type[T], kept: dict[str, np.ndarray], name: str = "") -> T:
+    values: dict[str, Any] = {}
+    for field, declared in get_type_hints(kind).items():
+        place = f"{name}{field}"
+        if is_dataclass(declared):
+            values[field] = _unpack(declared, kept, f"{place}.")  # type: ignore[arg-type]
+        else:
+            values[field] = kept[place] if declared is np.ndarray else kept[place].item()
+    return kind(**values)
+
+
+def _prune(folder: Path) -> None:
+    files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-LARGEST_NUMBER_OF_FILES]:
+        file.unlink(missing_ok=True)

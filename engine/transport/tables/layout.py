@@ -1,0 +1,89 @@
+"""What the physics tables depend on, and their layout: flat arrays, and the scalars that locate things in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...physics.material import Material
+from .bit_grid import BitGrid
+
+#: nodes of an inverse cumulative distribution: multiple scattering, bremsstrahlung
+GS_POINTS, BREMS_POINTS = 129, 65
+FLUORESCENCE_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the tables depend on.
+
+    Parameters
+    ----------
+    materials
+        The materials, in the order of their tables.
+    photon_cutoff_mev, electron_cutoff_mev, collision_threshold_mev
+        Where the tables begin, and the threshold of hard collisions [MeV].
+    photon_top_mev, electron_top_mev
+        Where they end [MeV].
+    positrons
+        Whether positrons have tables.
+    bremsstrahlung
+        Whether electrons make photons.
+    step_strength
+        Scattering strength of one electron step.
+    absorption
+        Whether energy-absorption coefficients are wanted.
+    """
+
+    materials: tuple[Material, ...]
+    photon_cutoff_mev: float
+    electron_cutoff_mev: float
+    collision_threshold_mev: float
+    photon_top_mev: float
+    electron_top_mev: float
+    positrons: bool
+    bremsstrahlung: bool
+    step_strength: float
+    absorption: bool
+
+
+@dataclass(frozen=True)
+class PhotonTables:
+    """The flat array and where each table starts in it; attenuation stands first, row by row of each material."""
+
+    values: np.ndarray
+    grid: BitGrid
+    compton: int
+    c_grid: BitGrid
+    coherent: int
+    fluorescence: int
+    fluorescence_rows: int
+    x_grid: BitGrid
+
+
+@dataclass(frozen=True)
+class ElectronTables:
+    """Flat arrays and the scalars that locate things in them."""
+
+    track: np.ndarray
+    track_grid: BitGrid
+    hard: np.ndarray
+    hard_grid: BitGrid
+    arrest: np.ndarray
+    majorant: np.ndarray
+    cut_range: np.ndarray
+    gs: np.ndarray
+    gs_grid: BitGrid
+    brems: np.ndarray
+    brems_grid: BitGrid
+    brems_thick: int
+
+
+@dataclass(frozen=True)
+class PhysicsTables:
+    """Photons, electrons and positrons; energy-absorption coefficients [cm2/g] on the photon nodes, when wanted."""
+
+    photons: PhotonTables
+    electrons: ElectronTables
+    absorption: np.ndarray
