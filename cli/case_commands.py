@@ -162,7 +162,7 @@ def schema(
 
 def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
     """The case with the command line's flags in place of its own values."""
-    from ..engine.run import with_changes
+    from ..engine.case.changes import with_changes
     from ..engine.units import DURATION, parse
 
     limit = None if time_limit is None else parse(time_limit, DURATION, field="--time-limit")

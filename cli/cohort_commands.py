@@ -103,10 +103,10 @@ def batch(
     json: JSON = False,
 ) -> None:
     """Run every case of a trial and tabulate it; run it again to resume. A case that fails stops no other."""
+    from ..engine.case.changes import with_changes
     from ..engine.cohort.batch import check_executor, run_batch
     from ..engine.cohort.cohort_file import load_trial
     from ..engine.cohort.outputs import write_trial
-    from ..engine.run import with_changes
     from ..engine.units import DURATION, parse
     from .interrupt import stop_on_interrupt
 

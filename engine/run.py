@@ -10,15 +10,24 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from .case.model import METHODS, Case, Method, Visit
-from .errors import InputError, StoppedEarly
+from .case.changes import with_changes
+from .case.model import Case, Method, Visit
+from .errors import StoppedEarly
+from .export.clinic import patient_record
+from .export.folder import check_target, put_in_place, therapy_folder, visit_folder, write_outcome
 from .lesions.verdict import verdict
+from .pipeline.activity import integrate
+from .pipeline.clinic.lesions import with_clinic
+from .pipeline.clinic.therapy import blood_of_visit, visit_record
+from .pipeline.dose import dose_of_visit
+from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
+from .pipeline.scans import read_visit
 from .progress import Tell
 from .results.provenance import code_commit, code_version
 from .results.result import Result
+from .results.resume import earlier_result
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +89,6 @@ def run(
     )
     if out is None:
         return _run_therapies(case, progress, stop)
-    from .export.folder import check_target, put_in_place, write_outcome
 
     target = Path(out)
     check_target(target)
@@ -97,51 +105,8 @@ def run(
     return outcome
 
 
-def with_changes(
-    case: Case,
-    *,
-    method: str | tuple[str, ...] | None = None,
-    until: str | None = None,
-    decays: Any = None,
-    time_limit_s: float | None = None,
-    seed: int | None = None,
-    backend: str | None = None,
-) -> Case:
-    """The case with other methods or transport values, each through the case's own checks.
-
-    Raises
-    ------
-    InputError
-        Naming the value that cannot be.
-    """
-    from .case.file import did_you_mean
-    from .case.model import checked_transport
-
-    limit = None if time_limit_s is None else f"{time_limit_s!r} s"
-    given = {"until": until, "decays": decays, "time_limit": limit, "seed": seed, "backend": backend}
-    changes = checked_transport({key: value for key, value in given.items() if value is not None})
-    if decays is not None and until is None:
-        changes["until"] = None  # asked for a number of decays, not for a precision
-    methods = None
-    if method is not None:
-        parts = method.split(",") if isinstance(method, str) else list(method)
-        methods = tuple(dict.fromkeys(part.strip() for part in parts))
-        for part in methods:
-            if part not in METHODS:
-                raise InputError(
-                    f"'{part}' is no method",
-                    why="the methods are " + ", ".join(METHODS),
-                    suggestion=did_you_mean(part, METHODS),
-                    field="method",
-                )
-    return case.with_transport(methods=methods, **changes)  # type: ignore[arg-type]
-
-
 def _earlier(case: Case, out: Path) -> dict[str, Result]:
     """What a stopped run left of each visit."""
-    from .export.folder import visit_folder
-    from .results.resume import earlier_result
-
     names = [visit.name for visit in case.visits]
     found = {name: earlier_result(visit_folder(out, names, name) / "result.h5") for name in names}
     return {name: result for name, result in found.items() if result is not None}
@@ -151,8 +116,6 @@ def _run_therapies(
     case: Case, progress: Tell | None, stop: Callable[[], bool] | None, earlier: Path | None = None
 ) -> Outcome:
     """The case's therapy, then the further ones from the same scans; ``earlier`` holds what a stopped run left."""
-    from .export.folder import therapy_folder
-
     cases = [case, *(case.for_therapy(one) for one in case.further_therapies)]
     outcomes: list[Outcome] = []
     for number, one in enumerate(cases):
@@ -204,7 +167,6 @@ def _run(
     outcome.wall_time_s = time.perf_counter() - start
     if not outcome.visits:
         raise StoppedEarly("stopped before the first batch of histories: there is nothing to show or keep")
-    from .export.clinic import patient_record
 
     outcome.clinic = patient_record(case, outcome.visits)
     if outcome.incomplete and len(outcome.visits) < len(case.visits):
@@ -215,13 +177,6 @@ def _run(
 def _run_visit(
     case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None, earlier: Result | None = None
 ) -> VisitOutcome:
-    from .pipeline.activity import integrate
-    from .pipeline.clinic.lesions import with_clinic
-    from .pipeline.clinic.therapy import blood_of_visit, visit_record
-    from .pipeline.dose import dose_of_visit
-    from .pipeline.lesion_records import lesion_records
-    from .pipeline.scans import read_visit
-
     tell(0.0, "reading images")
     blood, blood_notes = blood_of_visit(case, visit)
     images = read_visit(case, visit)

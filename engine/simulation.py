@@ -7,6 +7,7 @@ from typing import Any
 
 from .progress import Tell
 from .results.result import Result
+from .results.resume import earlier_tally
 from .transport.job import how_it_ended, run_transport
 from .transport.problem import Problem
 
@@ -49,8 +50,6 @@ def simulate(
     Result
         Dose and standard error per decay, with the exact tally.
     """
-    from .results.resume import earlier_tally
-
     tally = run_transport(
         problem,
         decays=decays,

@@ -21,6 +21,7 @@ from pydantic_core import core_schema
 
 from .. import units
 from ..errors import InputError
+from ..nuclides.decay import canonical_name
 from ..privacy import CODE, series_code, telling_name
 from .file import Refused, refuse_unknown_keys
 
@@ -92,8 +93,6 @@ def split_series(path: Path) -> tuple[Path, str | None]:
 
 
 def _read_nuclide(value: Any) -> str:
-    from ..nuclides.decay import canonical_name
-
     try:
         return canonical_name(str(value))
     except InputError as error:

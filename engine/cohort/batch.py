@@ -13,11 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..case.changes import with_changes
 from ..case.model import Case
 from ..errors import HevesyError, InputError, StoppedEarly
 from ..files import write_text
 from ..progress import Tell
+from ..results.environment import usable_cores
 from ..results.provenance import code_version
+from ..run import run
 from .cohort_file import CohortCase, Trial, folder_name
 
 log = logging.getLogger(__name__)
@@ -119,7 +122,7 @@ def run_batch(
     out
         Folder of the batch; each case gets one in it.
     changes
-        Methods and transport values in place of the cases' own, as for :func:`hevesy.engine.run.with_changes`.
+        Methods and transport values in place of the cases' own, as for :func:`hevesy.engine.case.changes.with_changes`.
     workers
         Cases at a time, each in a process of its own with its share of the cores; 1 runs them one after
         another here, each on all cores.
@@ -172,8 +175,6 @@ def run_one(
     stop: Callable[[], bool] | None = None,
 ) -> CaseStatus:
     """Run one case into its folder; every failure becomes a status."""
-    from ..run import run
-
     folder = out / folder_name(one.name)
     start = time.monotonic()
     try:
@@ -237,8 +238,6 @@ def _stamp(file: Path) -> list[Any]:
 
 
 def _case(one: CohortCase, changes: dict[str, Any]) -> Case:
-    from ..run import with_changes
-
     return with_changes(Case.load(one.file), **changes)
 
 
@@ -286,8 +285,6 @@ def _in_processes(
     stop: Callable[[], bool] | None,
 ) -> Iterator[CaseStatus]:
     import multiprocessing
-
-    from ..results.environment import usable_cores
 
     share = max(usable_cores() // workers, 1)
     with ProcessPoolExecutor(

@@ -14,6 +14,7 @@ from ..export.clinic import VISITS_FILE, read_patient
 from ..export.tables import read_lesions_json
 from ..files import write_text
 from ..lesions.record import COLUMNS
+from ..report.cohort import write_trial_report
 from ..results.provenance import code_commit, code_version
 from ..text import plain
 from .batch import Batch, statuses
@@ -79,7 +80,6 @@ def write_trial(name: str, batch: Batch) -> dict[str, Any]:
     write_text(batch.out / ALL_VISITS_FILE, _visits_csv(batch))
     write_text(batch.out / METHODS_FILE, _methods_csv(record["tables"]["methods"]))
     write_text(batch.out / TRIAL_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")
-    from ..report.cohort import write_trial_report
 
     write_trial_report(record, batch.out / REPORT_FILE)
     return record

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..transport.problem import Problem
 from .local import deposit_locally
 from .map import DoseMap, relative_source, voxel_volume_ml
+from .montecarlo import monte_carlo_dose
 
 Method = Callable[..., DoseMap]
 
@@ -124,6 +125,4 @@ def _local_all(problem: Problem, *, air_density_g_cm3: float) -> DoseMap:
 
 @register("mc")
 def _monte_carlo(problem: Problem, **options: Any) -> DoseMap:
-    from .montecarlo import monte_carlo_dose  # the transport compiles kernels: only when asked for
-
     return monte_carlo_dose(problem, **options)

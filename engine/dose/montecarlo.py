@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..transport.problem import Problem
+from ..transport.run import simulate
 from .map import DoseMap, voxel_volume_ml
 
 
@@ -26,9 +27,7 @@ def monte_carlo_dose(
     options
         ``seed``, ``backend``, ``until``, ``time_limit_s``, ``progress``, ``regions`` ... of `simulate`.
     """
-    from .. import transport
-
-    tally = transport.simulate(problem, decays=histories, **options)
+    tally = simulate(problem, decays=histories, **options)
     return dose_map(tally, problem, air_density_g_cm3)
 
 

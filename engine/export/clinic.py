@@ -16,6 +16,7 @@ from ..case.model import Case
 from ..errors import InputError
 from ..files import write_text
 from ..pipeline.clinic.visits import QUANTITIES, VisitLesions, follow_up
+from ..report.clinic import overlay
 from ..text import plain
 
 if TYPE_CHECKING:
@@ -88,7 +89,6 @@ def write_overlay(visit: VisitOutcome, folder: Path) -> None:
     """Write the picture of the aligned CTs; nothing where there is nothing to align."""
     if not visit.overlays or visit.result.ct_hu is None:
         return
-    from ..report.clinic import overlay
 
     picture = overlay(visit.result.grid, np.asarray(visit.result.ct_hu), visit.overlays)
     if picture:

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import InputError
 from ..files import write_text
 from ..grid import write_image
 from ..lesions.record import LesionDose
+from ..report import write_report
 from ..results.result import Result
 from .clinic import read_overlay, read_patient, write_overlay, write_patient
 from .tables import read_lesions_json, write_lesions_csv, write_lesions_json
@@ -126,15 +129,11 @@ def _write_result(result: Result, folder: Path) -> None:
 
 
 def _write_map(values: object, result: Result, path: Path) -> None:
-    import numpy as np
-
     write_image(path, result.grid, np.asarray(values, dtype=np.float32))
 
 
 def _write_report(result: Result, lesions: list[LesionDose], folder: Path) -> None:
     import yaml
-
-    from ..report import write_report
 
     # the result's own copy of the case names files without their folders, which are nobody else's business
     case = yaml.safe_load(result.case_yaml) if result.case_yaml else None

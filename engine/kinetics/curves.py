@@ -5,6 +5,7 @@ The rules of the automatic choice, the guards and their derivations are in docs/
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass, field
 
@@ -232,8 +233,6 @@ def _resolve(model: str, scans: int) -> str:
     if model == "auto":
         return {1: "physical-decay", 2: "two-point"}.get(scans, "linear-exponential")
     if model not in MODELS:
-        import difflib
-
         close = difflib.get_close_matches(model, MODELS, n=1)
         raise InputError(
             f"unknown kinetic model {model!r}",

@@ -1,7 +1,7 @@
 """Time-integrated activity voxel by voxel, without letting image noise bend it.
 
 A rate fitted in each voxel is a non-linear function of noisy values: the mean of a lesion is then biased (by
-how much is measured in tests/unit/test_kinetics_voxelwise.py and docs/methods/kinetics.md). Here the *rate*
+how much is measured in tests/unit/kinetics/test_voxelwise.py and docs/methods/kinetics.md). Here the *rate*
 comes from more than one voxel (a lesion, or a smoothed neighbourhood) and only the *amplitude* from the voxel
 itself, in which the result is linear and hence unbiased.
 """

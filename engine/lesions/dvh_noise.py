@@ -383,6 +383,5 @@ def region_doses(
     """
     if sigma_gy is None or n_batches < MINIMUM_BATCHES or not np.isfinite(sigma_gy).all():
         return RegionDoses(dose_gy, weight)
-    from .dvh_noise import clean_histogram
 
     return clean_histogram(dose_gy, sigma_gy, weight, n_batches).region()

@@ -24,6 +24,8 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -181,9 +183,6 @@ def known_names() -> frozenset[str]:
 
 @functools.cache
 def _folder() -> Any:
-    from importlib.util import find_spec
-    from pathlib import Path
-
     spec = find_spec("icrp107_database")
     if spec is None or not spec.submodule_search_locations:
         raise InputError(

@@ -2,7 +2,7 @@
 
 Its import brings pandas, SymPy and Matplotlib and takes about a second, more than all else that a run does before its
 first decay. Here its data file alone is read. When the file is not what this reader knows, the package is imported and
-asked: slower, the same numbers (tests/unit/test_decay_data.py compares every nuclide).
+asked: slower, the same numbers (tests/unit/nuclides/test_decay_data.py compares every nuclide).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -138,8 +139,6 @@ def nist_material(name: str) -> Material:
     """An element or material of the NIST tables by name, e.g. ``"WATER, LIQUID"`` or ``"LUNG (ICRP)"``."""
     index = _nist_names().get(name.upper())
     if index is None:
-        import difflib
-
         close = difflib.get_close_matches(name.upper(), _nist_names(), n=3, cutoff=0.4)
         raise InputError(
             f"no NIST material {name!r}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -378,8 +379,6 @@ def recovery_model(case: Case, grid: Grid, mask: Any) -> Any:
 
 def read_recovery_curve(path: Any) -> Any:
     """A phantom curve from CSV: ``diameter_mm`` or ``volume_ml``, ``recovery``, and optionally ``sigma``."""
-    import csv
-
     with path.open(newline="", encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
     columns = set(rows[0]) if rows else set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,6 @@ def fine_outlines(
 
 def _carried_back(mask: Any, grid: Grid, alignment: Alignment, wanted: Grid, file: Path) -> Any:
     """A lesion drawn on a later scan, on the dose grid, its volume unchanged."""
-    from dataclasses import replace
-
     centre = grid.index_to_xyz(_centre(mask.fraction))
     home = np.linalg.inv(alignment.matrix) @ np.array([*centre, 1.0])
     placed = alignment.place(grid, home[:3])

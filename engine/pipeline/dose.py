@@ -12,6 +12,7 @@ from ..dose.map import DoseMap
 from ..dose.methods import compute_dose
 from ..nuclides.decay import nuclide
 from ..progress import Tell
+from ..results.provenance import Provenance, problem_hash
 from ..results.result import CASE, Result
 from ..results.resume import earlier_tally
 from ..transport.job import how_it_ended, run_transport
@@ -123,8 +124,6 @@ def main_dose(case: Case, result: Result) -> DoseMap:
 
 
 def _without_transport(problem: Problem, images: VisitImages, fields: dict[str, Any]) -> Result:
-    from ..results.provenance import Provenance, problem_hash
-
     return Result(
         kind=CASE,
         grid=images.grid,

@@ -10,6 +10,8 @@ from ..files import write_text
 from ..lesions.record import LesionDose
 from ..lesions.verdict import verdicts
 from ..results.result import Result
+from . import clinic, content, plots, slices
+from .content import read_case
 
 __all__ = ["render_report", "write_report"]
 
@@ -65,8 +67,6 @@ def render_report(
     import jinja2
     import yaml
     from markupsafe import Markup  # jinja2's own
-
-    from . import clinic, content, plots, slices
 
     lesions = list(lesions)
     method = lesions[0].method if lesions and lesions[0].method in result.doses else _first(result)
@@ -151,8 +151,6 @@ def _therapy(case: Mapping[str, Any], lesions: list[LesionDose]) -> str:
 
 
 def _case(result: Result, path: Path) -> dict[str, Any]:
-    from .content import read_case
-
     for folder in (path.parent, path.parent.parent):
         file = folder / "case.resolved.yaml"
         if file.is_file():

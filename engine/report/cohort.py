@@ -8,6 +8,7 @@ from typing import Any
 
 from ..files import write_text
 from ..text import NONE, number
+from . import cohort_plots as plots
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -31,8 +32,6 @@ def render_trial(record: Mapping[str, Any]) -> str:
     """The trial's report as HTML text."""
     import jinja2
     from markupsafe import Markup  # jinja2's own
-
-    from . import cohort_plots as plots
 
     tables, data = record["tables"], record["figures"]
     arms = [row["arm"] for row in tables["arms"]]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..lesions.record import LesionDose
+from ..nuclides.decay import nuclide
 from ..text import number
 from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, line_style, to_svg
 
@@ -148,7 +149,6 @@ def _decay(record: Any, hours: np.ndarray) -> np.ndarray:
     name = record.get("therapy")
     if not name:
         return np.ones_like(hours)
-    from ..nuclides.decay import nuclide
 
     return np.exp(-math.log(2.0) / nuclide(str(name)).half_life_h * hours)
 

@@ -20,10 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def describe() -> dict[str, Any]:
     """Versions, machine, backends and data tables, as plain nested dictionaries."""
-    from ... import __version__
-
     return {
-        "hevesy": {"version": __version__, "commit": commit() or "unknown (not a checkout)"},
+        "hevesy": {"version": _version("hevesy"), "commit": commit() or "unknown (not a checkout)"},
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),

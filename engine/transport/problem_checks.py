@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..nuclides.emission import Emission
+from ..physics import stopping
 from .options import PhysicsOptions
 from .problem import Problem
 
@@ -110,7 +111,6 @@ def check_cutoffs(problem: Problem, options: PhysicsOptions, path: object = None
         )
     if max(electron, photon) <= options.electron_cutoff_mev and not positrons:
         return  # no electron is ever above the cut-off: its range at the cut-off does not matter
-    from ..physics import stopping
 
     smallest_cm = 0.1 * min(problem.voxel_size_mm)
     density, material = np.asarray(problem.density_g_cm3), np.asarray(problem.material)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..nuclides.decay import nuclide
 from ..nuclides.emission import Emission
 from ..physics.material import Material
 from .problem import Problem
@@ -149,7 +150,6 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
                 field="emission",
                 suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
             )
-        from ..nuclides.decay import nuclide
 
         try:
             return nuclide(given["nuclide"]).emission

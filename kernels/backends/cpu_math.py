@@ -1,8 +1,8 @@
 """Logarithm, exponential, sine and cosine for the CPU target, without calls into the C library.
 
 A call would force every number that a history holds in registers out to memory and back. All series are those of the
-textbooks, cut where the rest is below half a unit in the last place of a float32; ``tests/unit/test_cpu_math.py``
-holds them against NumPy.
+textbooks, cut where the rest is below half a unit in the last place of a float32;
+``tests/unit/kernels/test_cpu_math.py`` holds them against NumPy.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ NAMES = [str(p.relative_to(ROOT)) for p in SOURCES]
 
 #: What each part may import of hevesy, by the longest prefix that fits. Plain ``kernels``: the neutral source.
 MAY_IMPORT = {
-    "cli": ("cli", "engine", "phantoms", "kernels.loader", "kernels.tables", "kernels.target"),
+    "cli": ("cli", "engine", "phantoms"),
     "engine": ("engine", "kernels"),
     "phantoms": ("phantoms", "engine"),
     "kernels.backends": ("kernels",),

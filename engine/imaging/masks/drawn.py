@@ -10,6 +10,7 @@ import numpy as np
 from ...grid import Grid
 from ..dicom.find import split_path
 from ..volumes import is_dicom_path, read_file
+from .read import structure_header
 
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1")
 PET_CLASSES = ("1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.130")
@@ -48,9 +49,7 @@ def frame_of(path: str | Path) -> str | None:
 
 
 def _structure(path: str | Path) -> Any:
-    from .read import _structure as header
-
-    return header(path).dataset
+    return structure_header(path).dataset
 
 
 def _same_voxels(a: Grid, b: Grid) -> bool:

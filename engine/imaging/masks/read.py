@@ -81,7 +81,7 @@ def read_masks(
     base, _ = split_path(path)
     require(base, "lesion file")
     if is_dicom_path(path):
-        header = _structure(path)
+        header = structure_header(path)
         read = _from_rtstruct if header.modality == "RTSTRUCT" else _from_seg
         masks = read(header, grid, frame_of_reference, names)
     else:
@@ -98,7 +98,7 @@ def read_masks(
     return masks
 
 
-def _structure(path: str | Path) -> Header:
+def structure_header(path: str | Path) -> Header:
     headers = [h for h in headers_of(path) if h.modality in ("RTSTRUCT", "SEG")]
     base = split_path(path)[0]
     if not headers:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
+from ...nuclides.decay_data import decay
 from ..dicom.find import Header
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ def radionuclide_half_life_s(name: str | None) -> float | None:
     """Half-life of a nuclide [s] from the ICRP-107 data of `radioactivedecay`; None when unknown."""
     if name is None:
         return None
-    from ...nuclides.decay_data import decay
 
     try:
         return decay(name).half_life_s

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.transport.stopping_rules import Until
-from small_case import TEXT, write_small_case
+from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 TWO_VISITS = TEXT.replace(
     "transport:",

@@ -12,7 +12,7 @@ import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.physics import data
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "build_tables.py"
+TOOL = Path(__file__).resolve().parents[3] / "tools" / "build_tables.py"
 
 
 def load_tool():

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from dicom_factory import uid, write_series
 from hevesy.engine import imaging
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, write_image
+from hevesy.tests.unit.dicom_factory import uid, write_series
 
 GRID = Grid((6, 7, 8), (3.0, 2.0, 1.5), (-40.0, 12.0, 7.0))
 VALUES = np.random.default_rng(1).integers(-1000, 1500, GRID.shape).astype(np.float32)

@@ -12,7 +12,7 @@ import pytest
 from hevesy.engine.dose.map import DoseMap
 from hevesy.engine.lesions.record import LesionDose
 from hevesy.engine.pipeline.lesion_histogram import MOST_VOXELS, _thinned, clean_dvh
-from small_case import TEXT, write_small_case
+from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 
 def noisy(shape: tuple[int, int, int], relative: float, seed: int) -> tuple[DoseMap, np.ndarray]:

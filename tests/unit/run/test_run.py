@@ -18,7 +18,7 @@ from hevesy.engine.pipeline.lesion_density import lesion_density, mixing_fractio
 from hevesy.engine.pipeline.lesion_records import escape_length_mm
 from hevesy.engine.pipeline.mask_recovery import OutlineRecovery
 from hevesy.phantoms.shapes import full_fraction, sphere
-from small_case import BODY, GRID, HOT, TEXT, hot_tia_h_per_ml, write_small_case
+from hevesy.tests.unit.small_case import BODY, GRID, HOT, TEXT, hot_tia_h_per_ml, write_small_case
 
 
 @pytest.fixture(scope="module")

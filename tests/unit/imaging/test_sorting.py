@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from dicom_factory import sphere_contours, uid, write_pet, write_rtstruct, write_series
 from hevesy.engine import imaging
 from hevesy.engine.case.model import Case
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, write_image
+from hevesy.tests.unit.dicom_factory import sphere_contours, uid, write_pet, write_rtstruct, write_series
 
 GRID = Grid((6, 10, 10), (4.0, 4.0, 4.0), (-10.0, -18.0, -18.0))
 ACTIVITY = np.random.default_rng(1).gamma(2.0, 1000.0, GRID.shape)

@@ -11,7 +11,7 @@ from hevesy.engine.imaging.masks.drawn import drawn_on
 from hevesy.engine.imaging.registration import Alignment, Deformation, body_mask, register
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.alignment import wanted_model
-from moving_body import GRID, NODULE_ML, RETENTION, TRACER_MBQ, ct, pet, write_case
+from hevesy.tests.unit.moving_body import GRID, NODULE_ML, RETENTION, TRACER_MBQ, ct, pet, write_case
 
 SHIFT = (5.0, -3.4, 6.2)  # z, y, x
 

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from dicom_factory import circle, sphere_contours, write_rtstruct, write_seg, write_series
 from hevesy.engine import imaging
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume, write_image
 from hevesy.engine.imaging.masks.contours import area_fractions
+from hevesy.tests.unit.dicom_factory import circle, sphere_contours, write_rtstruct, write_seg, write_series
 
 PET = Grid((20, 20, 20), (4.0, 4.0, 4.0), (-38.0, -38.0, -38.0))
 CT = Grid((27, 80, 80), (3.0, 1.0, 1.0), (-39.0, -39.5, -39.5))
@@ -120,7 +120,7 @@ def test_lesion_outside(tmp_path, centre, message):
 
 
 def test_other_frame_of_reference(tmp_path):
-    from dicom_factory import uid
+    from hevesy.tests.unit.dicom_factory import uid
 
     path = write_rtstruct(tmp_path / "rs.dcm", {"node": sphere_contours(9.0, (0, 0, 0), 3.0)}, frame="elsewhere")
     with pytest.raises(InputError, match="lesion 'node' is drawn in another frame of reference"):

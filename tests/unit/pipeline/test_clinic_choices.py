@@ -14,7 +14,7 @@ from hevesy.cli.main import app
 from hevesy.engine.errors import InputError
 from hevesy.engine.export.folder import rewrite_report
 from hevesy.engine.nuclides.decay import nuclide
-from small_case import RETENTION, TEXT, write_small_case
+from hevesy.tests.unit.small_case import RETENTION, TEXT, write_small_case
 from typer.testing import CliRunner
 
 ONE_SCAN = "      - {pet: pet_96.nii.gz, ct: ct.nii.gz, after: 96 h}\n"

@@ -13,9 +13,8 @@ from hevesy.engine.cohort.batch import DONE, DONE_FILE, FAILED, KEPT, STOPPED, c
 from hevesy.engine.cohort.cohort_file import load_trial
 from hevesy.engine.cohort.outputs import write_trial
 from hevesy.engine.errors import InputError
+from hevesy.tests.unit.small_case import TEXT, write_small_case
 from typer.testing import CliRunner
-
-from .small_case import TEXT, write_small_case
 
 TWO_VISITS = TEXT.replace(
     "transport:",
@@ -128,7 +127,7 @@ def test_an_error_of_any_kind_is_that_case_s_alone(
     def broken(case: object, **options: object) -> None:
         raise ZeroDivisionError("no luck")
 
-    monkeypatch.setattr("hevesy.engine.run.run", broken)
+    monkeypatch.setattr("hevesy.engine.cohort.batch.run", broken)
     done = run_batch(load_trial([cohort]), tmp_path / "out", changes=LOCAL)
     assert [one.state for one in done.cases] == [FAILED] * 3
     assert done.cases[0].message == "ZeroDivisionError: no luck"

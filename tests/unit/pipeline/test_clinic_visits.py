@@ -15,7 +15,7 @@ from hevesy.engine.lesions.metrics import summarise
 from hevesy.engine.lesions.record import LesionDose
 from hevesy.engine.pipeline.clinic.response import is_node
 from hevesy.engine.pipeline.clinic.visits import VisitLesions, follow_up, ratios
-from moving_body import GRID, ct
+from hevesy.tests.unit.moving_body import GRID, ct
 
 CASE = hevesy.Case.from_dict(
     {

@@ -19,7 +19,16 @@ from hevesy.engine.pipeline.clinic.lesions import section_axes
 from hevesy.engine.pipeline.clinic.reporting import missing
 from hevesy.engine.pipeline.lesion_records import uptake_relative
 from hevesy.phantoms.shapes import Ellipsoid, full_fraction
-from small_case import BODY, GRID, HOT, RETENTION, TEXT, TRACER_MBQ, hot_tia_h_per_ml, write_small_case
+from hevesy.tests.unit.small_case import (
+    BODY,
+    GRID,
+    HOT,
+    RETENTION,
+    TEXT,
+    TRACER_MBQ,
+    hot_tia_h_per_ml,
+    write_small_case,
+)
 
 VOLUME_ML = 27 * 0.064
 TIMES = (2.0, 24.0, 48.0, 96.0)

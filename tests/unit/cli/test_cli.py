@@ -9,7 +9,7 @@ import hevesy
 import numpy as np
 import pytest
 from hevesy.cli import main
-from small_case import TEXT, write_small_case
+from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 
 @pytest.fixture

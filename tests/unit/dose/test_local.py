@@ -149,7 +149,7 @@ def test_a_new_method_registers_itself():
 
 
 def test_monte_carlo_goes_through_the_same_call(monkeypatch):
-    from hevesy.engine import transport
+    from hevesy.engine.dose import montecarlo
 
     class Finished:
         def dose_gy_per_decay(self, density, voxel_volume_ml):
@@ -162,7 +162,7 @@ def test_monte_carlo_goes_through_the_same_call(monkeypatch):
         asked.update(options)
         return Finished()
 
-    monkeypatch.setattr(transport, "simulate", simulate, raising=False)
+    monkeypatch.setattr(montecarlo, "simulate", simulate)
     got = dose.compute_dose(
         "mc", problem([[[1.0, 0.001]]], [[[1.0, 0.0]]]), decays=1e12, histories=500, seed=7, air_density_g_cm3=0.01
     )

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from dicom_factory import radiopharmaceutical, write_pet
 from hevesy.engine import imaging
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, write_image
 from hevesy.engine.imaging.pet.header import nuclide_name
+from hevesy.tests.unit.dicom_factory import radiopharmaceutical, write_pet
 
 GRID = Grid((4, 6, 5), (30.0, 40.0, 40.0), (-20.0, 0.0, 0.0))
 TRUE = np.random.default_rng(2).gamma(2.0, 3000.0, GRID.shape)

@@ -16,7 +16,7 @@ from hevesy.engine.grid import write_image
 from hevesy.engine.imaging.pet.read import _half_life
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.clinic.therapy import contradictions
-from small_case import GRID, HOT, TEXT, TRACER_MBQ, write_small_case
+from hevesy.tests.unit.small_case import GRID, HOT, TEXT, TRACER_MBQ, write_small_case
 
 
 def run(folder: Path, retention: str | None = None, **changes: Any) -> hevesy.engine.pipeline.outcome.Outcome:
