@@ -21,7 +21,7 @@ from pydantic_core import core_schema
 
 from .. import units
 from ..errors import InputError
-from ..nuclides.decay import canonical_name
+from ..nuclides.names import canonical_name
 from ..privacy import CODE, series_code, telling_name
 from .file import Refused, refuse_unknown_keys
 

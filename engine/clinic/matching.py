@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ..errors import InputError
 from ..lesions.recovery import sphere_diameter_mm
@@ -95,6 +94,8 @@ def match_lesions(
         # a forbidden pair costs more than every allowed one together, so that it is never preferred
         cost = np.where(allowed, near, 1.0 + near[allowed].sum() if allowed.any() else 1.0)
         cost = np.where(allowed, cost, cost.max() * (1 + min(near.shape)))
+        from scipy.optimize import linear_sum_assignment
+
         rows, columns = linear_sum_assignment(cost)
         pairs = {int(i): int(j) for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
     matched_after = {j: i for i, j in pairs.items()}

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtr, stdtrit
 
 from ..errors import InputError
 from ..lesions.recovery import sphere_diameter_mm
@@ -176,10 +175,10 @@ def paired_ratio(
         return PairedRatio(math.exp(mean), math.nan, math.nan, 1, math.nan, math.nan, left_out)
     sd = float(logs.std(ddof=1))
     error = sd / math.sqrt(n)
-    reach = float(student.ppf(0.5 + 0.5 * coverage, n - 1)) * error
+    reach = float(stdtrit(n - 1, 0.5 + 0.5 * coverage)) * error
     p = 1.0 if error == 0.0 and mean == 0.0 else 0.0
     if error > 0.0:
-        p = 2.0 * float(student.sf(abs(mean) / error, n - 1))
+        p = 2.0 * float(stdtr(n - 1, -abs(mean) / error))
     return PairedRatio(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), n, sd, p, left_out)
 
 
@@ -256,7 +255,7 @@ def reinduction(
     later = {one.lesion: one for one in after}
     earlier = {one.lesion: one for one in before}
     both = [name for name in earlier if name in later]
-    z = float(norm.isf(alpha / max(len(both), 1)))
+    z = -float(ndtri(alpha / max(len(both), 1)))
     verdicts = []
     for name in [*earlier, *(n for n in later if n not in earlier)]:
         if name not in earlier or name not in later:

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = face(
         "Emission": "emission",
         "nuclide": "decay",
         "Nuclide": "decay",
-        "canonical_name": "decay",
+        "canonical_name": "names",
         "emission_with_progeny": "chains",
     },
 )

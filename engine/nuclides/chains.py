@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from .decay import canonical_name, known_names, merge_equal_lines, nuclide
+from .decay import merge_equal_lines, nuclide
 from .decay_data import decay
 from .emission import Emission
+from .names import canonical_name, known_names
 
 
 @dataclass(frozen=True)

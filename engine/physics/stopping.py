@@ -14,14 +14,17 @@ Below 1 keV S(T) = S(1 keV) * (1 keV / T): what ESTAR's range of 0.5 T/S at its 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
 from .composition import Composition, composition, energies
 from .data import AVOGADRO, ELECTRON_MASS_MEV, ELECTRON_RADIUS_CM, tables
 from .material import Material
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 #: "electron" or "positron"; checked at run time.
 Particle = str
@@ -160,6 +163,8 @@ def positron_radiative_ratio(Z: int, kinetic_mev: object) -> np.ndarray:
 
 @lru_cache(maxsize=128)
 def _radiative_element(Z: int) -> CubicSpline:
+    from scipy.interpolate import CubicSpline
+
     t = tables()
     return CubicSpline(np.log(t["radiative/energy"]), np.log(t["radiative/stopping"][Z - 1]))
 
@@ -191,6 +196,8 @@ def total(material: Material, kinetic_mev: object, particle: Particle = "electro
 @lru_cache(maxsize=256)
 def _range(material: Material, particle: Particle) -> CubicSpline:
     """CSDA range [g/cm2] beyond that of 1 keV, as a function of log energy: the integral of T/S over ln T."""
+    from scipy.interpolate import CubicSpline
+
     u = np.linspace(np.log(BETHE_LOWEST_MEV), np.log(HIGHEST_MEV), 2001)
     energy = np.minimum(np.exp(u), HIGHEST_MEV)
     return CubicSpline(u, energy / total(material, energy, particle)).antiderivative()

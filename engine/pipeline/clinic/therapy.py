@@ -16,7 +16,8 @@ from ...clinic.blood import BloodDose
 from ...clinic.eligibility import ELIGIBLE, LesionPrediction, assess
 from ...errors import InputError
 from ...lesions.record import LesionDose
-from ...nuclides.decay import canonical_name, nuclide
+from ...nuclides.decay import nuclide
+from ...nuclides.names import canonical_name
 from ...text import plain
 from ..activity import VisitActivity
 from ..scans import VisitImages

@@ -10,7 +10,8 @@ import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.nuclides import chains, spectra
 from hevesy.engine.nuclides import decay as nuclides
-from hevesy.engine.nuclides.decay import canonical_name, energy_per_decay, nuclide
+from hevesy.engine.nuclides.decay import energy_per_decay, nuclide
+from hevesy.engine.nuclides.names import canonical_name, known_names
 
 # ICRP-107 energy per decay [MeV]: electrons and positrons, photons, of which annihilation photons.
 ICRP107 = {
@@ -39,7 +40,7 @@ def test_usual_spellings(text: str, name: str) -> None:
 
 
 def test_every_name_of_the_database_is_its_own_canonical_name() -> None:
-    names = nuclides.known_names()
+    names = known_names()
     assert len(names) == 1252
     for name in names:
         symbol, mass = name.split("-")
@@ -88,7 +89,7 @@ def test_energies_agree_with_the_reference_table(reference_dir) -> None:
 def test_whole_database_keeps_yield_and_energy_of_its_branches() -> None:
     """All 1252: spectra non-negative; number and energy of each kind of particle as tabulated."""
     two_signs = 0
-    for name in nuclides.known_names():
+    for name in known_names():
         raw, emission = nuclides._read(name), nuclides._nuclide(name).emission
         minus, plus = np.concatenate([raw["beta-"], raw["betaD"]]), raw["beta+"]
         two_signs += bool(minus.size and plus.size)
