@@ -166,6 +166,7 @@ def speed(peer: Peer, seconds: float, turns: int) -> list[dict[str, Any]]:
 
 def accuracy(peer: Peer, scale: float) -> list[dict[str, Any]]:
     """Energy within every radius, of both codes, against the reference kernels, on the same voxels and cut-offs."""
+    from hevesy.engine.constants import QUANTA_PER_MEV
     from hevesy.tests.validation import radial
     from hevesy.tools.validation import kernels
 
@@ -189,7 +190,7 @@ def accuracy(peer: Peer, scale: float) -> list[dict[str, Any]]:
             watch.play()
         watch.close()
         curves["hevesy"] = radial.cumulative_share(
-            watch.tally.energy_quanta / (2.0**26 * watch.tally.decays * energy), voxel_cm, radii, kernels.SPLIT
+            watch.tally.energy_quanta / (QUANTA_PER_MEV * watch.tally.decays * energy), voxel_cm, radii, kernels.SPLIT
         )
         row: dict[str, Any] = {"kernel": name, "histories": {"ompmc": histories, "hevesy": watch.tally.decays}}
         for code, curve in curves.items():

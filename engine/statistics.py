@@ -27,12 +27,7 @@ import math
 
 import numpy as np
 
-#: Quanta of deposited energy in one MeV, and the quantum itself [MeV]; 2^-26 MeV is 0.0149 eV.
-QUANTA_PER_MEV = 1 << 26
-QUANTUM_MEV = 1.0 / QUANTA_PER_MEV
-
-#: One MeV [J] (exact, SI 2019).
-MEV_IN_JOULE = 1.602176634e-13
+from .constants import JOULE_PER_MEV, QUANTUM_MEV
 
 #: Fewest batches that a standard error is taken from.
 MINIMUM_BATCHES = 20
@@ -251,7 +246,7 @@ def few_batches_warning(n_batches: int) -> tuple[str, ...]:
 def gy_per_mev(density_g_cm3: np.ndarray, voxel_volume_ml: float) -> np.ndarray:
     """Absorbed dose per MeV deposited [Gy/MeV] in voxels of a given density; 0 where there is no mass."""
     mass_kg = np.asarray(density_g_cm3, dtype=np.float64) * (voxel_volume_ml * 1e-3)
-    return np.divide(MEV_IN_JOULE, mass_kg, out=np.zeros_like(mass_kg), where=mass_kg > 0)
+    return np.divide(JOULE_PER_MEV, mass_kg, out=np.zeros_like(mass_kg), where=mass_kg > 0)
 
 
 def _check_counts(n_batches: int, batch_histories: int) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+from ..engine.constants import FWHM_PER_SIGMA
 
 
 def noise_stream(seed: int, number: int) -> np.random.Generator:

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.constants import FWHM_PER_SIGMA
 from ..engine.grid import Grid, Volume
 from ..engine.imaging import tissue
 from ..engine.nuclides import decay as nuclides
 from ..engine.transport.problem import Problem
 from .anatomy import AIR_DENSITY, DEFAULT_LESIONS, Lesion, Region, Uptakes, neck_and_thorax
-from .noise import FWHM_PER_SIGMA, correlated_noise, noise_stream, positive_noise
+from .noise import correlated_noise, noise_stream, positive_noise
 from .shapes import Ellipsoid, fraction, full_fraction, sphere
 
 #: Time of peak uptake [h]: linear rise to it, mono-exponential biological clearance after it.

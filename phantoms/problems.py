@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.constants import JOULE_PER_MEV
 from ..engine.errors import InputError
 from ..engine.grid import Grid
 from ..engine.imaging import tissue
@@ -21,8 +22,6 @@ from ..engine.nuclides.emission import Emission
 from ..engine.physics.material import Material
 from ..engine.transport.problem import Problem
 from .shapes import Ellipsoid, full_fraction, sphere
-
-JOULE_PER_MEV = 1.602176634e-13
 
 
 def electrons(energy_mev: float, per_decay: float = 1.0) -> Emission:

@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..engine.constants import JOULE_PER_MEV, QUANTUM_MEV
 from ..engine.grid import Grid
 from ..engine.nuclides import decay as nuclides
 from ..engine.nuclides.emission import Emission
 from ..engine.transport.problem import Problem
 from ..engine.transport.run import simulate
 from .patient import LesionTruth, SyntheticPatient
-from .problems import JOULE_PER_MEV
 
 #: Water at 0.36 MeV (XCOM): attenuation [1/cm] and mass energy absorption [cm2/g].
 _ATTENUATION_PER_CM, _ABSORPTION_CM2_PER_G = 0.111, 0.0326
@@ -116,7 +116,7 @@ def background_photon_dose(
     total = float(given.notes["decays"])
     given = replace(given, emission=_photons_only(given.emission), regions=None, region_names=())
     tally = simulate(given, decays=decays, seed=seed, backend=backend, physics={"electron_cutoff_mev": 0.1})
-    energy = tally.energy_quanta / 2.0**26 / tally.decays * JOULE_PER_MEV * total  # J
+    energy = tally.energy_quanta * QUANTUM_MEV / tally.decays * JOULE_PER_MEV * total  # J
     mass = given.density_g_cm3.astype(np.float64) * _volume_ml(given) * 1e-3  # kg
     grid = patient.grid_of(8.0)
     axes = [grid.origin_mm[i] + grid.spacing_mm[i] * np.arange(grid.shape[i]) for i in range(3)]

@@ -37,9 +37,9 @@ from hevesy.engine.run import with_changes
 from hevesy.engine.text import plain
 from hevesy.engine.transport.run import simulate
 
+from ..engine.constants import JOULE_PER_MEV, QUANTUM_MEV
 from ..phantoms.cohort import VISITS, Cohort, CohortPatient, make_cohort
 from ..phantoms.patient import SyntheticPatient
-from ..phantoms.problems import JOULE_PER_MEV
 from ..phantoms.true_dose import TrueDose, background_photon_dose, true_doses
 from .cohort_errors import VisitErrors, draw_errors, with_errors
 from .cohort_page import page, summary
@@ -295,7 +295,7 @@ def photon_dose(case: Case, images: VisitImages, activity: VisitActivity, seed: 
     lines = Emission(nuclide="photons of " + problem.emission.nuclide, photon_lines=problem.emission.photon_lines)
     physics = {**problem.physics, "photon_scoring": "track-length"}
     tally = simulate(replace(problem, emission=lines, physics=physics), decays=PHOTON_DECAYS, seed=seed)
-    joule = tally.energy_quanta / 2.0**26 / tally.decays * JOULE_PER_MEV * activity.total_decays
+    joule = tally.energy_quanta * QUANTUM_MEV / tally.decays * JOULE_PER_MEV * activity.total_decays
     mass_kg = np.asarray(problem.density_g_cm3, dtype=np.float64) * images.grid.voxel_volume_ml * 1e-3
     return np.where(images.density > 0.01, joule / mass_kg, 0.0)
 

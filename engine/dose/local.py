@@ -14,12 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..constants import ELECTRON_REST_MEV
 from ..errors import InputError
 from ..nuclides.emission import Emission
 from ..statistics import gy_per_mev
-
-#: Electron rest energy [MeV], CODATA 2018.
-ELECTRON_REST_MEV = 0.51099895
 
 #: Below this mass density [g/cm3] a voxel is air: no dose is stated for it (clinical dose is a tissue dose).
 AIR_DENSITY_G_CM3 = 0.01

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
+from ..constants import FWHM_PER_SIGMA
 from ..errors import InputError
 from .recovery import RecoveryModel, SphereRecovery, edge_density, sphere_diameter_mm
 
@@ -281,7 +282,7 @@ def scan_relative_error(
     registration
         Relative error from misplacement, added in quadrature.
     """
-    sigma_mm = fwhm_mm / math.sqrt(8.0 * math.log(2.0))
+    sigma_mm = fwhm_mm / FWHM_PER_SIGMA
     cell = max(voxel_volume_ml, (4.0 * math.pi * sigma_mm**2) ** 1.5 * 1e-3)
     samples = (1.0 + (volume_ml / cell) ** (2.0 / 3.0)) ** 1.5
     return math.hypot(voxel_cov / math.sqrt(samples), registration)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erf
 
+from ..constants import FWHM_PER_SIGMA
 from ..errors import InputError
 from .recovery import sphere_diameter_mm, sphere_recovery
 from .uncertainty import MASS_EXPONENT, volume_relative_uncertainty
@@ -141,7 +142,7 @@ def _integrals(times: np.ndarray, u: np.ndarray, half_life_h: np.ndarray) -> np.
 
 def _counts_inside(drawn: np.ndarray, radius: float, fwhm_mm: float) -> np.ndarray:
     """Activity of a blurred unit sphere inside other radii [mm^3], from the exact radial profile."""
-    s = fwhm_mm / math.sqrt(8.0 * math.log(2.0))
+    s = fwhm_mm / FWHM_PER_SIGMA
     r = np.linspace(0.0, max(float(drawn.max()), radius) * 1.0001, 4001)[1:]
     root2 = math.sqrt(2.0) * s
     blurred = 0.5 * (erf((radius - r) / root2) + erf((radius + r) / root2))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..constants import ELECTRON_REST_MEV, FINE_STRUCTURE
 from ..errors import InputError
 
 #: Points of a resampled spectrum, equally spaced from zero to the endpoint.
 SPECTRUM_POINTS = 801
-
-_ELECTRON_MASS_MEV = 0.51099895  # CODATA 2018
-_FINE_STRUCTURE = 7.2973525693e-3  # CODATA 2018
 
 Spectrum = tuple[np.ndarray, np.ndarray]
 
@@ -104,9 +102,9 @@ def allowed_shape(energy: np.ndarray, mean: float, daughter_z: int, sign: int) -
     from scipy.optimize import brentq
 
     def shape(endpoint: float) -> np.ndarray:
-        w = energy / _ELECTRON_MASS_MEV + 1.0
+        w = energy / ELECTRON_REST_MEV + 1.0
         p = np.sqrt(np.maximum(w * w - 1.0, 1e-12))
-        x = np.clip(-sign * 2.0 * np.pi * _FINE_STRUCTURE * daughter_z * w / p, -500, 500)
+        x = np.clip(-sign * 2.0 * np.pi * FINE_STRUCTURE * daughter_z * w / p, -500, 500)
         return p * w * np.maximum(endpoint - energy, 0.0) ** 2 * x / -np.expm1(-x)
 
     def mean_of(endpoint: float) -> float:

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from ..constants import ELECTRON_REST_MEV, FINE_STRUCTURE
 from .composition import composition, energies
-from .data import ELECTRON_MASS_MEV, FINE_STRUCTURE
 from .material import Material
 from .stopping import BETHE_LOWEST_MEV, HIGHEST_MEV, Particle, _check_particle, radiative, radiative_element
 
@@ -32,7 +32,7 @@ _TIP = 1.0 - 1e-4
 
 def koch_motz(kinetic_mev: np.ndarray, fraction: np.ndarray) -> np.ndarray:
     """k dsigma/dk of formula 3BN in units of Z^2 r_e^2 alpha, at photon energies of a fraction of T."""
-    total0 = kinetic_mev / ELECTRON_MASS_MEV + 1.0
+    total0 = kinetic_mev / ELECTRON_REST_MEV + 1.0
     k = np.minimum(fraction, _TIP) * (total0 - 1.0)
     total1 = total0 - k
     square0, square1 = (total0 - 1.0) * (total0 + 1.0), (total1 - 1.0) * (total1 + 1.0)
@@ -64,7 +64,7 @@ def koch_motz(kinetic_mev: np.ndarray, fraction: np.ndarray) -> np.ndarray:
 
 def elwert_factor(Z: int, kinetic_mev: np.ndarray, fraction: np.ndarray) -> np.ndarray:
     """Elwert's Coulomb correction of the Born spectrum at photon energies of a fraction of T."""
-    tau0 = np.asarray(kinetic_mev) / ELECTRON_MASS_MEV
+    tau0 = np.asarray(kinetic_mev) / ELECTRON_REST_MEV
     tau1 = tau0 * (1.0 - np.minimum(fraction, _TIP))
 
     def half(tau: np.ndarray) -> np.ndarray:

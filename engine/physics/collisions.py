@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..constants import ELECTRON_REST_MEV as MC2
 from .data import atomic_weight
 from .material import Material
 
-MC2 = 0.51099895
 #: 2 pi r_e^2 m c^2 N_A [MeV cm2/mol]
 COLLISION_CONSTANT = 0.1535374597
 #: pi r_e^2 N_A [cm2/mol]

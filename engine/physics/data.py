@@ -16,16 +16,6 @@ from ..errors import InputError
 FORMAT = "hevesy-physics-tables"
 FORMAT_VERSION = 1
 
-#: Electron rest energy [MeV] (CODATA 2018).
-ELECTRON_MASS_MEV = 0.51099895
-#: Avogadro's number [1/mol] (SI 2019) times barn in cm2: barn/atom -> cm2/mol.
-AVOGADRO_BARN = 0.602214076
-#: Classical electron radius [cm] (CODATA 2018).
-ELECTRON_RADIUS_CM = 2.8179403262e-13
-AVOGADRO = 6.02214076e23
-FINE_STRUCTURE = 7.2973525693e-3
-
-
 _PATH = Path(__file__).resolve().parents[2] / "kernels" / "data" / "physics.h5"
 
 

@@ -30,14 +30,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..constants import AVOGADRO, ELECTRON_RADIUS_CM, FINE_STRUCTURE, HC_MEV_ANGSTROM
+from ..constants import ELECTRON_REST_MEV as MC2
 from . import photons
-from .collisions import MC2
 from .data import atomic_weight
 from .material import Material
 
-ALPHA = 7.2973525693e-3
-#: classical electron radius [cm] and Avogadro's number
-R_E, AVOGADRO = 2.8179403262e-13, 6.02214076e23
 #: Legendre orders kept in the multiple-scattering series
 ORDERS = 400
 #: points of the scattering-angle quadrature, Gauss-Legendre panels in log mu
@@ -78,7 +76,7 @@ def screening_constants(Z: int) -> tuple[float, float]:
     elastic = np.trapezoid(2 * (1 - photons.form_factor(Z, x) / Z) ** 2, log_x)
     inelastic = np.trapezoid(2 * photons.incoherent_scattering_function(Z, x) / Z, log_x)
     # mu = (x hc/p)^2: the integrals end at x = 300/Angstrom, where F = 0 and S = Z
-    top = (x[-1] * photons.HC_MEV_ANGSTROM) ** 2
+    top = (x[-1] * HC_MEV_ANGSTROM) ** 2
     return float(np.exp(-elastic - 1) * top), float(np.exp(-inelastic - 1) * top)
 
 
@@ -88,7 +86,7 @@ def screening(Z: int, energy_mev: np.ndarray, particle: str = "electron") -> tup
     momentum2 = T * (T + 2 * MC2)
     beta2 = momentum2 / (T + MC2) ** 2
     elastic, inelastic = screening_constants(Z)
-    a2 = (ALPHA * Z) ** 2 / beta2
+    a2 = (FINE_STRUCTURE * Z) ** 2 / beta2
     beyond_born = 1 + POSITRON_CORE * a2 if particle == "positron" else 1 / (1 + ELECTRON_CORE * a2)
     return elastic / momentum2 * beyond_born, inelastic / momentum2
 
@@ -99,7 +97,7 @@ def mott_ratio(Z: int, energy_mev: np.ndarray, mu: np.ndarray, particle: str) ->
     beta = np.sqrt(T * (T + 2 * MC2)) / (T + MC2)
     sign = -1.0 if particle == "positron" else 1.0
     root = np.sqrt(mu)
-    return 1 - beta**2 * mu + sign * np.pi * ALPHA * Z * beta * root * (1 - root)
+    return 1 - beta**2 * mu + sign * np.pi * FINE_STRUCTURE * Z * beta * root * (1 - root)
 
 
 def soft_limit(energy_mev: np.ndarray, threshold_mev: float, particle: str) -> np.ndarray:
@@ -130,7 +128,7 @@ def moments(
     density = np.zeros((T.size, mu.size))
     momentum = np.sqrt(T * (T + 2 * MC2))
     beta = momentum / (T + MC2)
-    unit = np.pi * (R_E * MC2 / (momentum * beta)) ** 2 * AVOGADRO
+    unit = np.pi * (ELECTRON_RADIUS_CM * MC2 / (momentum * beta)) ** 2 * AVOGADRO
     limit = soft_limit(T, threshold_mev, particle)
     for Z, w in zip(material.Z, material.mass_fraction, strict=True):
         eta, eta_in = screening(int(Z), T, particle)

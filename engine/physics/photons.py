@@ -18,16 +18,15 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
+from ..constants import AVOGADRO_BARN, ELECTRON_REST_MEV, HC_MEV_ANGSTROM
 from ..errors import InputError
 from .composition import composition, energies
-from .data import AVOGADRO_BARN, ELECTRON_MASS_MEV, tables, z_max
+from .data import tables, z_max
 from .material import Material
 
 LOWEST_MEV, HIGHEST_MEV = 1.0e-3, 20.0
 PROCESSES = ("coherent", "incoherent", "photoelectric", "pair", "triplet")
 SHELLS = ("K", "L1", "L2", "L3")
-#: hc [MeV Angstrom]: x = sin(theta/2) E / HC.
-HC_MEV_ANGSTROM = 1.239841984e-2
 
 _Function = Callable[[np.ndarray], np.ndarray]
 #: A shorter interval (in log energy) at the end of a piece of the photoelectric table stands alone.
@@ -112,7 +111,7 @@ class _Element:
                 out[piece == i] = self.photoelectric_pieces[i](u[piece == i])
             return np.exp(out)
         which = 0 if process == "pair" else 1
-        threshold = (2.0, 4.0)[which] * ELECTRON_MASS_MEV
+        threshold = (2.0, 4.0)[which] * ELECTRON_REST_MEV
         out = np.zeros_like(u)
         above = u > np.log(threshold)
         if above.any():
@@ -138,7 +137,7 @@ def _element(Z: int) -> _Element:
     energy, kind = t["photons/energy"][rows], t["photons/kind"][rows]
     smooth = _scattering_points(energy, kind)
     pairs = []
-    for process, threshold in (("pair", 2 * ELECTRON_MASS_MEV), ("triplet", 4 * ELECTRON_MASS_MEV)):
+    for process, threshold in (("pair", 2 * ELECTRON_REST_MEV), ("triplet", 4 * ELECTRON_REST_MEV)):
         value = t[f"photons/{process}"][rows]
         # the grid's own threshold point carries zero; a point a hair above it carries no digits
         use = (value > 0.0) & (energy > threshold * 1.01) & (kind == 0)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..constants import AVOGADRO, ELECTRON_RADIUS_CM, ELECTRON_REST_MEV
 from ..errors import InputError
 from .composition import Composition, composition, energies
-from .data import AVOGADRO, ELECTRON_MASS_MEV, ELECTRON_RADIUS_CM, tables
+from .data import tables
 from .material import Material
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Particle = str
 BETHE_LOWEST_MEV = 1.0e-3
 LOWEST_MEV, HIGHEST_MEV = 1.0e-6, 20.0
 #: 2 pi r_e^2 m c^2 N_A [MeV cm2/mol]
-BETHE_CONSTANT = 2.0 * np.pi * ELECTRON_RADIUS_CM**2 * ELECTRON_MASS_MEV * AVOGADRO
+BETHE_CONSTANT = 2.0 * np.pi * ELECTRON_RADIUS_CM**2 * ELECTRON_REST_MEV * AVOGADRO
 #: Plasma energy hbar omega_p [eV] of one mole of electrons in a cm3 (ICRU 37).
 PLASMA_EV = 28.8159
 
@@ -44,7 +45,7 @@ def _check_particle(particle: str) -> None:
 
 def beta_squared(kinetic_mev: np.ndarray) -> np.ndarray:
     """Square of the speed in units of c at kinetic energies [MeV]."""
-    tau = np.asarray(kinetic_mev) / ELECTRON_MASS_MEV
+    tau = np.asarray(kinetic_mev) / ELECTRON_REST_MEV
     return tau * (tau + 2.0) / (tau + 1.0) ** 2
 
 
@@ -91,7 +92,7 @@ def density_effect(material: Material, kinetic_mev: object) -> np.ndarray:
     """Density-effect correction delta at kinetic energies [MeV], at the material's nominal density."""
     energy = energies(kinetic_mev, LOWEST_MEV, HIGHEST_MEV, "a kinetic energy")
     f, eps, alpha = _oscillators(_hashable(material))
-    tau = np.atleast_1d(energy).ravel() / ELECTRON_MASS_MEV
+    tau = np.atleast_1d(energy).ravel() / ELECTRON_REST_MEV
     y = tau * (tau + 2.0)  # (beta gamma)^2
     delta = np.zeros_like(y)
     # no root, no density effect, below the threshold of an insulator: 1/y = sum f/(eps + l2) at l2 = 0
@@ -122,7 +123,7 @@ def _hashable(material: Material) -> Material:
 
 
 def _bethe(parts: Composition, energy: np.ndarray, delta: np.ndarray, particle: str) -> np.ndarray:
-    tau = energy / ELECTRON_MASS_MEV
+    tau = energy / ELECTRON_REST_MEV
     beta2 = beta_squared(energy)
     if particle == "electron":
         shape = (1.0 - beta2) * (1.0 + tau**2 / 8.0 - (2.0 * tau + 1.0) * np.log(2.0))
@@ -156,7 +157,7 @@ def positron_radiative_ratio(Z: int, kinetic_mev: object) -> np.ndarray:
     The polynomial in ln(1 + 10^6 T / (Z^2 m c^2)) that Salvat fitted to the calculations of Kim et al. 1986
     (within 0.5 %; PENELOPE manual, radiative losses).
     """
-    t = np.log1p(1.0e6 / Z**2 * np.asarray(kinetic_mev, dtype=np.float64) / ELECTRON_MASS_MEV)
+    t = np.log1p(1.0e6 / Z**2 * np.asarray(kinetic_mev, dtype=np.float64) / ELECTRON_REST_MEV)
     coefficients = (0.0, -1.2359e-1, 6.1274e-2, -3.1516e-2, 7.7446e-3, -1.0595e-3, 7.0568e-5, -1.8080e-6)
     return -np.expm1(np.polynomial.polynomial.polyval(t, coefficients))
 

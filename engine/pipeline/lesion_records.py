@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..case.model import Case
+from ..constants import JOULE_PER_MEV
 from ..dose.local import emitted_energy
 from ..lesions.metrics import summarise
 from ..lesions.record import LesionDose
@@ -18,7 +19,6 @@ from ..lesions.uncertainty_sampling import sample_dose
 from ..nuclides.decay import nuclide
 from ..nuclides.emission import Emission
 from ..results.result import Result
-from ..statistics import MEV_IN_JOULE
 from .activity import LesionActivity, VisitActivity, scan_errors
 from .dose import main_dose, main_method
 from .lesion_histogram import clean_dvh
@@ -116,7 +116,7 @@ def dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float) -> float
     true, seen, around = lesion.true_tia_h, lesion.map_tia_h, lesion.background_tia_h
     excess = true - sharp * (true - around) - (seen - blurred * (seen - around))
     decays_per_ml = excess * case.therapy.activity_mbq * 1e6 * 3600.0
-    joule = decays_per_ml * emitted_energy(emission).charged * MEV_IN_JOULE
+    joule = decays_per_ml * emitted_energy(emission).charged * JOULE_PER_MEV
     same_energy = lesion.mass_g / lesion.volume_ml / density
     return max(same_energy + joule / (density * 1e-3) / map_mean_gy, 0.0)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from ..constants import FWHM_PER_SIGMA
 from ..grid import Grid, Volume
 from ..imaging.resample import resample_conserving, resample_fraction
 from ..lesions.uncertainty import scan_relative_error
@@ -151,7 +152,7 @@ class PlacedRecovery(OutlineRecovery):
 
     def _at(self, fwhm_mm: float) -> float:
         fraction, grid = self._outline
-        sigma = [fwhm_mm / math.sqrt(8.0 * math.log(2.0)) / step for step in grid.spacing_mm]
+        sigma = [fwhm_mm / FWHM_PER_SIGMA / step for step in grid.spacing_mm]
         room = [math.ceil(5.0 * s) + 1 for s in sigma]
         x, y, z = (float(v) for v in grid.index_to_xyz(-np.array(room, dtype=float)))
         blurred = ndimage.gaussian_filter(

@@ -18,9 +18,8 @@ import math
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..constants import FWHM_PER_SIGMA
 from ..lesions.recovery import sphere_diameter_mm, sphere_recovery_slope
-
-_FWHM_TO_SIGMA = 1.0 / math.sqrt(8.0 * math.log(2.0))
 
 
 class OutlineRecovery:
@@ -53,14 +52,14 @@ class OutlineRecovery:
         self._recovery = self._at(fwhm_mm)
 
     def _at(self, fwhm_mm: float) -> float:
-        sigma = [fwhm_mm * _FWHM_TO_SIGMA / step for step in self._spacing]
+        sigma = [fwhm_mm / FWHM_PER_SIGMA / step for step in self._spacing]
         image = gaussian_filter(self._weight, sigma, mode="constant", truncate=5.0)
         return float((self._weight * image).sum() / self._weight.sum())
 
     @property
     def effective_fwhm_mm(self) -> float:
         """Resolution with the averaging over voxels in image and outline added in quadrature [mm]."""
-        voxel = 2.0 / 12.0 * float(np.mean(np.square(self._spacing))) / _FWHM_TO_SIGMA**2
+        voxel = 2.0 / 12.0 * float(np.mean(np.square(self._spacing))) * FWHM_PER_SIGMA**2
         return math.sqrt(self.fwhm_mm**2 + voxel)
 
     def recovery(self, volume_ml: float) -> float:
@@ -85,5 +84,5 @@ def _framed(fraction: np.ndarray, spacing_mm: tuple[float, float, float], fwhm_m
     """The outline alone, with room for the blur around it, float64."""
     index = np.nonzero(fraction > 0)
     box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in index)
-    room = [math.ceil(5.5 * fwhm_mm * _FWHM_TO_SIGMA / step) for step in spacing_mm]
+    room = [math.ceil(5.5 * fwhm_mm / FWHM_PER_SIGMA / step) for step in spacing_mm]
     return np.pad(np.asarray(fraction[box], dtype=np.float64), [(r, r) for r in room])

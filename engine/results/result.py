@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import statistics
+from ..constants import JOULE_PER_MEV
 from ..dose.map import DoseMap, voxel_volume_ml
 from ..errors import InputError
 from ..grid import Grid
@@ -188,7 +189,7 @@ class Result:
         if self.tally is None:
             raise self._no_transport()
         mean, sigma = statistics.region_mean_sigma(self.tally.region_quanta, self.tally.batch_histories)
-        factor = statistics.MEV_IN_JOULE / (np.asarray(mass_g, dtype=np.float64) * 1e-3)
+        factor = JOULE_PER_MEV / (np.asarray(mass_g, dtype=np.float64) * 1e-3)
         return mean * factor, sigma * factor
 
     def figure_of_merit(self) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import statistics
+from ..constants import QUANTUM_MEV
 from ..dose.map import DoseMap
 
 
@@ -25,7 +26,7 @@ class Balance(Mapping[str, float]):
     histories: int
 
     def _per_decay(self, quanta: int) -> float:
-        return quanta / self.histories * statistics.QUANTUM_MEV if self.histories else 0.0
+        return quanta / self.histories * QUANTUM_MEV if self.histories else 0.0
 
     @property
     def emitted(self) -> float:

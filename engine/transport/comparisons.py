@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..constants import JOULE_PER_MEV
 from ..errors import InputError
-from ..statistics import MEV_IN_JOULE, MINIMUM_BATCHES, region_mean_sigma
+from ..statistics import MINIMUM_BATCHES, region_mean_sigma
 from .problem import Problem
 from .two_sample import critical
 
@@ -294,7 +295,7 @@ def _batch_error(name: str, where: np.ndarray, mass_g: float, ran: Problem, resu
     if not np.array_equal(np.asarray(ran.regions) == column + 1, where):
         return None  # the region reaches beyond the reference: its sum is not the one that is judged
     _, spread = region_mean_sigma(result.tally.region_quanta, result.tally.batch_histories)
-    return float(spread[column]) * MEV_IN_JOULE / (mass_g * 1e-3)
+    return float(spread[column]) * JOULE_PER_MEV / (mass_g * 1e-3)
 
 
 def _independent(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hevesy.engine.constants import QUANTA_PER_MEV
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run import simulate
@@ -120,9 +121,11 @@ def run_kernel(
     problem = replace(problem, regions=labels, region_names=tuple(f"shell {i + 1}" for i in range(len(radii))))
     tally = simulate(problem, decays=histories, seed=seed, backend="cpu", batches=BATCHES, threads=threads)
     emitted = float(kernel["energy_mev"])
-    scale = 1.0 / (2.0**26 * tally.decays * emitted)
+    scale = 1.0 / (QUANTA_PER_MEV * tally.decays * emitted)
     ours = radial.cumulative_share(tally.energy_quanta * scale, voxel_cm, radii, SPLIT)
-    per_batch = np.cumsum(tally.region_quanta.astype(float), axis=1) / (2.0**26 * tally.batch_histories * emitted)
+    per_batch = np.cumsum(tally.region_quanta.astype(float), axis=1) / (
+        QUANTA_PER_MEV * tally.batch_histories * emitted
+    )
     sigma = per_batch.std(axis=0, ddof=1) / np.sqrt(len(per_batch))
     shells = np.asarray(kernel["energy_in_shell_mev_per_particle"], float) / emitted
     errors = np.asarray(kernel["sigma_energy_in_shell_mev"], float) / emitted

@@ -22,10 +22,10 @@ from typing import Any
 
 import hevesy
 import numpy as np
+from hevesy.engine.constants import JOULE_PER_MEV, QUANTA_PER_MEV
 from hevesy.engine.nuclides.decay import energy_per_decay
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics.material import Material
-from hevesy.engine.statistics import MEV_IN_JOULE
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run import simulate
 
@@ -127,7 +127,7 @@ def electron_kernel(medium: Material, emission: Emission, quick: bool, seed: int
     axis2 = ((np.arange(n) - n // 2) * voxel) ** 2
     r = np.sqrt(axis2[:, None, None] + axis2[:, None] + axis2)
     edges = np.linspace(0.0, MARGIN_CM, SHELLS + 1)
-    energy = tally.energy_quanta / (2.0**26 * tally.decays)
+    energy = tally.energy_quanta / (QUANTA_PER_MEV * tally.decays)
     inside = r < edges[-1]
     bins = np.digitize(r[inside], edges) - 1
     held = np.bincount(bins, energy[inside], minlength=SHELLS)
@@ -176,7 +176,7 @@ def run(folder: Path, quick: bool, seed: int, threads: int | None = None) -> tup
         fine = electrons_in_sphere(radius, medium, emission, kernel, across, n_e, seed, threads)
         coarse = electrons_in_sphere(radius, medium, emission, kernel, across // 2, n_e, seed + 1, threads)
         photons = photons_in_sphere(radius, medium, emission, n_p, seed + 2, threads)
-        to_gray = MEV_IN_JOULE / (grams * 1e-3)
+        to_gray = JOULE_PER_MEV / (grams * 1e-3)
         ours = (fine.energy_mev + photons.energy_mev) * to_gray
         error = math.hypot(fine.sigma_mev, photons.sigma_mev) * to_gray
         target, target_error = float(sphere["S_gy_per_decay"]), float(sphere["sigma_gy_per_decay"])

@@ -9,7 +9,8 @@ from typing import Any
 
 import hevesy
 import numpy as np
-from hevesy.engine.statistics import MEV_IN_JOULE, region_mean_sigma
+from hevesy.engine.constants import JOULE_PER_MEV
+from hevesy.engine.statistics import region_mean_sigma
 from hevesy.engine.transport.comparisons import HOT_SHARE, compare
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.two_sample import welch
@@ -98,7 +99,7 @@ class OffsetRegions(Sequence[np.ndarray]):
         """Mean dose at each offset and its standard error [Gy per decay]."""
         quanta = result.tally.region_quanta[:, len(self.own_names) :]
         mean, sigma = region_mean_sigma(quanta, result.tally.batch_histories)
-        scale = MEV_IN_JOULE / (self.mass_g * 1e-3)
+        scale = JOULE_PER_MEV / (self.mass_g * 1e-3)
         return {o: (float(m), float(e)) for o, m, e in zip(self.offsets, mean * scale, sigma * scale, strict=True)}
 
 

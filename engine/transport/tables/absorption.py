@@ -19,12 +19,13 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from ....kernels.tables import ENERGY, TRACK_COLUMNS, YIELD
+from ...constants import ELECTRON_REST_MEV as MC2
+from ...constants import HC_MEV_ANGSTROM
 from ...physics import photons
 from ...physics.material import Material
 from .layout import BREMS_POINTS, FLUORESCENCE_COLUMNS, ElectronTables
 from .photon import X_HIGH, X_LOW, fluorescence_rows
 
-MC2 = 0.51099895
 #: energies at which the Compton and pair means are taken, and points of their quadratures
 NODES, POINTS = 160, 96
 
@@ -76,7 +77,7 @@ def absorbed_compton(material: Material, energy: np.ndarray, radiated: Radiated)
     t, dt = 2.0 * s**2, 4.0 * s * weights
     ratio = 1.0 / (1.0 + energy[:, None] / MC2 * t)
     law = ratio**2 * (ratio + 1.0 / ratio - t * (2.0 - t))
-    x = np.clip(energy[:, None] / photons.HC_MEV_ANGSTROM * s, X_LOW, X_HIGH)
+    x = np.clip(energy[:, None] / HC_MEV_ANGSTROM * s, X_LOW, X_HIGH)
     law = law * np.clip(photons.incoherent_function(material, x), 0.0, 1.0) * dt
     electron = energy[:, None] * (1.0 - ratio)
     return (law * (electron - radiated(electron))).sum(axis=1) / law.sum(axis=1)

@@ -31,6 +31,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
 #: everything that decides a number in a table, besides what is asked for
 SOURCES = (
+    "engine/constants.py",
     "engine/physics/*.py",
     "engine/transport/tables/*.py",
     "kernels/constants.py",

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from hevesy.engine.constants import JOULE_PER_MEV
 from hevesy.engine.errors import InputError
 from hevesy.engine.imaging import tissue
 from hevesy.engine.nuclides import decay as nuclides
@@ -52,7 +53,7 @@ def test_fano_emission_per_mass_is_uniform_and_the_reference_follows(pattern: st
     mass_kg = given.density_g_cm3.sum(dtype=float) * 0.2**3 / 1000
     energy = nuclides.energy_per_decay(given.emission)
     assert energy.photon == 0.0
-    expected = energy.electron * problems.JOULE_PER_MEV / mass_kg
+    expected = energy.electron * JOULE_PER_MEV / mass_kg
     inside = np.isfinite(given.reference_dose)
     np.testing.assert_allclose(given.reference_dose[inside], expected)
     assert inside.sum() == 6**3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hevesy.engine.constants import ELECTRON_REST_MEV
 from hevesy.engine.errors import InputError
 from hevesy.engine.physics import bremsstrahlung, stopping
 from hevesy.engine.physics.composition import nist_material
-from hevesy.engine.physics.data import ELECTRON_MASS_MEV
 from hevesy.engine.physics.material import Material
 from scipy.integrate import quad
 
@@ -59,15 +59,15 @@ def born_energy_loss(energy):
         0.0,
         limit=400,
     )[0]
-    return value * energy / ELECTRON_MASS_MEV
+    return value * energy / ELECTRON_REST_MEV
 
 
 def test_the_born_formula_has_its_two_limits():
     """Heitler: phi_rad = 16/3 for slow electrons, 4 (ln 2 E0 - 1/3) for very fast ones, both over E0."""
     slow = 1e-3
-    assert born_energy_loss(slow) / (slow / ELECTRON_MASS_MEV + 1.0) == pytest.approx(16.0 / 3.0, rel=5e-3)
+    assert born_energy_loss(slow) / (slow / ELECTRON_REST_MEV + 1.0) == pytest.approx(16.0 / 3.0, rel=5e-3)
     fast = 20.0
-    total = fast / ELECTRON_MASS_MEV + 1.0
+    total = fast / ELECTRON_REST_MEV + 1.0
     assert born_energy_loss(fast) / total == pytest.approx(4.0 * (np.log(2.0 * total) - 1.0 / 3.0), rel=0.02)
 
 

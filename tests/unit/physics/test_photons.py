@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hevesy.engine.constants import ELECTRON_RADIUS_CM, ELECTRON_REST_MEV
 from hevesy.engine.errors import InputError
 from hevesy.engine.physics import photons
 from hevesy.engine.physics.composition import composition, nist_material
-from hevesy.engine.physics.data import ELECTRON_MASS_MEV, ELECTRON_RADIUS_CM
 from hevesy.engine.physics.material import Material
 from scipy.integrate import trapezoid
 
@@ -137,10 +137,10 @@ def test_the_total_is_the_sum_of_the_processes():
 
 
 def test_pair_and_triplet_begin_at_their_thresholds_and_rise():
-    assert photons.pair(WATER, 2 * ELECTRON_MASS_MEV * 0.999999) == 0.0
-    assert photons.triplet(WATER, 4 * ELECTRON_MASS_MEV * 0.999999) == 0.0
+    assert photons.pair(WATER, 2 * ELECTRON_REST_MEV * 0.999999) == 0.0
+    assert photons.triplet(WATER, 4 * ELECTRON_REST_MEV * 0.999999) == 0.0
     for function, masses in ((photons.pair, 2), (photons.triplet, 4)):
-        value = function(WATER, np.linspace(masses * ELECTRON_MASS_MEV * 1.001, 10.0, 400))
+        value = function(WATER, np.linspace(masses * ELECTRON_REST_MEV * 1.001, 10.0, 400))
         assert (value > 0.0).all()
         assert (np.diff(value) > 0.0).all()
 
@@ -166,7 +166,7 @@ def test_form_factors_and_scattering_functions_integrate_to_the_rates(Z, energy)
     coherent = trapezoid(np.pi * re2 * (1.0 + cosine**2) * factor**2 * 4.0 * half, half)
     bound = 0.01 if Z <= 20 else 0.06
     assert coherent / photons.element_cross_section(Z, "coherent", energy) == pytest.approx(1.0, abs=bound)
-    ratio = 1.0 / (1.0 + energy / ELECTRON_MASS_MEV * (1.0 - cosine))
+    ratio = 1.0 / (1.0 + energy / ELECTRON_REST_MEV * (1.0 - cosine))
     klein_nishina = np.pi * re2 * ratio**2 * (ratio + 1.0 / ratio - 1.0 + cosine**2)
     scatter = photons.incoherent_scattering_function(Z, photons.momentum_transfer(energy, cosine))
     incoherent = trapezoid(klein_nishina * scatter * 4.0 * half, half)

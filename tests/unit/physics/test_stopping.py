@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from hevesy.engine.constants import ELECTRON_REST_MEV
 from hevesy.engine.errors import InputError
 from hevesy.engine.physics import stopping
 from hevesy.engine.physics.composition import nist_material, nist_names
-from hevesy.engine.physics.data import ELECTRON_MASS_MEV
 from hevesy.engine.physics.material import Material
 from scipy.integrate import quad
 
@@ -88,7 +88,7 @@ def test_icru_90_water_lowers_the_stopping_power_by_half_a_per_cent():
 def test_the_density_effect_of_water_follows_the_published_parameters():
     """Sternheimer, Berger and Seltzer 1984: C, x0, x1, a, m of water; their fit is good to 0.097."""
     energy = np.geomspace(0.6, 20.0, 40)
-    tau = energy / ELECTRON_MASS_MEV
+    tau = energy / ELECTRON_REST_MEV
     x = np.log10(np.sqrt(tau * (tau + 2.0)))
     delta = 2.0 * np.log(10.0) * x - 3.5017 + 0.09116 * np.maximum(2.8004 - x, 0.0) ** 3.4773
     np.testing.assert_allclose(stopping.density_effect(WATER, energy), np.where(x > 0.24, delta, 0.0), atol=0.1)
@@ -104,18 +104,18 @@ def test_the_density_effect_sees_the_density_and_vanishes_in_gas():
 
 def moller(T: float, w: float) -> float:
     """Moller cross section without its constant: 1/beta^2 and the rest, per unit transfer."""
-    tau = T / ELECTRON_MASS_MEV
+    tau = T / ELECTRON_REST_MEV
     beta2 = tau * (tau + 2) / (tau + 1) ** 2
     other = T - w
-    total = T + ELECTRON_MASS_MEV
+    total = T + ELECTRON_REST_MEV
     bracket = 1 / w**2 + 1 / other**2 + 1 / total**2
-    bracket -= ELECTRON_MASS_MEV * (2 * T + ELECTRON_MASS_MEV) / total**2 / (w * other)
+    bracket -= ELECTRON_REST_MEV * (2 * T + ELECTRON_REST_MEV) / total**2 / (w * other)
     return bracket / beta2
 
 
 def bhabha(T: float, w: float) -> float:
     """Bhabha cross section without its constant, per unit transfer."""
-    tau = T / ELECTRON_MASS_MEV
+    tau = T / ELECTRON_REST_MEV
     gamma = tau + 1
     beta2 = tau * (tau + 2) / gamma**2
     k, r = w / T, ((gamma - 1) / gamma) ** 2

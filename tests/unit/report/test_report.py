@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hevesy.engine.constants import QUANTA_PER_MEV
 from hevesy.engine.dose.map import DoseMap
 from hevesy.engine.export.tables import read_lesions_json, write_lesions_json
 from hevesy.engine.grid import Grid
@@ -17,7 +18,7 @@ from hevesy.engine.report import content, render_report, slices, write_report
 from hevesy.engine.results.provenance import Provenance
 from hevesy.engine.results.result import Result
 from hevesy.engine.results.tally import TallyData
-from hevesy.engine.statistics import QUANTA_PER_MEV, zero_limbs
+from hevesy.engine.statistics import zero_limbs
 
 SHAPE = (20, 24, 28)
 GRID = Grid(SHAPE, (4.0, 4.0, 4.0), (-100.0, 20.0, -50.0))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from hevesy.engine.constants import QUANTUM_MEV
 from hevesy.engine.errors import InputError
 from hevesy.engine.export.tables import read_lesions_json, write_lesions_csv, write_lesions_json
 from hevesy.engine.grid import Grid
@@ -20,7 +21,7 @@ from hevesy.engine.results.merge import merge
 from hevesy.engine.results.provenance import problem_hash
 from hevesy.engine.results.result import Result
 from hevesy.engine.results.tally import Balance
-from hevesy.engine.statistics import QUANTUM_MEV, square_limbs
+from hevesy.engine.statistics import square_limbs
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.tally import Tally
 
