@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.errors import InputError
-from .output import duration, echo_json, echo_table, plain, progress_line, show
+from .output import duration, echo_json, echo_table, progress_line, show
 
 if TYPE_CHECKING:
     from ..engine.case.model import Case
@@ -59,6 +59,7 @@ def import_(
     import yaml
 
     from ..engine.case.model import Case
+    from ..engine.files import write_text
     from ..engine.imaging.sorting.sort import sort_folder
 
     if output.exists() and not force:
@@ -77,7 +78,7 @@ def import_(
     data = found.to_case_dict(output.resolve().parent)
     Case.from_dict(data, base=output.resolve().parent, file=output)  # nothing is written that cannot be read
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    _write_text(output, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
+    write_text(output, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
     if json:
         echo_json({"case": output, "account": found.account()})
         return
@@ -151,12 +152,13 @@ def schema(
     import json as json_library
 
     from ..engine.case.model import Case
+    from ..engine.files import write_text
 
     text = json_library.dumps(Case.json_schema(), indent=2, ensure_ascii=False)
     if output is None:
         typer.echo(text)
     else:
-        _write_text(output, text + "\n")
+        write_text(output, text + "\n")
         typer.echo(f"wrote {output}")
 
 
@@ -190,6 +192,7 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
 def _tell(outcome: Outcome, out: Path) -> None:
     from ..engine.export.clinic import clinic_lines
     from ..engine.export.folder import therapy_folder
+    from ..engine.text import plain
 
     threshold = f"{outcome.case.threshold_gy:g} Gy"
     columns = [
@@ -237,9 +240,3 @@ def _tell(outcome: Outcome, out: Path) -> None:
         typer.echo(f"\nFrom the same scans, {therapy.activity_mbq / 1e3:g} GBq {therapy.nuclide}:")
         _tell(other, out / therapy_folder(other.case))
     typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: report.html, lesions.csv, result.h5")
-
-
-def _write_text(path: Path, text: str) -> None:
-    from ..engine.files import write_text
-
-    write_text(path, text)

@@ -151,6 +151,8 @@ def _check_flags(with_changes: Any, trial: Any, changes: dict[str, Any]) -> None
 
 
 def _tell(record: dict[str, Any], done: Batch) -> None:
+    from ..engine.text import count_of, counted
+
     tables = record["tables"]
     rows = [
         [
@@ -196,32 +198,36 @@ def _tell(record: dict[str, Any], done: Batch) -> None:
     for row in tables["response"]:
         again = next(r for r in tables["reinduction"] if (r["arm"], r["visit"]) == (row["arm"], row["visit"]))
         typer.echo(
-            f"{row['arm']}, {row['visit']}: partial response in {_of(row['lesions']['responding'])} lesions; "
-            f"re-induced: {_of(again['patients'])} patients."
+            f"{row['arm']}, {row['visit']}: partial response in {_of(row['lesions']['responding'], 'lesion')}; "
+            f"re-induced: {_of(again['patients'], 'patient')}."
         )
     tolerable = sum(row["tolerable"] for row in tables["tolerance"])
     if tables["tolerance"]:
-        typer.echo(f"The planned activity is tolerable at {tolerable} of {len(tables['tolerance'])} patient visits.")
+        visits = count_of(tolerable, len(tables["tolerance"]), "patient visit")
+        typer.echo(f"The planned activity is tolerable at {visits}.")
     spent = sum(one.wall_time_s for one in done.cases)
     typer.echo(
         f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv, methods.csv "
-        f"({len(done.complete)} cases, {duration(spent)} of runs)"
+        f"({counted(len(done.complete), 'case')}, {duration(spent)} of runs)"
     )
 
 
-def _of(found: dict[str, Any]) -> str:
-    return f"{found['count']} of {found['of']}"
+def _of(found: dict[str, Any], noun: str | None = None) -> str:
+    from ..engine.text import count_of
+
+    return f"{found['count']} of {found['of']}" if noun is None else count_of(found["count"], found["of"], noun)
 
 
 def _end(done: Batch) -> None:
     from ..engine.cohort.batch import FAILED, STOPPED
+    from ..engine.text import count_of, counted
 
     failed, stopped = done.of(FAILED), done.of(STOPPED)
     for one in failed:
         typer.echo(f"FAILED {one.name}: {one.message}", err=True)
     if stopped:
-        typer.echo(f"stopped early: {len(stopped)} cases are not done; run the same command again", err=True)
+        typer.echo(f"stopped early: {counted(len(stopped), 'case')} not done; run the same command again", err=True)
         raise typer.Exit(3)
     if failed:
-        typer.echo(f"{len(failed)} of {len(done.cases)} cases failed", err=True)
+        typer.echo(f"{count_of(len(failed), len(done.cases), 'case')} failed", err=True)
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,20 +15,9 @@ import typer
 
 def echo_json(data: Any) -> None:
     """Print JSON on standard output; what is not finite becomes null."""
-    typer.echo(json.dumps(plain(data), indent=2, ensure_ascii=False))
+    from ..engine.text import plain
 
-
-def plain(value: Any) -> Any:
-    """Data that JSON can say."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+    typer.echo(json.dumps(plain(data), indent=2, ensure_ascii=False, default=str))
 
 
 def echo_table(

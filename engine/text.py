@@ -1,12 +1,11 @@
-"""Numbers as text: significant digits for values, two digits for standard uncertainties (GUM 7.2.6)."""
+"""Values as text and back: numbers (standard uncertainties with two digits, GUM 7.2.6), counts, cells, near words."""
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import numpy as np
 
 NONE = "–"
 
@@ -65,16 +64,81 @@ def signed_percent(value: float) -> str:
     return f"{value:+.1f} %".replace("-", "−") if math.isfinite(value) else NONE
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 lesion``, ``2 lesions``, ``0 lesions``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def count_of(count: int, total: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
+    """A count out of a total: ``1 of 6 lesions reaches``, ``0 of 1 lesions reach``, ``1 of 1 lesion reaches``.
+
+    Parameters
+    ----------
+    count, total
+        How many of how many.
+    noun
+        In the singular; its plural ends in s.
+    verbs
+        What follows, in the singular and the plural: ``("reaches", "reach")``. It agrees with the count.
+    """
+    text = f"{count} of {counted(total, noun)}" if count else f"0 of {total} {noun}s"
+    return text if verbs is None else f"{text} {verbs[0] if count == 1 else verbs[1]}"
+
+
+def shortened(value: Any, length: int = 80) -> str:
+    """A value as text of at most ``length`` characters, its middle left out where it is longer."""
+    text = str(value)
+    half = (length - 3) // 2
+    return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"
+
+
+def cell(value: Any) -> str:
+    """A value in a CSV file: numbers with nine digits, yes and no, nothing for what is missing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def or_nan(value: Any) -> float:
+    """A number of a JSON file, in which null stands for NaN."""
+    return math.nan if value is None else float(value)
+
+
+def nearest(word: str, known: Iterable[str], n: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The known words most like a word, best first, whatever their case; none where none is alike."""
+    lower = {k.lower(): k for k in known}
+    return [lower[found] for found in difflib.get_close_matches(word.lower(), list(lower), n=n, cutoff=cutoff)]
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None, n: int = 1, cutoff: float = 0.6) -> str:
+    """A suggestion that names the nearest known words.
+
+    Parameters
+    ----------
+    word, known
+        What was written, and what could have been meant.
+    otherwise
+        Said where no known word is near; all of them are listed when it is None.
+    n, cutoff
+        Words named at most, and how alike they must be (:mod:`difflib`).
+    """
+    known = list(known)
+    near = nearest(word, known, n, cutoff)
+    if near:
+        return f"did you mean {' or '.join(repr(name) for name in near)}?"
+    return "known here: " + ", ".join(known) if otherwise is None else otherwise
+
+
 def plain(value: Any) -> Any:
-    """Something JSON can say: no NumPy types, None for what is not finite."""
+    """Convert to what JSON can hold: no NumPy types, None for what is not finite."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # arrays and numbers of NumPy, which is not loaded for this
         return plain(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

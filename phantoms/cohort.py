@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.files import write_text
 from .anatomy import SITES, Lesion, Uptakes
-from .files import case_head, case_tail, save_images, visit_lines, write_text
+from .files import case_head, case_tail, save_images, visit_lines
 from .patient import SyntheticPatient
 from .samples import WashoutTruth, draw_washout, write_samples
 
@@ -104,7 +105,7 @@ class Cohort:
                 place = folder / patient.name / visit.replace(" ", "_")
                 save_images(scan, place)
                 sites = {str(t.label): {"name": t.name, "site": t.site} for t in scan.truth}
-                write_text(place / "lesions.json", json.dumps(sites, indent=2))
+                write_text(place / "lesions.json", json.dumps(sites, indent=2) + "\n")
                 write_samples(place / "retention.csv", washout, scan, seed=self.noise_seed + scan.seed)
                 truth += _truth_rows(patient, visit, scan, dose, background, self.seed)
                 blood.append(_blood_row(patient, visit, scan, washout))
@@ -122,7 +123,7 @@ class Cohort:
             "cases:",
             *(f"  - {{patient: {p.name}, arm: {p.arm}, case: {p.name}/case.yaml}}" for p in self.patients),
         ]
-        write_text(folder / "cohort.yaml", "\n".join(lines))
+        write_text(folder / "cohort.yaml", "\n".join(lines) + "\n")
         return folder / "cohort.yaml"
 
 
@@ -360,7 +361,7 @@ def _write_case(patient: CohortPatient, folder: Path) -> None:
     # a number of decays, not a precision: 1 % in the faintest shrunk lesion would take many times longer
     tail = [line for line in case_tail(first) if not line.startswith("transport:")]
     tail.append(f"transport: {{grid: pet, decays: {_DECAYS}, until: null}}")
-    write_text(folder / "case.yaml", "\n".join([*lines, *tail]))
+    write_text(folder / "case.yaml", "\n".join([*lines, *tail]) + "\n")
 
 
 def _write_table(path: Path, rows: list[dict[str, object]]) -> None:

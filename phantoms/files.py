@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..engine.files import write_text
 from ..engine.grid import write_image
 from ..engine.nuclides import decay as nuclides
 
@@ -21,7 +22,7 @@ def save_nifti(patient: SyntheticPatient, folder: Path) -> Path:
     save_truth(patient, folder)
     case = folder / "case.yaml"
     lines = [*case_head(patient), "visits:", *visit_lines(patient), *case_tail(patient)]
-    write_text(case, "\n".join(lines))
+    write_text(case, "\n".join(lines) + "\n")
     return case
 
 
@@ -33,7 +34,7 @@ def save_images(patient: SyntheticPatient, folder: Path) -> None:
         write_image(folder / f"ct_{hours:g}h.nii.gz", ct.grid, ct.values)
     write_image(folder / "lesions.nii.gz", patient.ct_grid, patient.label_map(patient.ct_grid))
     names = {str(t.label): t.name for t in patient.truth}
-    write_text(folder / "lesions.json", json.dumps(names, indent=2))
+    write_text(folder / "lesions.json", json.dumps(names, indent=2) + "\n")
 
 
 def case_head(patient: SyntheticPatient) -> list[str]:
@@ -92,15 +93,10 @@ def save_truth(patient: SyntheticPatient, folder: Path) -> None:
         "the true dose is a transport run on SyntheticPatient.true_problem()",
         "lesions": rows,
     }
-    write_text(folder / "truth.json", json.dumps(about, indent=2))
+    write_text(folder / "truth.json", json.dumps(about, indent=2) + "\n")
     skip = {"centre_mm", "concentration_bq_ml"}
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["patient", *(key for key in rows[0] if key not in skip)])
         for row in rows:
             writer.writerow([patient.patient, *(v for key, v in row.items() if key not in skip)])
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text that ends with a new line."""
-    path.write_text(text + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engine.clinic.blood import maximum_activity
+from ..engine.files import write_text
 from ..engine.nuclides import decay as nuclides
 
 if TYPE_CHECKING:
@@ -125,5 +126,4 @@ def write_samples(path: Path, truth: WashoutTruth, patient: SyntheticPatient, se
         seen = [body * (1.0 + BODY_NOISE * a), body * BODY_NOISE]
         seen += [blood * (1.0 + BLOOD_NOISE * b), blood * BLOOD_NOISE]
         lines.append(",".join([f"{hours:g}", *(f"{v:.6g}" for v in seen)]))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    return write_text(path, "\n".join(lines) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InputError
-from .file import did_you_mean
+from ..text import did_you_mean
 from .model import METHODS, Case, checked_transport
 
 

@@ -6,12 +6,13 @@ their types. That is also what lets a bare ``24`` be told apart from ``24 h``.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import read_text
+from ..text import did_you_mean
 
 Location = tuple[Any, ...]
 
@@ -41,19 +42,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     """
     import yaml
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(
-            "no such file",
-            why=f"looked for it in {path.parent.resolve().name or '/'}/",
-            suggestion=_near_files(path),
-            file=path,
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            "cannot be read as text", why=str(error), suggestion="give a YAML case file", file=path
-        ) from error
+    text = read_text(path, "give a YAML case file, saved as UTF-8")
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -110,16 +99,6 @@ def field_name(where: Sequence[Any]) -> str:
     for part in where:
         text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
     return text
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion that names the nearest known word, or lists them all."""
-    known = list(known)
-    lower = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{lower[near[0]]}'?"
-    return "known here: " + ", ".join(known)
 
 
 def refuse_unknown_keys(data: Any, known: Sequence[str]) -> Any:
@@ -189,10 +168,3 @@ def _line(where: Location, lines: dict[Location, int]) -> int:
     while where and where not in lines:
         where = where[:-1]
     return lines.get(where, 0)
-
-
-def _near_files(path: Path) -> str:
-    parent = path.parent
-    names = sorted(p.name for p in parent.iterdir()) if parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else "check the path; it is relative to the case file"

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import CsvFile, read_csv
 from ..kinetics.conversion import decay_constant
+from ..text import did_you_mean, nearest
 
 COLUMNS = (
     "time_h",
@@ -72,13 +72,9 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
         do not increase, a needed half-life or activity that is missing.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("the samples cannot be read", why=str(error), file=file) from error
-    settings = _settings(text, file)
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    rows = list(csv.reader(lines))
+    samples = read_csv(file, "give the samples as CSV, saved as UTF-8 (docs/methods/blood.md)")
+    settings = _settings(samples)
+    rows = [row.cells for row in samples.rows]
     if len(rows) < 2:
         raise InputError("no samples", why="a header line and one line a sample are needed", file=file)
     header = [name.strip().lower() for name in rows[0]]
@@ -89,7 +85,7 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
             raise InputError(f"sample {i + 1} has {len(row)} values for {len(header)} columns", file=file)
         for j, cell in enumerate(row):
             if cell.strip():
-                table[i, j] = _number(cell, header[j], i, file)
+                table[i, j] = _number(cell, header[j], i, samples)
     columns = {name: table[:, j] for j, name in enumerate(header)}
     times = columns["time_h"]
     if not np.all(np.isfinite(times)) or np.any(times < 0.0) or np.any(np.diff(times) <= 0.0):
@@ -138,22 +134,21 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
     return Samples(t_body, body, s_body, t_blood, blood, s_blood, settings.get("nuclide"), str(file))
 
 
-def _settings(text: str, file: Path) -> dict[str, str]:
-    found = {}
-    for line in text.splitlines():
-        bare = line.strip()
-        if not bare.startswith("#") or ":" not in bare:
+def _settings(samples: CsvFile) -> dict[str, str]:
+    found, file = {}, samples.path
+    for bare in samples.comments:
+        if ":" not in bare:
             continue
         key, value = (part.strip().lower() for part in bare[1:].split(":", 1))
         key = key.replace(" ", "_")
         if key in SETTINGS:
             found[key] = value
-        elif close := difflib.get_close_matches(key, SETTINGS, n=1):
-            raise InputError(f"unknown setting {key!r}", suggestion=f"did you mean {close[0]!r}?", file=file, field=key)
+        elif nearest(key, SETTINGS):
+            raise InputError(f"unknown setting {key!r}", suggestion=did_you_mean(key, SETTINGS), file=file, field=key)
     if found.get("decay_corrected", "no") not in ("yes", "no", "true", "false", "0", "1"):
         raise InputError(f"decay_corrected: {found['decay_corrected']}", suggestion="say yes or no", file=file)
     if "administered_mbq" in found:
-        _number(found["administered_mbq"], "administered_mbq", None, file)
+        found["administered_mbq"] = str(_number(found["administered_mbq"], "administered_mbq", None, samples))
     if "nuclide" in found:
         found["nuclide"] = found["nuclide"].capitalize()
     return found
@@ -162,11 +157,10 @@ def _settings(text: str, file: Path) -> dict[str, str]:
 def _check_header(header: list[str], file: Path) -> None:
     for name in header:
         if name not in COLUMNS:
-            close = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0.5)
             raise InputError(
                 f"unknown column {name!r}",
                 why="columns carry their unit: " + ", ".join(COLUMNS),
-                suggestion=f"did you mean {close[0]!r}?" if close else "",
+                suggestion=did_you_mean(name, COLUMNS, otherwise="", cutoff=0.5),
                 file=file,
             )
     if len(set(header)) != len(header):
@@ -178,14 +172,14 @@ def _check_header(header: list[str], file: Path) -> None:
             raise InputError(f"both {pair[0]} and {pair[1]}", why="one of them would be ignored", file=file)
 
 
-def _number(cell: str, column: str, row: int | None, file: Path) -> float:
+def _number(cell: str, column: str, row: int | None, samples: CsvFile) -> float:
     try:
-        value = float(cell)
+        value = samples.number(cell)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         place = "" if row is None else f" in sample {row + 1}"
-        raise InputError(f"{cell.strip()!r}{place} is not a number", file=file, field=column)
+        raise InputError(f"{cell.strip()!r}{place} is not a number", file=samples.path, field=column)
     return value
 
 

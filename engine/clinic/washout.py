@@ -10,6 +10,7 @@ from scipy.optimize import least_squares, nnls
 
 from ..errors import InputError
 from ..kinetics.conversion import decay_constant
+from ..text import counted
 
 #: Fastest rate of a component of a curve without a value at t = 0 [1/h], where the first sample does not allow more:
 #: the fast phase of iodine in blood has half-lives of 5 to 12 h.
@@ -177,7 +178,7 @@ def _bi_exponential(
 
 def _interpolated(t: np.ndarray, y: np.ndarray, physical: float, starts_at_one: bool) -> Washout:
     """Exponential pieces between the samples; for a curve that slows down this errs on the high side."""
-    flags = [f"{t.size} sample{'s' if t.size > 1 else ''}: log-linear interpolation"]
+    flags = [f"{counted(t.size, 'sample')}: log-linear interpolation"]
     if t[0] > 0.0:
         if starts_at_one:
             start = 1.0

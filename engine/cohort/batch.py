@@ -16,7 +16,7 @@ from typing import Any
 from ..case.changes import with_changes
 from ..case.model import Case
 from ..errors import HevesyError, InputError, StoppedEarly
-from ..files import write_text
+from ..files import read_json, write_json
 from ..progress import Tell
 from ..results.environment import usable_cores
 from ..results.provenance import code_version
@@ -195,7 +195,7 @@ def run_one(
     if outcome.incomplete:
         return CaseStatus(one.name, one.arm, folder, STOPPED, "", spent)
     record = {"format": DONE_FORMAT, "format_version": DONE_VERSION, "key": key, "wall_time_s": spent}
-    write_text(folder / DONE_FILE, json.dumps(record, indent=1) + "\n")
+    write_json(folder / DONE_FILE, record)
     return CaseStatus(one.name, one.arm, folder, DONE, "", spent)
 
 
@@ -245,7 +245,7 @@ def _kept(one: CohortCase, out: Path, changes: dict[str, Any]) -> CaseStatus | N
     """The status of a case that is complete and whose input and settings are still the same."""
     folder = out / folder_name(one.name)
     try:
-        record = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
+        record = read_json(folder / DONE_FILE)
         if record["format_version"] != DONE_VERSION or record["key"] != case_key(_case(one, changes)):
             return None
         return CaseStatus(one.name, one.arm, folder, KEPT, "", float(record["wall_time_s"]))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..export.clinic import VISITS_FILE, read_patient
 from ..export.tables import read_lesions_json
-from ..files import write_text
+from ..files import csv_text, read_csv, write_json, write_text
 from ..lesions.record import COLUMNS
 from ..report.cohort import write_trial_report
 from ..results.provenance import code_commit, code_version
@@ -79,7 +76,7 @@ def write_trial(name: str, batch: Batch) -> dict[str, Any]:
     write_text(batch.out / LESIONS_FILE, _lesions_csv(runs))
     write_text(batch.out / ALL_VISITS_FILE, _visits_csv(batch))
     write_text(batch.out / METHODS_FILE, _methods_csv(record["tables"]["methods"]))
-    write_text(batch.out / TRIAL_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_json(batch.out / TRIAL_FILE, record)
 
     write_trial_report(record, batch.out / REPORT_FILE)
     return record
@@ -139,52 +136,29 @@ def figure_data(runs: Sequence[PatientRun]) -> dict[str, Any]:
 
 def _lesions_csv(runs: Sequence[PatientRun]) -> str:
     """All lesion rows as in lesions.csv, with the arm; ``patient`` is the trial's name of the case."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["arm", *COLUMNS])
-    for run in runs:
-        for lesion in run.lesions:
-            row = {**lesion.to_row(), "patient": run.name}
-            table.writerow([run.arm, *(_cell(row[name]) for name in COLUMNS)])
-    return out.getvalue()
+    rows = [{**lesion.to_row(), "patient": run.name, "arm": run.arm} for run in runs for lesion in run.lesions]
+    return csv_text(["arm", *COLUMNS], rows)
 
 
 def _visits_csv(batch: Batch) -> str:
     """All rows of the cases' visits.csv, with the arm; cases of one visit have none."""
-    out = io.StringIO()
-    table: Any = None
-    for one in batch.complete:
-        file = one.folder / VISITS_FILE
-        if not file.is_file():
-            continue
-        with file.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            if table is None:
-                table = csv.DictWriter(
-                    out, ["arm", *(reader.fieldnames or ())], lineterminator="\n", extrasaction="ignore"
-                )
-                table.writeheader()
-            for row in reader:
-                table.writerow({**row, "arm": one.arm, "patient": one.name})
-    return out.getvalue()
+    columns: tuple[str, ...] = ()
+    rows: list[dict[str, str]] = []
+    for case in batch.complete:
+        file = case.folder / VISITS_FILE
+        if file.is_file():
+            table = read_csv(file, "run the case again", comments=False)
+            columns = columns or table.rows[0].cells
+            rows += [{**row, "arm": case.arm, "patient": case.name} for row in table.records()]
+    return csv_text(["arm", *columns], rows) if columns else ""
 
 
 def _methods_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Local deposition and sphere formula against the main method, per cent, by site and size."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
     parts = ("n", "median", "low", "high")
     names = [f"{method}_{part}" for method in ("local_percent", "sphere_percent") for part in parts]
-    table.writerow(["by", "group", "method", "lesions", *names])
+    lines = []
     for row in rows:
-        found = [_cell(row[method][part]) for method in ("local_percent", "sphere_percent") for part in parts]
-        table.writerow([row["by"], row["group"], row["method"], row["lesions"], *found])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+        values = [row[method][part] for method in ("local_percent", "sphere_percent") for part in parts]
+        lines.append([row["by"], row["group"], row["method"], row["lesions"], *values])
+    return csv_text(["by", "group", "method", "lesions", *names], lines)

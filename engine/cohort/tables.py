@@ -18,6 +18,7 @@ from scipy.stats import binomtest
 from ..clinic.response import paired_ratio
 from ..lesions.record import LesionDose
 from ..pipeline.clinic.visits import QUANTITIES
+from ..text import or_nan
 
 #: Size classes of the method comparison [mL].
 SIZES_ML = ((0.0, 0.5, "below 0.5 mL"), (0.5, 2.0, "0.5 to 2 mL"), (2.0, math.inf, "2 mL and more"))
@@ -154,8 +155,8 @@ def _changes(members: Sequence[PatientRun], visit: str) -> list[dict[str, Any]]:
     out = []
     for key, title in QUANTITIES:
         found = paired_ratio(
-            [_number(a[key]) for _, a, _ in pairs],
-            [_number(b[key]) for _, _, b in pairs],
+            [or_nan(a[key]) for _, a, _ in pairs],
+            [or_nan(b[key]) for _, _, b in pairs],
             [name for name, _, _ in pairs],
         )
         out.append(
@@ -286,7 +287,3 @@ def _methods(runs: Sequence[PatientRun]) -> list[dict[str, Any]]:
                 }
             )
     return out
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)

@@ -6,13 +6,13 @@ Methods are entries of a registry: Monte Carlo transport (``mc``), local deposit
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from ..text import did_you_mean
 from ..transport.problem import Problem
 from .local import deposit_locally
 from .map import DoseMap, relative_source, voxel_volume_ml
@@ -70,11 +70,10 @@ def compute_dose(
         Unknown method, empty source, or what the method itself refuses.
     """
     if method not in METHODS:
-        near = difflib.get_close_matches(method, METHODS, 1)
         raise InputError(
             f"dose method {method!r} is not known",
             why=f"the methods are {', '.join(METHODS)}",
-            suggestion=f"did you mean {near[0]!r}?" if near else "use one of them",
+            suggestion=did_you_mean(method, METHODS, "use one of them"),
             field="method",
         )
     if decays is not None and not (np.isfinite(decays) and decays >= 0):

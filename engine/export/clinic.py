@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +11,7 @@ import numpy as np
 
 from ..case.model import Case
 from ..errors import InputError
-from ..files import write_text
+from ..files import csv_text, read_json, write_bytes, write_json, write_text
 from ..pipeline.clinic.visits import QUANTITIES, VisitLesions, follow_up
 from ..report.clinic import overlay
 from ..text import plain
@@ -79,7 +76,7 @@ def clinic_lines(record: Mapping[str, Any]) -> list[str]:
 
 def write_patient(record: Mapping[str, Any], folder: Path) -> None:
     """Write ``patient.json``, and ``visits.csv`` when there are several visits."""
-    write_text(folder / PATIENT_FILE, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_json(folder / PATIENT_FILE, record)
     follow = record.get("follow_up")
     if follow:
         write_text(folder / VISITS_FILE, _visits_csv(str(record["patient"]), follow["rows"]))
@@ -92,7 +89,7 @@ def write_overlay(visit: VisitOutcome, folder: Path) -> None:
 
     picture = overlay(visit.result.grid, np.asarray(visit.result.ct_hu), visit.overlays)
     if picture:
-        (folder / OVERLAY_FILE).write_bytes(base64.b64decode(picture.partition(",")[2]))
+        write_bytes(folder / OVERLAY_FILE, base64.b64decode(picture.partition(",")[2]))
 
 
 def read_overlay(folder: Path) -> str:
@@ -114,10 +111,7 @@ def read_patient(folder: Path) -> dict[str, Any]:
     file = next((f / PATIENT_FILE for f in (folder, folder.parent) if (f / PATIENT_FILE).is_file()), None)
     if file is None:
         return {}
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError("this is no JSON file", why=str(error), suggestion="run again", file=file) from error
+    record = read_json(file, "run again")
     said = (record.get("format"), record.get("format_version")) if isinstance(record, dict) else None
     if said != (PATIENT_FORMAT, PATIENT_VERSION):
         raise InputError(
@@ -130,24 +124,12 @@ def read_patient(folder: Path) -> dict[str, Any]:
 
 
 def _visits_csv(patient: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    parts = [f"{key}_{part}" for key, _ in QUANTITIES for part in ("ratio", "low", "high")]
-    table.writerow([*VISIT_COLUMNS, *parts])
+    changes = [(key, part) for key, _ in QUANTITIES for part in ("ratio", "low", "high")]
+    lines = []
     for row in rows:
         flat = {**(row.get("values") or {}), **row, "patient": patient, "names": " + ".join(row["names"])}
         ratios = row.get("ratios") or {}
-        cells = [_cell(flat.get(name)) for name in VISIT_COLUMNS]
-        cells += [
-            _cell((ratios.get(key) or {}).get(part)) for key, _ in QUANTITIES for part in ("ratio", "low", "high")
-        ]
-        table.writerow(cells)
-    return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+        for key, part in changes:
+            flat[f"{key}_{part}"] = (ratios.get(key) or {}).get(part)
+        lines.append(flat)
+    return csv_text([*VISIT_COLUMNS, *(f"{key}_{part}" for key, part in changes)], lines)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError
-from ..files import write_text
+from ..files import csv_text, read_json, write_json, write_text
 from ..lesions.record import COLUMNS, LesionDose
 from ..lesions.verdict import verdicts
 
@@ -20,13 +16,7 @@ LESIONS_VERSION = 1
 
 def write_lesions_csv(lesions: Iterable[LesionDose], path: str | Path) -> Path:
     """One row a lesion and visit, columns `COLUMNS`; numbers with nine digits, or nothing."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for lesion in lesions:
-        row = lesion.to_row()
-        table.writerow([_cell(row[name]) for name in COLUMNS])
-    return write_text(Path(path), out.getvalue())
+    return write_text(path, csv_text(COLUMNS, (lesion.to_row() for lesion in lesions)))
 
 
 def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
@@ -37,18 +27,13 @@ def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
         "verdicts": [verdict.to_dict() for verdict in verdicts(lesions)],
         "lesions": [lesion.to_dict() for lesion in lesions],
     }
-    return write_text(Path(path), json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return write_json(path, content)
 
 
 def read_lesions_json(path: str | Path) -> list[LesionDose]:
     """Lesions from what `write_lesions_json` wrote."""
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("there is no such file", suggestion="give the folder of a run", file=path) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError("this is no JSON file", why=str(error), suggestion="run again", file=path) from error
+    content = read_json(path, "give the folder of a run, or run again")
     if not isinstance(content, dict) or content.get("format") != LESIONS_FORMAT:
         raise InputError(
             "this is no lesion file of hevesy",
@@ -65,13 +50,3 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
             field="format_version",
         )
     return [LesionDose.from_dict(record) for record in content["lesions"]]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.9g}"
-    return str(value)

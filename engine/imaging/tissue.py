@@ -11,7 +11,6 @@ HU between 80 and 140 kVp); contrast medium, which reads as dense tissue or bone
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import read_csv
 from ..grid import Grid, Volume
 from ..physics.material import Material
 from .resample import average, average_slabs, coverage
@@ -210,27 +210,17 @@ DEFAULT_CALIBRATION = Calibration(_CURVE_HU, _CURVE_G_CM3)
 
 
 def _read_csv(path: Path) -> list[tuple[float, float]]:
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            "the CT calibration cannot be read",
-            why=str(error),
-            suggestion="give a text file of 'HU, g/cm3' lines",
-            file=path,
-        ) from None
+    table = read_csv(path, "give the CT calibration as 'HU, g/cm3' lines, saved as UTF-8")
     pairs: list[tuple[float, float]] = []
-    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
-        cells = [cell.strip() for cell in row if cell.strip()]
-        if not cells or cells[0].startswith("#"):
-            continue
+    for row in table.rows:
+        cells = [cell for cell in row.cells if cell]
         try:
-            hu, density = (float(cell) for cell in cells[:2])
+            hu, density = (table.number(cell) for cell in cells[:2])
         except ValueError:
             if not pairs and not cells[0][:1].isdigit() and cells[0][:1] not in "+-":
                 continue  # the heading
             raise InputError(
-                f"line {number} is {','.join(row)!r}",
+                f"line {row.line} is {table.delimiter.join(row.cells)!r}",
                 why="each line holds a CT number [HU] and a density [g/cm3]",
                 suggestion="write for example '-1000, 0.00121'",
                 file=path,

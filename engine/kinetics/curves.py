@@ -5,13 +5,13 @@ The rules of the automatic choice, the guards and their derivations are in docs/
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import InputError
+from ..text import counted, did_you_mean
 from .conversion import LN2, decay_constant, scan_times
 from .fitting import Fit, aicc, fit_shape, linear_exponential, two_point, weights
 from .models import MODELS, UPTAKES, Shape
@@ -233,11 +233,10 @@ def _resolve(model: str, scans: int) -> str:
     if model == "auto":
         return {1: "physical-decay", 2: "two-point"}.get(scans, "linear-exponential")
     if model not in MODELS:
-        close = difflib.get_close_matches(model, MODELS, n=1)
         raise InputError(
             f"unknown kinetic model {model!r}",
             why="known models: auto, " + ", ".join(MODELS),
-            suggestion=f"did you mean {close[0]!r}?" if close else "use 'auto'",
+            suggestion=did_you_mean(model, MODELS, "use 'auto'"),
             field="model",
         )
     need = {"two-point": 2, "mono-exponential": 2, "linear-exponential": 3, "bi-exponential": 4}.get(model, 1)
@@ -245,7 +244,7 @@ def _resolve(model: str, scans: int) -> str:
     if not need <= scans <= most:
         wanted = f"exactly {need}" if most == need else f"at least {need}"
         raise InputError(
-            f"model {model!r} with {scans} scan{'s' if scans > 1 else ''}",
+            f"model {model!r} with {counted(scans, 'scan')}",
             why=f"it needs {wanted}",
             suggestion="use 'auto', or give the scans it needs",
             field="model",

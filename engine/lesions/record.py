@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ..text import plain
+from ..text import or_nan, plain
 from .dvh import DoseVolumeHistogram
 
 #: Columns of lesions.csv, in order; interface.md asks for the first twelve.
@@ -166,7 +166,7 @@ class LesionDose:
         values: dict[str, Any] = {}
         for name in names:
             if name == "centroid_mm":
-                values[name] = tuple(_number(record.get(f"centroid_{axis}_mm")) for axis in "zyx")
+                values[name] = tuple(or_nan(record.get(f"centroid_{axis}_mm")) for axis in "zyx")
             elif name == "dvh":
                 dvh = record.get("dvh")
                 values[name] = None if dvh is None else DoseVolumeHistogram.from_dict(dvh)
@@ -181,9 +181,5 @@ class LesionDose:
             elif name == "voxels":
                 values[name] = int(record.get(name) or 0)
             else:
-                values[name] = _number(record.get(name))
+                values[name] = or_nan(record.get(name))
         return cls(**values)
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)

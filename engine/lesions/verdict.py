@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..text import plain, plus_minus
+from ..text import count_of, plain, plus_minus
 
 if TYPE_CHECKING:
     from .record import LesionDose
@@ -78,10 +78,10 @@ def verdict(lesions: Iterable[LesionDose]) -> Verdict:
     else:
         certain = all(a.dose_gy + s < threshold for a, s in zip(found, sigmas, strict=True))
     amount = f" at {best.therapy_activity_gbq:.3g} GBq" if best.therapy_activity_gbq > 0 else ""
-    count = f"{len(reached)} of {len(found)} lesion{'s' if len(found) != 1 else ''}"
+    count = count_of(len(reached), len(found), "lesion", ("reaches", "reach"))
     sentence = (
-        f"{'Eligible' if reached else 'Not eligible'}{amount}: {count} reach"
-        f"{'es' if len(reached) == 1 else ''} a mean dose of {threshold:g} Gy; highest {best.lesion} with "
+        f"{'Eligible' if reached else 'Not eligible'}{amount}: {count} "
+        f"a mean dose of {threshold:g} Gy; highest {best.lesion} with "
         f"{plus_minus(best.dose_gy, best.dose_sigma_gy)} Gy."
     )
     if not certain:

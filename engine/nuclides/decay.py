@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..files import read_json
 from .decay_data import decay
 from .elements import ELEMENT_SYMBOLS
 from .emission import Emission
@@ -174,7 +175,7 @@ def _nuclide(name: str) -> Nuclide:
 def _read(name: str) -> dict[str, np.ndarray]:
     """The ICRP-107 lists of one nuclide, (n, 2): MeV, number per decay (spectra: per MeV per decay)."""
     path = data_folder() / f"{name}.json"
-    data = json.loads(json.loads(path.read_text(encoding="utf-8")))  # the package stores JSON inside JSON
+    data = json.loads(read_json(path, "reinstall icrp107-database"))  # the package stores JSON inside JSON
     return {kind: np.asarray(values, dtype=np.float64).reshape(-1, 2) for kind, values in data["emissions"].items()}
 
 

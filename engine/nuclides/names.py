@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import InputError
+from ..text import nearest
 from .elements import spelled_nuclide
 
 
@@ -51,7 +51,7 @@ def data_folder() -> Path:
 def _unknown(text: str, name: str | None) -> InputError:
     known = sorted(known_names())
     if name is None:
-        near = difflib.get_close_matches(str(text).strip().capitalize(), known, n=3, cutoff=0.6)
+        near = nearest(str(text).strip(), known, n=3)
         why = "it does not spell an element and a mass number"
     else:
         symbol = name.split("-")[0]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ..errors import InputError
+from ..text import did_you_mean
 from . import data
 from .material import Material
 
@@ -139,10 +139,9 @@ def nist_material(name: str) -> Material:
     """An element or material of the NIST tables by name, e.g. ``"WATER, LIQUID"`` or ``"LUNG (ICRP)"``."""
     index = _nist_names().get(name.upper())
     if index is None:
-        close = difflib.get_close_matches(name.upper(), _nist_names(), n=3, cutoff=0.4)
         raise InputError(
             f"no NIST material {name!r}",
-            suggestion=f"did you mean {' or '.join(repr(c) for c in close)}?" if close else "see nist_names()",
+            suggestion=did_you_mean(name, nist_names(), "see nist_names()", n=3, cutoff=0.4),
         )
     t = data.tables()
     part = slice(int(t["materials/offset"][index]), int(t["materials/offset"][index + 1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from .. import kinetics
 from ..case.model import Case
 from ..errors import InputError
+from ..files import read_csv
 from ..grid import Grid
 from ..lesions import recovery
 from ..nuclides.decay import nuclide
@@ -379,20 +379,20 @@ def recovery_model(case: Case, grid: Grid, mask: Any) -> Any:
 
 def read_recovery_curve(path: Any) -> Any:
     """A phantom curve from CSV: ``diameter_mm`` or ``volume_ml``, ``recovery``, and optionally ``sigma``."""
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
+    curve = read_csv(path, "give the recovery curve as CSV, saved as UTF-8")
+    rows = list(curve.records())
     columns = set(rows[0]) if rows else set()
     size = next((c for c in ("diameter_mm", "volume_ml") if c in columns), None)
     if size is None or "recovery" not in columns:
         raise InputError(
             "is no recovery curve",
-            why=f"its columns are {', '.join(sorted(c or '' for c in columns)) or 'none'}",
+            why=f"its columns are {', '.join(sorted(columns)) or 'none'}",
             suggestion="give the columns diameter_mm (or volume_ml), recovery, and optionally sigma",
             file=path,
             field="recovery.curve",
         )
     try:
-        table = {c: np.array([float(row[c]) for row in rows]) for c in columns & {size, "recovery", "sigma"}}
+        table = {c: np.array([curve.number(row[c]) for row in rows]) for c in columns & {size, "recovery", "sigma"}}
     except (TypeError, ValueError) as error:
         raise InputError(
             "holds a value that is no number",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
+from ..files import read_text, write_text
 from ..lesions.record import LesionDose
 from ..lesions.verdict import verdicts
 from ..results.result import Result
@@ -154,5 +154,5 @@ def _case(result: Result, path: Path) -> dict[str, Any]:
     for folder in (path.parent, path.parent.parent):
         file = folder / "case.resolved.yaml"
         if file.is_file():
-            return read_case(file.read_text(encoding="utf-8"))
+            return read_case(read_text(file))
     return read_case(result.case_yaml)

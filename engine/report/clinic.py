@@ -10,7 +10,7 @@ import numpy as np
 
 from ..grid import Grid
 from ..lesions.record import LesionDose
-from ..text import chance, number, percent, signed_percent
+from ..text import chance, number, or_nan, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, to_png, to_svg
 
 QUANTITIES = (
@@ -145,7 +145,7 @@ def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "local": number(lesion.dose_local_gy * lesion.dose_factor),
                 "local_difference": signed_percent(lesion.local_difference_percent),
                 "sphere": number(sphere),
-                "sphere_difference": signed_percent(_number(lesion.clinic.get("sphere_difference_percent"))),
+                "sphere_difference": signed_percent(or_nan(lesion.clinic.get("sphere_difference_percent"))),
                 "outside": lesion.clinic.get("sphere_in_range") is False,
             }
         )
@@ -169,7 +169,7 @@ def _alignment(one: Mapping[str, Any]) -> dict[str, Any]:
 def _shifts(lesions: Sequence[LesionDose]) -> list[tuple[str, str]]:
     rows = []
     for lesion in lesions:
-        shifts = [_number(v) for v in (lesion.clinic.get("centroid_shift_mm") or [])[1:]]
+        shifts = [or_nan(v) for v in (lesion.clinic.get("centroid_shift_mm") or [])[1:]]
         if any(math.isfinite(v) for v in shifts):
             rows.append((lesion.lesion, ", ".join(number(v, 2) for v in shifts) + " mm"))
     return rows
@@ -189,7 +189,7 @@ def _follow_up(found: Mapping[str, Any]) -> dict[str, Any]:
                 interval = f"×{number(ratio['ratio'], 2)}"
                 if ratio.get("low") is not None:
                     interval += f" ({number(ratio['low'], 2)}–{number(ratio['high'], 2)})"
-            cells.append({"value": number(_number(values.get(key))), "ratio": interval})
+            cells.append({"value": number(or_nan(values.get(key))), "ratio": interval})
         rows.append({**row, "cells": cells, "confirm": row["confirm"] and row["state"] != "first"})
     return {
         "first": found["first"],
@@ -275,7 +275,3 @@ def overlay(grid: Grid, fixed_hu: np.ndarray, aligned: Mapping[str, np.ndarray])
 
 def _grey(hu: np.ndarray) -> np.ndarray:
     return np.clip((np.asarray(hu, np.float32) + 850.0) / 1300.0, 0.0, 1.0)
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
-from ..text import NONE, number
+from ..text import NONE, count_of, number
 from . import cohort_plots as plots
 
 FOLDER = Path(__file__).resolve().parent
@@ -87,7 +87,7 @@ def headlines(tables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         names = list(dict.fromkeys(name for row in again for name in row["re_induced_patients"]))
         judged = max((row["patients"]["of"] for row in again), default=0)
         tone = "yes" if names else ("near" if reached else "no")
-        text = f"Re-induction in {len(names)} of {judged} patients" if judged else "One visit only"
+        text = f"Re-induction in {count_of(len(names), judged, 'patient')}" if judged else "One visit only"
         sentence = f"Patients with a lesion at the threshold at {first}: {said}." if planned else ""
         if names:
             sentence += f" Re-induced: {', '.join(names)}."

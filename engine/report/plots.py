@@ -10,7 +10,7 @@ import numpy as np
 
 from ..lesions.record import LesionDose
 from ..nuclides.decay import nuclide
-from ..text import number
+from ..text import number, or_nan
 from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, line_style, to_svg
 
 
@@ -124,9 +124,9 @@ def kinetics(lesion: LesionDose) -> str:
     with mpl.rc_context(STYLE):
         figure, axes = _figure(3.6, 2.35)
         t = np.asarray(times, dtype=float)
-        activity = np.array([_nan(v) for v in retention]) * _decay(record, t)
+        activity = np.array([or_nan(v) for v in retention]) * _decay(record, t)
         if hours and curve is not None:
-            h, c = np.asarray(hours, float), np.array([_nan(v) for v in curve])
+            h, c = np.asarray(hours, float), np.array([or_nan(v) for v in curve])
             axes.plot(h, c, color=COLOURS[0], linewidth=1.6)
             late = h >= t[-1]
             axes.fill_between(h[late], 0, c[late], color=COLOURS[0], alpha=0.14, linewidth=0)
@@ -175,7 +175,3 @@ def budget(lesion: LesionDose) -> str:
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         return to_svg(figure)
-
-
-def _nan(value: Any) -> float:
-    return math.nan if value is None else float(value)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import statistics
 from ..errors import InputError
+from ..text import shortened
 from .result import Result
 from .tally import TallyData
 
@@ -41,7 +42,7 @@ def merge(results: Sequence[Result]) -> Result:
         for name, mine, its in _identity(first, other):
             if mine != its:
                 raise InputError(
-                    f"results differ in their {name}: {_short(mine)} and {_short(its)}",
+                    f"results differ in their {name}: {shortened(mine)} and {shortened(its)}",
                     why="only shards of one and the same run add up to a result",
                     suggestion="merge shards that were made from one problem with one command",
                     field=name,
@@ -128,8 +129,3 @@ def _identity(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
     if a.lesion_masks is not None and b.lesion_masks is not None:
         yield "lesion masks", True, bool(np.array_equal(a.lesion_masks, b.lesion_masks))
     yield "decays", a.doses["mc"].decays, b.doses["mc"].decays
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:38] + "..." + text[-38:]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from ..errors import InputError
+from ..text import did_you_mean
 
 #: production threshold of hard collisions [MeV]
 DEFAULT_COLLISION_THRESHOLD_MEV = 0.010
@@ -85,11 +85,10 @@ class PhysicsOptions:
         known = list(cls.__dataclass_fields__)
         for key, value in given.items():
             if key not in known:
-                near = get_close_matches(key, known, 1)
                 raise InputError(
                     f"unknown key {key!r}",
                     why=f"physics options are {', '.join(known)}",
-                    suggestion=f"did you mean {near[0]!r}?" if near else "remove it",
+                    suggestion=did_you_mean(key, known, "remove it"),
                     file=file,
                     field="physics",
                 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError
+from ..text import shortened
 from .tally import Tally
 
 
@@ -35,7 +36,7 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
     for name, was, now, advice in _identity(earlier, tally):
         if was != now:
             raise InputError(
-                f"the earlier part was run with {name} {_short(was)}, this one with {_short(now)}",
+                f"the earlier part was run with {name} {shortened(was)}, this one with {shortened(now)}",
                 why="only the same run can be resumed: its histories would not belong together",
                 suggestion=advice,
                 field=name,
@@ -69,8 +70,3 @@ def _identity(earlier: Tally, tally: Tally) -> Iterator[tuple[str, Any, Any, str
 
 def _canonical(options: dict[str, Any]) -> str:
     return json.dumps(options, sort_keys=True, default=str)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 100 else text[:60] + "..."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...errors import InputError
+from ...files import read_json
 from ...grid import Grid, Volume, canonical
 from ..dicom.find import Header, headers_of, quiet, require, split_path
 from ..resample import average
@@ -218,6 +218,10 @@ def _box(where: np.ndarray) -> tuple[slice, slice, slice]:
     return cuts[0], cuts[1], cuts[2]
 
 
+#: How lesions are named beside a label map.
+_NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
+
+
 def _label_names(path: Path) -> dict[int, tuple[str, str]]:
     """Names and sites of labels from ``<name>.json`` or ``lesions.json`` beside the map, either way round."""
     stem = path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
@@ -225,7 +229,7 @@ def _label_names(path: Path) -> dict[int, tuple[str, str]]:
         if not candidate.is_file():
             continue
         try:
-            pairs = dict(json.loads(candidate.read_text()))
+            pairs = dict(read_json(candidate, _NAMES_HELP))
             out: dict[int, tuple[str, str]] = {}
             for key, value in pairs.items():
                 if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
@@ -238,7 +242,7 @@ def _label_names(path: Path) -> dict[int, tuple[str, str]]:
                 "the lesion names cannot be read",
                 why=str(error),
                 file=candidate,
-                suggestion='write {"1": "neck node", "2": "lung nodule"}',
+                suggestion=_NAMES_HELP,
             ) from None
         return out
     return {}

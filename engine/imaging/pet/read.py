@@ -15,7 +15,6 @@ used them; the case's own values fill gaps and serve for everything after.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...files import read_json
 from ...grid import Volume
 from ..dicom.find import image_series, require, split_path
 from ..dicom.series import stack
@@ -299,15 +299,10 @@ def _read_file(
     sidecar = path.with_name(name + ".json")
     facts: dict = {}
     if sidecar.is_file():
-        try:
-            facts = json.loads(sidecar.read_text())
-        except ValueError as error:
-            raise InputError(
-                "the PET's sidecar is not JSON",
-                why=str(error),
-                suggestion="repair or remove it",
-                file=sidecar,
-            ) from None
+        advice = "repair or remove this sidecar of the PET"
+        facts = read_json(sidecar, advice)
+        if not isinstance(facts, dict):
+            raise InputError("holds no JSON object", why="its keys are read", suggestion=advice, file=sidecar)
     units = str(facts.get("Units", "")).strip()
     if units:
         if units.lower() not in _FILE_UNITS:

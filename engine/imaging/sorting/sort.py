@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...text import counted
 from ..dicom.find import files_below, is_dicom, is_volume_file, read_header, require
 from ..pet.header import PetHeader, radionuclide_half_life_s
 from .inventory import Item, dicom_items, volume_items
@@ -50,7 +51,7 @@ class Sorted:
         lines = []
         for item in sorted(self.items, key=lambda i: (bool(i.left), i.visit, i.when or datetime.min, i.kind, i.spec)):
             when = f"{item.when:%Y-%m-%d %H:%M}" if item.when else "no date"
-            count = f"{item.files} file" + ("s" if item.files != 1 else "")
+            count = counted(item.files, "file")
             names = f" ({', '.join(item.structures)})" if item.structures else ""
             head = f"{item.kind:8s} {when:16s} {count:10s} {item.spec}{names}"
             lines.append(f"left   {head}: {item.left}" if item.left else f"took   {head} -> {item.visit}")

@@ -18,7 +18,7 @@ from ...errors import InputError
 from ...lesions.record import LesionDose
 from ...nuclides.decay import nuclide
 from ...nuclides.names import canonical_name
-from ...text import plain
+from ...text import count_of, plain
 from ..activity import VisitActivity
 from ..scans import VisitImages
 from .lesions import IODINE_131
@@ -163,7 +163,8 @@ def prediction(record: LesionDose) -> LesionPrediction:
 def _sentence(one: Any, lesions: int) -> str:
     reached = [row for row in one.lesions if row.verdict == ELIGIBLE]
     name = one.name if one.name.endswith("GBq") else f"{one.name} ({one.activity_gbq:.3g} GBq)"
-    text = f"At {name}: {one.verdict}, {len(reached)} of {lesions} lesions reach the threshold"
+    count = count_of(len(reached), lesions, "lesion", ("reaches", "reach"))
+    text = f"At {name}: {one.verdict}, {count} the threshold"
     return f"{text}, P(at least one) = {one.probability:.2f}."
 
 

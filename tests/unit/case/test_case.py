@@ -4,9 +4,9 @@ import json
 
 import pytest
 import yaml
-from hevesy.engine.case.file import did_you_mean
 from hevesy.engine.case.model import Case, split_series
 from hevesy.engine.errors import InputError
+from hevesy.engine.text import did_you_mean
 
 GOOD = """\
 patient: 007
@@ -150,7 +150,7 @@ def test_no_mapping(tmp_path, content):
 
 def test_binary_file(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_bytes(b"\xff\xfe\x00\x80")
+    path.write_bytes(b"\x89PNG\r\n\x00\x80")
     with pytest.raises(InputError, match="cannot be read as text"):
         Case.load(path)
 

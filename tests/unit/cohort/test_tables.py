@@ -123,4 +123,4 @@ def test_headlines_name_who_is_re_induced() -> None:
     assert sentence == (
         "Patients with a lesion at the threshold at 7.4 GBq: baseline 1 of 2; week 6 1 of 2. Re-induced: P1."
     )
-    assert other == "c: Re-induction in 1 of 1 patients"
+    assert other == "c: Re-induction in 1 of 1 patient"

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
-from hevesy.engine.text import chance, number, percent, plus_minus, signed_percent
+from hevesy.engine.text import (
+    cell,
+    chance,
+    count_of,
+    counted,
+    did_you_mean,
+    number,
+    or_nan,
+    percent,
+    plain,
+    plus_minus,
+    shortened,
+    signed_percent,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +69,46 @@ def test_per_cent():
 )
 def test_chances_far_from_the_middle_are_only_said_to_be_so(value, text):
     assert chance(value) == text
+
+
+@pytest.mark.parametrize(
+    "count, total, text",
+    [
+        (0, 6, "0 of 6 lesions reach"),
+        (1, 6, "1 of 6 lesions reaches"),
+        (2, 6, "2 of 6 lesions reach"),
+        (6, 6, "6 of 6 lesions reach"),
+        (0, 1, "0 of 1 lesions reach"),
+        (1, 1, "1 of 1 lesion reaches"),
+    ],
+)
+def test_counts_agree_with_noun_and_verb(count, total, text):
+    assert count_of(count, total, "lesion", ("reaches", "reach")) == text
+    assert count_of(count, total, "lesion") == text.rsplit(" ", 1)[0]
+
+
+def test_plurals():
+    assert [counted(n, "scan") for n in (0, 1, 2)] == ["0 scans", "1 scan", "2 scans"]
+
+
+def test_suggestions():
+    assert did_you_mean("TRESHOLD", ["threshold", "tracer"]) == "did you mean 'threshold'?"
+    assert did_you_mean("I-13", ["I-131", "I-130", "Y-90"], n=2) == "did you mean 'I-131' or 'I-130'?"
+    assert did_you_mean("zzz", ["pet", "ct"]) == "known here: pet, ct"
+    assert did_you_mean("zzz", ["pet"], otherwise="use 'auto'") == "use 'auto'"
+
+
+def test_cells_and_what_comes_back():
+    assert [cell(v) for v in (None, True, False, 1 / 3, 7, "a")] == ["", "yes", "no", "0.333333333", "7", "a"]
+    assert math.isnan(or_nan(None)) and or_nan("2.5") == 2.5
+
+
+def test_long_values_lose_their_middle():
+    assert shortened("a" * 80) == "a" * 80
+    text = shortened("a" * 60 + "b" * 60)
+    assert len(text) == 79 and text.startswith("aaa") and "..." in text and text.endswith("bbb")
+
+
+def test_plain_values():
+    given = {1: np.float32(0.5), "a": (np.int64(2), math.inf), "b": np.array([[1.0, np.nan]]), "c": np.bool_(True)}
+    assert plain(given) == {"1": 0.5, "a": [2, None], "b": [[1.0, None]], "c": True}
