@@ -77,6 +77,13 @@ def _near_files(path: Path) -> str:
     return f"did you mean '{near[0]}'?" if near else "check the path; it is relative to the case file"
 
 
+def sidecar(image: Path) -> Path:
+    """Where what is said about an image in words is kept: its name with the ending .json (BIDS)."""
+    name = image.name
+    stem = name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else image.stem
+    return image.with_name(stem + ".json")
+
+
 def read_json(path: str | Path, suggestion: str = "write valid JSON") -> Any:
     """Content of a JSON file.
 

@@ -22,7 +22,8 @@ from pydantic_core import core_schema
 from .. import units
 from ..errors import InputError
 from ..nuclides.names import canonical_name
-from ..privacy import CODE, series_code, telling_name
+from ..privacy import telling_name
+from ..series_path import SeriesPath
 from .file import Refused, refuse_unknown_keys
 
 UNTIL = re.compile(r"(lesions|voxels>\d{1,2}%):(\d+(?:\.\d+)?)%")
@@ -61,7 +62,7 @@ def _read_path(value: Any, info: ValidationInfo) -> Path:
     if not isinstance(value, str | os.PathLike) or not str(value):
         raise Refused(InputError(f"{value!r} is no path", why="a file or folder is needed here"))
     path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
-    on_disk = split_series(path)[0]
+    on_disk = SeriesPath.parse(path).path
     if context.get("check_files", True) and not on_disk.exists():
         parent = next(p for p in on_disk.parents if p.exists())
         raise Refused(
@@ -77,19 +78,13 @@ def _read_path(value: Any, info: ValidationInfo) -> Path:
 def _write_path(path: Path, info: SerializationInfo) -> str:
     context = info.context or {}
     if context.get("names_only"):
-        return telling_name(*split_series(path))
+        return telling_name(*SeriesPath.parse(path))
     base = context.get("relative_to")
     if base is None:
         return str(path)
     # Relative, so that a whole tree can be moved, and with a code for the UID that a folder's series is known by.
-    folder, uid = split_series(Path(os.path.relpath(path, base)))
-    return str(folder) if uid is None else f"{folder}#{series_code(uid)}"
-
-
-def split_series(path: Path) -> tuple[Path, str | None]:
-    """Split ``folder#SeriesInstanceUID`` into the folder and the UID (None when there is none)."""
-    name, mark, uid = path.name.rpartition("#")
-    return (path.with_name(name), uid) if mark and re.fullmatch(rf"[\d.]+|{CODE}", uid) else (path, None)
+    folder, uid = SeriesPath.parse(path)
+    return SeriesPath(Path(os.path.relpath(folder, base)), uid).coded()
 
 
 def _read_nuclide(value: Any) -> str:

@@ -36,13 +36,13 @@ from .fields import (
     Time,
     Until,
     checked,
-    split_series,
 )
 from .file import Refused, explain, read_yaml
+from .inputs import files_of, named_paths
 
 __all__ = [
     "KINETIC_MODELS", "METHODS", "Case", "Method", "Scan", "Therapy", "Tracer", "Transport", "Visit",
-    "checked_transport", "split_series",
+    "checked_transport",
 ]  # fmt: skip
 
 Method = Literal["mc", "local", "local+photons"]
@@ -226,6 +226,14 @@ class Case(Block):
                 raise Refused(error, f"further_therapies[{index}].nuclide")
             seen.add(other.nuclide)
         return self
+
+    def input_files(self) -> list[Path]:
+        """Every file that the results are made from, sorted: images, lesions and their names, samples, curves.
+
+        Of a folder all files below it, whichever series of it is meant. A path at which there is nothing is listed
+        as it is.
+        """
+        return sorted({file for path in named_paths(self) for file in files_of(path)})
 
     def for_therapy(self, therapy: Therapy) -> Case:
         """The same scans for another treatment, as a case of its own."""

@@ -204,36 +204,15 @@ def case_key(case: Case) -> str:
 
     A digest, so that no path of the input stands in the output.
     """
-    files = []
-    for visit in case.visits:
-        named = [*visit.lesion_files, visit.retention]
-        for scan in visit.scans:
-            named += [scan.pet, scan.ct]
-        for path in named:
-            if path is not None:
-                files += [_stamp(file) for file in _files(Path(path))]
-    for extra in (case.recovery.curve if case.recovery is not None else None,):
-        if extra is not None:
-            files.append(_stamp(Path(extra)))
-    text = json.dumps([code_version(), case.to_yaml(), sorted(files)])
+    text = json.dumps([code_version(), case.to_yaml(), [_stamp(file) for file in case.input_files()]])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from sorted(file for file in path.rglob("*") if file.is_file())
-        return
-    yield path
-    for name in dict.fromkeys((path.name.split(".")[0] + ".json", "lesions.json")):  # names of a label map
-        if path.with_name(name).is_file():
-            yield path.with_name(name)
 
 
 def _stamp(file: Path) -> list[Any]:
     try:
         about = file.stat()
     except OSError:
-        return [str(file), -1, -1]  # a series inside a folder, say: the case's own text names it
+        return [str(file), -1, -1]  # not there
     return [str(file), about.st_size, about.st_mtime_ns]
 
 

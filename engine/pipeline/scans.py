@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import imaging
-from ..case.model import Case, Visit, split_series
+from ..case.model import Case, Visit
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging import tissue
@@ -19,6 +19,7 @@ from ..imaging.masks.drawn import drawn_on
 from ..imaging.registration import Alignment
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
+from ..series_path import SeriesPath
 from .alignment import align_scans, carried, check_carried, fine_outlines, read_lesions
 
 log = logging.getLogger(__name__)
@@ -310,7 +311,7 @@ def _label(visit: Visit, scan: Any) -> str:
 
 
 def _name(scan: Any) -> str:
-    return telling_name(*split_series(scan.pet))
+    return telling_name(*SeriesPath.parse(scan.pet))
 
 
 def _by(shape: Sequence[float]) -> str:

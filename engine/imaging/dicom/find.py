@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...privacy import series_code
+from ...series_path import SeriesPath
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -57,13 +58,9 @@ class Header:
         return str(self.dataset.get("SeriesDescription", ""))
 
 
-def split_path(path: str | Path) -> tuple[Path, str | None]:
+def split_path(path: str | Path) -> SeriesPath:
     """A path and the series UID after its ``#``, if it has one."""
-    text = str(path)
-    if "#" in text and not Path(text).exists():
-        base, uid = text.rsplit("#", 1)
-        return Path(base), uid.strip() or None
-    return Path(text), None
+    return SeriesPath.parse(path)
 
 
 def exists(path: str | Path) -> bool:

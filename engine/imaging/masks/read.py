@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from ...case.inputs import LESION_NAMES
 from ...errors import InputError
-from ...files import read_json
+from ...files import read_json, sidecar
 from ...grid import Grid, Volume, canonical
 from ..dicom.find import Header, headers_of, quiet, require, split_path
 from ..resample import average
@@ -224,8 +225,7 @@ _NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
 
 def _label_names(path: Path) -> dict[int, tuple[str, str]]:
     """Names and sites of labels from ``<name>.json`` or ``lesions.json`` beside the map, either way round."""
-    stem = path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
-    for candidate in (path.with_name(stem + ".json"), path.with_name("lesions.json")):
+    for candidate in (sidecar(path), path.with_name(LESION_NAMES)):
         if not candidate.is_file():
             continue
         try:

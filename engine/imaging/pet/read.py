@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...files import read_json
+from ...files import read_json, sidecar
 from ...grid import Volume
 from ..dicom.find import image_series, require, split_path
 from ..dicom.series import stack
@@ -291,18 +291,13 @@ def _read_file(
     """NIfTI, MetaImage, NRRD: Bq/mL true at the scan, unless a BIDS-PET sidecar (.json) says otherwise."""
     volume = read_file(path, "Bq/mL")
     notes = []
-    name = path.name
-    for ending in (".nii.gz", path.suffix):
-        if name.lower().endswith(ending.lower()):
-            name = name[: -len(ending)]
-            break
-    sidecar = path.with_name(name + ".json")
+    beside = sidecar(path)
     facts: dict = {}
-    if sidecar.is_file():
+    if beside.is_file():
         advice = "repair or remove this sidecar of the PET"
-        facts = read_json(sidecar, advice)
+        facts = read_json(beside, advice)
         if not isinstance(facts, dict):
-            raise InputError("holds no JSON object", why="its keys are read", suggestion=advice, file=sidecar)
+            raise InputError("holds no JSON object", why="its keys are read", suggestion=advice, file=beside)
     units = str(facts.get("Units", "")).strip()
     if units:
         if units.lower() not in _FILE_UNITS:
@@ -310,7 +305,7 @@ def _read_file(
                 f"the PET's unit is {units!r}",
                 why="activity concentration is needed",
                 suggestion="convert the image to Bq/mL",
-                file=sidecar,
+                file=beside,
                 field="Units",
             )
         volume.values *= np.float32(_FILE_UNITS[units.lower()])
@@ -334,7 +329,7 @@ def _read_file(
                     "the tracer's half-life is unknown",
                     why="the sidecar's decay correction has to be undone",
                     suggestion="name the tracer nuclide in the case",
-                    file=sidecar,
+                    file=beside,
                 )
             factor = math.exp(-math.log(2.0) * shift_s / half_life_s)
             volume.values *= np.float32(factor)

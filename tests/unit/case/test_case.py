@@ -4,8 +4,9 @@ import json
 
 import pytest
 import yaml
-from hevesy.engine.case.model import Case, split_series
+from hevesy.engine.case.model import Case
 from hevesy.engine.errors import InputError
+from hevesy.engine.series_path import SeriesPath
 from hevesy.engine.text import did_you_mean
 
 GOOD = """\
@@ -162,8 +163,13 @@ def test_files_need_not_be_there_when_only_looking(folder):
 
 
 def test_series_of_a_mixed_folder(tmp_path):
-    assert split_series(tmp_path / "dicom#1.2.840.1") == (tmp_path / "dicom", "1.2.840.1")
-    assert split_series(tmp_path / "scan#two") == (tmp_path / "scan#two", None)
+    parse = SeriesPath.parse
+    assert parse(tmp_path / "dicom#1.2.840.1") == (tmp_path / "dicom", "1.2.840.1")
+    assert parse(str(tmp_path / "a#b" / "dicom#0123456789ab")) == (tmp_path / "a#b" / "dicom", "0123456789ab")
+    for name in ("scan#two", "scan#", "#1.2.3", "a#1.2/dicom"):
+        assert parse(tmp_path / name) == (tmp_path / name, None)
+    (tmp_path / "scan#2").mkdir()  # a folder of that very name is that folder
+    assert parse(tmp_path / "scan#2") == (tmp_path / "scan#2", None)
 
 
 def test_json_schema_is_json_and_knows_the_outside_names():

@@ -1,0 +1,53 @@
+"""The files that a case's results are made from: what must be unchanged for them to be still those of the case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..files import sidecar
+from ..series_path import SeriesPath
+
+#: Names and sites of the lesions of every label map in a folder.
+LESION_NAMES = "lesions.json"
+#: Headers whose voxels are in a file of their own, with the same name before the ending.
+_DETACHED = (".mhd", ".nhdr")
+
+
+def named_paths(value: Any) -> Iterator[Path]:
+    """Every path in a block of a case, in the order of its fields."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from named_paths(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from named_paths(item)
+
+
+def files_of(path: Path) -> Iterator[Path]:
+    """The files that are read for a path of a case, with what stands beside them; the path itself if none is there."""
+    base = SeriesPath.parse(path).path
+    if base.is_dir():
+        yield from sorted(file for file in base.rglob("*") if file.is_file())
+        return
+    yield base
+    for companion in (sidecar(base), base.with_name(LESION_NAMES)):
+        if companion.is_file():
+            yield companion
+    if base.suffix.lower() in _DETACHED:
+        yield from sorted(file for file in base.parent.glob(f"{base.stem}.*") if file.is_file())
+    elif _is_dicom(base):  # one slice stands for its series
+        yield from sorted(file for file in base.parent.iterdir() if file.is_file() and _is_dicom(file))
+
+
+def _is_dicom(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM" or file.suffix.lower() in (".dcm", ".dicom")
+    except OSError:
+        return False
