@@ -71,4 +71,4 @@ gpu-test:
 	HEVESY_REQUIRE_GPU=1 $(GPU_PYTHON) -m pytest tests/gpu -p no:cacheprovider -rs
 
 gpu-bench:
-	HEVESY_REQUIRE_GPU=1 $(GPU_PYTHON) tests/gpu/bench.py
+	HEVESY_REQUIRE_GPU=1 $(GPU_PYTHON) benchmarks/gpu_bench.py

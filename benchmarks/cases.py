@@ -7,7 +7,6 @@ bone, there when the reference files are.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -17,6 +16,7 @@ import numpy as np
 from hevesy.engine.nuclides.decay import energy_per_decay
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.transport.problem import Problem
+from hevesy.tools.reference import reference_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 NUCLIDES = ("I-131", "Lu-177", "Y-90", "I-124")
@@ -37,13 +37,6 @@ def names() -> tuple[str, ...]:
         [f"{nuclide} patient {mm:g} mm" for nuclide in NUCLIDES for mm in PATIENT_MM]
         + ["I-131 point 1 mm", HETEROGENEOUS]
     )
-
-
-def reference_folder() -> Path | None:
-    """Folder of the reference problems: in ``$HEVESY_SHARED``, or in ``shared`` in or beside the checkout."""
-    places = [Path(os.environ["HEVESY_SHARED"])] if "HEVESY_SHARED" in os.environ else []
-    places += [ROOT / "shared", ROOT.parent / "shared"]
-    return next((p / "reference" for p in places if (p / "reference").is_dir()), None)
 
 
 @lru_cache(maxsize=2)

@@ -8,7 +8,7 @@ import sys
 def main(words: list[str]) -> int:
     """Compile with line numbers in the kernel and every callee; the options hold for a process, hence this file."""
     from hevesy.kernels.backends import cuda_target
-    from hevesy.tests.gates import cuda_offline
+    from hevesy.tools import cuda_offline
     from numba import cuda
 
     cc = (int(words[0]), int(words[1]))

@@ -58,7 +58,7 @@ def bounds(profile: dict[str, Any], card: Card) -> dict[str, float]:
 
 def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> dict[str, Any]:
     """Profiles of all problems; CPU instructions are counted for the first."""
-    from hevesy.tests.gates import cuda_offline
+    from hevesy.tools import cuda_offline
 
     with tempfile.TemporaryDirectory() as folder:
         found = cuda_offline.resources((9, 0), cuda_offline.HISTORIES, Path(folder))

@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 def gpu(content: dict[str, Any]) -> str:
     """The short tables of a GPU run."""
-    from hevesy.tests.gpu import bench
+    from hevesy.benchmarks import gpu_bench as bench
 
     return f"{content['when']}\n\n```\n{bench.table(content)}\n```"
 

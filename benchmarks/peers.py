@@ -68,7 +68,7 @@ def emission(particle: str, energy_mev: float) -> Emission:
 
 def problem(particle: str, energy_mev: float, voxels: int, voxel_cm: float) -> Problem:
     """The problem of hevesy."""
-    from hevesy.tests.validation.radial import point_problem
+    from hevesy.tools.validation.radial import point_problem
 
     cut = {"electron_cutoff_mev": CUTOFF_MEV, "photon_cutoff_mev": CUTOFF_MEV}
     return point_problem(emission(particle, energy_mev), 0.5 * voxels * voxel_cm, voxels, cut)
@@ -167,8 +167,7 @@ def speed(peer: Peer, seconds: float, turns: int) -> list[dict[str, Any]]:
 def accuracy(peer: Peer, scale: float) -> list[dict[str, Any]]:
     """Energy within every radius, of both codes, against the reference kernels, on the same voxels and cut-offs."""
     from hevesy.engine.constants import QUANTA_PER_MEV
-    from hevesy.tests.validation import radial
-    from hevesy.tools.validation import kernels
+    from hevesy.tools.validation import kernels, radial
 
     folder = cases.reference_folder()
     if folder is None:

@@ -22,6 +22,7 @@ from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.world import prepare
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
+from hevesy.tools.reference import reference_folder
 
 PROBLEMS = {
     "131I heterogeneous": ("i131_heterogeneous_3mm.npz", 20_000),
@@ -115,10 +116,8 @@ def test_figure_of_merit(name, reference_dir, quick, benchmark, keep) -> None:
 @pytest.fixture(scope="session")
 def reference_dir() -> Path:
     """Folder of the reference problems."""
-    from hevesy.tests.conftest import SHARED
-
-    folder = SHARED / "reference"
-    if not folder.is_dir():
+    folder = reference_folder()
+    if folder is None:
         pytest.skip("reference data not found; set HEVESY_SHARED to the folder that holds it")
     return folder
 
@@ -141,7 +140,8 @@ def table(folder: Path) -> str:
 if __name__ == "__main__":
     import logging
 
-    from hevesy.tests.conftest import SHARED
-
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.info("%s", table(SHARED / "reference"))
+    reference = reference_folder()
+    if reference is None:
+        raise SystemExit("reference data not found; set HEVESY_SHARED to the folder that holds it")
+    logging.info("%s", table(reference))

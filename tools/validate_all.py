@@ -7,7 +7,6 @@ for in ``$HEVESY_SHARED/reference``, then in ``shared/reference`` in and beside 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,19 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .reference import reference_folder
 from .validation import figures, kernels, page, principles, published, spheres, voxels
 from .validation.record import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("tables", "voxels", "kernels", "spheres", "published", "principles")
 SEED = 20_261_123
-
-
-def reference_folder() -> Path | None:
-    """Folder of the reference data."""
-    places = [Path(os.environ["HEVESY_SHARED"])] if "HEVESY_SHARED" in os.environ else []
-    places += [ROOT / "shared", ROOT.parent / "shared"]
-    return next((p / "reference" for p in places if (p / "reference").is_dir()), None)
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:

@@ -15,7 +15,7 @@ from hevesy.kernels import target
 from hevesy.kernels.backends import cuda, cuda_target
 from hevesy.kernels.loader import load
 from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
-from hevesy.tests.gates import cuda_offline
+from hevesy.tools import cuda_offline
 
 SEED = (7 << 32) + 5
 BATCH = 3

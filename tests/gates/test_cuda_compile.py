@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 from hevesy.benchmarks import decay
-from hevesy.tests.gates import cuda_offline
-from hevesy.tests.gates.cuda_offline import ARCHITECTURES, KERNELS
+from hevesy.tools import cuda_offline
+from hevesy.tools.cuda_offline import ARCHITECTURES, KERNELS
 
 #: three blocks of 128 threads a multiprocessor need at most 170 registers a thread, handed out in eights
 MOST_REGISTERS = 168

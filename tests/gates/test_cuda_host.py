@@ -9,7 +9,7 @@ import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.transport import run
 from hevesy.kernels.backends import cuda, cuda_memory, cuda_probe
-from hevesy.tests.gates import cuda_offline
+from hevesy.tools import cuda_offline
 
 GIB = 1 << 30
 
@@ -144,7 +144,7 @@ def test_transport_needs_no_imaging_library():
         "'highdicom','icrp107','radioactivedecay','matplotlib','jinja2'}:\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
-        "from hevesy.tests.gates import cuda_offline\n"
+        "from hevesy.tools import cuda_offline\n"
         "from hevesy.engine.transport.run import simulate\n"
         "print(simulate(cuda_offline.tiny_problem(), decays=4, batches=2, backend='python').decays)\n"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hevesy.tests.conftest import SUITE_ALPHA
-from hevesy.tests.gates import cuda_offline
+from hevesy.tools import cuda_offline
 from scipy import stats
 
 SHAPES = (

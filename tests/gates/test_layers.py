@@ -93,6 +93,16 @@ def test_dependencies_run_one_way(path):
     assert not wrong, f"{path.relative_to(ROOT)} may import {allowed}, and imports {wrong}"
 
 
+def test_nothing_but_tests_imports_tests():
+    """Tools and benchmarks stand without the tests, which import from them."""
+    sources = [*SOURCES, *sorted((ROOT / "tools").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+    wrong = []
+    for path in sources:
+        names = [name.removeprefix("hevesy.") for name in imported(path, tree(path))]
+        wrong += [f"{path.relative_to(ROOT)}: {name}" for name in names if name.split(".")[0] == "tests"]
+    assert not wrong, wrong
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=NAMES)
 def test_imports_inside_the_package_are_relative(path):
     wrong = [n for n in imported(path, tree(path)) if n == "hevesy" or n.startswith("hevesy.")]

@@ -16,8 +16,8 @@ def main() -> None:
     load.loader.exec_module(importlib.util.module_from_spec(load))  # makes `hevesy` importable
 
     import numpy as np
+    from hevesy.benchmarks import gpu_problems as problems
     from hevesy.kernels.backends import cuda
-    from hevesy.tests.gpu import problems
 
     world = problems.world(problems.mixed_emission())
     engine = cuda.Engine(world, 1, launch=cuda.Launch(4, 64, 0))

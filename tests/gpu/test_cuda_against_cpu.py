@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hevesy.benchmarks import gpu_problems as problems
 from hevesy.kernels.backends import cpu, cuda
 from hevesy.tests.conftest import SUITE_ALPHA
-from hevesy.tests.gpu import problems
 from scipy import ndimage, stats
 
 BATCHES = 40

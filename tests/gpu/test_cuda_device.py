@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hevesy.benchmarks import gpu_problems as problems
 from hevesy.engine.errors import InputError
 from hevesy.engine.transport.run import simulate
 from hevesy.kernels.backends import cuda, cuda_memory, cuda_probe
-from hevesy.tests.gpu import problems
 
 
 def test_auto_runs_on_the_device_and_says_so(device):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hevesy.benchmarks import gpu_problems as problems
 from hevesy.engine.transport.run import simulate
 from hevesy.kernels.backends import cuda, cuda_probe
-from hevesy.tests.gpu import problems
 
 PER_BATCH = 200_000
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hevesy.benchmarks import gpu_problems as problems
 from hevesy.engine.transport.run import _regions, simulate
 from hevesy.engine.transport.sums import DeviceSums, HostSums, sums_of
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda, cuda_probe
-from hevesy.tests.gpu import problems
 
 
 def played(engine, problem, kind) -> Tally:

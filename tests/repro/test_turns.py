@@ -9,7 +9,7 @@ import pytest
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.loader import load
 from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
-from hevesy.tests.gates import cuda_offline
+from hevesy.tools import cuda_offline
 
 HISTORIES, SEED, BATCH = 20_000, 5, 3
 

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 from hevesy.tests.conftest import SUITE_ALPHA
-from hevesy.tests.validation import radial
-from hevesy.tools.validation import kernels
+from hevesy.tools.validation import kernels, radial
 from scipy.stats import norm
 
 #: judgements in this file: two a kernel and all radii of each

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 from hevesy.engine.nuclides.emission import Emission
-from hevesy.tests.validation.radial import WATER
 from hevesy.tools.validation import published, spheres
+from hevesy.tools.validation.radial import WATER
 from hevesy.tools.validation.record import ALPHA, Record, budget, relative
 from scipy.stats import norm, t
 

@@ -16,22 +16,10 @@ from hevesy.kernels.backends import cpu
 from hevesy.kernels.loader import load
 from hevesy.kernels.streams import HISTORY
 from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, Key
+from hevesy.phantoms.mixed import BONE as BONE
+from hevesy.phantoms.mixed import LUNG as LUNG
+from hevesy.phantoms.mixed import WATER
 
-WATER = Material("water", (1, 8), (0.111894, 0.888106), 75.0, 1.0)
-BONE = Material(
-    "cortical bone (ICRP)",
-    (1, 6, 7, 8, 12, 15, 16, 20, 30),
-    (0.047234, 0.14433, 0.04199, 0.446096, 0.0022, 0.10497, 0.00315, 0.20993, 0.0001),
-    106.4,
-    1.85,
-)
-LUNG = Material(
-    "lung (ICRU)",
-    (1, 6, 7, 8, 11, 15, 16, 17, 19),
-    (0.103, 0.105, 0.031, 0.749, 0.002, 0.002, 0.003, 0.003, 0.002),
-    75.2,
-    0.26,
-)
 IODINE = Material("iodine in water", (1, 8, 53), (0.1, 0.8, 0.1), 100.0, 1.1)
 QUANTUM = 2.0**-26
 
@@ -115,32 +103,6 @@ def positron_line(energy_mev: float) -> Emission:
     """Positrons in a band of 1 eV below ``energy_mev``: the source knows positrons as spectra only."""
     low = energy_mev - 1e-6
     return Emission(positron_mev=np.array([low, energy_mev]), positron_per_mev=np.array([1e6, 1e6]))
-
-
-def mixed(emission, **physics):
-    """Lung, water and bone voxels of 3 mm at random, an active block in the middle; regions are the voxels."""
-    rng = np.random.default_rng(12)
-    shape = (5, 5, 5)
-    material = rng.integers(0, 3, shape)
-    source = np.zeros(shape)
-    source[1:4, 1:4, 1:4] = 1
-    problem = block(
-        emission,
-        shape,
-        3.0,
-        (LUNG, WATER, BONE),
-        np.array([0.26, 1.0, 1.85])[material],
-        material,
-        source,
-        photons="off",
-        **physics,
-    )
-    return problem, material, source
-
-
-def region_weights(material, source) -> np.ndarray:
-    """Active and quiet voxels of each material: six regions."""
-    return np.array([((material == m) & ((source > 0) == a)).astype(np.uint8) for m in range(3) for a in (0, 1)])
 
 
 def world_of(problem: Problem):

@@ -11,7 +11,7 @@ from hevesy.engine.physics import collisions, photons, stopping
 from hevesy.engine.transport.run import simulate
 from hevesy.kernels.tables import QUANTA_PER_MEV
 from hevesy.phantoms import problems
-from hevesy.tests.verification.drivers import BONE, WATER, mixed, region_weights
+from hevesy.phantoms.mixed import BONE, WATER, mixed, region_weights
 from hevesy.tests.verification.test_fano import relative_dose, run
 
 MC2 = 0.51099895

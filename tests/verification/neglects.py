@@ -17,10 +17,9 @@ from hevesy.engine.physics import collisions, elastic, photons, stopping
 from hevesy.engine.physics.data import atomic_weight, tables
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.tables import electron as electron_tables
-from hevesy.tests.validation import radial
 from hevesy.tests.verification.drivers import BONE, IODINE, LUNG, WATER, electron_line
-from hevesy.tools.validate_all import reference_folder
-from hevesy.tools.validation import kernels
+from hevesy.tools.reference import reference_folder
+from hevesy.tools.validation import kernels, radial
 from hevesy.tools.validation.voxels import ENOUGH
 
 MC2 = 0.51099895

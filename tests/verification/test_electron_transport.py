@@ -8,6 +8,7 @@ from hevesy.engine.physics import collisions, elastic, stopping
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.tables.bit_grid import BitGrid
 from hevesy.kernels.tables import CSDA, ELECTRON, ENERGY, HARD_COLUMNS, HARD_SHIFT, POSITRON, RANGE, TRACK_COLUMNS
+from hevesy.phantoms.mixed import mixed, region_weights
 from hevesy.tests.verification.budget import ALPHA, assert_same_voxels, hotelling_two
 from hevesy.tests.verification.drivers import (
     BONE,
@@ -17,9 +18,7 @@ from hevesy.tests.verification.drivers import (
     block,
     electron_line,
     material_world,
-    mixed,
     positron_line,
-    region_weights,
     shoot,
     world_of,
 )

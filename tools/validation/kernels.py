@@ -1,6 +1,6 @@
 """Dose point kernels in water: energy within every radius of a point source.
 
-The reference shells are compared after they have been seen through the same voxels (tests/validation/radial.py).
+The reference shells are compared after they have been seen through the same voxels (tools/validation/radial.py).
 Standard errors come from batch totals of the shells (voxels by their centres), so correlations between shells count.
 """
 
@@ -17,7 +17,7 @@ from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.two_sample import welch
-from hevesy.tests.validation import radial
+from hevesy.tools.validation import radial
 
 from .record import Record
 

@@ -16,7 +16,7 @@ from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.two_sample import root_z
 from hevesy.phantoms import problems
-from hevesy.tests.verification.drivers import mixed, region_weights
+from hevesy.phantoms.mixed import mixed, region_weights
 
 from .record import Record
 from .voxels import ENOUGH

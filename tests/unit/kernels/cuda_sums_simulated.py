@@ -12,13 +12,13 @@ from functools import partial
 from unittest import mock
 
 import numpy as np
+from hevesy.benchmarks import gpu_bench as bench_module
+from hevesy.benchmarks import gpu_problems as problems
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda
-from hevesy.tests.gates import cuda_offline
-from hevesy.tests.gpu import bench as bench_module
-from hevesy.tests.gpu import problems
+from hevesy.tools import cuda_offline
 
 GOALS = ("voxels>50%:99%",)
 

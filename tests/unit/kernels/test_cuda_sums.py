@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hevesy.benchmarks import gpu_bench as bench
 from hevesy.engine.errors import HevesyError
 from hevesy.engine.statistics import add_limbs, square_limbs, zero_limbs
 from hevesy.engine.transport.sums import DeviceSums, HostSums, region_sums, sums_of
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda, cuda_memory, cuda_sums
-from hevesy.tests.gpu import bench
 
 
 def batches(count: int, voxels: int, seed: int = 1) -> list[np.ndarray]:

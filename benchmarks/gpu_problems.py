@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hevesy.tests.conftest import SHARED
+from hevesy.tools.reference import reference_folder
 
 HERE = "mixed_emission"
 TRACK_LENGTH = "mixed_emission_track_length"
@@ -21,6 +22,13 @@ PATIENTS = {
     "lu177_patient_4mm": ("Lu-177", "lu177_voxel_3mm_water", 159.53),
     "i131_patient_4mm": ("I-131", "i131_voxel_3mm_water_icrp107", 192.50),
 }
+
+
+def reference_file(name: str) -> Path | None:
+    """A reference problem's file; None where it is not there."""
+    folder = reference_folder()
+    file = None if folder is None else folder / f"{name}.npz"
+    return file if file is not None and file.exists() else None
 
 
 def mixed_emission() -> Any:
@@ -85,8 +93,8 @@ def patient(name: str, voxel_mm: float = 4.0) -> Any | None:
     try:
         return made.true_problem(voxel_mm=voxel_mm)
     except (ImportError, InputError):
-        path = SHARED / "reference" / f"{file}.npz"
-        if not path.exists():
+        path = reference_file(file)
+        if path is None:
             return None
     stand_in = SimpleNamespace(
         emission=Problem.load(path).emission, decay_constant_per_h=float(np.log(2.0) / half_life_h)
@@ -103,8 +111,8 @@ def load(name: str) -> Any | None:
         return mixed_emission()
     if name == TRACK_LENGTH:
         return replace(mixed_emission(), physics={"photon_scoring": "track-length"})
-    path = SHARED / "reference" / f"{name}.npz"
-    if not path.exists():
+    path = reference_file(name)
+    if path is None:
         return None
     from hevesy.engine.transport.problem import Problem
 

@@ -20,19 +20,24 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 #: decays a second on an H200-class device, and seconds to both goals (docs/performance.md)
 TARGETS = {"lu177_patient_4mm": 3.0e8, "i131_patient_4mm": 1.5e8}
 GOALS, GOAL_S = ("lesions:1%", "voxels>50%:2%"), 10.0
 
 
 def make_importable() -> None:
-    """Let ``import hevesy`` find this repository where it is not installed (as the tests' conftest does)."""
-    found = importlib.util.spec_from_file_location("gpu_conftest", HERE / "conftest.py")
+    """Let ``import hevesy`` find this repository, whose root is the package, where it is not installed."""
+    if importlib.util.find_spec("hevesy") is not None:
+        return
+    found = importlib.util.spec_from_file_location(
+        "hevesy", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
     assert found is not None
     assert found.loader is not None
-    found.loader.exec_module(importlib.util.module_from_spec(found))
+    package = importlib.util.module_from_spec(found)
+    sys.modules["hevesy"] = package
+    found.loader.exec_module(package)
 
 
 def timed(engine: Any, voxels: int, per_batch: int, repeats: int) -> tuple[float, dict[str, int]]:
@@ -89,8 +94,8 @@ def goal(problem: Any, until: str) -> dict[str, Any]:
 
 def patient(name: str, per_batch: int, repeats: int) -> dict[str, Any] | None:
     """Rate with every number of devices, and the goals, of a patient; None when it cannot be made here."""
+    from hevesy.benchmarks import gpu_problems as problems
     from hevesy.kernels.backends import cuda, cuda_probe, cuda_target
-    from hevesy.tests.gpu import problems
 
     problem = problems.load(name)
     if problem is None:
@@ -116,8 +121,8 @@ def patient(name: str, per_batch: int, repeats: int) -> dict[str, Any] | None:
 
 def reference(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
     """Rates of GPU and CPU on one problem; None when its file is not here."""
+    from hevesy.benchmarks import gpu_problems as problems
     from hevesy.kernels.backends import cpu, cuda
-    from hevesy.tests.gpu import problems
 
     problem = problems.load(name)
     if problem is None:
@@ -154,9 +159,9 @@ def reference(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
 def main(words: list[str] | None = None) -> int:
     """Measure, print, write; 1 where a device is required and there is none."""
     make_importable()
+    from hevesy.benchmarks import gpu_problems as problems
     from hevesy.engine.results import environment
     from hevesy.kernels.backends import cpu, cuda, cuda_probe
-    from hevesy.tests.gpu import problems
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--decays", type=float, default=4e6, help="decays of one GPU batch")

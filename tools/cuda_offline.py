@@ -222,7 +222,7 @@ def text_bytes(binary: Path) -> int:
     return total
 
 
-if __name__ == "__main__":  # a table of the kernels' resources: python tests/gates/cuda_offline.py FOLDER
+if __name__ == "__main__":  # a table of the kernels' resources: python tools/cuda_offline.py FOLDER
     import sys
 
     out = Path(sys.argv[1])
