@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
     from .engine.case.model import Case
     from .engine.errors import CheckFailed, HevesyError, InputError, StoppedEarly
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from .engine.run import run
     from .engine.simulation import simulate
     from .engine.transport.problem import Problem
+    from .engine.version import __version__
 
 _WHERE = {
     "Case": "engine.case.model",
@@ -29,6 +28,7 @@ _WHERE = {
     "Problem": "engine.transport.problem",
     "Result": "engine.results.result",
     "StoppedEarly": "engine.errors",
+    "__version__": "engine.version",
     "merge": "engine.results.merge",
     "run": "engine.run",
     "simulate": "engine.simulation",

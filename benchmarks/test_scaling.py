@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 from hevesy.benchmarks import cases, measure
-from hevesy.engine.results import environment
 from hevesy.engine.transport.tally import Tally
+from hevesy.kernels.backends.machine import usable_cores
 
 #: histories of a batch
 HISTORIES = (1_000, 10_000, 100_000, 1_000_000)
@@ -17,7 +17,7 @@ NOTHING = {"emitted": 0, "deposited": 0, "escaped": 0}
 
 def thread_counts() -> list[int]:
     """1, 2, 4, ... and all cores of this machine."""
-    most, counts = environment.usable_cores(), [1]
+    most, counts = usable_cores(), [1]
     while counts[-1] * 2 < most:
         counts.append(counts[-1] * 2)
     return counts if most == 1 else [*counts, most]

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
 from ..engine.errors import HevesyError
 from . import case_commands, cohort_commands, transport_commands
 
@@ -27,6 +26,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from .. import __version__
+
         typer.echo(f"hevesy {__version__}")
         raise typer.Exit
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.backends.machine import usable_cores
 from .case.model import Case, Visit
 from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
 from .pipeline.scans import VisitImages, read_visit
-from .results.environment import usable_cores
 from .transport.job import minimum_histories
 
 #: Histories per second and core for the expected time (131I in tissue, electron cut-off 10 keV, CPU).

@@ -8,6 +8,7 @@ file never reaches the physics.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
@@ -118,6 +119,32 @@ class Grid:
         x, y, z = (float(value) for value in self.index_to_xyz(start))
         shape = tuple(int(cut.stop - cut.start) for cut in box)
         return Grid((shape[0], shape[1], shape[2]), self.spacing_mm, (z, y, x), self.direction)
+
+    @staticmethod
+    def bounding_box(mask: np.ndarray, margin: int | Sequence[int] = 0) -> tuple[slice, slice, slice]:
+        """The smallest box that holds all voxels of a mask above zero, with room around it, inside the grid.
+
+        Parameters
+        ----------
+        mask
+            Array (nz, ny, nx).
+        margin
+            Voxels of room on each side, the same for all axes or one number per axis.
+
+        Raises
+        ------
+        ValueError
+            A mask without a voxel above zero.
+        """
+        found = np.nonzero(mask > 0)
+        if not found[0].size:
+            raise ValueError("an empty mask has no bounding box")
+        room = (margin,) * 3 if isinstance(margin, int) else margin
+        z, y, x = (
+            slice(max(int(index.min()) - around, 0), min(int(index.max()) + 1 + around, size))
+            for index, around, size in zip(found, room, mask.shape, strict=True)
+        )
+        return z, y, x
 
     def with_spacing(self, spacing_mm: tuple[float, float, float]) -> Grid:
         """A grid of another voxel size that covers this one; the outer low corner stays where it is."""

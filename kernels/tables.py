@@ -27,6 +27,9 @@ ARREST_COLUMNS = 2
 HARD_COLUMNS = 4
 RANGE, ACCEPT, COLLISION_SHARE, RADIATIVE_SHARE = range(HARD_COLUMNS)
 
+# Columns of the fluorescence table: K edge, then probability and energy of three lines, and one that is empty.
+FLUORESCENCE_COLUMNS = 8
+
 # Nodes of an inverse cumulative distribution of incoherent scattering, from 0 to 1 in the root of the probability.
 COMPTON_POINTS = 65
 

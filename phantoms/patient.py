@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.constants import FWHM_PER_SIGMA
+from ..engine.dose.sphere import sphere_dose_factor
 from ..engine.grid import Grid, Volume
 from ..engine.imaging import tissue
+from ..engine.lesions.recovery import sphere_diameter_mm
 from ..engine.nuclides import decay as nuclides
 from ..engine.transport.problem import Problem
 from .anatomy import AIR_DENSITY, DEFAULT_LESIONS, Lesion, Region, Uptakes, neck_and_thorax
@@ -55,16 +57,6 @@ class LesionTruth:
     concentration_bq_ml: dict[str, float]
     sphere_ldpa_gy_per_gbq: float
     sphere_dose_gy: float
-
-
-def sphere_dose_gy_per_gbq_h(mass_g: float) -> float:
-    """Mean dose to a unit-density sphere per time-integrated 131I activity, Gy/(GBq h).
-
-    S = 107.7 m^-0.9697, fitted between 0.05 and 50 g to the self-dose of uniform spheres (beta absorbed
-    fraction from the voxel kernel of Lanconelli et al., Phys Med Biol 2012;57:517, photon self-fraction by
-    chord integration).
-    """
-    return 107.7 * mass_g**-0.9697
 
 
 @dataclass(frozen=True)
@@ -262,7 +254,7 @@ class SyntheticPatient:
         ):
             effective = therapy.decay_constant_per_h + math.log(2.0) / lesion.biological_half_life_h
             tau = self.residence_h_per_ml(region) * lesion.volume_ml
-            per_gbq = tau * sphere_dose_gy_per_gbq_h(lesion.mass_g)
+            per_gbq = tau * sphere_dose_factor(lesion.mass_g)
             rows.append(
                 LesionTruth(
                     label=label,
@@ -272,7 +264,7 @@ class SyntheticPatient:
                     volume_ml=lesion.volume_ml,
                     mass_g=lesion.mass_g,
                     density_g_cm3=lesion.density_g_cm3,
-                    diameter_mm=(6000.0 * lesion.volume_ml / math.pi) ** (1.0 / 3.0),
+                    diameter_mm=float(sphere_diameter_mm(lesion.volume_ml)),
                     uptake_percent_per_g_24h=lesion.uptake_percent_per_g_24h,
                     uptake_percent_24h=100.0 * lesion.uptake_fraction_24h,
                     biological_half_life_h=lesion.biological_half_life_h,

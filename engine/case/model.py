@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from .. import units
 from ..errors import InputError
+from ..kinetics.names import MODELS
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
     Activity,
@@ -47,10 +48,7 @@ __all__ = [
 
 Method = Literal["mc", "local", "local+photons"]
 METHODS: tuple[Method, ...] = ("mc", "local", "local+photons")
-KINETIC_MODELS = (
-    "auto", "two-point", "mono-exponential", "linear-exponential", "bi-exponential", "physical-decay",
-    "single-time-point",
-)  # fmt: skip
+KINETIC_MODELS = ("auto", *MODELS)
 
 
 class Therapy(Block):

@@ -11,8 +11,9 @@ from scipy.special import ndtr
 
 from ..errors import InputError
 from ..lesions.uncertainty import probability_at_least
+from ..lesions.verdict import BELOW, ELIGIBLE
 
-ELIGIBLE, BELOW, UNDETERMINED = "eligible", "below", "undetermined"
+UNDETERMINED = "undetermined"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Eligibility:
 def assess(
     lesions: Sequence[LesionPrediction],
     *,
-    threshold_gy: float = 20.0,
+    threshold_gy: float,
     activities_gbq: Mapping[str, float] | None = None,
     maximum_gbq: float | None = None,
 ) -> Eligibility:

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...kernels.backends.machine import usable_cores
 from ..case.changes import with_changes
 from ..case.model import Case
 from ..errors import HevesyError, InputError, StoppedEarly
 from ..files import read_json, write_json
 from ..progress import Tell
-from ..results.environment import usable_cores
 from ..results.provenance import code_version
 from ..run import run
 from .cohort_file import CohortCase, Trial, folder_name

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = face(
         "METHODS": "methods",
         "compute_dose": "methods",
         "register": "methods",
-        "AIR_DENSITY_G_CM3": "local",
+        "NO_DOSE_BELOW_G_CM3": "local",
         "deposit_locally": "local",
         "emitted_energy": "local",
         "local_dose": "local",

@@ -19,8 +19,9 @@ from ..errors import InputError
 from ..nuclides.emission import Emission
 from ..statistics import gy_per_mev
 
-#: Below this mass density [g/cm3] a voxel is air: no dose is stated for it (clinical dose is a tissue dose).
-AIR_DENSITY_G_CM3 = 0.01
+#: Below this mass density [g/cm3] a voxel is air: no dose is stated for it (clinical dose is a tissue dose), and in a
+#: patient no activity is placed in it.
+NO_DOSE_BELOW_G_CM3 = 0.01
 
 PHOTON_MODES = ("none", "all")
 
@@ -60,7 +61,7 @@ class LocalDeposit:
     energy_per_decay_mev
         What each decay deposits where it happens [MeV].
     air_voxels
-        Voxels that emit but are air (below `AIR_DENSITY_G_CM3`): their dose is set to zero.
+        Voxels that emit but are air (below `NO_DOSE_BELOW_G_CM3`): their dose is set to zero.
     air_fraction
         Fraction of all decays that happen in them, so the fraction of the energy not shown as dose.
     """
@@ -106,7 +107,7 @@ def deposit_locally(
     voxel_volume_ml: float,
     emission: Emission,
     photons: str = "none",
-    air_density_g_cm3: float = AIR_DENSITY_G_CM3,
+    air_density_g_cm3: float = NO_DOSE_BELOW_G_CM3,
 ) -> LocalDeposit:
     """Dose by local deposition, with what the air policy left out.
 

@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = face(
         "RISING": "curves",
         "Curve": "curves",
         "fit_curve": "curves",
-        "MODELS": "models",
+        "MODELS": "names",
         "UPTAKES": "models",
         "Shape": "models",
         "VoxelKinetics": "voxelwise",

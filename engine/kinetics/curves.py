@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..text import counted, did_you_mean
 from .conversion import LN2, decay_constant, scan_times
 from .fitting import Fit, aicc, fit_shape, linear_exponential, two_point, weights
-from .models import MODELS, UPTAKES, Shape
+from .models import UPTAKES, Shape
+from .names import MODELS
 
 RISING = "uptake phase not resolved"
 CAPPED = "effective half-life capped at the physical one"
@@ -30,7 +31,7 @@ class Curve:
     Attributes
     ----------
     model
-        Name of the model that was used (see :data:`hevesy.engine.kinetics.models.MODELS`).
+        Name of the model that was used (see :data:`hevesy.engine.kinetics.names.MODELS`).
     shape
         Its closed form.
     parameters
@@ -126,7 +127,7 @@ def fit_curve(
     tracer_half_life_h, therapy_half_life_h
         Physical half-lives [h]; the therapy nuclide is the tracer itself when not given.
     model
-        ``"auto"`` or one of :data:`~hevesy.engine.kinetics.models.MODELS`. Auto: one scan, physical decay;
+        ``"auto"`` or one of :data:`~hevesy.engine.kinetics.names.MODELS`. Auto: one scan, physical decay;
         two, two-point; three or more, linear-exponential with the best peak among the scans; from five
         scans on bi-exponential uptake when its AICc is lower.
     quantity

@@ -14,15 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MODELS = (
-    "two-point",
-    "mono-exponential",
-    "linear-exponential",
-    "bi-exponential",
-    "physical-decay",
-    "single-time-point",
-)
-
 #: How the activity gets from nothing at administration to its value at the peak.
 UPTAKES = ("linear-activity", "linear-retention", "instant")
 

@@ -19,7 +19,8 @@ from ..errors import InputError
 from .conversion import LN2, decay_constant, scan_times
 from .curves import CAPPED, Curve, fit_curve
 from .fitting import FASTEST
-from .models import MODELS, UPTAKES, Shape
+from .models import UPTAKES, Shape
+from .names import MODELS
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..grid import Grid
 from .dvh import RegionDoses
 from .record import LesionDose
+from .recovery import sphere_diameter_mm
 from .verdict import BELOW, ELIGIBLE
 
 #: Voxel metrics are shown as measured only for lesions wider than this many times the PET resolution
@@ -30,7 +31,7 @@ def summarise(
     visit: str = "",
     site: str = "",
     method: str = "mc",
-    threshold_gy: float = 20.0,
+    threshold_gy: float,
     therapy_activity_gbq: float = math.nan,
     mc_sigma_gy: float = math.nan,
     relative_uncertainty: float = math.nan,
@@ -127,7 +128,7 @@ def summarise(
     else:
         total_sigma = mc_sigma
         raised.append("uncertainty is the Monte Carlo part alone")
-    diameter = (6.0 * volume_ml * 1e3 / math.pi) ** (1.0 / 3.0)
+    diameter = float(sphere_diameter_mm(volume_ml))
     metrics = "shown"
     if resolution_mm is not None and diameter <= RESOLUTIONS_FOR_VOXEL_METRICS * resolution_mm:
         metrics = "mean only"

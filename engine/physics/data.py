@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -67,17 +66,3 @@ def z_max() -> int:
 def atomic_weight(Z: int) -> float:
     """Standard atomic weight of an element [g/mol]."""
     return float(tables()["elements/atomic_weight"][Z - 1])
-
-
-def table_hashes() -> dict[str, str]:
-    """SHA-256 of every group of tables (names, types, shapes and values), for the provenance of a result.
-
-    The hash is over the numbers, not over the file, so that it does not depend on the HDF5 library.
-    """
-    digests: dict[str, hashlib._Hash] = {}
-    for name in sorted(tables()):
-        values = tables()[name]
-        digest = digests.setdefault(name.split("/")[0], hashlib.sha256())
-        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return {group: digest.hexdigest() for group, digest in digests.items()}

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import kinetics
 from ..case.model import Case
+from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..errors import InputError
 from ..files import read_csv
 from ..grid import Grid
@@ -18,7 +19,7 @@ from ..nuclides.decay import nuclide
 from .lesion_density import density_slope, lesion_density
 from .lesion_views import LesionView, PlacedRecovery, lesion_views
 from .mask_recovery import OutlineRecovery
-from .scans import AIR_G_CM3, VisitImages
+from .scans import VisitImages
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
     )
     notes = [*voxels.notes, *_kinetic_remarks(case, images, voxels)]
     tia = voxels.tia_h * ratio
-    air = images.density < AIR_G_CM3
+    air = images.density < NO_DOSE_BELOW_G_CM3
     lost = float(tia[air].sum())
     total = float(tia.sum())
     if not total > 0:
@@ -152,7 +153,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
     if lost:
         tia = np.where(air, 0.0, tia)
         notes.append(
-            f"Activity in air (density below {AIR_G_CM3:g} g/cm3, {100 * lost / total:.2g} % of the total) "
+            f"Activity in air (density below {NO_DOSE_BELOW_G_CM3:g} g/cm3, {100 * lost / total:.2g} % of the total) "
             "was taken as noise or spill-out and left out."
         )
     lesions = [_lesion(case, images, mask, voxels) for mask in images.masks]
@@ -262,9 +263,7 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
 
 def _density_slope(images: VisitImages, mask: Any, weight: np.ndarray) -> float:
     """How the lesion's density follows its outline, on the voxels around it."""
-    index = np.nonzero(weight > 0)
-    cuts = [slice(max(int(i.min()) - 3, 0), min(int(i.max()) + 4, n)) for i, n in zip(index, weight.shape, strict=True)]
-    box = (cuts[0], cuts[1], cuts[2])
+    box = Grid.bounding_box(weight, 3)
     near = images.grid.cropped(box)
     outline = None
     if images.outlines:

@@ -116,7 +116,7 @@ def fine_outlines(
         file, name, frame = origin
         room = [
             slice(max(cut.start - 1, 0), min(cut.stop + 1, n))
-            for cut, n in zip(_box(np.asarray(mask.fraction)), grid.shape, strict=True)
+            for cut, n in zip(Grid.bounding_box(np.asarray(mask.fraction)), grid.shape, strict=True)
         ]
         step = [s / math.ceil(s / FINE_MM) for s in grid.spacing_mm]
         near = grid.cropped((room[0], room[1], room[2])).with_spacing((step[0], step[1], step[2]))
@@ -130,7 +130,7 @@ def _carried_back(mask: Any, grid: Grid, alignment: Alignment, wanted: Grid, fil
     centre = grid.index_to_xyz(_centre(mask.fraction))
     home = np.linalg.inv(alignment.matrix) @ np.array([*centre, 1.0])
     placed = alignment.place(grid, home[:3])
-    box = _box(mask.fraction)
+    box = Grid.bounding_box(mask.fraction)
     fraction = imaging.resample_fraction(mask.fraction[box], placed.cropped(box), wanted)
     volume = float(fraction.sum(dtype=np.float64)) * wanted.voxel_volume_ml
     if volume < (1.0 - OUTSIDE_SHARE) * mask.volume_ml:
@@ -177,8 +177,3 @@ def _centre(fraction: np.ndarray) -> np.ndarray:
     index = np.nonzero(fraction > 0)
     weight = fraction[index].astype(np.float64)
     return np.array([float(axis @ weight) for axis in index]) / weight.sum()
-
-
-def _box(fraction: np.ndarray) -> tuple[slice, slice, slice]:
-    cuts = [slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(fraction > 0)]
-    return cuts[0], cuts[1], cuts[2]

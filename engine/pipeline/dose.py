@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..case.model import Case
+from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..dose.map import DoseMap
 from ..dose.methods import compute_dose
 from ..nuclides.decay import nuclide
@@ -18,7 +19,7 @@ from ..results.resume import earlier_tally
 from ..transport.job import how_it_ended, run_transport
 from ..transport.problem import Problem
 from .activity import VisitActivity
-from .scans import AIR_G_CM3, VisitImages
+from .scans import VisitImages
 
 #: Fractional masks become whole weights 0..255 in the transport, so that region sums stay exact integers.
 WEIGHT_ONE = 255
@@ -95,7 +96,7 @@ def dose_of_visit(
             tally,
             grid=images.grid,
             decays=decays,
-            air_density_g_cm3=AIR_G_CM3,
+            air_density_g_cm3=NO_DOSE_BELOW_G_CM3,
             region_names=names,
             **how_it_ended(tally, chosen.until),
             **fields,
@@ -106,10 +107,10 @@ def dose_of_visit(
         result = _without_transport(problem, images, fields)
     for method in case.methods:
         if method != "mc":
-            result.doses[method] = compute_dose(method, problem, decays, air_density_g_cm3=AIR_G_CM3)
+            result.doses[method] = compute_dose(method, problem, decays, air_density_g_cm3=NO_DOSE_BELOW_G_CM3)
     if "local" not in result.doses:
         # always beside the others: how far Monte Carlo is from it is part of the lesion table
-        result.doses["local"] = compute_dose("local", problem, decays, air_density_g_cm3=AIR_G_CM3)
+        result.doses["local"] = compute_dose("local", problem, decays, air_density_g_cm3=NO_DOSE_BELOW_G_CM3)
     return result, mc_sigma
 
 

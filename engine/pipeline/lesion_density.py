@@ -51,9 +51,7 @@ def lesion_density(fraction: np.ndarray, density_g_cm3: np.ndarray) -> float:
         density that stands in the outline, since two densities are a simplification.
     """
     index = np.nonzero(fraction > 0)
-    box = tuple(
-        slice(max(int(i.min()) - 2, 0), min(int(i.max()) + 3, n)) for i, n in zip(index, fraction.shape, strict=True)
-    )
+    box = Grid.bounding_box(fraction, 2)
     share = mixing_fractions(fraction[box])
     near = share > 0
     w, rho = share[near], np.asarray(density_g_cm3[box], dtype=np.float64)[near]

@@ -16,11 +16,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..constants import FWHM_PER_SIGMA
+from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..grid import Grid, Volume
 from ..imaging.resample import resample_conserving, resample_fraction
 from ..lesions.uncertainty import scan_relative_error
 from .mask_recovery import OutlineRecovery
-from .scans import AIR_G_CM3
 
 if TYPE_CHECKING:
     from .scans import VisitImages
@@ -84,7 +84,7 @@ class LesionView:
         spacing = self.grid.spacing_mm
         distance = ndimage.distance_transform_edt(self.fraction <= 0, sampling=spacing)
         low, high = (r * self.fwhm_mm for r in SHELL_RESOLUTIONS)
-        inside = (distance > low) & (distance <= high) & (self.density >= AIR_G_CM3)
+        inside = (distance > low) & (distance <= high) & (self.density >= NO_DOSE_BELOW_G_CM3)
         if self.others.any():
             inside &= ndimage.distance_transform_edt(~self.others, sampling=spacing) > self.fwhm_mm
         return np.asarray(inside)
@@ -205,12 +205,7 @@ def lesion_views(images: VisitImages, mask: Any, fwhm_mm: float | None) -> list[
 
 def _box(fraction: np.ndarray, reach_mm: float, grid: Grid) -> tuple[slice, slice, slice]:
     """The lesion's box with room for the shell, inside the grid."""
-    cuts = []
-    for axis, index in enumerate(np.nonzero(fraction > 0)):
-        room = math.ceil(reach_mm / grid.spacing_mm[axis]) + 1
-        stop = min(int(index.max()) + 1 + room, grid.shape[axis])
-        cuts.append(slice(max(int(index.min()) - room, 0), stop))
-    return cuts[0], cuts[1], cuts[2]
+    return Grid.bounding_box(fraction, [math.ceil(reach_mm / step) + 1 for step in grid.spacing_mm])
 
 
 def _covering(grid: Grid, other: Grid) -> tuple[slice, slice, slice]:

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ..constants import FWHM_PER_SIGMA
+from ..grid import Grid
 from ..lesions.recovery import sphere_diameter_mm, sphere_recovery_slope
 
 
@@ -82,7 +83,6 @@ class OutlineRecovery:
 
 def _framed(fraction: np.ndarray, spacing_mm: tuple[float, float, float], fwhm_mm: float) -> np.ndarray:
     """The outline alone, with room for the blur around it, float64."""
-    index = np.nonzero(fraction > 0)
-    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in index)
+    box = Grid.bounding_box(fraction)
     room = [math.ceil(5.5 * fwhm_mm / FWHM_PER_SIGMA / step) for step in spacing_mm]
     return np.pad(np.asarray(fraction[box], dtype=np.float64), [(r, r) for r in room])

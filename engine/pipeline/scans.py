@@ -24,8 +24,6 @@ from .alignment import align_scans, carried, check_carried, fine_outlines, read_
 
 log = logging.getLogger(__name__)
 
-#: Below this density [g/cm3] a voxel is air: no dose is stated for it, and no activity is placed in it.
-AIR_G_CM3 = 0.01
 #: Density [g/cm3] above which a voxel belongs to the body when the dose grid is cropped (lung is 0.26).
 BODY_G_CM3 = 0.1
 #: Voxels of surroundings kept around the body when the dose grid is cropped.
@@ -285,13 +283,7 @@ def _body_box(density: np.ndarray, masks: list[Any]) -> tuple[slice, slice, slic
         inside |= np.asarray(mask.fraction) > 0
     if not inside.any():
         inside[:] = True
-    slices = []
-    for axis in range(3):
-        other = tuple(a for a in range(3) if a != axis)
-        where = np.flatnonzero(inside.any(axis=other))
-        start = max(int(where[0]) - MARGIN_VOXELS, 0)
-        slices.append(slice(start, min(int(where[-1]) + 1 + MARGIN_VOXELS, inside.shape[axis])))
-    return slices[0], slices[1], slices[2]
+    return Grid.bounding_box(inside, MARGIN_VOXELS)
 
 
 def _on_grid(volume: Volume, grid: Grid) -> np.ndarray:

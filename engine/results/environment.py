@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import platform
 import subprocess
 from functools import lru_cache
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    "numpy", "scipy", "numba", "h5py", "pydantic", "pint", "SimpleITK", "pydicom", "highdicom",
-    "icrp107-database", "radioactivedecay", "matplotlib",
+from ...kernels.backends.machine import cpu_name, usable_cores
+from ..version import __version__
+
+#: Libraries that the numbers of a result pass through; their versions are in its provenance.
+NUMERICAL_PACKAGES = (
+    "numpy", "scipy", "numba", "h5py", "SimpleITK", "pydicom", "radioactivedecay", "icrp107-database",
 )  # fmt: skip
+PACKAGES = (*NUMERICAL_PACKAGES, "pydantic", "pint", "highdicom", "matplotlib")
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def describe() -> dict[str, Any]:
     """Versions, machine, backends and data tables, as plain nested dictionaries."""
     return {
-        "hevesy": {"version": _version("hevesy"), "commit": commit() or "unknown (not a checkout)"},
+        "hevesy": {"version": __version__, "commit": commit() or "unknown (not a checkout)"},
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
@@ -29,7 +32,7 @@ def describe() -> dict[str, Any]:
             "cores": usable_cores(),
         },
         "backends": backends(),
-        "data": {path.name: f"sha256 {digest(path)}" for path in data_tables()},
+        "data": {name: f"sha256 {digest}" for name, digest in table_hashes().items()},
         "packages": {name: _version(name) for name in PACKAGES},
     }
 
@@ -50,23 +53,6 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def usable_cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def cpu_name() -> str:
-    """Name of the processor."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
-
-
 def backends() -> dict[str, str]:
     """Which transport backends can run here, and on what."""
     found = {"cpu": f"Numba {_version('numba')}, {usable_cores()} threads"}
@@ -83,20 +69,11 @@ def backends() -> dict[str, str]:
     return found
 
 
-def data_tables() -> list[Path]:
-    """The compiled physics tables that ship with hevesy."""
-    return sorted((ROOT / "kernels" / "data").glob("*.h5"))
-
-
-@lru_cache(maxsize=16)
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return (
-            hashlib.file_digest(stream, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else (hashlib.sha256(stream.read()).hexdigest())
-        )
+@lru_cache(maxsize=1)
+def table_hashes() -> dict[str, str]:
+    """SHA-256 of the physics tables that ship with hevesy, by file name."""
+    files = sorted((ROOT / "kernels" / "data").glob("*.h5"))
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _version(name: str) -> str:

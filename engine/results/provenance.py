@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..transport.problem import Problem
+from ..version import __version__
 from . import environment
+from .environment import table_hashes
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,9 @@ class Provenance:
         return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
 
 
-@lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version of the installed distribution."""
-    try:
-        return metadata.version("hevesy")
-    except metadata.PackageNotFoundError:  # a copied folder without metadata still runs
-        return "unknown"
+    """Version of hevesy."""
+    return __version__
 
 
 @lru_cache(maxsize=1)
@@ -88,24 +86,10 @@ def code_commit() -> str:
     return environment.commit() or ""
 
 
-def table_hashes() -> dict[str, str]:
-    """SHA-256 of the physics tables that ship with the package, by file name."""
-    return {path.name: environment.digest(path) for path in environment.data_tables()}
-
-
 def software_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that numbers pass through."""
+    """Versions of Python and of the libraries that numbers pass through, those that are installed."""
     found = {"python": platform.python_version()}
-    for name in (
-        "numpy",
-        "scipy",
-        "numba",
-        "h5py",
-        "SimpleITK",
-        "pydicom",
-        "radioactivedecay",
-        "icrp107-database",
-    ):
+    for name in environment.NUMERICAL_PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

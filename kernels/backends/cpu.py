@@ -26,6 +26,7 @@ from ..loader import cache_root, load, source_hash
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
 from . import cpu_math
 from .device import Device
+from .machine import cpu_name, usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -156,22 +157,12 @@ def threads(requested: int | None = None) -> int:
     environment = os.environ.get("HEVESY_THREADS")
     if environment:
         return int(environment)
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1
+    return usable_cores()
 
 
 def device(n_threads: int | None = None) -> Device:
     """Describe the processor this backend runs on."""
-    name = "CPU"
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
-    return Device("cpu", name, threads(n_threads))
+    return Device("cpu", cpu_name(), threads(n_threads))
 
 
 class Engine:

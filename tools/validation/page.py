@@ -11,6 +11,7 @@ from typing import Any
 
 import hevesy
 import numpy as np
+from hevesy.kernels.backends.machine import cpu_name, usable_cores
 
 from .record import ALPHA, Record, budget
 
@@ -36,29 +37,14 @@ def provenance() -> dict[str, Any]:
         "hevesy": hevesy.__version__,
         "commit": git("rev-parse", "HEAD"),
         "changed_since_commit": changed,
-        "processor": _processor(),
-        "cores": _cores(),
+        "processor": cpu_name(),
+        "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "numba": numba.__version__,
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def write(

@@ -210,15 +210,6 @@ def _from_label_map(path: Path, grid: Grid, names: list[str] | None) -> list[Mas
     return masks
 
 
-def _box(where: np.ndarray) -> tuple[slice, slice, slice]:
-    """The smallest box that holds all true voxels."""
-    cuts = []
-    for axis in range(3):
-        used = np.flatnonzero(where.any(axis=tuple(a for a in range(3) if a != axis)))
-        cuts.append(slice(int(used[0]), int(used[-1]) + 1))
-    return cuts[0], cuts[1], cuts[2]
-
-
 #: How lesions are named beside a label map.
 _NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
 
@@ -337,7 +328,7 @@ def _from_seg(header: Header, grid: Grid, wanted: str | None, names: list[str] |
         whole = float(part.values.sum(dtype=np.float64)) * part.grid.voxel_volume_ml
         if whole <= 0.0:
             _finish(name, part.values, part.grid, 0.0, file)
-        box = _box(part.values > 0)
+        box = Grid.bounding_box(part.values)
         fraction = average(part.values[box], part.grid.cropped(box), grid)
         masks.append(_finish(name, np.clip(fraction, 0.0, 1.0), grid, whole, file))
     return masks

@@ -13,9 +13,10 @@ import numpy as np
 from ...case.model import Case, Visit
 from ...clinic import blood as blood_dosimetry
 from ...clinic.blood import BloodDose
-from ...clinic.eligibility import ELIGIBLE, LesionPrediction, assess
+from ...clinic.eligibility import LesionPrediction, assess
 from ...errors import InputError
 from ...lesions.record import LesionDose
+from ...lesions.verdict import ELIGIBLE
 from ...nuclides.decay import nuclide
 from ...nuclides.names import canonical_name
 from ...text import count_of, plain

@@ -21,6 +21,7 @@ from ...clinic.response import VisitValues, lesion_response, reinduction
 from ...grid import Volume
 from ...imaging.registration import Alignment, register
 from ...lesions.record import LesionDose
+from ...lesions.recovery import sphere_diameter_mm
 from ...results.result import Result
 from ...text import plain
 from .response import QUANTITIES, Track, recist_targets, target_sum, visit_summary
@@ -191,7 +192,7 @@ def _values(parts: Sequence[LesionDose]) -> dict[str, Any]:
         "uptake_percent": total,
         "uptake_percent_per_g": total / float(mass.sum()),
         "volume_ml": volume,
-        "diameter_mm": (6000.0 * volume / math.pi) ** (1.0 / 3.0),
+        "diameter_mm": float(sphere_diameter_mm(volume)),
         "long_axis_mm": float(sum(axis)),
         "short_axis_mm": float(sum(short)),
         "effective_half_life_h": float(one.kinetics.get("effective_half_life_h") or math.nan)

@@ -18,12 +18,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from ....kernels.tables import ENERGY, TRACK_COLUMNS, YIELD
+from ....kernels.tables import ENERGY, FLUORESCENCE_COLUMNS, TRACK_COLUMNS, YIELD
 from ...constants import ELECTRON_REST_MEV as MC2
 from ...constants import HC_MEV_ANGSTROM
 from ...physics import photons
 from ...physics.material import Material
-from .layout import BREMS_POINTS, FLUORESCENCE_COLUMNS, ElectronTables
+from .layout import BREMS_POINTS, ElectronTables
 from .photon import X_HIGH, X_LOW, fluorescence_rows
 
 #: energies at which the Compton and pair means are taken, and points of their quadratures

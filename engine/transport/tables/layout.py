@@ -11,7 +11,6 @@ from .bit_grid import BitGrid
 
 #: nodes of an inverse cumulative distribution: multiple scattering, bremsstrahlung
 GS_POINTS, BREMS_POINTS = 129, 65
-FLUORESCENCE_COLUMNS = 8
 
 
 @dataclass(frozen=True)

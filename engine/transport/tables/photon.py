@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....kernels.tables import COMPTON_POINTS, COMPTON_SHIFT, PHOTON_SHIFT, TRANSFER_SHIFT
+from ....kernels.tables import COMPTON_POINTS, COMPTON_SHIFT, FLUORESCENCE_COLUMNS, PHOTON_SHIFT, TRANSFER_SHIFT
 from ...physics import photons
 from ...physics.material import Material
 from . import compton as compton_tables
 from .bit_grid import BitGrid
-from .layout import FLUORESCENCE_COLUMNS, PhotonTables
+from .layout import PhotonTables
 
 #: ends of the grid of momentum transfer, x = sin(theta/2)/lambda [1/Angstrom]
 X_LOW, X_HIGH = 3e-3, 3e2

@@ -9,10 +9,8 @@ import math
 
 from ...constants import LOOP_CAP, MC2
 from ...rng import draw4, next_draw
-from ...tables import CAPPED_SAUTER
+from ...tables import CAPPED_SAUTER, FLUORESCENCE_COLUMNS
 from ...target import device, i32, i64, real, u32
-
-FLUORESCENCE_COLUMNS = 8  # K edge, then probability and energy of three lines, padding
 
 
 @device

@@ -93,7 +93,7 @@ def test_e_uptake_that_reaches_the_threshold(half_life, percent):
 
 def test_threshold_and_volumes():
     assert pytest.approx(2.70, abs=0.005) == 20 / 7.4
-    assert assess([LesionPrediction("L", 4.468)], maximum_gbq=31.3).at[0].verdict == "eligible"
+    assert assess([LesionPrediction("L", 4.468)], threshold_gy=20.0, maximum_gbq=31.3).at[0].verdict == "eligible"
     assert pytest.approx(1 - 0.343) == PARTIAL_VOLUME_DECREASE
     assert pytest.approx(0.728) == PROGRESSIVE_VOLUME_INCREASE
 

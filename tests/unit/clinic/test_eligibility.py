@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
-from hevesy.engine.clinic.eligibility import LesionPrediction, assess, probability_any
+from hevesy.engine.clinic import eligibility
+from hevesy.engine.clinic.eligibility import LesionPrediction, probability_any
 from hevesy.engine.errors import InputError
 from hevesy.engine.lesions.uncertainty import probability_at_least
+
+assess = partial(eligibility.assess, threshold_gy=20.0)
 
 
 def test_threshold_of_the_clinical_page():

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from hevesy.engine import dose
-from hevesy.engine.dose.local import AIR_DENSITY_G_CM3, deposit_locally, emitted_energy, local_dose, spectrum_moments
+from hevesy.engine.dose.local import NO_DOSE_BELOW_G_CM3, deposit_locally, emitted_energy, local_dose, spectrum_moments
 from hevesy.engine.errors import InputError
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics.material import Material
@@ -80,7 +80,7 @@ def test_energy_in_the_grid_equals_decays_times_energy():
 
 
 def test_air_gets_no_dose_and_is_counted():
-    density = np.array([[[1.0, 0.0012, AIR_DENSITY_G_CM3, 0.0]]])
+    density = np.array([[[1.0, 0.0012, NO_DOSE_BELOW_G_CM3, 0.0]]])
     got = deposit_locally(np.array([[[70.0, 20.0, 10.0, 0.0]]]), density, 0.01, MIXED)
     assert (got.dose_gy == 0).tolist() == [[[False, True, False, True]]]
     assert got.air_voxels == 1 and got.air_fraction == pytest.approx(0.2)

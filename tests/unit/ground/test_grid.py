@@ -97,3 +97,13 @@ def test_new_spacing_covers_the_grid_from_the_same_corner():
     np.testing.assert_allclose(new.corners_xyz_mm()[0], GRID.corners_xyz_mm()[0])
     assert np.all(new.corners_xyz_mm()[-1] >= GRID.corners_xyz_mm()[-1] - 1e-9)
     assert new.shape == (6, 5, 5)
+
+
+def test_bounding_box_holds_the_mask_with_room_and_stays_inside():
+    mask = np.zeros((6, 8, 10), np.float32)
+    mask[1, 3:5, 9] = 0.2
+    assert Grid.bounding_box(mask) == (slice(1, 2), slice(3, 5), slice(9, 10))
+    assert Grid.bounding_box(mask, 2) == (slice(0, 4), slice(1, 7), slice(7, 10))
+    assert Grid.bounding_box(mask, (0, 1, 3)) == (slice(1, 2), slice(2, 6), slice(6, 10))
+    with pytest.raises(ValueError, match="empty mask"):
+        Grid.bounding_box(np.zeros((2, 2, 2)))

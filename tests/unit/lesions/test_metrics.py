@@ -40,6 +40,7 @@ def lesion(**changes):
         "relative_uncertainty": 0.1,
         **changes,
     }
+    options = {"threshold_gy": 20.0, **options}
     return summarise(options.pop("dose", DOSE), DENSITY, options.pop("mask", MASK), GRID, **options)
 
 

@@ -34,7 +34,8 @@ def lesion(name, centre, volume_ml, uptake, *, visit="baseline", site="lung", ha
     """A record whose dose per activity is that of its uptake per gram; ``uptake`` is %IA in the whole lesion."""
     cube = SimpleNamespace(name=name, fraction=np.zeros(GRID.shape), contour_volume_ml=None)
     cube.fraction[10, 10, 10] = 1.0
-    record = summarise(np.ones(GRID.shape), np.ones(GRID.shape), cube, GRID, patient="P1", visit=visit, site=site)
+    about = {"patient": "P1", "visit": visit, "site": site, "threshold_gy": 20.0}
+    record = summarise(np.ones(GRID.shape), np.ones(GRID.shape), cube, GRID, **about)
     ldpa = 97.0 * uptake / volume_ml
     axis = (6000 * volume_ml / math.pi) ** (1 / 3)
     return replace(

@@ -94,6 +94,7 @@ def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes
             mask,
             GRID,
             patient="P <01>",
+            threshold_gy=20.0,
             visit="baseline",
             therapy_activity_gbq=7.4,
             mc_sigma_gy=0.05,
@@ -277,7 +278,9 @@ def test_less_input_gives_less_report_not_an_error():
     bare = Result("case", GRID, np.ones(SHAPE, np.float32), {"local": local})
     page = Page(render_report(bare, [], {}))
     assert "No verdict" in page.words and "The resolved case was not found" in page.words
-    lesion = summarise(np.ones(SHAPE), bare.density_g_cm3, MASKS[0], GRID, patient="P", method="local")
+    lesion = summarise(
+        np.ones(SHAPE), bare.density_g_cm3, MASKS[0], GRID, patient="P", method="local", threshold_gy=20.0
+    )
     page = Page(render_report(bare, [lesion], {}))
     assert "over mass density" in page.words and "Not eligible" in page.words
 

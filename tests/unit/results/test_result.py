@@ -156,6 +156,7 @@ def full(whole: Result) -> Result:
             Mask,
             case.grid,
             patient="P1",
+            threshold_gy=20.0,
             visit="baseline",
             therapy_activity_gbq=7.4,
             mc_sigma_gy=0.1,
