@@ -213,28 +213,6 @@ def region_mean_sigma(
     return mean, sigma * QUANTUM_MEV
 
 
-def region_covariance(region_quanta: np.ndarray, batch_histories: int) -> np.ndarray:
-    """Covariance matrix of the regions' means [(MeV per history)^2], (region, region).
-
-    Regions of one run share histories (a photon born in one deposits in another), so differences and ratios
-    of their doses need it. Floating point: centred before it is squared.
-    """
-    quanta = np.asarray(region_quanta)
-    n_batches = quanta.shape[0]
-    if n_batches < 2:
-        return np.full((quanta.shape[1],) * 2, np.nan)
-    centred = quanta.astype(np.float64) - quanta.astype(np.float64).mean(axis=0)
-    scale = QUANTUM_MEV / batch_histories
-    return centred.T @ centred / (n_batches * (n_batches - 1.0)) * scale**2
-
-
-def coverage_factor(n_batches: int, level: float) -> float:
-    """Student's factor k: mean +- k sigma covers the truth with probability `level` (normal batch means)."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 * (1.0 + level), n_batches - 1))
-
-
 def few_batches_warning(n_batches: int) -> tuple[str, ...]:
     """A sentence for a result whose Monte Carlo part carries no standard error; nothing when it has one."""
     if n_batches >= MINIMUM_BATCHES:

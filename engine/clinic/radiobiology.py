@@ -54,7 +54,6 @@ class Radiosensitivity:
 
 
 TUMOUR = Radiosensitivity()
-KIDNEY = Radiosensitivity(2.6, 0.2, 2.8, 1.0, "kidney late effects, 2.6 Gy and 2.8 h")
 
 
 @dataclass(frozen=True)

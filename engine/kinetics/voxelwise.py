@@ -64,12 +64,6 @@ class VoxelKinetics:
     notes: list[str]
     region_curves: dict[int, Curve] = field(default_factory=dict)
 
-    def extrapolated_in(self, weight: np.ndarray) -> float:
-        """Share of the integral after the last scan within a mask (any non-negative weights)."""
-        share = weight * self.tia_h
-        total = float(share.sum())
-        return float((share * self.extrapolated_map).sum()) / total if total > 0.0 else math.nan
-
 
 def voxel_tia(
     times_h: object,

@@ -360,28 +360,3 @@ def volumes_at(region: RegionDoses, dose_gy: np.ndarray) -> np.ndarray:
     ascending = region.dose_gy[::-1]
     below = np.concatenate([[0.0], np.cumsum(region.weight[::-1])])
     return np.asarray(100.0 * (1.0 - below[np.searchsorted(ascending, dose_gy, side="left")] / region.total))
-
-
-def region_doses(
-    dose_gy: np.ndarray, weight: np.ndarray, sigma_gy: np.ndarray | None = None, n_batches: int = 0
-) -> RegionDoses:
-    """Doses of a region, freed of Monte Carlo noise where their standard errors are given.
-
-    Parameters
-    ----------
-    dose_gy, weight
-        Doses [Gy] and volume fractions of the voxels (n,).
-    sigma_gy
-        Their standard errors (n,) [Gy]; None, or errors from fewer than 20 batches: the voxels as they are.
-    n_batches
-        Batches that the standard errors come from.
-
-    Returns
-    -------
-    RegionDoses
-        Of the voxels, or of the histogram that :func:`hevesy.engine.lesions.dvh_noise.clean_histogram` finds.
-    """
-    if sigma_gy is None or n_batches < MINIMUM_BATCHES or not np.isfinite(sigma_gy).all():
-        return RegionDoses(dose_gy, weight)
-
-    return clean_histogram(dose_gy, sigma_gy, weight, n_batches).region()

@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from ..constants import AVOGADRO_BARN, ELECTRON_REST_MEV, HC_MEV_ANGSTROM
+from ..constants import AVOGADRO_BARN, ELECTRON_REST_MEV
 from ..errors import InputError
 from .composition import composition, energies
 from .data import tables, z_max
@@ -215,22 +215,6 @@ def total(material: Material, energy_mev: object) -> np.ndarray:
 def photoelectric_by_element(material: Material, energy_mev: object) -> np.ndarray:
     """Photoelectric absorption [cm2/g] of each element of the material, shape (n_elements, *energy shape)."""
     return _by_element(material, "photoelectric", energy_mev)
-
-
-def coherent_by_element(material: Material, energy_mev: object) -> np.ndarray:
-    """Coherent scattering [cm2/g] of each element of the material, shape (n_elements, *energy shape)."""
-    return _by_element(material, "coherent", energy_mev)
-
-
-def edges_mev(material: Material) -> np.ndarray:
-    """Absorption edges of the material's elements in the photoelectric table [MeV], ascending."""
-    return np.unique(np.concatenate([_element(Z).edges for Z in composition(material).Z]))
-
-
-def momentum_transfer(energy_mev: object, cos_theta: object) -> np.ndarray:
-    """x = sin(theta/2)/lambda [1/Angstrom] of a photon energy [MeV] and scattering cosine."""
-    half = np.sqrt(np.maximum(0.0, 0.5 * (1.0 - np.asarray(cos_theta, dtype=np.float64))))
-    return half * np.asarray(energy_mev, dtype=np.float64) / HC_MEV_ANGSTROM
 
 
 def _interpolate_x(x: np.ndarray, values: np.ndarray) -> np.ndarray:

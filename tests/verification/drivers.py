@@ -105,6 +105,11 @@ def positron_line(energy_mev: float) -> Emission:
     return Emission(positron_mev=np.array([low, energy_mev]), positron_per_mev=np.array([1e6, 1e6]))
 
 
+def momentum_transfer(energy_mev, cos_theta):
+    """x = sin(theta/2)/lambda [1/Angstrom] of a photon energy [MeV] and scattering cosine; hc in MeV Angstrom."""
+    return np.sqrt(np.maximum(0.0, 0.5 * (1.0 - np.asarray(cos_theta)))) * np.asarray(energy_mev) / 0.01239841984
+
+
 def world_of(problem: Problem):
     """The flat tables of a problem."""
     return prepare(problem, PhysicsOptions.from_dict(problem.physics)).world

@@ -12,6 +12,7 @@ from hevesy.engine.transport.run import simulate
 from hevesy.kernels.tables import QUANTA_PER_MEV
 from hevesy.phantoms import problems
 from hevesy.phantoms.mixed import BONE, WATER, mixed, region_weights
+from hevesy.tests.verification.drivers import momentum_transfer
 from hevesy.tests.verification.test_fano import relative_dose, run
 
 MC2 = 0.51099895
@@ -34,7 +35,7 @@ def binding() -> None:
     for E in (0.03, 0.1, 0.3645):
         ratio = 1 / (1 + E / MC2 * (1 - cosine))
         law = ratio**2 * (ratio + 1 / ratio - 1 + cosine**2)
-        s = photons.incoherent_function(WATER, photons.momentum_transfer(E, cosine))
+        s = photons.incoherent_function(WATER, momentum_transfer(E, cosine))
         mean = np.trapezoid(law * (1 - ratio) * E, cosine) / np.trapezoid(law, cosine)
         bound = np.trapezoid(law * s * (1 - ratio) * E, cosine) / np.trapezoid(law * s, cosine)
         print(

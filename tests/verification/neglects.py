@@ -17,7 +17,7 @@ from hevesy.engine.physics import collisions, elastic, photons, stopping
 from hevesy.engine.physics.data import atomic_weight, tables
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.tables import electron as electron_tables
-from hevesy.tests.verification.drivers import BONE, IODINE, LUNG, WATER, electron_line
+from hevesy.tests.verification.drivers import BONE, IODINE, LUNG, WATER, electron_line, momentum_transfer
 from hevesy.tools.reference import reference_folder
 from hevesy.tools.validation import kernels, radial
 from hevesy.tools.validation.voxels import ENOUGH
@@ -64,7 +64,7 @@ def doppler() -> None:
     for energy in (0.03, 0.14, 0.3645):
         ratio = 1 / (1 + energy / MC2 * (1 - cosine))
         law = ratio**2 * (ratio + 1 / ratio - 1 + cosine**2)
-        law *= photons.incoherent_function(WATER, photons.momentum_transfer(energy, cosine))
+        law *= photons.incoherent_function(WATER, momentum_transfer(energy, cosine))
         after = energy * ratio
         kick = np.sqrt(energy**2 + after**2 - 2 * energy * after * cosine)
         spread = momentum * kick * ratio
@@ -86,9 +86,9 @@ def coherent() -> None:
     cosine = 1 - np.geomspace(1e-8, 2, 20001)
     for energy in (0.03, 0.06, 0.14, 0.3645):
         ratio = 1 / (1 + energy / MC2 * (1 - cosine))
-        s = photons.incoherent_function(WATER, photons.momentum_transfer(energy, cosine))
+        s = photons.incoherent_function(WATER, momentum_transfer(energy, cosine))
         laws = {
-            "coherent": photons.form_factor_squared(WATER, photons.momentum_transfer(energy, cosine)) * (1 + cosine**2),
+            "coherent": photons.form_factor_squared(WATER, momentum_transfer(energy, cosine)) * (1 + cosine**2),
             "incoherent": ratio**2 * (ratio + 1 / ratio - 1 + cosine**2) * s,
         }
         turned = {}

@@ -7,7 +7,18 @@ import pytest
 from hevesy.engine.physics import photons
 from hevesy.kernels.tables import COUNTERS, PHOTON
 from hevesy.tests.verification.budget import bin_probabilities, quantile
-from hevesy.tests.verification.drivers import BONE, IODINE, LUNG, QUANTUM, WATER, block, photon_line, shoot, world_of
+from hevesy.tests.verification.drivers import (
+    BONE,
+    IODINE,
+    LUNG,
+    QUANTUM,
+    WATER,
+    block,
+    momentum_transfer,
+    photon_line,
+    shoot,
+    world_of,
+)
 
 COLLISIONS, ESCAPED = COUNTERS.index("photon_collisions"), COUNTERS.index("escaped")
 MC2 = 0.51099895
@@ -78,7 +89,7 @@ def test_energy_transfer_in_a_thin_slab(material, energy) -> None:
 
     def law(c):
         ratio = 1 / (1 + energy / MC2 * (1 - c))
-        s = photons.incoherent_function(material, photons.momentum_transfer(energy, c))
+        s = photons.incoherent_function(material, momentum_transfer(energy, c))
         return ratio**2 * (ratio + 1 / ratio - 1 + c**2) * s
 
     p = bin_probabilities(law, edges)

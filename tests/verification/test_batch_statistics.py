@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.nuclides.decay import nuclide
-from hevesy.engine.statistics import coverage_factor, region_mean_sigma
+from hevesy.engine.statistics import region_mean_sigma
 from hevesy.engine.transport.run import simulate
 from hevesy.tests.verification.budget import quantile, sidak
 from hevesy.tests.verification.drivers import BONE, WATER, block
 from scipy import stats
+from scipy.stats import t as student
 
 SHAPE = (4, 4, 4)
 GROUPS, BATCHES, PER_BATCH = 240, 20, 300
@@ -52,7 +53,7 @@ def test_coverage(long_run, level) -> None:
     """The interval mean +- k sigma of a run covers the truth as often as it says, in lesion and single voxels."""
     quanta = long_run.region_quanta
     truth = quanta.sum(axis=0) / quanta.shape[0] / PER_BATCH * 2.0**-26
-    k = coverage_factor(BATCHES, level)
+    k = student.ppf(0.5 * (1.0 + level), BATCHES - 1)
     hits = np.zeros(quanta.shape[1])
     for group in quanta.reshape(GROUPS, BATCHES, -1):
         mean, sigma = region_mean_sigma(group, PER_BATCH)

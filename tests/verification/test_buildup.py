@@ -10,7 +10,17 @@ from hevesy.engine.physics import photons
 from hevesy.engine.transport.run import simulate
 from hevesy.kernels.tables import COUNTERS, PHOTON
 from hevesy.tests.verification.budget import quantile
-from hevesy.tests.verification.drivers import BONE, LUNG, QUANTUM, WATER, block, photon_line, shoot, world_of
+from hevesy.tests.verification.drivers import (
+    BONE,
+    LUNG,
+    QUANTUM,
+    WATER,
+    block,
+    momentum_transfer,
+    photon_line,
+    shoot,
+    world_of,
+)
 
 COLLISIONS, ESCAPED = COUNTERS.index("photon_collisions"), COUNTERS.index("escaped")
 MC2 = 0.51099895
@@ -35,11 +45,11 @@ def escaping_after_one(material, energy: float, thickness: float) -> float:
 
     def compton(c):
         ratio = 1 / (1 + energy / MC2 * (1 - c))
-        s = photons.incoherent_function(material, photons.momentum_transfer(energy, c))
+        s = photons.incoherent_function(material, momentum_transfer(energy, c))
         return ratio**2 * (ratio + 1 / ratio - 1 + c**2) * s
 
     def rayleigh(c):
-        return photons.form_factor_squared(material, photons.momentum_transfer(energy, c)) * (1 + c**2)
+        return photons.form_factor_squared(material, momentum_transfer(energy, c)) * (1 + c**2)
 
     total = 0.0
     for law, share, recoils in (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hevesy.engine.physics import photons
 from hevesy.tests.verification.budget import assert_law, assert_mean, bin_probabilities
-from hevesy.tests.verification.drivers import BONE, IODINE, WATER, kernel, material_world, repeat
+from hevesy.tests.verification.drivers import BONE, IODINE, WATER, kernel, material_world, momentum_transfer, repeat
 
 MC2 = 0.51099895
 N = 400_000
@@ -34,7 +34,7 @@ def test_compton(material, energy) -> None:
     cosine, scattered = repeat(body, N, 2, world, np.float32(energy)).T
 
     def density(c):
-        return klein_nishina(energy, c) * photons.incoherent_function(material, photons.momentum_transfer(energy, c))
+        return klein_nishina(energy, c) * photons.incoherent_function(material, momentum_transfer(energy, c))
 
     edges = np.linspace(-1, 1, 61)
     assert_law(cosine, edges, bin_probabilities(density, edges), f"Compton {energy} MeV in {material.name}")
@@ -60,7 +60,7 @@ def test_rayleigh(material, energy) -> None:
 
     def density(m):
         c = 1 - 2 * m
-        return photons.form_factor_squared(material, photons.momentum_transfer(energy, c)) * (1 + c**2)
+        return photons.form_factor_squared(material, momentum_transfer(energy, c)) * (1 + c**2)
 
     assert_law(mu, edges, bin_probabilities(density, edges), f"Rayleigh {energy} MeV in {material.name}")
     assert cosine.max() <= 1.0

@@ -112,11 +112,6 @@ def checklist(
     return rows
 
 
-def missing(rows: list[dict[str, Any]]) -> list[str]:
-    """Items without a value, with their section."""
-    return [f"{row['section']}: {row['item']}" for row in rows if row["value"] is None]
-
-
 def _joined(*parts: Any) -> str | None:
     return ", ".join(str(part) for part in parts if part) or None
 

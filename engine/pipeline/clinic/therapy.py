@@ -27,8 +27,6 @@ from .reporting import checklist
 
 log = logging.getLogger(__name__)
 
-MAXIMUM = "MTA"
-
 
 def blood_of_visit(case: Case, visit: Visit) -> tuple[BloodDose | None, list[str]]:
     """Blood dose and maximum tolerable activity from the visit's samples, and remarks.

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from hevesy.engine.clinic.radiobiology import (
-    KIDNEY,
     TUMOUR,
     Radiosensitivity,
     bed,
@@ -105,7 +104,8 @@ def test_lesion_effect_orders_as_it_must():
     assert e.eud_gy < e.dose_gy < e.bed_of_mean_gy < e.mean_bed_gy
     assert e.eqd2_gy == pytest.approx(e.mean_bed_gy / 1.2)
     assert e.geud_gy < e.dose_gy
-    mono = lesion_effect(d, effective_half_life_h=68.4, parameters=KIDNEY)
+    kidney = Radiosensitivity(2.6, 0.2, 2.8, 1.0, "kidney late effects, 2.6 Gy and 2.8 h")
+    mono = lesion_effect(d, effective_half_life_h=68.4, parameters=kidney)
     assert mono.repair_factor == pytest.approx(2.8 / 71.2)
 
 

@@ -9,7 +9,7 @@ from hevesy.engine.transport.tables import compton as compton_tables
 from hevesy.engine.transport.tables.bit_grid import BitGrid
 from hevesy.kernels.constants import MC2
 from hevesy.kernels.tables import COMPTON_POINTS, COMPTON_SHIFT, TRANSFER_SHIFT
-from hevesy.tests.verification.drivers import BONE, IODINE, WATER
+from hevesy.tests.verification.drivers import BONE, IODINE, WATER, momentum_transfer
 
 X = BitGrid.over(3e-3, 3e2, TRANSFER_SHIFT).values
 GRID = BitGrid.over(0.001, 3.0, COMPTON_SHIFT)
@@ -33,7 +33,7 @@ def exact(material, energy: float) -> np.ndarray:
     t = 2 * s**2
     ratio = 1 / (1 + energy / MC2 * t)
     law = ratio**2 * (ratio + 1 / ratio - t * (2 - t)) * s
-    law *= photons.incoherent_function(material, photons.momentum_transfer(energy, 1 - t))
+    law *= photons.incoherent_function(material, momentum_transfer(energy, 1 - t))
     running = np.concatenate([[0], np.cumsum(0.5 * (law[1:] + law[:-1]))])
     return 2 * np.interp(np.sqrt(PROBABILITY), np.sqrt(running / running[-1]), s) ** 2
 
