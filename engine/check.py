@@ -193,12 +193,11 @@ def _histories(case: Case, images: VisitImages, activity: VisitActivity) -> floa
     if case.transport.until is None:
         return float(limit or 1_000_000)
     needed = float(minimum_histories())
-    what, _, goal = case.transport.until.rpartition(":")
-    if what == "lesions":
+    if case.transport.until.voxels_above is None:
         total = activity.total_decays
         shares = [float((activity.decays * m.fraction).sum()) / total for m in images.masks]
         rarest = max(min(shares), 1e-9)
-        needed = max(needed, (SPREAD / (float(goal.rstrip("%")) / 100.0)) ** 2 / rarest)
+        needed = max(needed, (SPREAD / case.transport.until.goal) ** 2 / rarest)
     return min(needed, float(limit)) if limit else needed
 
 
@@ -220,7 +219,7 @@ def _transport_line(case: Case, visit: VisitCheck) -> str:
     need = f"about {visit.memory_bytes / 1e9:.1f} GB of memory"
     if "mc" not in case.methods:
         return f"no Monte Carlo, a few seconds, {need}."
-    goal = case.transport.until or f"{case.transport.decays or 1_000_000:.3g} decays"
+    goal = str(case.transport.until or f"{case.transport.decays or 1_000_000:.3g} decays")
     if case.transport.time_limit_s is not None:
         goal += f" or {case.transport.time_limit_s:g} s"
     minutes = visit.seconds / 60.0

@@ -28,6 +28,7 @@ from .progress import Tell
 from .results.provenance import code_commit, code_version
 from .results.result import Result
 from .results.resume import earlier_result
+from .until import Until
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def run(
     case: Case | str | os.PathLike[str],
     method: str | tuple[Method, ...] | None = None,
     *,
-    until: str | None = None,
+    until: Until | str | None = None,
     decays: int | None = None,
     time_limit_s: float | None = None,
     seed: int | None = None,

@@ -10,6 +10,7 @@ from .results.result import Result
 from .results.resume import earlier_tally
 from .transport.job import how_it_ended, run_transport
 from .transport.problem import Problem
+from .until import Until
 
 
 def simulate(
@@ -18,7 +19,7 @@ def simulate(
     seed: int = 1,
     backend: str = "auto",
     *,
-    until: str | None = None,
+    until: Until | str | None = None,
     time_limit_s: float | None = None,
     progress: Tell | None = None,
     stop: Callable[[], bool] | None = None,

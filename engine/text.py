@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion that names the nearest known word, or lists them all."""
+    known = list(known)
+    lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{lower[near[0]]}'?"
+    return "known here: " + ", ".join(known)

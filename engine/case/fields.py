@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    PlainValidator,
     SerializationInfo,
     ValidationInfo,
     WithJsonSchema,
@@ -23,9 +24,8 @@ from .. import units
 from ..errors import InputError
 from ..nuclides.names import canonical_name
 from ..privacy import CODE, series_code, telling_name
+from ..until import EXAMPLES, Until
 from .file import Refused, refuse_unknown_keys
-
-UNTIL = re.compile(r"(lesions|voxels>\d{1,2}%):(\d+(?:\.\d+)?)%")
 
 
 class Quantity:
@@ -99,6 +99,13 @@ def _read_nuclide(value: Any) -> str:
         raise Refused(error) from error
 
 
+def _read_until(value: Any) -> Until:
+    try:
+        return Until.parse(value)
+    except InputError as error:
+        raise Refused(error) from error
+
+
 def checked(pattern: re.Pattern[str], problem: str, why: str, suggestion: str) -> BeforeValidator:
     def read(value: Any) -> Any:
         if value is not None and not pattern.fullmatch(str(value)):
@@ -143,14 +150,11 @@ InputPath = Annotated[
 Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
 Count = Annotated[int, BeforeValidator(_read_count)]
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
-Until = Annotated[
-    str,
-    checked(
-        UNTIL,
-        "is no stop criterion",
-        "a run stops at a number of decays or at a precision",
-        'write "lesions:1%" or "voxels>50%:2%"',
-    ),
+StopCriterion = Annotated[
+    Until,
+    PlainValidator(_read_until),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "description": "quantity and target uncertainty", "examples": list(EXAMPLES)}),
 ]
 
 

@@ -7,11 +7,12 @@ their types. That is also what lets a bare ``24`` be told apart from ``24 h``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..text import did_you_mean
 
 Location = tuple[Any, ...]
 
@@ -110,16 +111,6 @@ def field_name(where: Sequence[Any]) -> str:
     for part in where:
         text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
     return text
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion that names the nearest known word, or lists them all."""
-    known = list(known)
-    lower = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{lower[near[0]]}'?"
-    return "known here: " + ", ".join(known)
 
 
 def refuse_unknown_keys(data: Any, known: Sequence[str]) -> Any:

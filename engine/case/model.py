@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from .. import units
 from ..errors import InputError
+from ..until import Until
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
     Activity,
@@ -32,9 +33,9 @@ from .fields import (
     Length,
     Mass,
     Nuclide,
+    StopCriterion,
     Text,
     Time,
-    Until,
     checked,
     split_series,
 )
@@ -164,7 +165,7 @@ class Transport(Block):
     grid: Annotated[
         str, checked(re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
     ] = "pet"
-    until: Until | None = "lesions:1%"
+    until: StopCriterion | None = Until.parse("lesions:1%")
     decays: Count | None = None
     time_limit_s: Duration | None = Field(None, alias="time_limit")
     electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")

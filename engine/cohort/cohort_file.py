@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..case.file import did_you_mean, read_yaml
+from ..case.file import read_yaml
 from ..errors import InputError
+from ..text import did_you_mean
 
 KEYS = ("name", "seed", "noise_seed", "visits", "truth", "cases")
 CASE_KEYS = ("patient", "arm", "case")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..progress import Tell
 from ..statistics import MINIMUM_BATCHES, few_batches_warning
+from ..until import Until
 from .problem import Problem
 from .run import OPEN_ENDED_BATCH, chosen_backend
 from .run import simulate as transport
@@ -24,7 +25,7 @@ BATCHES_IN_LIMITED_TIME = 200
 def run_transport(
     problem: Problem,
     *,
-    until: str | None = None,
+    until: Until | str | None = None,
     time_limit_s: float | None = None,
     progress: Tell | None = None,
     stop: Callable[[], bool] | None = None,
@@ -53,7 +54,7 @@ def run_transport(
     return transport(problem, until=until, time_limit_s=time_limit_s, progress=tell, **options)
 
 
-def how_it_ended(tally: Any, until: str | None) -> dict[str, Any]:
+def how_it_ended(tally: Any, until: Until | str | None) -> dict[str, Any]:
     """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning."""
     short = few_batches_warning(tally.n_batches)
     if tally.stopped_by == "interrupt":
@@ -80,7 +81,7 @@ def _share(state: Any) -> float:
     return float(state.decays / state.total_decays) if state.total_decays else 0.0
 
 
-def _line(state: Any, until: str | None) -> str:
+def _line(state: Any, until: Until | str | None) -> str:
     text = f"transport: {state.decays:.3g} decays"
     if until and state.relative_error is not None:
         text += f", {100 * state.relative_error:.2g} % of {until}"

@@ -13,11 +13,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES
+from ..until import Until
 from .options import PhysicsOptions
 from .problem import Problem
 from .problem_checks import check_cutoffs, check_problem
 from .resume import take_up
-from .stopping_rules import Until
+from .stopping_rules import relative_error
 from .sums import sums_of
 from .tally import Tally
 from .world import prepare
@@ -51,7 +52,7 @@ def simulate(
     decays: int | None = None,
     seed: int = 1,
     backend: str = "auto",
-    until: str | None = None,
+    until: Until | str | None = None,
     time_limit_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
     batches: int | None = None,
@@ -105,7 +106,7 @@ def simulate(
     check_problem(problem)
     options = PhysicsOptions.from_dict({**problem.physics, **(physics or {})})
     check_cutoffs(problem, options)
-    goal = Until.parse(until) if until else None
+    goal = None if until is None else Until.parse(until)
     open_ended = decays is None and (goal is not None or time_limit_s is not None)
     backend = chosen_backend(backend)
     given = resume.batch_histories if resume else batch_histories
@@ -113,7 +114,7 @@ def simulate(
     names, weights = _regions(problem, regions, region_names)
     if goal is not None and goal.voxels_above is None and not len(weights):
         raise InputError(
-            f"{until!r} with no lesions",
+            f"'{goal}' with no lesions",
             why="this problem has no regions to look at",
             suggestion='use "voxels>50%:2%", or give the problem regions',
             field="until",
@@ -143,7 +144,7 @@ def simulate(
                 goal is not None
                 and earlier
                 and earlier % 5 == 0
-                and (goal.error(tally, problem.density_g_cm3, filled) <= goal.goal)
+                and (relative_error(goal, tally, problem.density_g_cm3, filled) <= goal.goal)
             ):  # the run that is resumed had ended at its goal: one more batch would be another result
                 tally.stopped_by, wanted = "until", earlier
             for number in range(earlier, wanted):
@@ -153,7 +154,7 @@ def simulate(
                 if goal is not None and (number + 1) % 5 == 0:
                     if goal.voxels_above is not None:
                         sums.settle()
-                    error = goal.error(tally, problem.density_g_cm3, filled)
+                    error = relative_error(goal, tally, problem.density_g_cm3, filled)
                     if error <= goal.goal:
                         tally.stopped_by = "until"
                         break
@@ -166,7 +167,7 @@ def simulate(
             else:
                 if goal is not None:
                     sums.settle()
-                tally.complete = goal is None or goal.error(tally, problem.density_g_cm3, filled) <= goal.goal
+                tally.complete = goal is None or relative_error(goal, tally, problem.density_g_cm3, filled) <= goal.goal
         except KeyboardInterrupt:
             tally.complete, tally.stopped_by = False, "interrupt"
             if tally.n_batches == 0:

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import yaml
-from hevesy.engine.case.file import did_you_mean
 from hevesy.engine.case.model import Case, split_series
 from hevesy.engine.errors import InputError
+from hevesy.engine.text import did_you_mean
 
 GOOD = """\
 patient: 007
@@ -101,7 +101,11 @@ def test_command_line_changes_give_another_case(folder):
         ("20 Gy", "20 Sv", ["threshold", "'Sv' is not a unit of dose"]),
         ("model: auto", "model: two-pont", ["kinetics.model", "'two-pont'", "did you mean 'two-point'?"]),
         ("pet_96h", "pet_69h", ["visits[0].scans[1].pet", "no such file or folder: pet_69h.nii.gz"]),
-        ("lesions:1%", "lesion:1%", ["transport.until", "no stop criterion", "lesions:1%"]),
+        (
+            "lesions:1%",
+            "lesion:1%",
+            ["transport.until", "'lesion:1%' is not a valid stop criterion", "did you mean 'lesions'?"],
+        ),
         ("grid: pet", "grid: 2", ["transport.grid", "2 has no unit"]),
         ("grid: pet", "grid: fine", ["transport.grid", "is no dose grid"]),
         ("fwhm: 6 mm", "", ["recovery", "needs either 'fwhm' or 'curve'"]),

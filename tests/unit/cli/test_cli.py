@@ -169,7 +169,7 @@ def test_run_json_is_json_alone(command, case_file, tmp_path):
     [
         (("--method", "locl"), "did you mean 'local'?"),
         (("--decays", "many"), "is not a number of decays"),
-        (("--until", "1%"), "is no stop criterion"),
+        (("--until", "1%"), "'1%' is not a valid stop criterion"),
         (("--time-limit", "10"), "10 has no unit"),
         (("--backend", "gpu"), "is not a choice"),
     ],

@@ -7,7 +7,7 @@ import hevesy
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.transport.stopping_rules import Until
+from hevesy.engine.until import Until
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 TWO_VISITS = TEXT.replace(

@@ -138,7 +138,7 @@ def test_run_options() -> None:
     for options, expected in (
         ({"decays": 0}, "0 decays"),
         ({"decays": 10, "backend": "gpu"}, "no backend 'gpu'"),
-        ({"until": "lesions:1"}, "is no stop criterion"),
+        ({"until": "lesions:1"}, "is not a valid stop criterion"),
         ({"until": "lesions:1%"}, "no regions"),
     ):
         with pytest.raises(InputError, match=expected):
