@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..transport.problem import Problem
+from ..transport.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class DoseMap:
     decays: float = 1.0
     notes: tuple[str, ...] = ()
     air_density_g_cm3: float = 0.0
-    tally: Any = field(default=None, repr=False, compare=False)
+    tally: Tally | None = field(default=None, repr=False, compare=False)
 
 
 def relative_source(problem: Problem) -> np.ndarray:

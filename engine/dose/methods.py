@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..transport.problem import Problem
 from .local import deposit_locally
 from .map import DoseMap, relative_source, voxel_volume_ml
-from .montecarlo import monte_carlo_dose
+from .montecarlo import dose_map, monte_carlo_dose
 
 Method = Callable[..., DoseMap]
 
@@ -85,6 +85,8 @@ def compute_dose(
             field="decays",
         )
     dose = METHODS[method](problem, air_density_g_cm3=air_density_g_cm3, **options)
+    if dose.tally is not None:
+        return dose_map(dose.tally, problem.density_g_cm3, voxel_volume_ml(problem), decays, air_density_g_cm3)
     if decays is None:
         return dose
     return DoseMap(

@@ -96,7 +96,6 @@ def dose_of_visit(
             grid=images.grid,
             decays=decays,
             air_density_g_cm3=AIR_G_CM3,
-            region_names=names,
             **how_it_ended(tally, chosen.until),
             **fields,
         )

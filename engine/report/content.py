@@ -235,7 +235,7 @@ def transport_facts(result: Result) -> list[tuple[str, str]]:
     facts += [
         (
             "Decays simulated",
-            f"{tally.histories:,}".replace(",", " ")
+            f"{tally.decays:,}".replace(",", " ")
             + f" in {tally.n_batches} batches of {tally.batch_histories:,}".replace(",", " "),
         ),
         ("Backend", f"{result.backend} ({result.device})"),

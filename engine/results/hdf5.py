@@ -15,9 +15,9 @@ from ..dose.map import DoseMap
 from ..errors import InputError
 from ..grid import Grid
 from ..lesions.record import COLUMNS, LesionDose
+from ..transport.tally import BALANCE, Tally
 from .provenance import Provenance
 from .result import Result
-from .tally import TallyData
 
 FORMAT = "hevesy-result"
 #: Raised in front for what old readers misread, behind the point for additions.
@@ -191,7 +191,7 @@ def _write(result: Result, file: h5py.File) -> None:
         _write_tally(result.tally, result, file)
 
 
-def _write_tally(tally: TallyData, result: Result, file: h5py.File) -> None:
+def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
     quantum = "2^-26 MeV"
     _put(file, "tally/energy_quanta", tally.energy_quanta, quantum, "energy deposited, sum over batches")
     _put(
@@ -217,7 +217,8 @@ def _write_tally(tally: TallyData, result: Result, file: h5py.File) -> None:
         "batch b is histories [b n, (b + 1) n)",
         batch_histories=tally.batch_histories,
     )
-    limbs = np.array([[value & _MASK64, value >> 64] for value in tally.balance], dtype=np.uint64)
+    values = [tally.balance[name] for name in BALANCE]
+    limbs = np.array([[value & _MASK64, value >> 64] for value in values], dtype=np.uint64)
     balance = result.balance
     _put(
         file,
@@ -311,17 +312,23 @@ def _read(file: h5py.File) -> Result:
     )
 
 
-def _read_tally(file: h5py.File) -> TallyData:
+def _read_tally(file: h5py.File) -> Tally:
     group = file["tally"]
     limbs = [(int(low), int(high)) for low, high in file["balance"][()]]
-    emitted, deposited, escaped = (low | high << 64 for low, high in limbs)
-    return TallyData(
+    root = file.attrs
+    return Tally(
         energy_quanta=group["energy_quanta"][()],
         energy_quanta_squared=group["energy_quanta_squared"][()],
         region_quanta=group["region_quanta"][()],
         batch_ids=group["batch_ids"][()],
         batch_histories=int(group["batch_ids"].attrs["batch_histories"]),
-        balance=(emitted, deposited, escaped),
+        balance={name: low | high << 64 for name, (low, high) in zip(BALANCE, limbs, strict=True)},
         counters=json.loads(group.attrs["counters"]),
         region_names=tuple(json.loads(group["region_quanta"].attrs["names"])),
-    )
+        seed=int(root["seed"]),
+        backend=_text(root["backend"]),
+        device=_text(root["device"]),
+        wall_time_s=float(root["wall_time_s"]),
+        complete=bool(root["complete"]),
+        options=json.loads(root["physics"]),
+    ).frozen()

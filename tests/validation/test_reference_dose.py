@@ -44,7 +44,7 @@ def played(request, reference_dir):
 
 def test_balance_is_exact_and_nothing_was_capped(played):
     _, _, result, _, _ = played
-    emitted, deposited, escaped = result.tally.balance
+    emitted, deposited, escaped = (result.tally.balance[name] for name in ("emitted", "deposited", "escaped"))
     assert emitted == deposited + escaped
     assert deposited == int(result.tally.energy_quanta.sum())
     assert result.backend == "cpu"

@@ -54,7 +54,7 @@ class VoxelRun:
     table: list[dict[str, Any]] = field(default_factory=list)
     profile: dict[str, Any] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    balance: tuple[int, int, int] = (0, 0, 0)
+    balance: dict[str, int] = field(default_factory=dict)
 
 
 class OffsetRegions(Sequence[np.ndarray]):

@@ -115,7 +115,7 @@ def test_a_run_is_the_same_on_the_device_and_on_the_host():
     assert np.array_equal(a.energy_quanta, b.energy_quanta)
     assert np.array_equal(a.energy_quanta_squared, b.energy_quanta_squared)
     assert np.array_equal(a.region_quanta, b.region_quanta)
-    assert (a.batch_ids, a.balance, a.counters) == (b.batch_ids, b.balance, b.counters)
+    assert (a.batch_ids.tolist(), a.balance, a.counters) == (b.batch_ids.tolist(), b.balance, b.counters)
 
 
 def test_a_run_goes_on_from_earlier_sums():

@@ -16,8 +16,8 @@ from hevesy.engine.lesions.metrics import summarise
 from hevesy.engine.report import content, render_report, slices, write_report
 from hevesy.engine.results.provenance import Provenance
 from hevesy.engine.results.result import Result
-from hevesy.engine.results.tally import TallyData
 from hevesy.engine.statistics import QUANTA_PER_MEV, zero_limbs
+from hevesy.engine.transport.tally import Tally
 
 SHAPE = (20, 24, 28)
 GRID = Grid(SHAPE, (4.0, 4.0, 4.0), (-100.0, 20.0, -50.0))
@@ -55,13 +55,13 @@ def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes
     for mask, level in zip(MASKS, (30.0, 6.0), strict=True):
         dose = dose + level * mask.fraction
     q = 10 * QUANTA_PER_MEV
-    tally = TallyData(
+    tally = Tally(
         np.full(SHAPE, q),
         zero_limbs(SHAPE),
         np.full((n_batches, 2), q),
         np.arange(n_batches),
         1000,
-        (3 * q, 2 * q - missing, q),
+        {"emitted": 3 * q, "deposited": 2 * q - missing, "escaped": q},
         {"loop_caps": 0},
     )
     result = Result(

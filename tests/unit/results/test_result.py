@@ -15,11 +15,11 @@ from hevesy.engine.lesions.metrics import summarise
 from hevesy.engine.lesions.record import COLUMNS
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics.material import Material
+from hevesy.engine.results.balance import Balance
 from hevesy.engine.results.hdf5 import FORMAT_VERSION
 from hevesy.engine.results.merge import merge
 from hevesy.engine.results.provenance import problem_hash
 from hevesy.engine.results.result import Result
-from hevesy.engine.results.tally import Balance
 from hevesy.engine.statistics import QUANTUM_MEV, square_limbs
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.tally import Tally
