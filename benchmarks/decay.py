@@ -23,7 +23,7 @@ import numpy as np
 from hevesy.benchmarks import cases, measure
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.kernels import loader
 from hevesy.kernels.backends import python
 
@@ -52,7 +52,7 @@ class Trace(NamedTuple):
 
 def trace(problem: Problem, decays: int, seed: int = 1) -> Trace:
     """Play decays in plain Python and count calls and lines of the neutral source."""
-    world = prepare(problem, PhysicsOptions.from_dict(problem.physics)).world
+    world = build_world(problem, PhysicsOptions.from_dict(problem.physics))
     engine = python.Engine(world, seed)
     tally = np.zeros(world.density.size, np.int64)
     engine.run_batch(0, 1, tally)  # imports

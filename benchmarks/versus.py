@@ -31,11 +31,11 @@ WORKER = """
 import sys, time
 import numpy as np
 from hevesy.engine.transport.options import PhysicsOptions
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.engine.transport.problem import Problem
 from hevesy.kernels.backends import cpu
 problem = Problem.load(sys.argv[1])
-engine = cpu.Engine(prepare(problem, PhysicsOptions.from_dict(problem.physics)).world, 1, 1)
+engine = cpu.Engine(build_world(problem, PhysicsOptions.from_dict(problem.physics)), 1, 1)
 tally = np.zeros(problem.density_g_cm3.size, np.int64)
 engine.run_batch(0, 100, tally)
 print("ready", flush=True)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.kernels import target
 from hevesy.kernels.backends import python
 from hevesy.kernels.loader import load
@@ -43,7 +43,7 @@ History = list[Particle]
 
 def record(problem: Problem, decays: int, seed: int = 1) -> list[History]:
     """Histories as sequences of particles, in the order in which the kernel follows them."""
-    world = prepare(problem, PhysicsOptions.from_dict(problem.physics)).world
+    world = build_world(problem, PhysicsOptions.from_dict(problem.physics))
     engine = python.Engine(world, seed)
     module = load("python", target, "history")
     histories: list[History] = []

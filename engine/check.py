@@ -15,7 +15,7 @@ from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
 from .pipeline.scans import VisitImages, read_visit
 from .results.environment import usable_cores
-from .transport.job import minimum_histories
+from .transport.job import minimum_decays
 
 #: Histories per second and core for the expected time (131I in tissue, electron cut-off 10 keV, CPU).
 SPEED_PER_CORE = 40_000.0
@@ -192,7 +192,7 @@ def _histories(case: Case, images: VisitImages, activity: VisitActivity) -> floa
     limit = case.transport.decays
     if case.transport.until is None:
         return float(limit or 1_000_000)
-    needed = float(minimum_histories())
+    needed = float(minimum_decays())
     if case.transport.until.voxels_above is None:
         total = activity.total_decays
         shares = [float((activity.decays * m.fraction).sum()) / total for m in images.masks]

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from .case.changes import with_changes
@@ -24,7 +24,7 @@ from .pipeline.dose import dose_of_visit
 from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
 from .pipeline.scans import read_visit
-from .progress import Tell
+from .progress import Progress, Stop
 from .results.provenance import code_commit, code_version
 from .results.result import Result
 from .results.resume import earlier_result
@@ -43,8 +43,8 @@ def run(
     seed: int | None = None,
     backend: str | None = None,
     out: str | os.PathLike[str] | None = None,
-    progress: Tell | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
     resume: bool = False,
 ) -> Outcome:
     """Run a case.
@@ -113,9 +113,7 @@ def _earlier(case: Case, out: Path) -> dict[str, Result]:
     return {name: result for name, result in found.items() if result is not None}
 
 
-def _run_therapies(
-    case: Case, progress: Tell | None, stop: Callable[[], bool] | None, earlier: Path | None = None
-) -> Outcome:
+def _run_therapies(case: Case, progress: Progress | None, stop: Stop | None, earlier: Path | None = None) -> Outcome:
     """The case's therapy, then the further ones from the same scans; ``earlier`` holds what a stopped run left."""
     cases = [case, *(case.for_therapy(one) for one in case.further_therapies)]
     outcomes: list[Outcome] = []
@@ -140,8 +138,8 @@ def _run_therapies(
 
 def _run(
     case: Case,
-    progress: Tell | None,
-    stop: Callable[[], bool] | None,
+    progress: Progress | None,
+    stop: Stop | None,
     earlier: dict[str, Result] | None = None,
 ) -> Outcome:
     start = time.perf_counter()
@@ -176,7 +174,7 @@ def _run(
 
 
 def _run_visit(
-    case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None, earlier: Result | None = None
+    case: Case, visit: Visit, tell: Progress, stop: Stop | None, earlier: Result | None = None
 ) -> VisitOutcome:
     tell(0.0, "reading images")
     blood, blood_notes = blood_of_visit(case, visit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ from ..case.model import Case
 from ..dose.map import DoseMap
 from ..dose.methods import compute_dose
 from ..nuclides.decay import nuclide
-from ..progress import Tell
+from ..progress import Progress, Stop
 from ..results.provenance import Provenance, problem_hash
 from ..results.result import CASE, Result
 from ..results.resume import earlier_tally
-from ..transport.job import how_it_ended, run_transport
+from ..transport.job import how_it_ended, in_short_batches
 from ..transport.problem import Problem
+from ..transport.run import run_transport
+from ..transport.run_options import RunOptions
 from .activity import VisitActivity
 from .scans import AIR_G_CM3, VisitImages
 
@@ -50,8 +52,8 @@ def dose_of_visit(
     case: Case,
     images: VisitImages,
     activity: VisitActivity,
-    progress: Tell,
-    stop: Callable[[], bool] | None,
+    progress: Progress,
+    stop: Stop | None,
     earlier: Result | None = None,
 ) -> tuple[Result, np.ndarray]:
     """Dose by every method of the case; ``earlier`` is what a stopped run of the same visit left.
@@ -77,8 +79,7 @@ def dose_of_visit(
     mc_sigma = np.zeros(len(names))
     if "mc" in case.methods:
         chosen = case.transport
-        tally = run_transport(
-            problem,
+        options = RunOptions(
             decays=chosen.decays,
             seed=chosen.seed,
             backend=chosen.backend,
@@ -90,6 +91,7 @@ def dose_of_visit(
             stop=stop,
             resume=earlier_tally(earlier, problem, weights),
         )
+        tally = run_transport(problem, in_short_batches(options))
         result = Result.from_tally(
             problem,
             tally,

@@ -126,8 +126,9 @@ class Result:
         if not values["complete"]:
             values.setdefault("stopped", tally.stopped_by)
         density = np.asarray(problem.density_g_cm3, dtype=np.float32)
-        result = cls(grid=grid, density_g_cm3=density, tally=tally.frozen(), **values)
-        result.doses["mc"] = dose_map(result.tally, density, volume, decays, air_density_g_cm3)
+        tally = tally.frozen()
+        result = cls(grid=grid, density_g_cm3=density, tally=tally, **values)
+        result.doses["mc"] = dose_map(tally, density, volume, decays, air_density_g_cm3)
         return result
 
     @property
@@ -149,7 +150,8 @@ class Result:
         """Energy emitted, deposited and escaped."""
         if self.tally is None:
             raise self._no_transport()
-        return Balance(*(self.tally.balance[name] for name in BALANCE), self.tally.decays)
+        emitted, deposited, escaped = (self.tally.balance[name] for name in BALANCE)
+        return Balance(emitted, deposited, escaped, self.tally.decays)
 
     @property
     def backend(self) -> str:

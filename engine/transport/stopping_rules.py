@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..statistics import MINIMUM_BATCHES
@@ -9,32 +11,38 @@ from ..until import Until
 from .tally import Tally
 
 
-def relative_error(until: Until, tally: Tally, density: np.ndarray, filled: np.ndarray | None = None) -> float:
-    """Relative standard error reached so far; infinite while it cannot be estimated.
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """A stop criterion for one problem.
 
     Parameters
     ----------
     until
-        Which error is asked for.
-    tally
-        The sums so far.
+        Which error is asked for, and how small.
     density
         Mass density (nz, ny, nx) [g/cm3].
     filled
         Which regions contain any voxel, bool (regions,); all by default. A region that has voxels and no energy yet
-        is not known: it keeps the run going.
+        is not known: the run continues.
     """
-    if tally.n_batches < MINIMUM_BATCHES:
-        return np.inf
-    if until.voxels_above is None:
-        # in floating point: exact sums over thousands of batches would take longer than the batches
-        quanta = tally.region_quanta.astype(np.float64)
-        if filled is not None:
-            quanta = quanta[:, filled]
-        mean = quanta.mean(axis=0)
-        if not mean.size or (mean <= 0).any():
+
+    until: Until
+    density: np.ndarray
+    filled: np.ndarray | None = None
+
+    def error(self, tally: Tally) -> float:
+        """Relative standard error reached so far; infinite while it cannot be estimated."""
+        if tally.n_batches < MINIMUM_BATCHES:
             return np.inf
-        return float((quanta.std(axis=0, ddof=1) / mean).max() / np.sqrt(len(quanta)))
-    mean, sigma = tally.dose_gy_per_decay(density, 1.0)
-    hot = mean > until.voxels_above * mean.max()
-    return float(np.sqrt(np.mean((sigma[hot] / mean[hot]) ** 2)))
+        if self.until.voxels_above is None:
+            # in floating point: exact sums over thousands of batches would take longer than the batches
+            quanta = tally.region_quanta.astype(np.float64)
+            if self.filled is not None:
+                quanta = quanta[:, self.filled]
+            mean = quanta.mean(axis=0)
+            if not mean.size or (mean <= 0).any():
+                return np.inf
+            return float((quanta.std(axis=0, ddof=1) / mean).max() / np.sqrt(len(quanta)))
+        mean, sigma = tally.dose_gy_per_decay(self.density, 1.0)
+        hot = mean > self.until.voxels_above * mean.max()
+        return float(np.sqrt(np.mean((sigma[hot] / mean[hot]) ** 2)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.engine.transport.run import _regions, simulate
-from hevesy.engine.transport.sums import DeviceSums, HostSums, sums_of
+from hevesy.engine.transport.run import simulate
+from hevesy.engine.transport.sums import DeviceSums, HostSums, regions_of, sums_of
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda, cuda_probe
 from hevesy.tests.gpu import problems
@@ -13,12 +13,12 @@ from hevesy.tests.gpu import problems
 
 def played(engine, problem, kind) -> Tally:
     """Ten batches, their sums kept where the engine keeps them."""
-    _, weights = _regions(problem, None, ())
+    _, weights = regions_of(problem, None, ())
     tally = Tally.empty(problem.density_g_cm3.shape, len(weights), 20_000, 1, backend="cuda", device="")
     sums = sums_of(engine, tally, weights)
     assert isinstance(sums, kind)
     for batch in range(10):
-        sums.play(batch)
+        sums.run_batch(batch)
     sums.settle()
     engine.close()
     return tally

@@ -81,7 +81,7 @@ def test_mean_depth_of_the_energy(material, energy) -> None:
         (2 * half, 1, 1),
         (10 * reach / half, 1000.0, 1000.0),
         materials=(material,),
-        collision_cutoff_mev=threshold,
+        delta_ray_threshold_mev=threshold,
         bremsstrahlung="off",
         range_rejection="off",
     )
@@ -108,7 +108,7 @@ def coarse_moment(material, energy, threshold):
 CHOICES = {
     "range rejection off": ({}, {"range_rejection": "off"}),
     "steps of half the strength": ({}, {"step_strength": 0.1}),
-    "collision threshold 30 keV": ({}, {"collision_cutoff_mev": 0.03}),
+    "collision threshold 30 keV": ({}, {"delta_ray_threshold_mev": 0.03}),
     "bremsstrahlung off": ({}, {"bremsstrahlung": "off"}),
 }
 

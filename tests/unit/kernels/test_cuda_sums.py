@@ -108,7 +108,7 @@ def test_a_run_is_the_same_on_the_device_and_on_the_host():
         sums = sums_of(FakeDevice(played, offer), tally, weights)
         assert isinstance(sums, DeviceSums if offer else HostSums)
         for batch in range(8):
-            sums.play(batch)
+            sums.run_batch(batch)
         sums.settle()
         tallies.append(tally)
     a, b = tallies
@@ -125,7 +125,7 @@ def test_a_run_goes_on_from_earlier_sums():
         for span in spans:
             sums = sums_of(FakeDevice(played), tally, [])
             for batch in span:
-                sums.play(batch)
+                sums.run_batch(batch)
             sums.settle()
             sums.settle()  # as often as one likes
     assert np.array_equal(whole.energy_quanta, parts.energy_quanta)
@@ -137,7 +137,7 @@ def test_a_batch_that_was_counted_by_halves_is_no_result():
     device = FakeDevice([q >> 14 for q in batches(2, 60)])
     offered = device.sums([])
     sums = DeviceSums(offered, tally)
-    sums.play(0)
+    sums.run_batch(0)
     offered.run_batch(1, 10)  # as if an interrupt came before the host counted it
     with pytest.raises(HevesyError, match="interrupted while a batch was being added"):
         sums.settle()

@@ -137,7 +137,7 @@ def test_physics_options(given, expected) -> None:
 def test_run_options() -> None:
     for options, expected in (
         ({"decays": 0}, "0 decays"),
-        ({"decays": 10, "backend": "gpu"}, "no backend 'gpu'"),
+        ({"decays": 10, "backend": "gpu"}, "unknown backend 'gpu'"),
         ({"until": "lesions:1"}, "is not a valid stop criterion"),
         ({"until": "lesions:1%"}, "no regions"),
     ):
