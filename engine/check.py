@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .case.model import Case, Visit
+from .dose.methods import main_method
 from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
@@ -136,7 +137,7 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
     memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.masks))
     histories = _histories(case, images, activity)
     seconds = 0.0
-    if "mc" in case.methods:
+    if main_method(case.methods).simulates:
         seconds = histories / (SPEED_PER_CORE * usable_cores())
         if case.transport.time_limit_s is not None:
             seconds = min(seconds, case.transport.time_limit_s)
@@ -187,7 +188,7 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
 
 def _histories(case: Case, images: VisitImages, activity: VisitActivity) -> float:
     """Histories that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays."""
-    if "mc" not in case.methods:
+    if not main_method(case.methods).simulates:
         return 0.0
     limit = case.transport.decays
     if case.transport.until is None:
@@ -217,7 +218,7 @@ def _grid_line(grid: dict[str, Any]) -> str:
 
 def _transport_line(case: Case, visit: VisitCheck) -> str:
     need = f"about {visit.memory_bytes / 1e9:.1f} GB of memory"
-    if "mc" not in case.methods:
+    if not main_method(case.methods).simulates:
         return f"no Monte Carlo, a few seconds, {need}."
     goal = str(case.transport.until or f"{case.transport.decays or 1_000_000:.3g} decays")
     if case.transport.time_limit_s is not None:

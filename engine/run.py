@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .case.changes import with_changes
-from .case.model import Case, Method, Visit
+from .case.model import Case, Visit
 from .errors import StoppedEarly
 from .export.clinic import patient_record
 from .export.folder import check_target, put_in_place, therapy_folder, visit_folder, write_outcome
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def run(
     case: Case | str | os.PathLike[str],
-    method: str | tuple[Method, ...] | None = None,
+    method: str | tuple[str, ...] | None = None,
     *,
     until: Until | str | None = None,
     decays: int | None = None,
@@ -54,7 +54,8 @@ def run(
     case
         A case, or the path of a case file.
     method
-        ``"mc"``, ``"local"``, ``"local+photons"``, several separated by commas; the case's own by default.
+        Names of dose methods (:data:`hevesy.engine.dose.methods.METHODS`: ``"mc"``, ``"local"``, ...), separated by
+        commas or as a tuple; the case's own by default.
     until, decays, time_limit_s, seed, backend
         In place of the case's own transport values; ``decays`` alone also lifts the case's ``until``.
     out

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import InputError
-from ..text import did_you_mean
+from ..dose.methods import dose_method
 from ..units import DURATION, in_range
 from ..until import Until
-from .model import METHODS, Case, checked_transport
+from .model import Case, checked_transport
 
 
 def with_changes(
@@ -53,12 +52,6 @@ def with_changes(
     if method is not None:
         parts = method.split(",") if isinstance(method, str) else list(method)
         methods = tuple(dict.fromkeys(part.strip() for part in parts))
-        for part in methods:
-            if part not in METHODS:
-                raise InputError(
-                    f"'{part}' is no method",
-                    why="the methods are " + ", ".join(METHODS),
-                    suggestion=did_you_mean(part, METHODS),
-                    field="method",
-                )
-    return case.with_transport(methods=methods, **changes)  # type: ignore[arg-type]
+        for name in methods:
+            dose_method(name)
+    return case.with_transport(methods=methods, **changes)

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from .. import units
+from ..dose.methods import METHODS, dose_method
 from ..errors import InputError
 from ..nuclides.names import canonical_name
 from ..privacy import CODE, series_code, telling_name
@@ -99,6 +100,23 @@ def _read_nuclide(value: Any) -> str:
         raise Refused(error) from error
 
 
+class MethodName:
+    """Annotation of the name of a dose method."""
+
+    @staticmethod
+    def _read(value: Any) -> str:
+        try:
+            return dose_method(value).name
+        except InputError as error:
+            raise Refused(error) from error
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": list(METHODS)}
+
+
 def _read_until(value: Any) -> Until:
     try:
         return Until.parse(value)
@@ -148,6 +166,7 @@ InputPath = Annotated[
     WithJsonSchema({"type": "string"}),
 ]
 Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
+Method = Annotated[str, MethodName()]
 Count = Annotated[int, BeforeValidator(_read_count)]
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
 StopCriterion = Annotated[

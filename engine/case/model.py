@@ -32,6 +32,7 @@ from .fields import (
     InputPath,
     Length,
     Mass,
+    Method,
     Nuclide,
     StopCriterion,
     Text,
@@ -42,12 +43,10 @@ from .fields import (
 from .file import Refused, explain, read_yaml
 
 __all__ = [
-    "KINETIC_MODELS", "METHODS", "Case", "Method", "Scan", "Therapy", "Tracer", "Transport", "Visit",
+    "KINETIC_MODELS", "Case", "Scan", "Therapy", "Tracer", "Transport", "Visit",
     "checked_transport", "split_series",
 ]  # fmt: skip
 
-Method = Literal["mc", "local", "local+photons"]
-METHODS: tuple[Method, ...] = ("mc", "local", "local+photons")
 KINETIC_MODELS = (
     "auto", "two-point", "mono-exponential", "linear-exponential", "bi-exponential", "physical-decay",
     "single-time-point",
@@ -309,7 +308,7 @@ class Case(Block):
         data = self.to_dict(relative_to, names_only=names_only)
         return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
 
-    def with_transport(self, *, methods: tuple[Method, ...] | None = None, **changes: Any) -> Case:
+    def with_transport(self, *, methods: tuple[str, ...] | None = None, **changes: Any) -> Case:
         """A copy with other methods or transport values (in inside units), as the command line gives."""
         transport = self.transport.model_copy(update=changes)
         return self.model_copy(update={"transport": transport, "methods": methods or self.methods})

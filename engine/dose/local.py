@@ -17,6 +17,9 @@ import numpy as np
 from ..errors import InputError
 from ..nuclides.emission import Emission
 from ..statistics import gy_per_mev
+from ..transport.problem import Problem
+from ..transport.run_options import RunOptions
+from .map import DoseMap, relative_source, voxel_volume_ml
 
 #: Electron rest energy [MeV], CODATA 2018.
 ELECTRON_REST_MEV = 0.51099895
@@ -179,3 +182,28 @@ def local_dose(
 ) -> np.ndarray:
     """Dose [Gy] of `deposit_locally`, the array alone: float64 (nz, ny, nx)."""
     return deposit_locally(decays, density_g_cm3, voxel_volume_ml, emission, photons).dose_gy
+
+
+def charged_locally(problem: Problem, decays: float | None, air_density_g_cm3: float, options: RunOptions) -> DoseMap:
+    """The dose method ``local``: charged particles stay, photons leave."""
+    return _dose_map("local", problem, decays, air_density_g_cm3, "none")
+
+
+def all_locally(problem: Problem, decays: float | None, air_density_g_cm3: float, options: RunOptions) -> DoseMap:
+    """The dose method ``local+photons``: photon energy stays too."""
+    return _dose_map("local+photons", problem, decays, air_density_g_cm3, "all")
+
+
+def _dose_map(name: str, problem: Problem, decays: float | None, air_density_g_cm3: float, photons: str) -> DoseMap:
+    volume = voxel_volume_ml(problem)
+    deposit = deposit_locally(
+        relative_source(problem), problem.density_g_cm3, volume, problem.emission, photons, air_density_g_cm3
+    )
+    notes: tuple[str, ...] = ()
+    if deposit.air_voxels:
+        notes = (
+            f"{deposit.air_voxels} voxels with activity are air (below {air_density_g_cm3:g} g/cm3): no dose "
+            f"is stated there; {100 * deposit.air_fraction:.2g} % of the decays happen in them.",
+        )
+    per_decay = DoseMap(name, deposit.dose_gy, None, "Gy per decay", notes=notes, air_density_g_cm3=air_density_g_cm3)
+    return per_decay.for_decays(decays)

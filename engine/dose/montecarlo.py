@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..statistics import gy_per_mev
 from ..transport.problem import Problem
-from ..transport.run import simulate
+from ..transport.run import run_transport
+from ..transport.run_options import RunOptions
 from ..transport.tally import Tally
 from .map import DoseMap, voxel_volume_ml
 
 
-def monte_carlo_dose(
-    problem: Problem, *, air_density_g_cm3: float = 0.0, histories: int | None = None, **options: Any
-) -> DoseMap:
-    """Dose per decay by Monte Carlo transport.
+def monte_carlo_dose(problem: Problem, decays: float | None, air_density_g_cm3: float, options: RunOptions) -> DoseMap:
+    """Dose by Monte Carlo transport.
 
     Parameters
     ----------
     problem
         Geometry, materials, source, emission.
+    decays
+        Number of decays that the dose is stated for; None: dose per decay.
     air_density_g_cm3
         Voxels of lower density get zero dose (their energy stays in the tally and in the balance).
-    histories
-        Decays to simulate; None leaves it to the stop criterion.
     options
-        ``seed``, ``backend``, ``until``, ``time_limit_s``, ``progress``, ``regions`` ... of `simulate`.
+        Of the simulation.
     """
-    tally = simulate(problem, decays=histories, **options)
-    return dose_map(tally, problem.density_g_cm3, voxel_volume_ml(problem), None, air_density_g_cm3)
+    tally = run_transport(problem, options).frozen()
+    return dose_map(tally, problem.density_g_cm3, voxel_volume_ml(problem), decays, air_density_g_cm3)
 
 
 def dose_map(

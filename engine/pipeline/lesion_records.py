@@ -10,6 +10,7 @@ import numpy as np
 
 from ..case.model import Case
 from ..dose.local import emitted_energy
+from ..dose.methods import main_method
 from ..lesions.metrics import summarise
 from ..lesions.record import LesionDose
 from ..lesions.recovery import SphereRecovery, sphere_diameter_mm, sphere_recovery
@@ -20,7 +21,7 @@ from ..nuclides.emission import Emission
 from ..results.result import Result
 from ..statistics import MEV_IN_JOULE
 from .activity import LesionActivity, VisitActivity, scan_errors
-from .dose import main_dose, main_method
+from .dose import main_dose
 from .lesion_histogram import clean_dvh
 from .lesion_views import SHELL_FWHM_MM
 from .scans import VisitImages
@@ -61,7 +62,7 @@ def lesion_records(
             patient=case.patient,
             visit=images.visit.name,
             site=str(getattr(lesion.mask, "site", "") or ""),
-            method=main_method(case),
+            method=main_method(case.methods).name,
             threshold_gy=case.threshold_gy,
             therapy_activity_gbq=case.therapy.activity_mbq / 1e3,
             mc_sigma_gy=float(sigma),

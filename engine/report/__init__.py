@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..dose.methods import label_of
 from ..files import write_text
 from ..lesions.record import LesionDose
 from ..lesions.verdict import verdicts
@@ -102,7 +103,7 @@ def render_report(
         therapy=_therapy(case, lesions),
         threshold=lesions[0].threshold_gy if lesions else None,
         method=method,
-        method_name=content.METHOD_NAMES.get(method, method),
+        method_name=label_of(method),
         rows=content.lesion_rows(lesions),
         notes=notes,
         means=Markup(plots.means(lesions)) if lesions else "",
@@ -138,7 +139,8 @@ def _marked(sections: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first(result: Result) -> str:
-    return "mc" if "mc" in result.doses else next(iter(result.doses), "")
+    """The method of the lesion table; without lesions, the first."""
+    return result.lesions[0].method if result.lesions else next(iter(result.doses), "")
 
 
 def _therapy(case: Mapping[str, Any], lesions: list[LesionDose]) -> str:

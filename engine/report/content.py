@@ -9,17 +9,11 @@ from typing import Any
 
 import yaml
 
+from ..dose.methods import label_of
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
 from ..results.result import Result
 from ..text import chance, number, percent, plus_minus, signed_percent
-
-METHOD_NAMES = {
-    "mc": "Monte Carlo",
-    "local": "local deposition, charged particles",
-    "local+photons": "local deposition, charged particles and photons",
-    "kernel": "kernel convolution",
-}
 
 #: What makes the same remark differ from lesion to lesion.
 NUMBERS_IN_BRACKETS = re.compile(r"\s*\([^()]*\d[^()]*\)")
@@ -226,7 +220,7 @@ def transport_facts(result: Result) -> list[tuple[str, str]]:
     spacing = " × ".join(f"{step:g}" for step in reversed(grid.spacing_mm))
     shape = " × ".join(str(n) for n in reversed(grid.shape))
     facts = [("Dose grid (x, y, z)", f"{shape} voxels of {spacing} mm")]
-    facts += [("Method", METHOD_NAMES.get(name, name)) for name in result.doses]
+    facts += [("Method", label_of(name)) for name in result.doses]
     tally = result.tally
     if tally is None:
         return facts

@@ -267,16 +267,16 @@ def _read(file: h5py.File) -> Result:
     tally = _read_tally(file) if "tally" in file else None
     doses: dict[str, DoseMap] = {}
     for method in file.get("dose", ()):
-        mean = file[f"dose/{method}/mean"]
+        mean, simulated = file[f"dose/{method}/mean"], f"dose/{method}/sigma" in file
         doses[method] = DoseMap(
             method=method,
             mean=mean[()],
-            sigma=file[f"dose/{method}/sigma"][()] if f"dose/{method}/sigma" in file else None,
+            sigma=file[f"dose/{method}/sigma"][()] if simulated else None,
             unit=_text(mean.attrs["unit"]),
             decays=float(mean.attrs["decays"]),
             notes=tuple(json.loads(mean.attrs["notes"])),
             air_density_g_cm3=float(mean.attrs["air_density_g_cm3"]),
-            tally=tally if method == "mc" else None,
+            tally=tally if simulated else None,
         )
     masks = file.get("lesions/mask")
     records = json.loads(_text(file["lesions/records"][()])) if "lesions/records" in file else []

@@ -50,13 +50,13 @@ def merge(results: Sequence[Result]) -> Result:
         device=", ".join(dict.fromkeys(r.provenance.device for r in shards)),
     )
     tally = replace(tally, device=provenance.device, wall_time_s=provenance.wall_time_s).frozen()
-    dose = first.doses["mc"]
+    dose = first.simulated
     decays = None if dose.unit == "Gy per decay" else dose.decays
-    monte_carlo = dose_map(tally, first.density_g_cm3, first.grid.voxel_volume_ml, decays, dose.air_density_g_cm3)
+    simulated = dose_map(tally, first.density_g_cm3, first.grid.voxel_volume_ml, decays, dose.air_density_g_cm3)
     return replace(
         first,
         tally=tally,
-        doses={**first.doses, "mc": monte_carlo},
+        doses={**first.doses, dose.method: replace(simulated, method=dose.method)},
         lesions=[],
         complete=all(r.complete for r in shards),
         stopped="; ".join(dict.fromkeys(r.stopped for r in shards if r.stopped)),
@@ -107,7 +107,8 @@ def _identity(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
     yield "lesions", masks[0], masks[1]
     if a.lesion_masks is not None and b.lesion_masks is not None:
         yield "lesion masks", True, bool(np.array_equal(a.lesion_masks, b.lesion_masks))
-    yield "decays", a.doses["mc"].decays, b.doses["mc"].decays
+    yield "method", a.simulated.method, b.simulated.method
+    yield "decays", a.simulated.decays, b.simulated.decays
 
 
 def _short(value: Any) -> str:

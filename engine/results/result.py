@@ -23,7 +23,7 @@ from ..lesions.record import LesionDose
 from ..transport.problem import Problem
 from ..transport.tally import BALANCE, Tally
 from .balance import Balance
-from .provenance import Provenance, problem_hash
+from .provenance import Provenance
 
 SIMULATE, CASE = "simulate", "case"
 
@@ -41,7 +41,7 @@ class Result:
     doses
         By method.
     tally
-        The integers behind ``doses["mc"]``.
+        The integers behind the dose that was simulated.
     tia_bq_h_ml
         Time-integrated activity concentration of the therapy nuclide [Bq h/mL].
     lesion_masks, lesion_names
@@ -111,17 +111,7 @@ class Result:
             grid = Grid((nz, ny, nx), (dz, dy, dx))
         volume = voxel_volume_ml(problem)
         values.setdefault("kind", SIMULATE if decays is None else CASE)
-        values.setdefault(
-            "provenance",
-            Provenance.now(
-                input_hash=problem_hash(problem),
-                seed=tally.seed,
-                backend=tally.backend,
-                device=tally.device,
-                wall_time_s=tally.wall_time_s,
-                physics=dict(tally.options or problem.physics),
-            ),
-        )
+        values.setdefault("provenance", Provenance.of(problem, tally))
         values.setdefault("complete", tally.complete)
         if not values["complete"]:
             values.setdefault("stopped", tally.stopped_by)
@@ -134,15 +124,14 @@ class Result:
     @property
     def dose_gy_per_decay(self) -> np.ndarray:
         """Monte Carlo dose [Gy per decay], float64 (nz, ny, nx)."""
-        dose = self._monte_carlo()
+        dose = self.simulated
         return dose.mean if dose.decays == 1.0 else dose.mean / dose.decays
 
     @property
     def sigma_gy_per_decay(self) -> np.ndarray:
         """One standard error of `dose_gy_per_decay`; NaN when there are fewer than 20 batches."""
-        dose = self._monte_carlo()
-        if dose.sigma is None:
-            return np.full(dose.mean.shape, np.nan)
+        dose = self.simulated
+        assert dose.sigma is not None
         return dose.sigma if dose.decays == 1.0 else dose.sigma / dose.decays
 
     @property
@@ -223,10 +212,19 @@ class Result:
 
         return merge(results)
 
-    def _monte_carlo(self) -> DoseMap:
-        if "mc" not in self.doses:
-            raise self._no_transport()
-        return self.doses["mc"]
+    @property
+    def simulated(self) -> DoseMap:
+        """The dose that was simulated: the one with standard errors.
+
+        Raises
+        ------
+        InputError
+            No method of this result simulates.
+        """
+        for dose in self.doses.values():
+            if dose.sigma is not None:
+                return dose
+        raise self._no_transport()
 
     def _no_transport(self) -> InputError:
         return InputError(

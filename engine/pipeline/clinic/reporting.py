@@ -10,16 +10,10 @@ from typing import Any
 
 from ...case.model import Case
 from ...clinic.blood import BloodDose
+from ...dose.methods import main_method
 from ...results.provenance import code_version
 from ..activity import VisitActivity
-from ..dose import main_method
 from ..scans import VisitImages
-
-METHODS = {
-    "mc": "Monte Carlo transport of photons and electrons on the voxel grid",
-    "local": "local deposition of charged particles",
-    "local+photons": "local deposition of charged particles and photons",
-}
 
 
 def checklist(
@@ -85,7 +79,7 @@ def checklist(
     span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the residence time" if late else None
     add(section, "extrapolated after the last scan", span, "run")
     section = "Dose"
-    add(section, "method", METHODS[main_method(case)], "run")
+    add(section, "method", main_method(case.methods).sentence, "run")
     add(section, "software and version", f"hevesy {code_version()}", "run")
     add(section, "uncertainties", "EANM chain (Gear et al. 2018) joined with the Monte Carlo error", "run")
     given_bio = case.radiobiology
