@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from hevesy.engine.case.model import Case, Visit
 from hevesy.engine.grid import Volume, write_image
-from hevesy.engine.imaging.registration import Alignment
+from hevesy.engine.imaging.alignment import Alignment
 from hevesy.engine.lesions.uncertainty import volume_relative_uncertainty
 from hevesy.engine.pipeline.alignment import fine_outlines, read_lesions
 from hevesy.engine.pipeline.lesion_records import CT_FWHM_MM

@@ -15,8 +15,9 @@ from .. import imaging
 from ..case.model import Case, Visit
 from ..errors import InputError
 from ..grid import Grid, Volume
+from ..imaging.alignment import Alignment
 from ..imaging.masks.drawn import frame_of
-from ..imaging.registration import Alignment, register
+from ..imaging.registration import register
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from ..case.model import Case, Visit, split_series
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging import tissue
+from ..imaging.alignment import Alignment
 from ..imaging.masks.drawn import drawn_on
-from ..imaging.registration import Alignment
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
 from .alignment import align_scans, carried, check_carried, fine_outlines, read_lesions

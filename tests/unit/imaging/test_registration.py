@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume, write_image
+from hevesy.engine.imaging.agreement import WorkingCT, body_mask
+from hevesy.engine.imaging.alignment import Alignment, Deformation
 from hevesy.engine.imaging.masks.drawn import drawn_on
-from hevesy.engine.imaging.registration import Alignment, Deformation, body_mask, register
+from hevesy.engine.imaging.registration import register
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.alignment import wanted_model
 from hevesy.tests.unit.moving_body import GRID, NODULE_ML, RETENTION, TRACER_MBQ, ct, pet, write_case
@@ -240,11 +242,9 @@ def test_label_map_tells_what_it_was_drawn_on(tmp_path):
 
 
 def test_edge_voxels_of_the_working_grid_are_not_mixed_with_nothing():
-    from hevesy.engine.imaging.registration import _working
-
     grid = Grid((41, 50, 47), (3.27, 0.98, 0.98))
-    values, _ = _working(Volume(grid, np.full(grid.shape, 40.0, np.float32), "HU"), 4.0)
-    np.testing.assert_allclose(values.values, 40.0, atol=1e-3)
+    working = WorkingCT.of(Volume(grid, np.full(grid.shape, 40.0, np.float32), "HU"), 4.0)
+    np.testing.assert_allclose(working.ct.values, 40.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["STS_001", "STS_024"])
