@@ -111,7 +111,7 @@ class Alignment:
         """A grid of the moving image as it lies in the fixed one (near a position, for a deformation)."""
         return grid.moved(np.linalg.inv(self.matrix_at(xyz_mm))) if self.moves else grid
 
-    def carry(self, volume: Volume, grid: Grid) -> Volume:
+    def resample(self, volume: Volume, grid: Grid) -> Volume:
         """The moving volume (a concentration or density) on ``grid`` of the fixed image.
 
         The integral over the region that both cover is conserved: exactly up to overlap volumes for a rigid

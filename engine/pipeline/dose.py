@@ -18,6 +18,7 @@ from ..results.resume import earlier_tally
 from ..transport.job import how_it_ended, run_transport
 from ..transport.problem import Problem
 from .activity import VisitActivity
+from .lesion import Lesion
 from .scans import AIR_G_CM3, VisitImages
 
 #: Fractional masks become whole weights 0..255 in the transport, so that region sums stay exact integers.
@@ -41,9 +42,9 @@ def transport_problem(case: Case, images: VisitImages, activity: VisitActivity) 
     )
 
 
-def region_weights(masks: Sequence[Any]) -> list[np.ndarray]:
+def region_weights(lesions: Sequence[Lesion]) -> list[np.ndarray]:
     """The lesions' volume fractions as whole weights, one uint8 array (nz, ny, nx) each."""
-    return [np.rint(np.asarray(m.fraction) * WEIGHT_ONE).astype(np.uint8) for m in masks]
+    return [np.rint(lesion.fraction * WEIGHT_ONE).astype(np.uint8) for lesion in lesions]
 
 
 def dose_of_visit(
@@ -66,8 +67,8 @@ def dose_of_visit(
     """
     problem = transport_problem(case, images, activity)
     decays = activity.total_decays
-    names = tuple(m.name for m in images.masks)
-    weights = region_weights(images.masks)
+    names = tuple(lesion.name for lesion in images.lesions)
+    weights = region_weights(images.lesions)
     fields: dict[str, Any] = {
         "tia_bq_h_ml": activity.tia_bq_h_ml.astype(np.float32),
         "lesion_masks": np.stack(weights),

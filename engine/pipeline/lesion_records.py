@@ -42,7 +42,7 @@ def lesion_records(
     fwhm = case.recovery.fwhm_mm if case.recovery is not None else None
     records = []
     for lesion, sigma in zip(activity.lesions, mc_sigma, strict=True):
-        weight = np.asarray(lesion.mask.fraction, dtype=np.float64) * images.density
+        weight = np.asarray(lesion.fraction, dtype=np.float64) * images.density
         map_mean = float((weight * dose.mean).sum() / weight.sum())
         factor = dose_factor(case, lesion, map_mean)
         flags = list(lesion.flags)
@@ -56,11 +56,11 @@ def lesion_records(
         record = summarise(
             dose.mean,
             images.density,
-            lesion.mask,
+            lesion.lesion.mask,
             images.grid,
             patient=case.patient,
             visit=images.visit.name,
-            site=str(getattr(lesion.mask, "site", "") or ""),
+            site=lesion.lesion.site,
             method=main_method(case),
             threshold_gy=case.threshold_gy,
             therapy_activity_gbq=case.therapy.activity_mbq / 1e3,
@@ -76,7 +76,7 @@ def lesion_records(
             flags=flags,
         )
         if record.voxel_metrics == "shown" and result.tally is not None:
-            freed = clean_dvh(dose, lesion.mask.fraction, result.tally.n_batches, float(sigma), case.threshold_gy)
+            freed = clean_dvh(dose, lesion.fraction, result.tally.n_batches, float(sigma), case.threshold_gy)
             record = replace(record, clean_dvh=freed)
         if lesion.corrected is not None:
             # the mass that the corrected dose is stated for

@@ -124,7 +124,7 @@ def _joined(*parts: Any) -> str | None:
 def _alignment(images: VisitImages) -> str:
     if len(images.times_h) == 1:
         return "one scan"
-    kinds = {one.model for one in images.alignments[1:]}
+    kinds = {scan.alignment.model for scan in images.scans[1:]}
     known = {
         "none": "taken as aligned in patient coordinates", "rigid": "rigid, by the CTs",
         "deformable": "deformable, by the CTs",

@@ -96,8 +96,8 @@ def visit_record(
             f"The therapy activity of {therapy_gbq:g} GBq is above the maximum tolerable one of "
             f"{blood.maximum.activity_gbq:.3g} GBq ({blood.maximum.limiting_rule})."
         )
-    for name, one in zip(images.scan_names, images.alignments, strict=False):
-        warnings += [f"{name}: {text}." for text in one.warnings]
+    for scan in images.scans:
+        warnings += [f"{scan.name}: {text}." for text in scan.alignment.warnings]
     warnings += contradictions(images, activity, blood)
     return plain(
         {
@@ -107,8 +107,8 @@ def visit_record(
             "blood": None if blood is None else _blood(blood),
             "eligibility": eligibility,
             "alignment": [
-                {"scan": name, "hours": float(t), **one.to_dict()}
-                for name, t, one in zip(images.scan_names[1:], images.times_h[1:], images.alignments[1:], strict=True)
+                {"scan": scan.name, "hours": float(t), **scan.alignment.to_dict()}
+                for scan, t in zip(images.scans[1:], images.times_h[1:], strict=True)
             ],
             "reporting": checklist(case, images, activity, blood),
             "warnings": warnings,
@@ -120,7 +120,7 @@ def contradictions(images: VisitImages, activity: VisitActivity, blood: BloodDos
     """What in the input contradicts itself and was used all the same, a sentence each."""
     found = [text.replace("WARNING: ", "") + "." for text in images.assumptions if "WARNING: " in text]
     for lesion in activity.lesions:
-        found += [f"{lesion.mask.name}: {text}." for text in lesion.contradictions]
+        found += [f"{lesion.name}: {text}." for text in lesion.contradictions]
     if blood is not None:
         found += [f"Retention samples: {text}." for text in blood.contradictions]
     return found

@@ -9,7 +9,7 @@ from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume, write_image
 from hevesy.engine.imaging.agreement import WorkingCT, body_mask
 from hevesy.engine.imaging.alignment import Alignment, Deformation
-from hevesy.engine.imaging.masks.drawn import drawn_on
+from hevesy.engine.imaging.masks.read import open_masks
 from hevesy.engine.imaging.registration import register
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.alignment import wanted_model
@@ -75,7 +75,7 @@ def test_activity_is_conserved_by_a_rigid_motion(aligned):
     image.values[:4] = image.values[-4:] = 0.0
     image.values[..., :4] = image.values[..., -4:] = 0.0
     for motion in (aligned, Alignment("rigid", turn(7.0, (3.0, 2.0, -5.0)))):
-        carried = motion.carry(image, GRID)
+        carried = motion.resample(image, GRID)
         assert carried.values.sum(dtype=float) == pytest.approx(image.values.sum(dtype=float), rel=1e-3)
 
 
@@ -124,7 +124,7 @@ def test_deformation_is_found_and_keeps_activity(still):
     assert float(soft.deformation.expansion().min()) > 0
     image = volume(np.zeros(GRID.shape, np.float32), quantity="Bq/mL")
     image.values[12:24, 10:22, 20:36] = 1000.0
-    carried = soft.carry(image, GRID)
+    carried = soft.resample(image, GRID)
     assert carried.values.sum(dtype=float) == pytest.approx(image.values.sum(dtype=float), rel=0.01)
 
 
@@ -216,10 +216,9 @@ def test_lesion_keeps_its_volume_in_every_scan(tmp_path):
 
     case = hevesy.Case.load(write_case(tmp_path, SHIFT, "alignment: {model: rigid}\n"))
     images = read_visit(case, case.visits[0])
-    first, second = lesion_views(images, images.masks[0], 6.0)
-    assert second.own_voxels
-    assert not first.own_voxels
-    assert first.volume_ml == pytest.approx(images.masks[0].volume_ml, rel=1e-6)
+    first, second = lesion_views(images, images.lesions[0], 6.0)
+    assert images.scans[1].own is not None and images.scans[0].own is None
+    assert first.volume_ml == pytest.approx(images.lesions[0].mask.volume_ml, rel=1e-6)
     assert second.volume_ml == pytest.approx(first.volume_ml, rel=5e-3)
     assert first.volume_ml == pytest.approx(NODULE_ML, rel=1e-3)
 
@@ -238,7 +237,7 @@ def test_label_map_tells_what_it_was_drawn_on(tmp_path):
     for grid, name in ((fine, "ct"), (GRID, "pet"), (GRID.with_spacing((3.0, 3.0, 3.0)), None)):
         path = tmp_path / f"{name}.nii.gz"
         write_image(path, grid, np.ones(grid.shape, np.uint8))
-        assert drawn_on(path, fine, GRID) == name
+        assert open_masks(path).drawn_on(fine, GRID) == name
 
 
 def test_edge_voxels_of_the_working_grid_are_not_mixed_with_nothing():
