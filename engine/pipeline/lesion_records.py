@@ -12,7 +12,7 @@ from ..case.model import Case
 from ..dose.local import emitted_energy
 from ..lesions.metrics import summarise
 from ..lesions.record import LesionDose
-from ..lesions.recovery import SphereRecovery, sphere_diameter_mm, sphere_recovery
+from ..lesions.recovery import RecoveryModel, SphereRecovery, sphere_diameter_mm, sphere_recovery
 from ..lesions.uncertainty import LesionUncertainty, lesion_uncertainty
 from ..lesions.uncertainty_sampling import sample_dose
 from ..nuclides.decay import nuclide
@@ -156,7 +156,7 @@ def _budget(
         return None
     fwhm = case.recovery.fwhm_mm if case.recovery is not None and case.recovery.fwhm_mm else SHELL_FWHM_MM
     given = case.uncertainty
-    model: Any = lesion.model or SphereRecovery(fwhm)
+    model: RecoveryModel = lesion.model or SphereRecovery(fwhm)
     return lesion_uncertainty(
         dose_gy,
         lesion.volume_ml,

@@ -14,6 +14,7 @@ from ...clinic.radiobiology import Radiosensitivity, lesion_effect
 from ...dose.sphere import sphere_ldpa
 from ...grid import Grid
 from ...kinetics.conversion import percent_per_gram, suv
+from ...kinetics.curves import Curve
 from ...lesions.record import LesionDose
 from ...lesions.recovery import sphere_diameter_mm
 from ...results.result import Result
@@ -120,7 +121,7 @@ def _effect(
     }
 
 
-def half_life_relative(curve: Any) -> float:
+def half_life_relative(curve: Curve) -> float:
     """Relative standard uncertainty of the effective half-life from the fit; nan where the fit cannot tell."""
     rates = curve.rates
     if rates.size == 0 or curve.covariance.shape[0] <= rates.size:

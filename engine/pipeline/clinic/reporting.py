@@ -117,7 +117,7 @@ def missing(rows: list[dict[str, Any]]) -> list[str]:
     return [f"{row['section']}: {row['item']}" for row in rows if row["value"] is None]
 
 
-def _joined(*parts: Any) -> str | None:
+def _joined(*parts: object) -> str | None:
     return ", ".join(str(part) for part in parts if part) or None
 
 

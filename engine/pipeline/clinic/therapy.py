@@ -13,7 +13,7 @@ import numpy as np
 from ...case.model import Case, Visit
 from ...clinic import blood as blood_dosimetry
 from ...clinic.blood import BloodDose
-from ...clinic.eligibility import ELIGIBLE, LesionPrediction, assess
+from ...clinic.eligibility import ELIGIBLE, ActivityVerdict, LesionPrediction, assess
 from ...errors import InputError
 from ...lesions.record import LesionDose
 from ...nuclides.decay import nuclide
@@ -160,7 +160,7 @@ def prediction(record: LesionDose) -> LesionPrediction:
     )
 
 
-def _sentence(one: Any, lesions: int) -> str:
+def _sentence(one: ActivityVerdict, lesions: int) -> str:
     reached = [row for row in one.lesions if row.verdict == ELIGIBLE]
     name = one.name if one.name.endswith("GBq") else f"{one.name} ({one.activity_gbq:.3g} GBq)"
     text = f"At {name}: {one.verdict}, {len(reached)} of {lesions} lesions reach the threshold"
