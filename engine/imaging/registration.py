@@ -8,6 +8,8 @@ docs/methods/registration.md has the choices and what they were measured to give
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -289,8 +291,22 @@ def _splines(pair: _Pair, rigid: sitk.Euler3DTransform, control_mm: float) -> si
     method.SetShrinkFactorsPerLevel([2])
     method.SetSmoothingSigmasPerLevel([0.5 * float(max(fixed.GetSpacing()))])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    method.Execute(fixed, pair.moving)
+    with _one_thread():
+        method.Execute(fixed, pair.moving)
     return spline
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """SimpleITK on one thread: a registration's own setting does not reach the sums over a spline's control points."""
+    import SimpleITK as sitk
+
+    former = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(former)
 
 
 def _sampled(spline: sitk.BSplineTransform, grid: Grid) -> Deformation:
