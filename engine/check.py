@@ -134,7 +134,7 @@ def check_case(case: Case) -> Check:
 
 def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitActivity) -> VisitCheck:
     voxels = images.grid.size
-    memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.masks))
+    memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.lesions))
     histories = _histories(case, images, activity)
     seconds = 0.0
     if main_method(case.methods).simulates:
@@ -147,7 +147,7 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         decayed = images.tracer_activity_mbq * nuclide(case.tracer.nuclide).decay_factor(float(t))
         scans.append(
             {
-                "scan": images.scan_names[number],
+                "scan": images.scans[number].name,
                 "hours_after": float(t),
                 "given_mbq": images.tracer_activity_mbq,
                 "left_by_decay_mbq": decayed,
@@ -157,9 +157,9 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         )
     lesions = [
         {
-            "lesion": lesion.mask.name,
+            "lesion": lesion.name,
             "volume_ml": lesion.volume_ml,
-            "contour_ml": lesion.mask.contour_volume_ml,
+            "contour_ml": lesion.lesion.mask.contour_volume_ml,
             "mass_g": lesion.mass_g,
             "mean_bq_ml": float(lesion.measured[0]),
             "recovery": lesion.recovery if lesion.corrected is not None else None,
@@ -196,7 +196,7 @@ def _histories(case: Case, images: VisitImages, activity: VisitActivity) -> floa
     needed = float(minimum_decays())
     if case.transport.until.voxels_above is None:
         total = activity.total_decays
-        shares = [float((activity.decays * m.fraction).sum()) / total for m in images.masks]
+        shares = [float((activity.decays * lesion.fraction).sum()) / total for lesion in images.lesions]
         rarest = max(min(shares), 1e-9)
         needed = max(needed, (SPREAD / case.transport.until.goal) ** 2 / rarest)
     return min(needed, float(limit)) if limit else needed

@@ -217,7 +217,7 @@ def _run_visit(
     log.info(found.sentence)
     for text in clinic["eligibility"]["sentences"]:
         log.info(text)
-    overlays = dict(zip(images.scan_names[1:], images.aligned_ct_hu, strict=True))
+    overlays = {scan.name: scan.ct_hu for scan in images.scans[1:]}
     return VisitOutcome(visit.name, result, records, found, clinic, images.frame_of_reference, overlays)
 
 

@@ -171,51 +171,80 @@ def fit_curve(
     name = _resolve(model, times.size)
     u, below = _raise_to_limit(u, s, limit, times, physical, two_points=name == "two-point", uptake=uptake)
     decay = np.exp(-physical * times)
-    y, error = u * decay, None if s is None else s * decay
-    flags: list[str] = []
+    scans = _Scans(times, u, u * decay, None if s is None else s * decay, physical, below)
     candidates: dict[str, float] = {}
-
     if name == "single-time-point":
-        if population_biological_half_life_h is None:
-            raise InputError(
-                "a single time point without a population half-life",
-                why="one scan cannot show how fast the activity leaves",
-                suggestion="give population_biological_half_life_h, or use model 'physical-decay'",
-                field="model",
-            )
-        rate = decay_constant(population_biological_half_life_h, "population_biological_half_life_h")
-        shape = Shape("rise", physical, float(times[0]), uptake)
-        fit = Fit(shape, float(y[0]), np.array([rate]), np.array([True, False]), 0.0)
+        fit = _population_fit(scans, population_biological_half_life_h, uptake)
+    elif name == "two-point":
+        fit = two_point(times, scans.y, u, physical, uptake)
+    elif name == "linear-exponential":
+        fit = linear_exponential(times, scans.y, scans.error, physical, uptake, peak_h)
+        if model == "auto" and times.size >= 4:
+            name, fit, candidates = _better(scans, fit)
+    else:
+        kind = {"physical-decay": "decay", "mono-exponential": "mono", "bi-exponential": "bi"}[name]
+        fit = fit_shape(Shape(kind, physical), times, scans.y, scans.error)
+    return _assemble(name, fit, scans, _flags(name, fit, scans), candidates)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scans:
+    """What is fitted: retention ``u``, activity ``y`` of the therapy nuclide with its sigma ``error``, per scan.
+
+    ``below`` tells whether values were raised to the detection limit.
+    """
+
+    times: np.ndarray
+    u: np.ndarray
+    y: np.ndarray
+    error: np.ndarray | None
+    physical: float
+    below: bool
+
+
+def _population_fit(scans: _Scans, half_life_h: float | None, uptake: str) -> Fit:
+    """One scan, and a biological half-life [h] from elsewhere."""
+    if half_life_h is None:
+        raise InputError(
+            "a single time point without a population half-life",
+            why="one scan cannot show how fast the activity leaves",
+            suggestion="give population_biological_half_life_h, or use model 'physical-decay'",
+            field="model",
+        )
+    rate = decay_constant(half_life_h, "population_biological_half_life_h")
+    shape = Shape("rise", scans.physical, float(scans.times[0]), uptake)
+    return Fit(shape, float(scans.y[0]), np.array([rate]), np.array([True, False]), 0.0)
+
+
+def _better(scans: _Scans, fit: Fit) -> tuple[str, Fit, dict[str, float]]:
+    """The linear-exponential fit, or the bi-exponential one where its AICc is lower, and both criteria."""
+    bi = fit_shape(Shape("bi", scans.physical), scans.times, scans.y, scans.error)
+    known = scans.error is not None
+    candidates = {
+        "linear-exponential": aicc(fit, scans.times.size, known),
+        "bi-exponential": aicc(bi, scans.times.size, known),
+    }
+    if candidates["bi-exponential"] < candidates["linear-exponential"]:
+        return "bi-exponential", bi, candidates
+    return "linear-exponential", fit, candidates
+
+
+def _flags(name: str, fit: Fit, scans: _Scans) -> list[str]:
+    """What a reader must know of the fit."""
+    flags = []
+    if name == "single-time-point":
         flags.append(POPULATION)
     elif name == "two-point":
-        fit = two_point(times, y, u, physical, uptake)
-        if u[1] >= u[0]:
-            flags += [RISING, CAPPED]
+        flags += [RISING, CAPPED] if scans.u[1] >= scans.u[0] else []
     elif name == "physical-decay":
-        fit = fit_shape(Shape("decay", physical), times, y, error)
-        flags.append(ONE_SCAN if times.size == 1 else "physical decay only")
-    elif name == "mono-exponential":
-        fit = fit_shape(Shape("mono", physical), times, y, error)
-    elif name == "bi-exponential":
-        fit = fit_shape(Shape("bi", physical), times, y, error)
-    else:
-        fit = linear_exponential(times, y, error, physical, uptake, peak_h)
-        if model == "auto" and times.size >= 4:
-            bi = fit_shape(Shape("bi", physical), times, y, error)
-            known = error is not None
-            candidates = {
-                "linear-exponential": aicc(fit, times.size, known),
-                "bi-exponential": aicc(bi, times.size, known),
-            }
-            if candidates["bi-exponential"] < candidates["linear-exponential"]:
-                name, fit = "bi-exponential", bi
+        flags.append(ONE_SCAN if scans.times.size == 1 else "physical decay only")
     if fit.shape.rates and not fit.free[1] and name not in ("two-point", "single-time-point"):
         flags.append(CAPPED)
-    if times.size > 2 and int(np.argmax(u)) == times.size - 1:
+    if scans.times.size > 2 and int(np.argmax(scans.u)) == scans.times.size - 1:
         flags.insert(0, RISING)
-    if below:
+    if scans.below:
         flags.append(BELOW)
-    return _assemble(name, fit, times, u, y, error, physical, flags, below, candidates)
+    return flags
 
 
 def _values(given: object, times: np.ndarray, field: str) -> np.ndarray:
@@ -293,20 +322,9 @@ def _raise_to_limit(
     return bound, True
 
 
-def _assemble(
-    name: str,
-    fit: Fit,
-    times: np.ndarray,
-    u: np.ndarray,
-    y: np.ndarray,
-    error: np.ndarray | None,
-    physical: float,
-    flags: list[str],
-    below: bool,
-    candidates: dict[str, float],
-) -> Curve:
+def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: dict[str, float]) -> Curve:
     """Integrate, propagate the uncertainty and gather the record."""
-    shape = fit.shape
+    shape, times, y, error = fit.shape, scans.times, scans.y, scans.error
     tau, gradient = shape.integral(fit.amplitude, fit.rates)
     parameters = dict(zip(shape.names, [fit.amplitude, *fit.rates], strict=True))
     if shape.kind == "rise":
@@ -331,7 +349,7 @@ def _assemble(
         block = (response / w[None, :]) @ (response / w[None, :]).T * scale
         covariance[np.ix_(fit.free, fit.free)] = block
         sigma_tau = math.sqrt(max(float(gradient[fit.free] @ block @ gradient[fit.free]), 0.0))
-    slow = physical if shape.rates == 0 else fit.rates[0] + physical
+    slow = scans.physical if shape.rates == 0 else fit.rates[0] + scans.physical
     biological = LN2 / fit.rates[0] if shape.rates and fit.rates[0] > 0.0 else math.inf
     last = max(float(times[-1]), shape.peak_h)
     tail = shape.tail(last, fit.amplitude, fit.rates)
@@ -350,8 +368,8 @@ def _assemble(
         aicc=aicc(fit, times.size, error is not None),
         chi2=fit.chi2,
         times_h=times,
-        values=u,
+        values=scans.u,
         sensitivity=sensitivity,
-        upper_bound=below,
+        upper_bound=scans.below,
         candidates=candidates,
     )

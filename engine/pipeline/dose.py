@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from ..transport.job import how_it_ended, in_short_batches
 from ..transport.problem import Problem
 from ..transport.run_options import RunOptions
 from .activity import VisitActivity
+from .lesion import Lesion
 from .scans import AIR_G_CM3, VisitImages
 
 #: Fractional masks become whole weights 0..255 in the transport, so that region sums stay exact integers.
@@ -44,9 +44,9 @@ def transport_problem(case: Case, images: VisitImages, activity: VisitActivity) 
     )
 
 
-def region_weights(masks: Sequence[Any]) -> list[np.ndarray]:
+def region_weights(lesions: Sequence[Lesion]) -> list[np.ndarray]:
     """The lesions' volume fractions as whole weights, one uint8 array (nz, ny, nx) each."""
-    return [np.rint(np.asarray(m.fraction) * WEIGHT_ONE).astype(np.uint8) for m in masks]
+    return [np.rint(lesion.fraction * WEIGHT_ONE).astype(np.uint8) for lesion in lesions]
 
 
 def dose_of_visit(
@@ -68,7 +68,7 @@ def dose_of_visit(
         too few batches for one.
     """
     problem = transport_problem(case, images, activity)
-    weights = region_weights(images.masks)
+    weights = region_weights(images.lesions)
     main = main_method(case.methods)
     options = _options(case, images, weights, progress, stop) if main.simulates else RunOptions()
     # the main method first, since it can be stopped; local deposition always, because the lesion table compares with it
@@ -88,7 +88,7 @@ def dose_of_visit(
         tally=tally,
         tia_bq_h_ml=activity.tia_bq_h_ml.astype(np.float32),
         lesion_masks=np.stack(weights),
-        lesion_names=tuple(m.name for m in images.masks),
+        lesion_names=tuple(m.name for m in images.lesions),
         ct_hu=images.ct_hu,
         provenance=Provenance.of(problem, tally),
         **({} if tally is None else how_it_ended(tally, options.until)),
@@ -112,7 +112,7 @@ def _options(
             until=chosen.until,
             time_limit_s=chosen.time_limit_s,
             regions=weights,
-            region_names=tuple(m.name for m in images.masks),
+            region_names=tuple(m.name for m in images.lesions),
             progress=progress,
             stop=stop,
         )

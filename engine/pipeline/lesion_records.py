@@ -13,7 +13,7 @@ from ..dose.local import emitted_energy
 from ..dose.methods import main_method
 from ..lesions.metrics import summarise
 from ..lesions.record import LesionDose
-from ..lesions.recovery import SphereRecovery, sphere_diameter_mm, sphere_recovery
+from ..lesions.recovery import RecoveryModel, SphereRecovery, sphere_diameter_mm, sphere_recovery
 from ..lesions.uncertainty import LesionUncertainty, lesion_uncertainty
 from ..lesions.uncertainty_sampling import sample_dose
 from ..nuclides.decay import nuclide
@@ -43,7 +43,7 @@ def lesion_records(
     fwhm = case.recovery.fwhm_mm if case.recovery is not None else None
     records = []
     for lesion, sigma in zip(activity.lesions, mc_sigma, strict=True):
-        weight = np.asarray(lesion.mask.fraction, dtype=np.float64) * images.density
+        weight = np.asarray(lesion.fraction, dtype=np.float64) * images.density
         map_mean = float((weight * dose.mean).sum() / weight.sum())
         factor = dose_factor(case, lesion, map_mean)
         flags = list(lesion.flags)
@@ -57,11 +57,11 @@ def lesion_records(
         record = summarise(
             dose.mean,
             images.density,
-            lesion.mask,
+            lesion.lesion.mask,
             images.grid,
             patient=case.patient,
             visit=images.visit.name,
-            site=str(getattr(lesion.mask, "site", "") or ""),
+            site=lesion.lesion.site,
             method=main_method(case.methods).name,
             threshold_gy=case.threshold_gy,
             therapy_activity_gbq=case.therapy.activity_mbq / 1e3,
@@ -77,7 +77,7 @@ def lesion_records(
             flags=flags,
         )
         if record.voxel_metrics == "shown" and result.tally is not None:
-            freed = clean_dvh(dose, lesion.mask.fraction, result.tally.n_batches, float(sigma), case.threshold_gy)
+            freed = clean_dvh(dose, lesion.fraction, result.tally.n_batches, float(sigma), case.threshold_gy)
             record = replace(record, clean_dvh=freed)
         if lesion.corrected is not None:
             # the mass that the corrected dose is stated for
@@ -157,7 +157,7 @@ def _budget(
         return None
     fwhm = case.recovery.fwhm_mm if case.recovery is not None and case.recovery.fwhm_mm else SHELL_FWHM_MM
     given = case.uncertainty
-    model: Any = lesion.model or SphereRecovery(fwhm)
+    model: RecoveryModel = lesion.model or SphereRecovery(fwhm)
     return lesion_uncertainty(
         dose_gy,
         lesion.volume_ml,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..case.model import Case
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
@@ -25,7 +27,7 @@ class VisitOutcome:
     verdict: Verdict
     clinic: dict[str, Any] = field(default_factory=dict)
     frame_of_reference: str | None = None
-    overlays: dict[str, Any] = field(default_factory=dict, repr=False)
+    overlays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 @dataclass

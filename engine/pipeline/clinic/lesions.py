@@ -14,6 +14,7 @@ from ...clinic.radiobiology import Radiosensitivity, lesion_effect
 from ...dose.sphere import sphere_ldpa
 from ...grid import Grid
 from ...kinetics.conversion import percent_per_gram, suv
+from ...kinetics.curves import Curve
 from ...lesions.record import LesionDose
 from ...lesions.recovery import sphere_diameter_mm
 from ...results.result import Result
@@ -55,7 +56,7 @@ def _clinic(
     own_mass = lesion.density_g_cm3 * lesion.volume_ml
     per_gram = percent_per_gram(uptake, own_mass)
     weight = images.visit.weight_kg or case.weight_kg
-    long_axis, short_axis = section_axes(np.asarray(lesion.mask.fraction), images.grid)
+    long_axis, short_axis = section_axes(np.asarray(lesion.fraction), images.grid)
     found: dict[str, Any] = {
         "uptake_24h_percent": 100.0 * uptake,
         "uptake_24h_percent_per_g": per_gram,
@@ -96,10 +97,10 @@ def _effect(
     """BED, EQD2, EUD: from the voxels where the PET resolves the lesion, else from the mean dose alone."""
     if not record.dose_gy > 0:
         return {}
-    where = np.asarray(lesion.mask.fraction) > 0
+    where = np.asarray(lesion.fraction) > 0
     if record.voxel_metrics == "shown":
         values = np.maximum(dose[where], 0.0) * record.dose_factor
-        weight = np.asarray(lesion.mask.fraction)[where] * images.density[where]
+        weight = np.asarray(lesion.fraction)[where] * images.density[where]
         basis = "voxels"
     else:
         values, weight = np.array([record.dose_gy]), np.ones(1)
@@ -120,7 +121,7 @@ def _effect(
     }
 
 
-def half_life_relative(curve: Any) -> float:
+def half_life_relative(curve: Curve) -> float:
     """Relative standard uncertainty of the effective half-life from the fit; nan where the fit cannot tell."""
     rates = curve.rates
     if rates.size == 0 or curve.covariance.shape[0] <= rates.size:

@@ -19,7 +19,8 @@ from ...case.model import Case
 from ...clinic.matching import LesionPlace, Match, match_lesions
 from ...clinic.response import VisitValues, lesion_response, reinduction
 from ...grid import Volume
-from ...imaging.registration import Alignment, register
+from ...imaging.alignment import Alignment
+from ...imaging.registration import register
 from ...lesions.record import LesionDose
 from ...results.result import Result
 from ...text import plain
