@@ -17,6 +17,7 @@ from ..grid import Grid, Volume
 from ..imaging import tissue
 from ..imaging.masks.drawn import drawn_on
 from ..imaging.registration import Alignment
+from ..notes import about
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
 from .alignment import align_scans, carried, check_carried, fine_outlines, read_lesions
@@ -114,7 +115,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         pet = _read_pet(case, visit, scan)
         scans.append((scan, pet, ct))
         said = (*pet.assumptions, *pet.volume.notes, *ct.notes)
-        notes += [f"{_label(visit, scan)}: {text}" for text in said]
+        notes += [about(_label(visit, scan), text) for text in said]
     scans.sort(key=lambda item: item[1].time_h)
     times = np.array([pet.time_h for _, pet, _ in scans])
     _check_times(times, visit)

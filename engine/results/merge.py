@@ -75,7 +75,7 @@ def merge(results: Sequence[Result]) -> Result:
         for key, value in _tally(shard).counters.items():
             counters[key] = counters.get(key, 0) + value
     balances = [_tally(r).balance for r in shards]
-    told = dict.fromkeys(text for r in shards for text in r.warnings if statistics.NO_SIGMA not in text)
+    told = dict.fromkeys(text for r in shards for text in r.warnings if text not in _few_batches(r))
     tally = replace(
         _tally(first),
         energy_quanta=energy,
@@ -108,6 +108,11 @@ def merge(results: Sequence[Result]) -> Result:
         dose.air_density_g_cm3,
     )
     return merged
+
+
+def _few_batches(shard: Result) -> tuple[str, ...]:
+    """The warning that a shard carries for itself and the merged result may not need."""
+    return statistics.few_batches_warning(_tally(shard).n_batches)
 
 
 def _tally(result: Result) -> TallyData:

@@ -26,6 +26,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...grid import Volume
+from ...notes import CONTRADICTION, Note
 from ..dicom.find import image_series, require, split_path
 from ..dicom.series import stack
 from ..volumes import is_dicom_path, read_file
@@ -161,11 +162,11 @@ def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float 
             f"undone with the header's, decay after the scan uses the tracer's"
         )
         if abs(stated / known - 1.0) > 0.05:
-            text = (
-                f"WARNING: {text}; the scan was set up for another nuclide, its branching ratio may be "
-                "wrong as well and "
-                f"with it the calibration"
+            text += (
+                "; the scan was set up for another nuclide, its branching ratio may be wrong as well and with it the "
+                "calibration"
             )
+            text = Note(text, CONTRADICTION)
         notes.append(text)
     return known or stated
 
