@@ -15,7 +15,7 @@ from .case.changes import with_changes
 from .case.model import Case, Method, Visit
 from .errors import StoppedEarly
 from .export.clinic import patient_record
-from .export.folder import check_target, put_in_place, therapy_folder, visit_folder, write_outcome
+from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
 from .lesions.verdict import verdict
 from .notes import CONTRADICTION, code_of
 from .pipeline.activity import integrate
@@ -92,8 +92,8 @@ def run(
         return _run_therapies(case, progress, stop)
 
     target = Path(out)
-    check_target(target)
-    with put_in_place(target) as part:
+    check_output_folder(target)
+    with replace_folder(target) as part:
         if resume and (target / "log.txt").exists():
             shutil.copyfile(target / "log.txt", part / "log.txt")
         with _log_file(part / "log.txt"):

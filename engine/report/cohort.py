@@ -1,16 +1,15 @@
-"""The trial's report: one self-contained HTML file, from trial.json's content and nothing else."""
+"""The report of a trial: one self-contained HTML file, from the content of trial.json alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..files import write_text
 from ..text import NONE, number
 from . import cohort_plots as plots
-
-FOLDER = Path(__file__).resolve().parent
+from .templates import markup, render
 
 #: Quantities of the visit table: key, title, unit.
 VISIT_QUANTITIES = (
@@ -30,9 +29,6 @@ def write_trial_report(record: Mapping[str, Any], path: str | Path) -> Path:
 
 def render_trial(record: Mapping[str, Any]) -> str:
     """The trial's report as HTML text."""
-    import jinja2
-    from markupsafe import Markup  # jinja2's own
-
     tables, data = record["tables"], record["figures"]
     arms = [row["arm"] for row in tables["arms"]]
     visits = tables["visit_names"]
@@ -47,17 +43,16 @@ def render_trial(record: Mapping[str, Any]) -> str:
         "uptake": plots.spider(lesions, visits, arms, "uptake_percent_per_g", "uptake at 24 h\n[%IA/g]", log=True),
         "tolerance": plots.tolerance(tables["tolerance"], arms),
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"num": number, "share": proportion, "spread": spread, "middle": middle}
-    environment.filters["interval"] = interval
-    return environment.get_template("cohort.html.j2").render(
-        style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
+    filters: dict[str, Callable[..., str]] = {
+        "num": number,
+        "share": proportion,
+        "spread": spread,
+        "middle": middle,
+        "interval": interval,
+    }
+    return render(
+        "cohort.html.j2",
+        filters,
         name=record["name"],
         version=record["version"],
         commit=record["commit"],
@@ -70,7 +65,7 @@ def render_trial(record: Mapping[str, Any]) -> str:
         headlines=headlines(tables),
         threshold=data["threshold_gy"],
         activity=data["therapy_activity_gbq"],
-        figures={name: Markup(svg) for name, svg in figures.items()},
+        figures={name: markup(svg) for name, svg in figures.items()},
     )
 
 
