@@ -76,36 +76,36 @@ def headlines(tables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         rows = [row for row in tables["eligibility"] if row["arm"] == arm]
         first = rows[0]["activity"] if rows else ""
         planned = [row for row in rows if row["activity"] == first]
-        said = "; ".join(f"{row['visit']} {row['patients']['count']} of {row['patients']['of']}" for row in planned)
+        counts = "; ".join(f"{row['visit']} {row['patients']['count']} of {row['patients']['of']}" for row in planned)
         reached = any(row["patients"]["count"] for row in planned)
         again = [row for row in tables["reinduction"] if row["arm"] == arm]
         names = list(dict.fromkeys(name for row in again for name in row["re_induced_patients"]))
         judged = max((row["patients"]["of"] for row in again), default=0)
         tone = "yes" if names else ("near" if reached else "no")
         text = f"Re-induction in {len(names)} of {judged} patients" if judged else "One visit only"
-        sentence = f"Patients with a lesion at the threshold at {first}: {said}." if planned else ""
+        sentence = f"Patients with a lesion at the threshold at {first}: {counts}." if planned else ""
         if names:
             sentence += f" Re-induced: {', '.join(names)}."
         out.append((tone, f"{arm}: {text}", sentence))
     return out
 
 
-def proportion(found: Mapping[str, Any]) -> str:
+def proportion(share: Mapping[str, Any]) -> str:
     """``3 / 9 (33 %; 7 to 70)``."""
-    if not found["of"]:
+    if not share["of"]:
         return NONE
-    low, high = 100 * found["low"], 100 * found["high"]
-    return f"{found['count']} / {found['of']} ({100 * found['share']:.0f} %; {low:.0f} to {high:.0f})"
+    low, high = 100 * share["low"], 100 * share["high"]
+    return f"{share['count']} / {share['of']} ({100 * share['share']:.0f} %; {low:.0f} to {high:.0f})"
 
 
-def spread(found: Mapping[str, Any], digits: int = 2) -> str:
+def spread(quartiles: Mapping[str, Any], digits: int = 2) -> str:
     """``0.25 (0.1 to 0.6)``: median and quartiles."""
-    return f"{number(found['median'], digits)} ({middle(found, digits)})" if found["n"] else NONE
+    return f"{number(quartiles['median'], digits)} ({middle(quartiles, digits)})" if quartiles["n"] else NONE
 
 
-def middle(found: Mapping[str, Any], digits: int = 2) -> str:
+def middle(quartiles: Mapping[str, Any], digits: int = 2) -> str:
     """``0.1 to 0.6``: the quartiles, between which half of the values lie."""
-    return f"{number(found['low'], digits)} to {number(found['high'], digits)}" if found["n"] else NONE
+    return f"{number(quartiles['low'], digits)} to {number(quartiles['high'], digits)}" if quartiles["n"] else NONE
 
 
 def interval(values: Sequence[float | None], digits: int = 3) -> str:

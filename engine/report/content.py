@@ -274,12 +274,12 @@ def provenance_facts(result: Result) -> list[tuple[str, str]]:
 
 def warnings(result: Result) -> list[str]:
     """What a reader must not miss, each once: a broken energy balance before the result's own warnings."""
-    found = list(result.warnings)
+    sentences = list(result.warnings)
     if result.tally is not None and result.balance.residual_quanta != 0:
-        found.insert(0, "The energy balance does not close: this result must not be used.")
+        sentences.insert(0, "The energy balance does not close: this result must not be used.")
     notes = (note for dose in result.doses.values() for note in dose.notes)
-    found += [note for note in notes if note not in result.assumptions]
-    return list(dict.fromkeys(found))
+    sentences += [note for note in notes if note not in result.assumptions]
+    return list(dict.fromkeys(sentences))
 
 
 def _recovery(case: CaseSummary) -> str:
