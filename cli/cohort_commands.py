@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.errors import InputError
-from .output import duration, echo_json, echo_table, progress_line, show
+from .output import duration, echo_json, echo_table, progress_line
 
 if TYPE_CHECKING:
     from ..engine.cohort.batch import Batch
@@ -151,48 +151,11 @@ def _check_flags(with_changes: Any, trial: Any, changes: dict[str, Any]) -> None
 
 
 def _tell(record: dict[str, Any], done: Batch) -> None:
+    from ..engine.cohort.summary import shown_tables
+
     tables = record["tables"]
-    rows = [
-        [
-            row["arm"],
-            row["visit"],
-            row["patients"],
-            row["lesions"],
-            *(
-                show(row[key]["median"], 3)
-                for key in ("ldpa_gy_per_gbq", "uptake_percent", "uptake_percent_per_g", "volume_ml")
-            ),
-            show(row["largest_dose_gy"], 3),
-        ]
-        for row in tables["visits"]
-    ]
-    columns = ["arm", "visit", "patients", "lesions", "Gy/GBq", "%IA", "%IA/g", "mL", "largest Gy"]
-    echo_table(columns, rows, "visits: medians over lesions", text_columns=2)
-    rows = [
-        [
-            row["arm"],
-            row["visit"],
-            row["title"],
-            row["lesions"],
-            show(row["ratio"], 3),
-            show(row["low"], 3),
-            show(row["high"], 3),
-            show(row["p_two_sided"], 2),
-        ]
-        for row in tables["changes"]
-    ]
-    if rows:
-        echo_table(
-            ["arm", "visit", "quantity", "lesions", "ratio", "low 95 %", "high 95 %", "p"],
-            rows,
-            "changes against the first visit",
-            text_columns=3,
-        )
-    rows = [
-        [row["arm"], row["visit"], row["activity"], _of(row["patients"]), _of(row["lesions"])]
-        for row in tables["eligibility"]
-    ]
-    echo_table(["arm", "visit", "at", "patients eligible", "lesions at threshold"], rows, "eligibility", text_columns=3)
+    for table in shown_tables(tables):
+        echo_table(table.columns, table.rows, table.title, table.text_columns)
     for row in tables["response"]:
         again = next(r for r in tables["reinduction"] if (r["arm"], r["visit"]) == (row["arm"], row["visit"]))
         typer.echo(

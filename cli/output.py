@@ -49,12 +49,10 @@ def echo_table(
 
 
 def show(value: Any, digits: int = 4) -> str:
-    """A number with ``digits`` significant figures, a dash for what is not there, text as it is."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.{digits}g}"
-    return str(value)
+    """A number with ``digits`` significant figures, a hyphen for a missing value, text as it is."""
+    from ..engine.text import significant
+
+    return significant(value, digits)
 
 
 def duration(seconds: float) -> str:

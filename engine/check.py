@@ -11,6 +11,7 @@ import numpy as np
 
 from .case.model import Case, Visit
 from .dose.methods import main_method
+from .notes import CONTRADICTION, code_of
 from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
@@ -42,6 +43,7 @@ class VisitCheck:
     histories: float
     seconds: float
     assumptions: list[str]
+    warnings: list[str]
 
 
 @dataclass
@@ -105,6 +107,7 @@ class Check:
                 f"{visit.visit}: {_grid_line(visit.grid)}",
                 f"{visit.visit}: {_transport_line(case, visit)}",
             ]
+            said += [f"warning: {text}" for text in visit.warnings]
             said += [f"assumption: {text}" for text in visit.assumptions]
         said.append("Nothing was run. The input can be used.")
         return said
@@ -141,6 +144,7 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         seconds = histories / (SPEED_PER_CORE * usable_cores())
         if case.transport.time_limit_s is not None:
             seconds = min(seconds, case.transport.time_limit_s)
+    notes = [*images.assumptions, *activity.assumptions]
     scans = []
     for number, (t, image) in enumerate(zip(images.times_h, images.concentration, strict=True)):
         total = float(image.sum(dtype=np.float64)) * images.grid.voxel_volume_ml / 1e6
@@ -182,7 +186,8 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         memory_bytes=memory,
         histories=histories,
         seconds=seconds,
-        assumptions=[*images.assumptions, *activity.assumptions],
+        assumptions=[text for text in notes if code_of(text) != CONTRADICTION],
+        warnings=[text for text in notes if code_of(text) == CONTRADICTION],
     )
 
 

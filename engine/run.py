@@ -15,8 +15,9 @@ from .case.changes import with_changes
 from .case.model import Case, Visit
 from .errors import StoppedEarly
 from .export.clinic import patient_record
-from .export.folder import check_target, put_in_place, therapy_folder, visit_folder, write_outcome
+from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
 from .lesions.verdict import verdict
+from .notes import CONTRADICTION, code_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
 from .pipeline.clinic.therapy import blood_of_visit, visit_record
@@ -93,8 +94,8 @@ def run(
         return _run_therapies(case, progress, stop)
 
     target = Path(out)
-    check_target(target)
-    with put_in_place(target) as part:
+    check_output_folder(target)
+    with replace_folder(target) as part:
         if resume and (target / "log.txt").exists():
             shutil.copyfile(target / "log.txt", part / "log.txt")
         with _log_file(part / "log.txt"):
@@ -185,7 +186,9 @@ def _run_visit(
     tell(0.04, "transport: preparing")
     result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, earlier)
     tell(0.97, "lesions")
-    result.assumptions = tuple(dict.fromkeys([*images.assumptions, *activity.assumptions]))
+    # what contradicts itself is a warning, see `visit_record`
+    assumptions = [text for text in (*images.assumptions, *activity.assumptions) if code_of(text) != CONTRADICTION]
+    result.assumptions = tuple(dict.fromkeys(assumptions))
     notes = [note for dose in result.doses.values() for note in dose.notes]
     result.assumptions += tuple(note for note in dict.fromkeys(notes) if note not in result.assumptions)
     result.assumptions += tuple(blood_notes)

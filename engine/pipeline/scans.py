@@ -22,6 +22,7 @@ from ..imaging.resample import resample_conserving
 from ..imaging.source import Sources
 from ..imaging.tissue import Tissue, from_ct
 from ..imaging.volumes import read_ct
+from ..notes import about
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
@@ -229,7 +230,7 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
         )
         name = telling_name(*split_series(scan.pet))
         scans.append(_Read(name, pet, ct))
-        notes += [f"{visit.name}, {name}: {text}" for text in (*pet.assumptions, *pet.volume.notes, *ct.notes)]
+        notes += [about(f"{visit.name}, {name}", text) for text in (*pet.assumptions, *pet.volume.notes, *ct.notes)]
     return sorted(scans, key=lambda scan: scan.pet.time_h), notes
 
 

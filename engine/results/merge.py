@@ -43,7 +43,7 @@ def merge(results: Sequence[Result]) -> Result:
     except OverflowError as error:
         raise InputError(str(error), why="too many histories", suggestion="merge fewer shards") from error
     # how many batches there are is said anew, for the sum
-    warnings = dict.fromkeys(text for r in shards for text in r.warnings if statistics.NO_SIGMA not in text)
+    warnings = dict.fromkeys(text for r in shards for text in r.warnings if text not in _few_batches(r))
     provenance = replace(
         first.provenance,
         wall_time_s=sum(r.provenance.wall_time_s for r in shards),
@@ -64,6 +64,11 @@ def merge(results: Sequence[Result]) -> Result:
         warnings=(*warnings, *statistics.few_batches_warning(tally.n_batches)),
         provenance=provenance,
     )
+
+
+def _few_batches(shard: Result) -> tuple[str, ...]:
+    """The warning that a shard carries for itself and the merged result may not need."""
+    return statistics.few_batches_warning(_tally(shard).n_batches)
 
 
 def _check_shards(shards: Sequence[Result]) -> None:

@@ -21,6 +21,7 @@ from datetime import datetime
 import numpy as np
 
 from ...errors import InputError
+from ...notes import CONTRADICTION, Note
 from ..dicom.series import stack
 from ..source import ImagePath, ImageSource
 from ..volumes import volume_of
@@ -144,11 +145,11 @@ def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float 
             f"undone with the header's, decay after the scan uses the tracer's"
         )
         if abs(stated / known - 1.0) > 0.05:
-            text = (
-                f"WARNING: {text}; the scan was set up for another nuclide, its branching ratio may be "
-                "wrong as well and "
-                f"with it the calibration"
+            text += (
+                "; the scan was set up for another nuclide, its branching ratio may be wrong as well and with it the "
+                "calibration"
             )
+            text = Note(text, CONTRADICTION)
         notes.append(text)
     return known or stated
 

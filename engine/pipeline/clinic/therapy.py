@@ -16,6 +16,7 @@ from ...clinic.blood import BloodDose
 from ...clinic.eligibility import ELIGIBLE, ActivityVerdict, LesionPrediction, assess
 from ...errors import InputError
 from ...lesions.record import LesionDose
+from ...notes import CONTRADICTION, code_of
 from ...nuclides.decay import nuclide
 from ...nuclides.names import canonical_name
 from ...text import plain
@@ -118,7 +119,7 @@ def visit_record(
 
 def contradictions(images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
     """What in the input contradicts itself and was used all the same, a sentence each."""
-    found = [text.replace("WARNING: ", "") + "." for text in images.assumptions if "WARNING: " in text]
+    found = [f"{text}." for text in images.assumptions if code_of(text) == CONTRADICTION]
     for lesion in activity.lesions:
         found += [f"{lesion.name}: {text}." for text in lesion.contradictions]
     if blood is not None:

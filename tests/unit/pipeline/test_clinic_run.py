@@ -285,5 +285,5 @@ def test_files_and_report(tmp_path):
     assert float(row["bed_gy"]) > float(row["dose_gy"])
     assert any("maximum tolerable activity" in line for line in clinic_outputs.clinic_lines(record))
     (out / "patient.json").write_text('{"format": "something"}')
-    with pytest.raises(InputError, match="no patient record"):
+    with pytest.raises(InputError, match="not a patient record of format version 1"):
         clinic_outputs.read_patient(out)

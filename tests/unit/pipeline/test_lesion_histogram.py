@@ -85,7 +85,9 @@ def test_records_tables_and_report_hold_both(folder: Path) -> None:
     assert float(row["d95_gy"]) > 0 and float(row["voxel_noise_percent"]) == pytest.approx(clean["noise_percent"])
     assert LesionDose.from_dict(record).to_row()["d2_clean_high_gy"] == record["d2_clean_high_gy"]
     report = (folder / "report.html").read_text()
-    assert "Freed of it, with 95 % bands" in report and "freed of Monte Carlo noise, shaded its 95 % band" in report
+    assert (
+        "Noise-corrected, with 95 % bands" in report and "corrected for Monte Carlo noise, with its 95 % band" in report
+    )
 
 
 def test_a_lesion_that_the_pet_does_not_resolve_has_none(tmp_path: Path) -> None:
