@@ -129,9 +129,8 @@ def tables(content: dict[str, Any]) -> str:
         f"{kernel['machine_instructions']} in machine code, {kernel['registers']} registers):",
         report.table(("kind", *head), gpu),
         "Share of functions in them:", report.table(("function", *head), functions),
-        "Lanes of a warp that have work, upper limit (a flight counted as "
-        f"{report.number(content['cost']['flight'])} and a segment as {report.number(content['cost']['segment'])} "
-        "instructions, their best fit to these decays):",
+        f"Lanes of a warp that have work, upper limit (a flight counts {report.number(content['cost']['flight'])} and "
+        f"a segment {report.number(content['cost']['segment'])} instructions, a fit to these decays):",
         report.table(("schedule", *head), busy),
         "Upper limit of decays/s with every lane busy:", report.table(("card", "resource", *head), limits),
     ]  # fmt: skip
