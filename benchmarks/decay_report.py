@@ -38,7 +38,7 @@ class Card(NamedTuple):
 CARDS = (Card("H100 SXM", 67.0, 3.35), Card("H200 SXM", 67.0, 4.8), Card("RTX A4000", 19.2, 0.448))
 RESOURCES = {
     "issue": "instruction issue", "special": "special functions", "integer multiply": "integer multiplies",
-    "memory": "device memory, if no cache held anything",
+    "memory": "device memory, without any cache",
 }  # fmt: skip
 #: issue slots of one instruction: special functions run on an eighth of the lanes, integer multiplies on half
 SLOTS = {"special": 8.0, "integer multiply": 2.0}
@@ -115,11 +115,11 @@ def tables(content: dict[str, Any]) -> str:
             (card.name, "**arithmetic / 10**", *(report.number(bounds(p, card)["arithmetic"] / 10) for p in profiles))
         )
     busy = [(schedule, *(f"{100 * p['lanes_busy'][schedule]:.0f} %" for p in profiles)) for schedule in warps.SCHEDULES]
-    cpu = [("decays a processor second", *(report.number(p["decays_per_cpu_s"]) for p in profiles))]
+    cpu = [("decays per CPU second", *(report.number(p["decays_per_cpu_s"]) for p in profiles))]
     counted = profiles[0]["cpu"]
     if counted:
         rest = ["-"] * (len(head) - 1)
-        cpu.append((f"instructions a decay ({counted['by']})", report.number(counted["per_decay"]), *rest))
+        cpu.append((f"instructions per decay ({counted['by']})", report.number(counted["per_decay"]), *rest))
     parts = [
         report.heading(content),
         "Per decay, counted in compiled runs:", report.table(("event", *head), events),
@@ -129,10 +129,10 @@ def tables(content: dict[str, Any]) -> str:
         f"{kernel['machine_instructions']} in machine code, {kernel['registers']} registers):",
         report.table(("kind", *head), gpu),
         "Share of functions in them:", report.table(("function", *head), functions),
-        f"Lanes of a warp that have work, at most (a flight taken as {report.number(content['cost']['flight'])} and a "
-        f"segment as {report.number(content['cost']['segment'])} instructions, their best fit to these decays):",
+        f"Lanes of a warp that have work, upper limit (a flight counts {report.number(content['cost']['flight'])} and "
+        f"a segment {report.number(content['cost']['segment'])} instructions, a fit to these decays):",
         report.table(("schedule", *head), busy),
-        "Decays/s that cannot be exceeded with every lane busy:", report.table(("card", "resource", *head), limits),
+        "Upper limit of decays/s with every lane busy:", report.table(("card", "resource", *head), limits),
     ]  # fmt: skip
     return "\n\n".join(parts)
 

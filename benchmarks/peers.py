@@ -246,7 +246,7 @@ def tables(content: dict[str, Any]) -> str:
             "histories",
             "largest difference, % of emitted energy",
             "at cm",
-            "s.e. at most",
+            "largest s.e.",
             "mean radius %",
         )
         parts.append(report.table(head, rows))

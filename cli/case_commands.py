@@ -55,7 +55,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing case file.")] = False,
     json: JSON = False,
 ) -> None:
-    """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and say what was left."""
+    """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and list what was not used."""
     import yaml
 
     from ..engine.case.model import Case
@@ -64,7 +64,7 @@ def import_(
     if output.exists() and not force:
         raise InputError(
             "exists already",
-            why="a case file may hold edits of yours",
+            why="a case file may contain your edits",
             suggestion="give another -o, or --force",
             file=output,
         )
@@ -107,14 +107,12 @@ def run(
     method: Annotated[
         str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The case's by default.")
     ] = None,
-    decays: Annotated[str | None, typer.Option(help="Histories to simulate at most, e.g. 1e7.")] = None,
+    decays: Annotated[str | None, typer.Option(help="Maximum number of decays, e.g. 1e7.")] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest transport, e.g. "10 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
     backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from what a stopped run left in the output folder.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its output folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json: JSON = False,
 ) -> None:
@@ -181,7 +179,7 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
         _tell(outcome, out)
     if outcome.incomplete:
         typer.echo(
-            "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume goes on",
+            "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume continues",
             err=True,
         )
         raise typer.Exit(3)

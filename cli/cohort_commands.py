@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def cohort(
     out: Annotated[Path, typer.Option(help="Folder for the trial.")] = Path("hevesy-cohort"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is true.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the truth.")] = 1,
     patients: Annotated[int, typer.Option(min=0, help="Patients without re-induction.")] = 9,
     control: Annotated[int, typer.Option(min=0, help="Patients of the positive-control arm.")] = 5,
     noise_seed: Annotated[
@@ -90,11 +90,11 @@ def batch(
     files: Annotated[list[Path], typer.Argument(help="Cohort or case files (YAML).", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Output folder; <first file's folder>-run by default.")] = None,
     executor: Annotated[str, typer.Option(help="local; slurm and dask come later.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Cases at a time; the cores are shared out.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Cases run at a time; they share the cores.")] = 1,
     method: Annotated[
         str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The cases' by default.")
     ] = None,
-    decays: Annotated[str | None, typer.Option(help="Histories of a visit at most, e.g. 1e7.")] = None,
+    decays: Annotated[str | None, typer.Option(help="Maximum number of decays per visit, e.g. 1e7.")] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest transport of a visit, e.g. "1 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,

@@ -32,14 +32,12 @@ def add_to(app: typer.Typer) -> None:
 def simulate(
     problem_file: ProblemFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="The result file (.h5) to write.")],
-    decays: Annotated[str, typer.Option(help="Histories to simulate, e.g. 1e6.")] = "1e6",
+    decays: Annotated[str, typer.Option(help="Decays to simulate, e.g. 1e6.")] = "1e6",
     seed: Seed = 1,
     backend: Backend = "auto",
     until: Annotated[str | None, typer.Option(help='Precision to stop at, e.g. "voxels>50%:2%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest time, e.g. "10 min".')] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from what a stopped run left in the result file.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its result file.")] = False,
     quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
@@ -57,13 +55,13 @@ def simulate(
     else:
         _tell_facts(told)
     if stopped:
-        typer.echo("stopped early: the result is marked incomplete; the same command with --resume goes on", err=True)
+        typer.echo("stopped early: the result is marked incomplete; the same command with --resume continues", err=True)
         raise typer.Exit(3)
 
 
 def validate(
     problem_file: ProblemFile,
-    decays: Annotated[str, typer.Option(help="Histories to simulate.")] = "1e6",
+    decays: Annotated[str, typer.Option(help="Decays to simulate.")] = "1e6",
     seed: Seed = 1,
     backend: Backend = "auto",
     quiet: Quiet = False,
@@ -76,7 +74,7 @@ def validate(
     problem = judged(Problem.load(problem_file), problem_file)
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
     if stopped:
-        raise CheckFailed("stopped before the comparison: nothing was judged")
+        raise CheckFailed("stopped before the comparison: no verdict")
     found = compare(result, problem).to_dict()
     found |= {"problem": problem_file.name, "run": _facts(result)}
     if json:
@@ -178,7 +176,7 @@ def _tell(found: dict[str, Any]) -> None:
     rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
     echo_table(("quantity", "value"), rows)
     if found["too_few_particles"]:
-        typer.echo(f"not judged, too few particles (ask for more --decays): {', '.join(found['too_few_particles'])}")
+        typer.echo(f"no verdict, too few particles (increase --decays): {', '.join(found['too_few_particles'])}")
     typer.echo("PASS" if found["passed"] else "FAIL")
 
 

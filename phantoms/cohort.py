@@ -33,7 +33,7 @@ _LESIONS_PER_PATIENT = (2, 3, 3, 3, 3, 4, 4, 4, 4)
 _SITE_SHARE = {"lung": 0.45, "node": 0.40, "bone": 0.15}
 _VOLUME_RANGE_ML = {"lung": (0.1, 10.0), "node": (0.5, 20.0), "bone": (1.0, 50.0)}
 _SMALLEST_ML = 0.05
-#: Decays that a case of the trial plays at each visit, so that the whole trial takes minutes and not hours.
+#: Decays of a case of the trial at each visit, so that the whole trial takes minutes and not hours.
 _DECAYS = 2_000_000
 _FIRST_DAY = datetime(2026, 1, 5, 9, 0)
 

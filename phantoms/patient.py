@@ -1,4 +1,4 @@
-"""A synthetic patient: 124I PET/CT of neck and thorax at two times, with the truth beside it.
+"""A synthetic patient: 124I PET/CT of neck and thorax at two times, with its truth.
 
 Everything is painted from shapes with sub-voxel volume fractions, so the same patient can be sampled on any
 grid: coarse and blurred for the PET, fine for the CT, without blur for the true source.

@@ -60,7 +60,7 @@ def true_doses(
     patient
         The patient.
     decays
-        Decays played in each lesion's box.
+        Decays simulated in each lesion's box.
     background
         From :func:`background_photon_dose`, when already at hand.
     seed, backend

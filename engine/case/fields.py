@@ -60,7 +60,7 @@ def _read_path(value: Any, info: ValidationInfo) -> Path:
     """Resolve against the case file; a DICOM series may follow as ``folder#SeriesInstanceUID``."""
     context = info.context or {}
     if not isinstance(value, str | os.PathLike) or not str(value):
-        raise Refused(InputError(f"{value!r} is no path", why="a file or folder is needed here"))
+        raise Refused(InputError(f"{value!r} is not a path", why="a file or folder is needed here"))
     path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
     on_disk = split_series(path)[0]
     if context.get("check_files", True) and not on_disk.exists():

@@ -2,7 +2,7 @@
 
 The command line, YAML, DICOM import and Python all only fill this model; everything derived is derived
 from it in one place. It is frozen and validated as a whole. Inside, quantities are floats in the unit that
-their name carries; in files and dictionaries they are text with a unit (``activity: 7.4 GBq``).
+their name gives; in files and dictionaries they are text with a unit (``activity: 7.4 GBq``).
 docs/formats/case.md describes every key; :func:`Case.json_schema` writes the JSON Schema.
 """
 
@@ -54,14 +54,14 @@ KINETIC_MODELS = (
 
 
 class Therapy(Block):
-    """The treatment that is predicted."""
+    """The planned treatment."""
 
     nuclide: Nuclide
     activity_mbq: Activity = Field(alias="activity")
 
 
 class Tracer(Block):
-    """What was given for the scans; what is absent is taken from the PET header."""
+    """The tracer of the scans; missing values are taken from the PET header."""
 
     nuclide: Nuclide
     activity_mbq: Activity | None = Field(None, alias="activity")
@@ -77,7 +77,7 @@ class Scan(Block):
 
 
 class Visit(Block):
-    """One administration of the tracer with its scans and lesions; its own values go before the case's."""
+    """One administration of the tracer with its scans and lesions; its values take precedence over the case's."""
 
     name: Text = "baseline"
     scans: tuple[Scan, ...] = Field(min_length=1)
@@ -95,7 +95,7 @@ class Visit(Block):
 
 
 class Kinetics(Block):
-    """How the time-activity curve is made from the scans."""
+    """How the time-activity curve is fitted to the scans."""
 
     model: Literal[KINETIC_MODELS] = "auto"  # type: ignore[valid-type]
     #: A lesion below its background plus this many standard deviations is not seen: its dose is a bound.
@@ -110,7 +110,7 @@ class Kinetics(Block):
             problem = "needs 'population_half_life'" if asked else "has 'population_half_life' for another model"
             error = InputError(
                 problem,
-                why="a half-life that is not this patient's is used when one scan is asked to do, and never otherwise",
+                why="a half-life that is not this patient's is used only when a single scan is explicitly accepted",
                 suggestion="write kinetics: {model: single-time-point, population_half_life: 70 h}",
             )
             raise Refused(error)
@@ -136,7 +136,7 @@ class Recovery(Block):
         if self.fwhm_sigma_mm is not None and self.fwhm_mm is None:
             error = InputError(
                 "'fwhm_sigma' belongs to 'fwhm'",
-                why="a phantom's curve brings its uncertainty in its own column 'sigma'",
+                why="the uncertainty of a phantom's curve is its column 'sigma'",
                 suggestion="leave out 'fwhm_sigma'",
             )
             raise Refused(error)
@@ -144,7 +144,7 @@ class Recovery(Block):
 
 
 class Uncertainty(Block):
-    """Standard uncertainties (k=1) that the images cannot tell."""
+    """Standard uncertainties (k=1) that cannot be derived from the images."""
 
     calibration: Fraction = 0.05
     per_scan: Fraction = 0.08
@@ -162,7 +162,8 @@ class Transport(Block):
     """The Monte Carlo transport: grid, cut-offs, and when to stop."""
 
     grid: Annotated[
-        str, checked(re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
+        str,
+        checked(re.compile(r"pet|ct|.*\d.*"), "is not a dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"'),
     ] = "pet"
     until: StopCriterion | None = Until.parse("lesions:1%")
     decays: Count | None = None
@@ -219,7 +220,7 @@ class Case(Block):
         for index, other in enumerate(self.further_therapies):
             if other.nuclide in seen:
                 error = InputError(
-                    f"{other.nuclide} stands twice among the therapies",
+                    f"{other.nuclide} is listed twice among the therapies",
                     why="results are kept by nuclide, and the dose is proportional to the activity",
                     suggestion="state other activities of one nuclide as eligibility: {activities: [11.1 GBq]}",
                 )
@@ -238,7 +239,7 @@ class Case(Block):
             key = visit.name.casefold()
             if key in seen:
                 error = InputError(
-                    f"the name '{visit.name}' stands twice",
+                    f"the name '{visit.name}' is used twice",
                     why="results are kept by visit name",
                     suggestion="give each visit its own name",
                 )

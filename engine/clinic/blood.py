@@ -315,7 +315,7 @@ def _weight(weight_kg: float) -> None:
 
 
 def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float | None) -> list[str]:
-    """Refuse what cannot be, and name what is odd (decay-corrected shares are what is judged)."""
+    """Refuse impossible samples and list odd ones, judged by their decay-corrected fractions."""
     grow = math.log(2.0) / tracer_half_life_h
     body = samples.body_fraction * np.exp(grow * samples.body_time_h)
     blood = samples.blood_fraction_per_ml * np.exp(grow * samples.blood_time_h)
@@ -324,7 +324,7 @@ def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float |
         worst = int(np.argmax(body))
         raise InputError(
             f"decay-corrected whole-body retention {100 * body[worst]:.3g} % at {samples.body_time_h[worst]:g} h",
-            why="the body cannot hold more than was administered",
+            why="the body cannot contain more than was administered",
             suggestion="check decay_corrected in the file, the administered activity and the times",
             file=where,
             field="whole_body",
@@ -350,6 +350,6 @@ def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float |
             content = concentration * (volume_ml or 5000.0)
             if content > 1.1 * whole:
                 flags.append(
-                    f"at {t:g} h the blood would hold {100 * content:.3g} % but the whole body {100 * whole:.3g} %"
+                    f"at {t:g} h the blood would contain {100 * content:.3g} % but the whole body {100 * whole:.3g} %"
                 )
     return flags

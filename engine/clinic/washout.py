@@ -76,8 +76,8 @@ def fit_washout(
     half_life_h
         Physical half-life of the therapy nuclide [h]: no component decays more slowly.
     starts_at_one
-        The whole body holds everything at t = 0: the amplitudes then sum to 1. With it four samples are
-        enough for the fit, without it five.
+        The whole body contains all the activity at t = 0: the amplitudes then sum to 1, and four samples
+        suffice for the fit instead of five.
 
     Returns
     -------

@@ -1,11 +1,11 @@
-"""Local deposition: charged particles leave their energy in the voxel in which they are born.
+"""Local deposition: charged particles deposit their energy in the voxel of the decay.
 
-For a voxel of mass ``m`` in which ``N`` decays happen, ``D = N E_local / m`` (MIRD schema with an absorbed
+For a voxel of mass ``m`` with ``N`` decays, ``D = N E_local / m`` (MIRD schema with an absorbed
 fraction of one for what is local and zero for the rest). Local are beta, conversion and Auger electrons, the
 kinetic energy of positrons, and alpha particles. Photons - gamma and X rays, and the two annihilation photons
-of every positron - either leave (``photons="none"``) or are added where they are born (``photons="all"``).
+of every positron - either leave (``photons="none"``) or are added in the voxel of the decay (``photons="all"``).
 The two bracket the photon dose of a large body; neither blurs the dose by the range of the electrons, which
-is the difference that Monte Carlo shows (clinical.md, section 1.5).
+is the difference that Monte Carlo shows.
 """
 
 from __future__ import annotations

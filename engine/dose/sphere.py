@@ -1,5 +1,4 @@
-"""Dose of a sphere of soft tissue from its own 131I: the sanity check beside Monte Carlo, never instead of
-it.
+"""Dose of a sphere of soft tissue from its own 131I: a sanity check on Monte Carlo, never a replacement.
 
 ``S = 107.7 m^-0.970 Gy/(GBq h)`` for masses of 0.05 to 50 g at unit density. It was fitted to beta absorbed
 fractions from a published 4 mm voxel kernel and photon self-absorption by chord lengths

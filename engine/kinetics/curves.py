@@ -300,7 +300,7 @@ def _raise_to_limit(
             worst = int(np.argmin(u))
             raise InputError(
                 f"retention {u[worst]:.3g} at {times[worst]:g} h",
-                why="a value at or below zero only says that the activity is below what the scan detects",
+                why="a value at or below zero only shows that the activity is below the detection limit of the scan",
                 suggestion="give the detection limit (or sigma): the result is then an upper bound",
                 field="fraction",
             )

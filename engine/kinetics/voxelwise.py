@@ -99,7 +99,7 @@ def voxel_tia(
         the detection limit (3 sigma) of the rate; without it scans are weighted as counts are (Poisson).
     rate
         ``"smoothed"``: rate from images smoothed to ``smooth_fwhm_mm`` (default). ``"voxel"``: rate of each
-        voxel by itself, noisy and biased, kept for comparison.
+        voxel by itself, noisy and biased, for comparison.
     regions
         Integer labels (nz, ny, nx), 0 for none: each label takes one rate, that of its summed activity, so
         that the map integrates to the lesion-wise result.

@@ -16,7 +16,7 @@ from .record import LesionDose
 from .verdict import BELOW, ELIGIBLE
 
 #: Voxel metrics are shown as measured only for lesions wider than this many times the PET resolution
-#: (clinical.md section 3.3; Jentzen et al., J Nucl Med 57:1499, 2016, use the same rule for non-uniformity).
+#: (Jentzen et al., J Nucl Med 57:1499, 2016, use the same rule for non-uniformity).
 RESOLUTIONS_FOR_VOXEL_METRICS = 2.0
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..text import plain
 from .dvh import DoseVolumeHistogram
 
-#: Columns of lesions.csv, in order; interface.md asks for the first twelve.
+#: Columns of lesions.csv, in order; the first twelve never change.
 COLUMNS = (
     "patient", "visit", "lesion", "volume_ml", "mass_g", "dose_gy", "dose_sigma_gy", "dose_mc_sigma_gy",
     "ldpa_gy_per_gbq", "d95_gy", "v20gy_percent", "verdict",

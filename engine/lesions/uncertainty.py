@@ -181,7 +181,7 @@ def lesion_uncertainty(
     All volume terms share one error:
     ``d ln D / d ln v = phi / 2R - d ln R / d ln v - c2 (1 + d ln rho / d ln v)``. The first two
     cancel to first order for large lesions, and the last has the opposite sign: neglecting the covariances
-    overstates the uncertainty (0.81 instead of 0.44 in the page's example).
+    overstates the uncertainty (0.81 instead of 0.44 in the example of docs/methods/uncertainty.md).
     """
     _check(dose_gy=dose_gy, volume_ml=volume_ml, fwhm_mm=fwhm_mm)
     numbers = {

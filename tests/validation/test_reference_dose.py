@@ -1,6 +1,6 @@
 """A short run of the reference problems in every test run; `make validation` does all of them with small errors.
 
-Bars are those of physics.md section 6 beyond statistics, whose share follows from the suite's alpha.
+Acceptance limits hold beyond statistics (docs/validation/method.md), whose share follows from the suite's alpha.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def test_mean_depth_of_the_energy(material, energy) -> None:
     """Without hard collisions the mean depth at energy T is the integral of exp(-int G_1 ds) ds (Lewis 1950).
 
     The depth of the deposited energy is its mean over T. Hard collisions are switched off by a threshold above
-    T/2, so the whole of scattering is in G_1; bremsstrahlung is off. Bar: 0.5 % (physics.md asks 1 % of the
+    T/2, so the whole of scattering is in G_1; bremsstrahlung is off. Bar: 0.5 % (required is 1 % of the
     moment).
     """
     threshold = 0.55 * energy

@@ -21,7 +21,7 @@ from hevesy.tests.verification.drivers import mixed, region_weights
 from .record import Record
 from .voxels import ENOUGH
 
-#: physics.md section 6 and the issue's bar on steps
+#: Acceptance limits for Fano's theorem and for steps half as long
 BAR = 0.002
 #: source, pattern, decays of the full and of the quick run
 FANO = (

@@ -25,7 +25,7 @@ SETS: dict[str, tuple[str, str, float, int, int]] = {
     "lu177_3mm_soft_tissue_1p04": ("lu177_voxel_3mm_water", "177Lu", 3.0, 2_000_000, 100_000),
     "y90_3mm_soft_tissue_1p04": ("y90_voxel_3mm_water", "90Y", 3.0, 1_000_000, 50_000),
 }
-#: energies per decay against ICRP 107, tables against NIST (physics.md: 0.1 %; ICRP spectra 0.05 %)
+#: energies per decay against ICRP 107, tables against NIST (limits: 0.1 %; ICRP spectra 0.05 %)
 ENERGY_BAR, TABLE_BAR = 5e-4, 1e-3
 
 

@@ -2,14 +2,14 @@
 
 What the stored values mean follows from Units (0054,1001) and Decay Correction (0054,1102):
 
-- BQML, START: true at the start of the scan; kept.
+- BQML, START: true at the start of the scan; unchanged.
 - BQML, ADMIN: decayed back to the administration; multiplied by exp(-lambda (scan - administration)).
 - BQML, NONE: true at each slice's own acquisition; brought to the start of the scan.
-- GML, SUV by body weight: multiplied by (administered activity decayed to the scan) / weight. The SUV is
-  the same number for START and ADMIN, since image and activity are decayed together.
+- GML, SUV by body weight: multiplied by (administered activity decayed to the scan) / weight. The SUV is the
+  same for START and ADMIN, since image and activity are decayed together.
 
 The half-life, activity and weight used to undo a conversion are those in the header, because the scanner
-used them; the case's own values fill gaps and serve for everything after.
+used them; the values of the case fill gaps and are used for everything after.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ L124, L131 = math.log(2) / T124, math.log(2) / T131
 
 
 def test_eanm_formula():
-    """clinical.md 6 B (Lassmann 2008): 75 kg, 16 h whole body, 14 % of it in 5150 mL of blood."""
+    """Lassmann et al. 2008 (docs/methods/blood.md): 75 kg, 16 h whole body, 14 % of it in 5150 mL of blood."""
     dose = blood_dose_per_gbq(0.14 * 16 / 5150, 16.0, 75.0)
     assert dose == pytest.approx(0.06388839366307116, rel=1e-12)
     limit = maximum_activity(dose, None)
@@ -33,7 +33,7 @@ def test_eanm_formula():
 
 
 def test_single_measurement():
-    """clinical.md 2.3 (Haenscheid 2009): 8 % at 48 h, man of 75 kg and 175 cm."""
+    """Haenscheid et al. 2009 (docs/methods/blood.md): 8 % at 48 h, man of 75 kg and 175 cm."""
     assert blood_volume_ml(75, 175, "male") == pytest.approx(5153.0)
     result = single_measurement(48.0, 0.08, 75.0, 175.0, "male")
     assert result.tau_body_h == pytest.approx(19.00441684745837, rel=1e-12)
@@ -210,7 +210,7 @@ def test_what_cannot_be_is_refused_and_what_is_odd_is_named(tmp_path):
         run("2,98,60\n24,30,2\n48,10,1\n")
     odd = run("2,95,4\n24,10,3.5\n48,12,1\n")
     assert any("rises" in flag for flag in odd.flags)
-    assert any("the blood would hold" in flag for flag in odd.flags)
+    assert any("the blood would contain" in flag for flag in odd.flags)
 
 
 def test_body_measures_that_cannot_be():

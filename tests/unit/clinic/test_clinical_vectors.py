@@ -28,12 +28,12 @@ CURVE = fit_curve([24, 96], [8e-4, 5e-4], None, T124, T131)
 
 
 def test_conversion_factors():
-    """clinical.md 1.1."""
+    """Retention to activity (docs/methods/kinetics.md)."""
     assert to_therapy([1.0, 1.0], [24, 96], T124, T131) == pytest.approx([1.08286704, 1.37499318], rel=1e-8)
 
 
 def test_a_lesion_dose_per_activity():
-    """clinical.md 6 A; Jentzen 2008."""
+    """Worked example of docs/methods/kinetics.md; Jentzen et al. 2008."""
     assert CURVE.biological_half_life_h == pytest.approx(106.18, abs=0.005)
     assert CURVE.effective_half_life_h == pytest.approx(68.448, abs=0.0005)
     assert CURVE.residence_time_h == pytest.approx(0.081268, abs=5e-7)
@@ -50,7 +50,7 @@ def test_a_lesion_dose_per_activity():
 
 
 def test_b_blood_and_maximum_activity():
-    """clinical.md 6 B; Lassmann 2008, Haenscheid 2009."""
+    """Lassmann et al. 2008, Haenscheid et al. 2009 (docs/methods/blood.md)."""
     dose = blood_dose_per_gbq(4.3495145631067966e-4, 16.0, 75.0)
     assert dose == pytest.approx(0.06389, abs=5e-6)
     assert maximum_activity(dose, None).activity_gbq == pytest.approx(31.30, abs=0.005)
@@ -61,7 +61,7 @@ def test_b_blood_and_maximum_activity():
 
 
 def test_c_uncertainty():
-    """clinical.md 3.1; Gear 2018."""
+    """Worked example of docs/methods/uncertainty.md; Gear et al. 2018."""
     u = lesion_uncertainty(33.07, 2.0, 4.0, 6.0, curve_sensitivity=CURVE.sensitivity, density_relative=0.0)
     assert (u.volume_relative, u.recovery) == (pytest.approx(0.759, abs=5e-4), pytest.approx(0.624, abs=5e-4))
     assert u.counts_relative == pytest.approx(0.450, abs=5e-4)
@@ -72,7 +72,7 @@ def test_c_uncertainty():
 
 
 def test_d_biological_effect():
-    """clinical.md 3.3."""
+    """Linear-quadratic model by hand."""
     assert float(bed(20, repair_factor_mono(1.5, CURVE.effective_half_life_h), 10)) == pytest.approx(20.86, abs=5e-3)
     assert repair_factor(CURVE, 1.5) == pytest.approx(0.0202, abs=5e-5)
     assert float(bed(20, repair_factor(CURVE, 1.5), 10)) == pytest.approx(20.81, abs=5e-3)
@@ -83,7 +83,7 @@ def test_d_biological_effect():
     [(40, 0.03924748), (60, 0.02775780), (80, 0.02147190), (100, 0.01750729), (150, 0.01197813)],
 )
 def test_e_uptake_that_reaches_the_threshold(half_life, percent):
-    """clinical.md 0: 20 Gy at 7.4 GBq in a 1 g lesion with S = 107.7 Gy/(GBq h)."""
+    """By hand: 20 Gy at 7.4 GBq in a 1 g lesion with S = 107.7 Gy/(GBq h)."""
     clearance = math.log(2) / half_life - L131
     u = percent / 100
     curve = fit_curve([24, 96], [u, u * math.exp(-clearance * 72)], None, T124, T131)
@@ -114,12 +114,12 @@ def test_threshold_and_volumes():
     ],
 )
 def test_sphere_fit_against_its_table(mass, product):
-    """clinical.md 1.5: the power law stays within 1.5 % of the table it was fitted to."""
+    """The power law (docs/methods/kinetics.md) stays within 1.5 % of the table it was fitted to."""
     assert sphere_dose_factor(mass) * mass == pytest.approx(product, rel=0.015)
 
 
 def test_one_tenth_of_a_percent_per_gram():
-    """clinical.md 5: 0.1 %IA/g at 24 h with an effective half-life of 60 h is about 9.7 Gy/GBq."""
+    """By hand: 0.1 %IA/g at 24 h with an effective half-life of 60 h is about 9.7 Gy/GBq."""
     clearance = math.log(2) / 60 - L131
     curve = fit_curve([24, 96], [1e-3, 1e-3 * math.exp(-clearance * 72)], None, T124, T131)
     assert sphere_ldpa(curve.residence_time_h, 1.0)[0] == pytest.approx(9.7, abs=0.05)

@@ -21,7 +21,7 @@ def two_point(u1=8e-4, u2=5e-4, **more):
 
 
 def test_two_point_of_the_clinical_page():
-    """clinical.md 6 A; form of Jentzen 2008 (J Nucl Med 49:1017)."""
+    """Worked example of docs/methods/kinetics.md; form of Jentzen 2008 (J Nucl Med 49:1017)."""
     curve = two_point()
     assert curve.model == "two-point"
     assert curve.residence_time_h == pytest.approx(0.0812682993451709, rel=1e-12)
@@ -221,7 +221,7 @@ def test_same_nuclide_needs_one_half_life():
 
 
 def test_using_the_tracer_decay_instead_is_a_known_error():
-    """clinical.md 7.1: -28 % at a biological half-life of 106 h."""
+    """By hand: -28 % at a biological half-life of 106 h."""
     wrong = fit_curve([24, 96], [8e-4, 5e-4], None, T124).residence_time_h
     assert wrong / two_point().residence_time_h - 1 == pytest.approx(-0.28, abs=0.03)
 

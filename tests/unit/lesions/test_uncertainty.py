@@ -31,7 +31,7 @@ def example(**more):
 
 
 def test_example_of_the_clinical_page():
-    """clinical.md 3.1: 2 mL, 4 mm voxels, FWHM 6 mm, 5 % calibration, 8 % a scan."""
+    """Worked example of docs/methods/uncertainty.md: 2 mL, 4 mm voxels, FWHM 6 mm, 5 % calibration, 8 % per scan."""
     u = example()
     assert u.volume_relative == pytest.approx(0.7592429377571667, rel=1e-12)
     assert u.recovery == pytest.approx(0.6236598362215366, rel=1e-12)

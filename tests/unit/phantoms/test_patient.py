@@ -114,7 +114,7 @@ def test_pet_is_the_concentration_at_scan_time_blurred(patient: SyntheticPatient
 
 
 def test_recovery_of_a_lesion_is_that_of_a_sphere_in_the_stated_resolution() -> None:
-    """Analytic sphere recovery (clinical.md 1.4) with voxel averaging of image and outline added in
+    """Analytic sphere recovery (docs/methods/recovery.md) with voxel averaging of image and outline added in
     quadrature.
 
     Box and Gaussian blurs add in variance, not in shape; 1.5 % covers that at 4 mm voxels.

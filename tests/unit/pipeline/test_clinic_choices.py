@@ -48,7 +48,7 @@ def test_several_therapies_from_one_tracer_study(tmp_path: Path) -> None:
 
 
 def test_the_same_therapy_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="I-131 stands twice"):
+    with pytest.raises(InputError, match="I-131 is listed twice"):
         load(tmp_path, further_therapies=[{"nuclide": "131I", "activity": "3.7 GBq"}])
 
 

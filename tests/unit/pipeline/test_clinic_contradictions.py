@@ -84,7 +84,7 @@ BODY = "time_h,whole_body_percent,blood_percent_per_l\n"
 def test_blood_that_holds_more_than_the_body_is_named(tmp_path: Path) -> None:
     write_small_case(tmp_path)
     outcome = run(tmp_path, BODY + "2,95,3.5\n24,8,3.0\n48,3,0.4\n96,1,0.1\n", height="175 cm", sex="male")
-    said(outcome, tmp_path, "Retention samples: at 24 h the blood would hold")
+    said(outcome, tmp_path, "Retention samples: at 24 h the blood would contain")
 
 
 def test_a_body_that_takes_up_again_is_named(tmp_path: Path) -> None:

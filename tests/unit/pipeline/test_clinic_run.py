@@ -178,7 +178,7 @@ def test_contradictions_in_the_samples_are_refused(tmp_path):
         run(tmp_path / "b", samples(), weight=None)
     assert caught.value.field == "weight"
     too_much = "time_h,whole_body_percent\n2,98\n24,95\n48,90\n"
-    with pytest.raises(InputError, match="cannot hold more than was administered"):
+    with pytest.raises(InputError, match="cannot contain more than was administered"):
         run(tmp_path / "c", too_much)
 
 

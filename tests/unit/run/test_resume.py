@@ -214,7 +214,7 @@ def test_command_line(problem, tmp_path, monkeypatch, capsys):
         patch.setattr(interrupt, "stop_on_interrupt", Stopped)
         code, _, err = command(*words)
     assert code == 3
-    assert "--resume goes on" in err
+    assert "--resume continues" in err
     assert not hevesy.Result.load(result).complete
     code, _, err = command(*words[:-3], "9", "-o", result, "--resume")
     assert code == 2

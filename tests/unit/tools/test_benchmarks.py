@@ -31,7 +31,7 @@ def tiny():
     return synthetic_patient().true_problem(voxel_mm=cases.TINY_MM)
 
 
-def test_names_are_those_of_the_issue():
+def test_every_named_problem_exists_once():
     names = cases.names()
     assert len(set(names)) == len(names) == 14
     assert {cases.MAIN, *cases.QUICK} <= set(names)

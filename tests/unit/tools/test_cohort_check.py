@@ -91,7 +91,7 @@ def test_judgements_fail_when_they_must_and_say_when_the_run_was_short() -> None
     assert holds["false re-induction"] is False
     assert holds["noise seeds in which the control arm is found"] is True
     text = page(record)
-    assert "2 noise seeds, 1 of 14 patients" in text and "It is not the full check" in text
+    assert "2 noise seeds, 1 of 14 patients" in text and "This is not the full check" in text
     assert "+7.5 ± 9.0 %" in text
     full = ABOUT | {"noise_seeds": 20, "patients": [f"P{k}" for k in range(14)]}
     assert "not the full check" not in page(summary(ROWS, judged, full))
