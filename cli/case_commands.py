@@ -207,8 +207,8 @@ def _tell(outcome: Outcome, out: Path) -> None:
                 show(row["volume_ml"], 3),
                 show(row["mass_g"], 3),
                 show(row["dose_gy"]),
-                show(row["dose_sigma_gy"], 2),
-                show(row["dose_mc_sigma_gy"], 2),
+                show(row["dose_uncertainty_gy"], 2),
+                show(row["dose_mc_standard_error_gy"], 2),
                 show(row["ldpa_gy_per_gbq"], 3),
                 "-" if chance is None else f"{chance:.2f}",
                 show(row["dose_map_gy"]),
@@ -224,7 +224,7 @@ def _tell(outcome: Outcome, out: Path) -> None:
         typer.echo(f"{verdict.visit}: {verdict.sentence}")
     for line in clinic_lines(outcome.clinic):
         typer.echo(line)
-    if any(lesion.dose_factor != 1.0 for lesion in outcome.lesions):
+    if any(lesion.recovery_dose_factor != 1.0 for lesion in outcome.lesions):
         typer.echo(
             "mean: corrected for PET recovery. map, D95, V20Gy: of the dose map, without it. "
             "local %: local deposition against that map. ?: within one standard uncertainty of the threshold."

@@ -78,3 +78,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def csv_cell(value: Any) -> str:
+    """A value as a CSV cell: numbers with nine digits, yes or no, nothing where there is no value."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
 from ..lesions.verdict import verdicts
 from ..results.result import Result
@@ -109,8 +110,9 @@ def render_report(
         histogram=Markup(plots.histogram(lesions)) if lesions else "",
         overview=slices.overview(result, lesions, method) if method else "",
         over="CT" if result.ct_hu is not None else "mass density",
-        freed=any(lesion.clean_dvh for lesion in lesions),
-        corrected=any(lesion.dose_factor != 1.0 for lesion in lesions),
+        columns=BY_NAME,
+        noise_corrected=any(lesion.noise_corrected_dvh for lesion in lesions),
+        corrected=any(lesion.recovery_dose_factor != 1.0 for lesion in lesions),
         lesions=shown,
         case_facts=content.case_facts(case),
         scans=content.scan_rows(case, visit),

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
 from ..results.result import Result
@@ -93,8 +94,8 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "site": lesion.site,
                 "volume": number(lesion.volume_ml),
                 "mass": number(lesion.mass_g),
-                "dose": plus_minus(lesion.dose_gy, lesion.dose_sigma_gy),
-                "mc": relative(lesion.dose_mc_sigma_gy, lesion.dose_gy),
+                "dose": plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
+                "mc": relative(lesion.dose_mc_standard_error_gy, lesion.dose_gy),
                 "ldpa": number(lesion.ldpa_gy_per_gbq),
                 "d95": "–" if mean_only else number(lesion.d95_gy),
                 "v20": "–" if mean_only else number(lesion.v20gy_percent),
@@ -112,7 +113,7 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
 
 def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     """What is told beside a lesion's images."""
-    facts = [("Mean dose", f"{plus_minus(lesion.dose_gy, lesion.dose_sigma_gy)} Gy")]
+    facts = [(_label("dose_gy"), f"{plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} Gy")]
     k2 = lesion.uncertainty.get("interval_k2_gy")
     if k2:
         facts.append(("Interval, k = 2", f"{number(k2[0])} to {number(k2[1])} Gy"))
@@ -123,24 +124,24 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
             ("… by sampling (GUM S1)", f"{number(low)} to {number(high)} Gy, P = {chance(drawn['probability'])}")
         )
     facts += [
-        ("Monte Carlo part of it", f"{number(lesion.dose_mc_sigma_gy, 2)} Gy"),
-        ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
+        (_label("dose_mc_standard_error_gy"), f"{number(lesion.dose_mc_standard_error_gy, 2)} Gy"),
+        (_label("ldpa_gy_per_gbq"), f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
         (
             "Local deposition",
-            f"{number(lesion.dose_local_gy * lesion.dose_factor)} Gy "
+            f"{number(lesion.dose_local_gy * lesion.recovery_dose_factor)} Gy "
             f"({signed_percent(lesion.local_difference_percent)})",
         ),
         (
             "Volume, mass",
             f"{number(lesion.volume_ml)} mL, {number(lesion.mass_g)} g ({number(lesion.density_g_cm3)} g/cm³)",
         ),
-        ("Sphere of that volume", f"{number(lesion.diameter_mm)} mm"),
+        (_label("diameter_mm"), f"{number(lesion.diameter_mm)} mm"),
     ]
     if math.isfinite(lesion.contour_volume_ml):
-        facts.append(("Volume of the contour", f"{number(lesion.contour_volume_ml)} mL"))
-    if lesion.dose_factor != 1.0:
-        factor = number(lesion.dose_factor)
-        facts.append(("Dose of the map", f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
+        facts.append((_label("contour_volume_ml"), f"{number(lesion.contour_volume_ml)} mL"))
+    if lesion.recovery_dose_factor != 1.0:
+        factor = number(lesion.recovery_dose_factor)
+        facts.append((_label("dose_map_gy"), f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
     if lesion.voxel_metrics == "shown":
         facts += [
             ("Minimum, maximum", f"{number(lesion.min_gy)}, {number(lesion.max_gy)} Gy"),
@@ -150,16 +151,16 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
             ),
             ("D50, D2", f"{number(lesion.d50_gy)}, {number(lesion.d2_gy)} Gy"),
             (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
-            ("(D5 − D95) / mean", number(lesion.uniformity)),
+            (_label("uniformity"), number(lesion.uniformity)),
         ]
-    facts += _freed_of_noise(lesion)
+    facts += _noise_corrected(lesion)
     k = lesion.kinetics
     if k:
         facts += [
             ("Kinetic model", str(k.get("model", "–"))),
-            ("Residence time", f"{number(k.get('residence_time_h'))} h"),
-            ("Effective half-life", f"{number(k.get('effective_half_life_h'))} h"),
-            ("Share after the last scan", percent(k.get("extrapolated_fraction"))),
+            (_label("tia_coefficient_h"), f"{number(k.get('tia_coefficient_h'))} h"),
+            (_label("effective_half_life_h"), f"{number(k.get('effective_half_life_h'))} h"),
+            (_label("extrapolated_fraction"), percent(k.get("extrapolated_fraction"))),
         ]
         if k.get("retention_percent") and k.get("times_h"):
             facts.append(
@@ -172,13 +173,13 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
                 )
             )
     if lesion.recovery.get("coefficient") is not None:
-        facts.append(("Recovery coefficient", number(lesion.recovery["coefficient"])))
+        facts.append((_label("recovery_coefficient"), number(lesion.recovery["coefficient"])))
     return facts
 
 
-def _freed_of_noise(lesion: LesionDose) -> list[tuple[str, str]]:
-    """Metrics of the histogram without Monte Carlo noise, with their bands."""
-    clean = lesion.clean_dvh
+def _noise_corrected(lesion: LesionDose) -> list[tuple[str, str]]:
+    """Metrics of the histogram corrected for Monte Carlo noise, with their bands."""
+    clean = lesion.noise_corrected_dvh
     if not clean:
         return []
 
@@ -187,11 +188,16 @@ def _freed_of_noise(lesion: LesionDose) -> list[tuple[str, str]]:
         return f"{number(value)} ({number(low)}–{number(high)}) {unit}"
 
     return [
-        ("Voxel noise", f"{number(clean['noise_percent'], 2)} % of the mean dose"),
-        (f"Freed of it, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
+        (_label("voxel_noise_percent"), f"{number(clean['noise_percent'], 2)} % of the mean dose"),
+        (f"Corrected for it, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
         ("… D98, D2", f"{ends('D98', 'Gy')}, {ends('D2', 'Gy')}"),
         (f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", "%")),
     ]
+
+
+def _label(column: str) -> str:
+    """What people call a column of the lesion table."""
+    return BY_NAME[column].label
 
 
 def case_facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -82,7 +82,7 @@ def checklist(
     weights = f"{100 * case.uncertainty.per_scan:g} % a scan, with the image noise of each lesion"
     add(section, "weights", f"{weights} ({min(noise):.2g} to {max(noise):.2g} %)", "run")
     late = [value for value in late if math.isfinite(value)]
-    span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the residence time" if late else None
+    span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the time-integrated activity" if late else None
     add(section, "extrapolated after the last scan", span, "run")
     section = "Dose"
     add(section, "method", METHODS[main_method(case)], "run")
