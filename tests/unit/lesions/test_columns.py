@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -117,6 +118,8 @@ def test_every_column_has_a_value_of_its_own_and_former_names_repeat_it(tmp_path
     assert set(PROMISED) <= set(expected)
     for name, value in RECORD.to_row().items():
         assert value == pytest.approx(expected[name]), name
+    # two of the three flags are true: this tells them apart
+    assert replace(RECORD, borderline=False).to_row() == RECORD.to_row() | {"borderline": False}
 
     with write_lesions_csv([RECORD], tmp_path / "lesions.csv").open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
