@@ -139,7 +139,8 @@ def _simulate(
 def _facts(result: Result) -> dict[str, Any]:
     balance = result.balance
     return {
-        "histories": result.decays,
+        "decays": result.decays,
+        "histories": result.decays,  # deprecated name of "decays"
         "backend": result.backend,
         "device": result.provenance.device,
         "wall_time_s": result.provenance.wall_time_s,
@@ -153,7 +154,7 @@ def _facts(result: Result) -> dict[str, Any]:
 
 
 def _tell_facts(told: dict[str, Any]) -> None:
-    apart = ("warnings", "figure_of_merit_per_s")
+    apart = ("warnings", "figure_of_merit_per_s", "histories")
     rows = [(k.replace("_", " "), show(v, 6)) for k, v in told.items() if k not in apart]
     rows += [(f"figure of merit of {k}, 1/s", show(v)) for k, v in told["figure_of_merit_per_s"].items()]
     echo_table(("quantity", "value"), rows)
@@ -172,7 +173,7 @@ def _tell(found: dict[str, Any]) -> None:
     skip = {"regions", "z_histogram", "run", "problem", "passed", "too_few_particles"}
     rows = [(k.replace("_", " "), show(v)) for k, v in found.items() if k not in skip and not isinstance(v, dict)]
     run = found["run"]
-    rows.append(("histories", show(run["histories"])))
+    rows.append(("decays", show(run["decays"])))
     rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
     echo_table(("quantity", "value"), rows)
     if found["too_few_particles"]:

@@ -40,7 +40,7 @@ class VisitCheck:
     lesions: list[dict[str, Any]]
     grid: dict[str, Any]
     memory_bytes: float
-    histories: float
+    decays: float
     seconds: float
     assumptions: list[str]
     warnings: list[str]
@@ -69,7 +69,7 @@ class Check:
             },
             "threshold_gy": self.case.threshold_gy,
             "kinetics": self.case.kinetics.model,
-            "visits": [vars(visit) for visit in self.visits],
+            "visits": [{**vars(visit), "histories": visit.decays} for visit in self.visits],
         }
 
     def tables(self) -> list[tuple[str, Sequence[str], list[list[Any]]]]:
@@ -138,10 +138,10 @@ def check_case(case: Case) -> Check:
 def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitActivity) -> VisitCheck:
     voxels = images.grid.size
     memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.lesions))
-    histories = _histories(case, images, activity)
+    decays = _decays(case, images, activity)
     seconds = 0.0
     if main_method(case.methods).simulates:
-        seconds = histories / (SPEED_PER_CORE * usable_cores())
+        seconds = decays / (SPEED_PER_CORE * usable_cores())
         if case.transport.time_limit_s is not None:
             seconds = min(seconds, case.transport.time_limit_s)
     notes = [*images.assumptions, *activity.assumptions]
@@ -184,15 +184,15 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         lesions=lesions,
         grid=grid,
         memory_bytes=memory,
-        histories=histories,
+        decays=decays,
         seconds=seconds,
         assumptions=[text for text in notes if code_of(text) != CONTRADICTION],
         warnings=[text for text in notes if code_of(text) == CONTRADICTION],
     )
 
 
-def _histories(case: Case, images: VisitImages, activity: VisitActivity) -> float:
-    """Histories that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays."""
+def _decays(case: Case, images: VisitImages, activity: VisitActivity) -> float:
+    """Decays that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays."""
     if not main_method(case.methods).simulates:
         return 0.0
     limit = case.transport.decays
@@ -231,7 +231,7 @@ def _transport_line(case: Case, visit: VisitCheck) -> str:
     minutes = visit.seconds / 60.0
     when = f"{visit.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min"
     return (
-        f"transport until {goal}: about {_round(visit.histories)} decays, {when} on {usable_cores()} cores, "
+        f"transport until {goal}: about {_round(visit.decays)} decays, {when} on {usable_cores()} cores, "
         f"{need}; the first run after an installation also compiles for about a minute."
     )
 

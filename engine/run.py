@@ -202,7 +202,7 @@ def _run_visit(
     for text in result.assumptions:
         log.info("assumption: %s", text)
     for lesion in records:
-        log.info("%s, %s: %.4g +- %.2g Gy", lesion.visit, lesion.lesion, lesion.dose_gy, lesion.dose_sigma_gy)
+        log.info("%s, %s: %.4g +- %.2g Gy", lesion.visit, lesion.lesion, lesion.dose_gy, lesion.dose_uncertainty_gy)
         for flag in lesion.flags:
             log.info("%s, %s: %s", lesion.visit, lesion.lesion, flag)
     if result.tally is not None:

@@ -107,3 +107,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean '{lower[near[0]]}'?"
     return "known here: " + ", ".join(known)
+
+
+def csv_cell(value: Any) -> str:
+    """A value as a CSV cell: numbers with nine digits, yes or no, nothing where there is no value."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

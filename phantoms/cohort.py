@@ -334,13 +334,16 @@ def _truth_rows(
                 "uptake_percent_per_g_24h": t.uptake_percent_per_g_24h,
                 "biological_half_life_h": t.biological_half_life_h,
                 "effective_half_life_h": t.effective_half_life_h,
-                "residence_time_h": t.residence_time_h,
+                "tia_coefficient_h": t.tia_coefficient_h,
                 "dose_gy": mean,
-                "dose_sigma_gy": sigma,
+                "dose_standard_error_gy": sigma,
                 "ldpa_gy_per_gbq": mean / (scan.therapy_mbq / 1000.0),
                 "sphere_dose_gy": t.sphere_dose_gy,
                 "eligible": int(mean >= 20.0),
                 "reinduced": int(patient.responder and visit != "baseline"),
+                # deprecated names of tia_coefficient_h and dose_standard_error_gy
+                "residence_time_h": t.tia_coefficient_h,
+                "dose_sigma_gy": sigma,
             }
         )
     return rows

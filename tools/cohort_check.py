@@ -327,7 +327,7 @@ def row(
         "lower_bound": bool(lesion.clinic["lower_bound"]),
         "probability": float(lesion.probability),
         "verdict": verdict,
-        "local_gy": lesion.dose_local_gy * lesion.dose_factor,
+        "local_gy": lesion.dose_local_gy * lesion.recovery_dose_factor,
         "sphere_gy": lesion.clinic.get("sphere_dose_gy"),
     }
 

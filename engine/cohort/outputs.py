@@ -13,10 +13,10 @@ from ..errors import InputError
 from ..export.clinic import VISITS_FILE, read_patient
 from ..export.tables import read_lesions_json
 from ..files import write_text
-from ..lesions.record import COLUMNS
+from ..lesions.columns import header
 from ..report.cohort import write_trial_report
 from ..results.provenance import code_commit, code_version
-from ..text import plain
+from ..text import csv_cell, plain
 from .batch import Batch, statuses
 from .tables import PatientRun, trial_tables
 
@@ -141,11 +141,12 @@ def _lesions_csv(runs: Sequence[PatientRun]) -> str:
     """All lesion rows as in lesions.csv, with the arm; ``patient`` is the trial's name of the case."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["arm", *COLUMNS])
+    names = header()
+    table.writerow(["arm", *names])
     for run in runs:
         for lesion in run.lesions:
             row = {**lesion.to_row(), "patient": run.name}
-            table.writerow([run.arm, *(_cell(row[name]) for name in COLUMNS)])
+            table.writerow([run.arm, *(csv_cell(row[name]) for name in names)])
     return out.getvalue()
 
 
@@ -177,14 +178,6 @@ def _methods_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     names = [f"{method}_{part}" for method in ("local_percent", "sphere_percent") for part in parts]
     table.writerow(["by", "group", "method", "lesions", *names])
     for row in rows:
-        found = [_cell(row[method][part]) for method in ("local_percent", "sphere_percent") for part in parts]
+        found = [csv_cell(row[method][part]) for method in ("local_percent", "sphere_percent") for part in parts]
         table.writerow([row["by"], row["group"], row["method"], row["lesions"], *found])
     return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)

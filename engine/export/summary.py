@@ -28,7 +28,7 @@ def run_lines(outcome: Outcome) -> list[str]:
     """Verdicts, clinical record and how to read the table, one sentence per line."""
     lines = [f"{verdict.visit}: {verdict.sentence}" for verdict in outcome.verdicts]
     lines += clinic_lines(outcome.clinic)
-    if any(lesion.dose_factor != 1.0 for lesion in outcome.lesions):
+    if any(lesion.recovery_dose_factor != 1.0 for lesion in outcome.lesions):
         lines.append(
             "mean: corrected for PET recovery. map, D95, V20Gy: from the dose map, not corrected. "
             "local %: local deposition relative to that map. ?: within one standard uncertainty of the threshold."
@@ -49,8 +49,8 @@ def _row(lesion: LesionDose) -> list[str]:
         significant(lesion.volume_ml, 3),
         significant(lesion.mass_g, 3),
         significant(lesion.dose_gy),
-        significant(lesion.dose_sigma_gy, 2),
-        significant(lesion.dose_mc_sigma_gy, 2),
+        significant(lesion.dose_uncertainty_gy, 2),
+        significant(lesion.dose_mc_standard_error_gy, 2),
         significant(lesion.ldpa_gy_per_gbq, 3),
         f"{lesion.probability:.2f}" if math.isfinite(lesion.probability) else "-",
         significant(lesion.dose_map_gy),

@@ -7,25 +7,29 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError
 from ..files import write_text
-from ..lesions.record import COLUMNS, LesionDose
+from ..lesions.columns import header
+from ..lesions.record import LesionDose
 from ..lesions.verdict import verdicts
+from ..text import csv_cell
 
 LESIONS_FORMAT = "hevesy-lesions"
-LESIONS_VERSION = 1
+#: Raised to 2 for renamed columns and keys; version 1 is read, its names are written too.
+LESIONS_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 
 def write_lesions_csv(lesions: Iterable[LesionDose], path: str | Path) -> Path:
-    """One row a lesion and visit, columns `COLUMNS`; numbers with nine digits, or nothing."""
+    """One row per lesion and visit, columns as in `header`; numbers with nine digits, or nothing."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(COLUMNS)
+    names = header()
+    table.writerow(names)
     for lesion in lesions:
         row = lesion.to_row()
-        table.writerow([_cell(row[name]) for name in COLUMNS])
+        table.writerow([csv_cell(row[name]) for name in names])
     return write_text(Path(path), out.getvalue())
 
 
@@ -41,7 +45,7 @@ def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
 
 
 def read_lesions_json(path: str | Path) -> list[LesionDose]:
-    """Lesions from what `write_lesions_json` wrote."""
+    """Lesions from what `write_lesions_json` wrote, in this format version or the one before."""
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -56,7 +60,7 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
             suggestion="give the lesions.json of a run",
             file=path,
         )
-    if content.get("format_version") != LESIONS_VERSION:
+    if content.get("format_version") not in READABLE_VERSIONS:
         raise InputError(
             f"lesion file of version {content.get('format_version')}; this is {LESIONS_VERSION}",
             why="another version may mean something else",
@@ -65,13 +69,3 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
             field="format_version",
         )
     return [LesionDose.from_dict(record) for record in content["lesions"]]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.9g}"
-    return str(value)

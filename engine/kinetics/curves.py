@@ -1,4 +1,4 @@
-"""Fit a time-activity curve of a lesion (or organ) and integrate it: residence time with its uncertainty.
+"""Fit a time-activity curve of a lesion (or organ) and integrate it: the time-integrated activity coefficient.
 
 The rules of the automatic choice, the guards and their derivations are in docs/methods/kinetics.md.
 """
@@ -18,7 +18,7 @@ from .models import MODELS, UPTAKES, Shape
 
 RISING = "uptake phase not resolved"
 CAPPED = "effective half-life capped at the physical one"
-BELOW = "below detection: residence time is an upper bound"
+BELOW = "below detection: the time-integrated activity is an upper bound"
 ONE_SCAN = "one scan: physical decay only"
 POPULATION = "one scan: biological half-life taken from a population"
 
@@ -37,21 +37,22 @@ class Curve:
         Amplitude and biological rates [1/h] by name, ``peak_h`` where the model has one.
     parameter_names, covariance
         Order and covariance matrix of amplitude and rates (NaN where the data cannot give it).
-    residence_time_h, residence_time_sigma_h
-        Time integral of the activity per administered activity [h], in the unit of the input otherwise, and
+    tia_coefficient_h, tia_coefficient_uncertainty_h
+        Time-integrated activity (TIA) coefficient: the time integral of the activity per administered activity [h]
+        (MIRD 21; formerly "residence time"), in the unit of the input otherwise, and
         its standard uncertainty from the scatter or the given sigma (NaN when neither gives it).
     effective_half_life_h, biological_half_life_h
         Of the final phase [h]; the biological one is infinite when nothing clears.
     extrapolated_fraction
-        Share of the residence time that lies after the last scan.
+        Share of the time-integrated activity that lies after the last scan.
     flags
         What a reader must know: uptake not resolved, half-life capped, upper bound, one scan.
     aicc, chi2
         Corrected Akaike criterion (infinite or NaN where there are too few points) and weighted residual sum.
     sensitivity
-        d ln(residence time) / d ln(value) of each scan.
+        d ln(TIA coefficient) / d ln(value) of each scan.
     upper_bound
-        True when a value below the detection limit was replaced so that the residence time cannot be larger.
+        True when a value below the detection limit was replaced so that the coefficient cannot be larger.
     """
 
     model: str
@@ -59,8 +60,8 @@ class Curve:
     parameters: dict[str, float]
     parameter_names: tuple[str, ...]
     covariance: np.ndarray
-    residence_time_h: float
-    residence_time_sigma_h: float
+    tia_coefficient_h: float
+    tia_coefficient_uncertainty_h: float
     effective_half_life_h: float
     biological_half_life_h: float
     extrapolated_fraction: float
@@ -93,7 +94,7 @@ class Curve:
         return self.activity(t) * np.exp(self.shape.physical * t)
 
     def relative_sigma(self, scan_relative: object) -> float:
-        """Relative standard uncertainty of the residence time for given relative errors of the scans."""
+        """Relative standard uncertainty of the TIA coefficient for given relative errors of the scans."""
         errors = np.broadcast_to(np.asarray(scan_relative, dtype=np.float64), self.sensitivity.shape)
         return float(np.sqrt(np.sum((self.sensitivity * errors) ** 2)))
 
@@ -120,7 +121,7 @@ def fit_curve(
         Scan times [h after administration], strictly increasing.
     fraction
         One value a scan: retention U (decay corrected) or tracer activity at scan time, see ``quantity``. Any
-        unit; the residence time is then in that unit times hours (h for a share of the administered one).
+        unit; the coefficient is then in that unit times hours (h for a share of the administered one).
     sigma
         Standard uncertainty of each value in the same unit; None for equal relative weights.
     tracer_half_life_h, therapy_half_life_h
@@ -136,7 +137,7 @@ def fit_curve(
         ``"linear-activity"`` (default), ``"linear-retention"`` or ``"instant"`` (back-extrapolated).
     detection_limit
         Detection limit in the unit of ``fraction`` (scalar or one a scan). Values below it are replaced so
-        that the residence time is an upper bound. Without it, a value at or below zero uses 3 sigma.
+        that the coefficient is an upper bound. Without it, a value at or below zero uses 3 sigma.
     peak_h
         Time of the peak for the linear-exponential model; chosen among the scans when not given.
     population_biological_half_life_h
@@ -292,7 +293,7 @@ def _raise_to_limit(
     two_points: bool,
     uptake: str,
 ) -> tuple[np.ndarray, bool]:
-    """Replace retention below the detection limit so that the residence time becomes an upper bound."""
+    """Replace retention below the detection limit so that the TIA coefficient becomes an upper bound."""
     if limit is None:
         if np.all(u > 0.0):
             return u, False
@@ -310,7 +311,7 @@ def _raise_to_limit(
         return u, False
     bound = np.where(under, limit, u)
     if two_points and under[0] and bound[1] < bound[0]:
-        # The residence time is not monotone in U1: it is largest at an end of [U2, limit], so take that end.
+        # The TIA coefficient is not monotone in U1: it is largest at an end of [U2, limit], so take that end.
         flat = np.array([bound[1], bound[1]])
         decay = np.exp(-physical * times)
         steep_tau, flat_tau = (
@@ -359,8 +360,8 @@ def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: 
         parameters=parameters,
         parameter_names=shape.names,
         covariance=covariance,
-        residence_time_h=tau,
-        residence_time_sigma_h=sigma_tau,
+        tia_coefficient_h=tau,
+        tia_coefficient_uncertainty_h=sigma_tau,
         effective_half_life_h=LN2 / slow,
         biological_half_life_h=biological,
         extrapolated_fraction=tail / tau if tau > 0.0 else math.nan,

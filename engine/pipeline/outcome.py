@@ -87,7 +87,8 @@ class Outcome:
                     "visit": visit.name,
                     "methods": list(visit.result.doses),
                     "backend": visit.result.backend,
-                    "histories": visit.result.decays,
+                    "decays": visit.result.decays,
+                    "histories": visit.result.decays,  # deprecated name of "decays"
                     "balance_mev_per_decay": dict(visit.result.balance) if visit.result.tally else None,
                     "complete": visit.result.complete,
                     "assumptions": list(visit.result.assumptions),

@@ -58,8 +58,8 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "site": lesion.site,
                 "volume": number(lesion.volume_ml),
                 "mass": number(lesion.mass_g),
-                "dose": plus_minus(lesion.dose_gy, lesion.dose_sigma_gy),
-                "mc": relative(lesion.dose_mc_sigma_gy, lesion.dose_gy),
+                "dose": plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
+                "mc": relative(lesion.dose_mc_standard_error_gy, lesion.dose_gy),
                 "ldpa": number(lesion.ldpa_gy_per_gbq),
                 "d95": "–" if mean_only else number(lesion.d95_gy),
                 "v20": "–" if mean_only else number(lesion.v20gy_percent),
@@ -88,7 +88,7 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
 
 def _dose_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     """Mean dose with its intervals, and how it compares."""
-    facts = [("Mean dose", f"{plus_minus(lesion.dose_gy, lesion.dose_sigma_gy)} Gy")]
+    facts = [("Mean dose", f"{plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} Gy")]
     k2 = lesion.uncertainty.get("interval_k2_gy")
     if k2:
         facts.append(("Interval, k = 2", f"{number(k2[0])} to {number(k2[1])} Gy"))
@@ -96,14 +96,14 @@ def _dose_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     if sampled:
         low, high = (number(end) for end in sampled["interval_k2_gy"])
         facts.append(("… by sampling (GUM S1)", f"{low} to {high} Gy, P = {chance(sampled['probability'])}"))
-    local = number(lesion.dose_local_gy * lesion.dose_factor)
+    local = number(lesion.dose_local_gy * lesion.recovery_dose_factor)
     facts += [
-        ("Standard error of the simulation", f"{number(lesion.dose_mc_sigma_gy, 2)} Gy"),
+        ("Standard error of the simulation", f"{number(lesion.dose_mc_standard_error_gy, 2)} Gy"),
         ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
         ("Local deposition", f"{local} Gy ({signed_percent(lesion.local_difference_percent)})"),
     ]
-    if lesion.dose_factor != 1.0:
-        factor = number(lesion.dose_factor)
+    if lesion.recovery_dose_factor != 1.0:
+        factor = number(lesion.recovery_dose_factor)
         facts.append(("Dose of the map", f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
     return facts
 
@@ -135,7 +135,7 @@ def _voxel_facts(lesion: LesionDose) -> list[tuple[str, str]]:
 
 def _noise_corrected(lesion: LesionDose) -> list[tuple[str, str]]:
     """Metrics of the histogram corrected for Monte Carlo noise, with their bands."""
-    clean = lesion.clean_dvh
+    clean = lesion.noise_corrected_dvh
     if not clean:
         return []
 
@@ -158,7 +158,7 @@ def _kinetic_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     if k:
         facts = [
             ("Kinetic model", str(k.get("model", "–"))),
-            ("Time-integrated activity coefficient", f"{number(k.get('residence_time_h'))} h"),
+            ("Time-integrated activity coefficient", f"{number(k.get('tia_coefficient_h'))} h"),
             ("Effective half-life", f"{number(k.get('effective_half_life_h'))} h"),
             ("Extrapolated after the last scan", percent(k.get("extrapolated_fraction"))),
         ]

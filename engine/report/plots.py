@@ -30,7 +30,7 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
             thin = lesion.voxel_metrics != "shown"
             name = lesion.lesion + (" (mean only)" if thin else "")
             doses, volumes = _ending(lesion.dvh.dose_gy, lesion.dvh.volume_percent)
-            clean = lesion.clean_dvh
+            clean = lesion.noise_corrected_dvh
             if clean:
                 colour = line_style(i)["color"]
                 axes.fill_between(
@@ -62,7 +62,7 @@ def means(lesions: Sequence[LesionDose]) -> str:
         highest = max(_upper(lesion) for lesion in lesions)
         right = 1.12 * (max(threshold, highest) if _near(threshold, highest) else highest)
         for i, lesion in enumerate(lesions):
-            sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
+            sigma = lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0
             low, high = lesion.dose_gy - sigma, lesion.dose_gy + sigma
             wide = lesion.uncertainty.get("interval_k2_gy") or [lesion.dose_gy - 2 * sigma, lesion.dose_gy + 2 * sigma]
             narrow = lesion.uncertainty.get("interval_k1_gy") or [low, high]
@@ -72,7 +72,7 @@ def means(lesions: Sequence[LesionDose]) -> str:
             axes.plot(narrow, [i, i], color=COLOURS[0], linewidth=4.0, solid_capstyle="butt", alpha=0.55)
             axes.plot([lesion.dose_gy], [i], "o", color=INK, markersize=4)
             if math.isfinite(lesion.dose_local_gy):
-                local = lesion.dose_local_gy * lesion.dose_factor
+                local = lesion.dose_local_gy * lesion.recovery_dose_factor
                 axes.plot([local], [i], "x", color=COLOURS[1], markersize=5)
         _mark_threshold(axes, threshold, right, -0.75)
         axes.set(ylim=(len(lesions) - 0.4, -0.6), xlabel="mean dose [Gy]")
@@ -140,7 +140,7 @@ def kinetics(lesion: LesionDose, half_lives_h: Mapping[str, float]) -> str:
 
 def _upper(lesion: LesionDose) -> float:
     """Mean dose plus one standard uncertainty: what the axis must show at least."""
-    sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
+    sigma = lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0
     return lesion.dose_gy + sigma
 
 

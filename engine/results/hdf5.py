@@ -14,20 +14,18 @@ import numpy as np
 from ..dose.map import DoseMap
 from ..errors import InputError
 from ..grid import Grid
-from ..lesions.record import COLUMNS, LesionDose
+from ..lesions.columns import written_columns
+from ..lesions.record import LesionDose
 from ..transport.tally import BALANCE, Tally
 from .provenance import Provenance
 from .result import Result
 
 FORMAT = "hevesy-result"
 #: Raised in front for what old readers misread, behind the point for additions.
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 _MASK64 = (1 << 64) - 1
 _STRING = h5py.string_dtype("utf-8")
-#: lesions.csv columns that are not numbers
-_TEXT_COLUMNS = ("patient", "visit", "lesion", "verdict", "method", "voxel_metrics", "site", "flags",
-                 "effect_basis")  # fmt: skip
 
 
 def write_result(result: Result, path: Path) -> Path:
@@ -178,8 +176,10 @@ def _write(result: Result, file: h5py.File) -> None:
             file,
             "lesions/table",
             _table(result.lesions),
-            "see the column names",
-            "lesions.csv: one row a lesion; a missing number is nan",
+            "attribute units, by column",
+            "lesions.csv: one row per lesion; a missing number is NaN, a flag is 1 or 0",
+            units=json.dumps({name: column.unit for name, column, _ in written_columns()}),
+            descriptions=json.dumps({name: text for name, _, text in written_columns()}),
         )
         records = json.dumps([lesion.to_dict() for lesion in result.lesions], allow_nan=False)
         file.create_dataset("lesions/records", data=records, dtype=_STRING)
@@ -236,13 +236,13 @@ def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
 
 
 def _table(lesions: list[LesionDose]) -> np.ndarray:
-    kinds: list[tuple[str, Any]] = [(name, _STRING if name in _TEXT_COLUMNS else np.float64) for name in COLUMNS]
-    table = np.empty(len(lesions), dtype=np.dtype(kinds))
+    """The lesion table (lesion,): UTF-8 text, and float64 for everything else."""
+    text = {name: column.is_text for name, column, _ in written_columns()}
+    table = np.empty(len(lesions), dtype=[(name, _STRING if is_text else np.float64) for name, is_text in text.items()])
     for i, lesion in enumerate(lesions):
-        row = lesion.to_row()
-        for name in COLUMNS:
-            value = row[name]
-            table[name][i] = (value or "") if name in _TEXT_COLUMNS else (np.nan if value is None else value)
+        for name, value in lesion.to_row().items():
+            missing = "" if text[name] else np.nan
+            table[name][i] = missing if value is None else value
     return table
 
 

@@ -108,7 +108,7 @@ def _kinetics(case: Case, images: VisitImages, activity: VisitActivity) -> list[
     weights = f"{100 * case.uncertainty.per_scan:g} % a scan, with the image noise of each lesion"
     late = [lesion.curve.extrapolated_fraction for lesion in activity.lesions]
     late = [value for value in late if math.isfinite(value)]
-    span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the residence time" if late else None
+    span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the time-integrated activity" if late else None
     return [
         ("function and number of points", f"{models}; {len(images.times_h)} scans", "run"),
         ("weights", f"{weights} ({min(noise):.2g} to {max(noise):.2g} %)", "run"),

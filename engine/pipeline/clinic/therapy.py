@@ -176,7 +176,8 @@ def _blood(blood: BloodDose) -> dict[str, Any]:
         else {
             "activity": fit.activity(hours).tolist(),
             "method": fit.method,
-            "residence_sigma_h": fit.residence_sigma_h,
+            "tia_coefficient_uncertainty_h": fit.tia_coefficient_uncertainty_h,
+            "residence_sigma_h": fit.tia_coefficient_uncertainty_h,  # deprecated name
             "extrapolated_fraction": fit.extrapolated_fraction,
         }
         for name, fit in (("blood", blood.blood), ("body", blood.body))

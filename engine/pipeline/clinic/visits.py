@@ -210,8 +210,8 @@ def _values(parts: Sequence[LesionDose]) -> dict[str, Any]:
 
 
 def _largest(parts: Sequence[LesionDose], key: str) -> float:
-    found = [p.uncertainty.get(key) for p in parts]
-    return max((float(v) for v in found if v is not None), default=math.nan)
+    relative: list[Mapping[str, Any]] = [p.uncertainty for p in parts]
+    return max((float(r[key]) for r in relative if r.get(key) is not None), default=math.nan)
 
 
 def _log_sigma(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> float:

@@ -15,7 +15,7 @@ from hevesy.engine.export.folder import rewrite_report
 from hevesy.engine.export.report_input import report_input
 from hevesy.engine.export.tables import write_lesions_json
 from hevesy.engine.grid import Grid
-from hevesy.engine.lesions.metrics import summarise
+from hevesy.engine.lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
 from hevesy.engine.report import ReportInput, content, plots, render_report, slices
 from hevesy.engine.results.provenance import Provenance
 from hevesy.engine.results.result import Result
@@ -36,7 +36,7 @@ CASE = {
 KINETICS = {
     "model": "two-point", "therapy": "I-131", "times_h": [24.0, 96.0], "retention_percent": [0.16, 0.09],
     "curve_times_h": [0.0, 24.0, 96.0, 240.0], "curve_activity_percent": [0.0, 0.147, 0.064, 0.012],
-    "residence_time_h": 0.145, "effective_half_life_h": 61.0, "extrapolated_fraction": 0.39,
+    "tia_coefficient_h": 0.145, "effective_half_life_h": 61.0, "extrapolated_fraction": 0.39,
 }  # fmt: skip
 BUDGET = {"contributions": [{"name": "volume", "relative": 0.2, "kind": "random"},
                             {"name": "calibration", "relative": 0.05, "kind": "systematic"}],
@@ -91,20 +91,11 @@ def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes
     )
     result.lesions = [
         summarise(
-            dose,
-            result.density_g_cm3,
+            DoseMaps(dose, result.density_g_cm3, GRID, dose * 0.97),
             mask,
-            GRID,
-            patient="P <01>",
-            visit="baseline",
-            therapy_activity_gbq=7.4,
-            mc_sigma_gy=0.05,
-            relative_uncertainty=0.2,
-            local_dose_gy=dose * 0.97,
-            kinetics=KINETICS,
-            uncertainty=BUDGET,
-            resolution_mm=6.0,
-            flags=(f"corrected (x {1.2 + i:.1f})",),
+            DoseContext("P <01>", "baseline", therapy_activity_gbq=7.4, resolution_mm=6.0),
+            errors=MeanDoseErrors(0.05, 0.2),
+            parts=LesionParts(KINETICS, uncertainty=BUDGET, flags=(f"corrected (x {1.2 + i:.1f})",)),
         )
         for i, mask in enumerate(MASKS)
     ]
@@ -252,7 +243,7 @@ def test_warnings_of_statistics_and_balance_are_told():
 def test_the_banner_never_hides_doubt(dose, sigma, tone, words):
     result = make()
     verdict = "eligible" if dose >= 20 else "below"
-    one = replace(result.lesions[0], dose_gy=dose, dose_sigma_gy=sigma, verdict=verdict)
+    one = replace(result.lesions[0], dose_gy=dose, dose_uncertainty_gy=sigma, verdict=verdict)
     text = render(result, [one])
     assert f'class="verdict {tone}"' in text and f'<p class="headline">{words}</p>' in text
 
@@ -304,7 +295,7 @@ def test_less_input_gives_less_report_not_an_error():
     bare = Result("case", GRID, np.ones(SHAPE, np.float32), {"local": local})
     page = Page(render_report(ReportInput(bare)))
     assert "No verdict" in page.words and "The resolved case was not found" in page.words
-    lesion = summarise(np.ones(SHAPE), bare.density_g_cm3, MASKS[0], GRID, patient="P", method="local")
+    lesion = summarise(DoseMaps(np.ones(SHAPE), bare.density_g_cm3, GRID), MASKS[0], DoseContext("P", method="local"))
     page = Page(render_report(report_input(bare, [lesion], {})))
     assert "over mass density" in page.words and "Not eligible" in page.words
 

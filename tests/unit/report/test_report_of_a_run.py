@@ -25,6 +25,8 @@ SEVERAL = (
 SECOND = """\
   - name: week 6
     weight: 71 kg
+    activity: 70 MBq
+    administered: 2026-02-16 09:00
     scans:
       - {pet: pet_24.nii.gz, ct: ct.nii.gz, after: 24 h}
       - {pet: pet_96.nii.gz, ct: ct.nii.gz, after: 96 h}
@@ -74,7 +76,10 @@ def test_report_from_the_files_is_that_of_the_run_to_the_byte(folder: Path) -> N
         "Weight 75 kg", "decays", "Event counters", "Resolved case",
     ):  # fmt: skip
         assert section in first, section
-    assert "Weight 71 kg" in text_of(written["week_6/report.html"])
+    second = text_of(written["week_6/report.html"])
+    for own in ("Weight 71 kg", "Tracer activity 70 MBq", "Tracer administered 2026-02-16 09:00:00"):
+        assert own in second, own
+    assert "Tracer activity 74 MBq" in first
     for name in written:
         (folder / name).unlink()
     hevesy_command("report", folder)

@@ -70,7 +70,7 @@ def test_resumed_run_is_the_uninterrupted_run(case_file, stopped, whole):
     assert_same(outcome.visits[0].result, whole.visits[0].result)
     assert_same(hevesy.Result.load(stopped / "result.h5"), whole.visits[0].result)
     assert outcome.lesions[0].dose_gy == whole.lesions[0].dose_gy
-    assert outcome.lesions[0].dose_mc_sigma_gy == whole.lesions[0].dose_mc_sigma_gy
+    assert outcome.lesions[0].dose_mc_standard_error_gy == whole.lesions[0].dose_mc_standard_error_gy
     log = (stopped / "log.txt").read_text()
     assert log.index("resuming after") > 0
     assert log.count("hevesy 0.1.0") == 2, "the log of the stopped run is kept"
