@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ..lesions.columns import BY_NAME
 from . import clinic, content, plots, slices
 from .figures import data_uri
 from .input import ReportInput
@@ -49,6 +50,7 @@ def render_report(given: ReportInput) -> str:
         histogram=markup(plots.histogram(lesions)) if lesions else "",
         overview=slices.overview(result, lesions, given.method) if given.method else "",
         over="CT" if result.ct_hu is not None else "mass density",
+        columns=BY_NAME,
         noise_corrected=any(lesion.noise_corrected_dvh for lesion in lesions),
         recovery_corrected=any(lesion.recovery_dose_factor != 1.0 for lesion in lesions),
         lesions=_lesion_sections(given),
