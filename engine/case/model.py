@@ -316,8 +316,14 @@ class Case(Block):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of a case file (draft 2020-12)."""
+        """The JSON Schema of a case file (draft 2020-12); defaults are text with units, as in the file."""
         schema = cls.model_json_schema(by_alias=True)
+        for block in (cls, *Block.__subclasses__()):
+            part = schema if block is cls else schema["$defs"].get(block.__name__, {})
+            defaults = block.model_construct().model_dump(mode="json", by_alias=True)
+            for key, described in part.get("properties", {}).items():
+                if "default" in described:
+                    described["default"] = defaults[key]
         schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
         schema["title"] = "hevesy case"
         return schema
