@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
 from ..results.result import Result
@@ -88,7 +89,7 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
 
 def _dose_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     """Mean dose with its intervals, and how it compares."""
-    facts = [("Mean dose", f"{plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} Gy")]
+    facts = [(_label("dose_gy"), f"{plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} Gy")]
     k2 = lesion.uncertainty.get("interval_k2_gy")
     if k2:
         facts.append(("Interval, k = 2", f"{number(k2[0])} to {number(k2[1])} Gy"))
@@ -98,13 +99,13 @@ def _dose_facts(lesion: LesionDose) -> list[tuple[str, str]]:
         facts.append(("… by sampling (GUM S1)", f"{low} to {high} Gy, P = {chance(sampled['probability'])}"))
     local = number(lesion.dose_local_gy * lesion.recovery_dose_factor)
     facts += [
-        ("Standard error of the simulation", f"{number(lesion.dose_mc_standard_error_gy, 2)} Gy"),
-        ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
+        (_label("dose_mc_standard_error_gy"), f"{number(lesion.dose_mc_standard_error_gy, 2)} Gy"),
+        (_label("ldpa_gy_per_gbq"), f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
         ("Local deposition", f"{local} Gy ({signed_percent(lesion.local_difference_percent)})"),
     ]
     if lesion.recovery_dose_factor != 1.0:
         factor = number(lesion.recovery_dose_factor)
-        facts.append(("Dose of the map", f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
+        facts.append((_label("dose_map_gy"), f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
     return facts
 
 
@@ -112,10 +113,10 @@ def _size_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     mass = f"{number(lesion.mass_g)} g ({number(lesion.density_g_cm3)} g/cm³)"
     facts = [
         ("Volume, mass", f"{number(lesion.volume_ml)} mL, {mass}"),
-        ("Diameter of a sphere of that volume", f"{number(lesion.diameter_mm)} mm"),
+        (_label("diameter_mm"), f"{number(lesion.diameter_mm)} mm"),
     ]
     if math.isfinite(lesion.contour_volume_ml):
-        facts.append(("Volume of the contour", f"{number(lesion.contour_volume_ml)} mL"))
+        facts.append((_label("contour_volume_ml"), f"{number(lesion.contour_volume_ml)} mL"))
     return facts
 
 
@@ -129,7 +130,7 @@ def _voxel_facts(lesion: LesionDose) -> list[tuple[str, str]]:
         ("D98, D95, D90, D70", ", ".join(number(v) for v in near_minimum) + " Gy"),
         ("D50, D2", f"{number(lesion.d50_gy)}, {number(lesion.d2_gy)} Gy"),
         (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
-        ("(D5 − D95) / mean", number(lesion.uniformity)),
+        (_label("uniformity"), number(lesion.uniformity)),
     ]
 
 
@@ -144,7 +145,7 @@ def _noise_corrected(lesion: LesionDose) -> list[tuple[str, str]]:
         return f"{number(value)} ({number(low)}–{number(high)}) {unit}"
 
     return [
-        ("Voxel noise", f"{number(clean['noise_percent'], 2)} % of the mean dose"),
+        (_label("voxel_noise_percent"), f"{number(clean['noise_percent'], 2)} % of the mean dose"),
         (f"Noise-corrected, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
         ("… D98, D2", f"{ends('D98', 'Gy')}, {ends('D2', 'Gy')}"),
         (f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", "%")),
@@ -158,17 +159,22 @@ def _kinetic_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     if k:
         facts = [
             ("Kinetic model", str(k.get("model", "–"))),
-            ("Time-integrated activity coefficient", f"{number(k.get('tia_coefficient_h'))} h"),
-            ("Effective half-life", f"{number(k.get('effective_half_life_h'))} h"),
-            ("Extrapolated after the last scan", percent(k.get("extrapolated_fraction"))),
+            (_label("tia_coefficient_h"), f"{number(k.get('tia_coefficient_h'))} h"),
+            (_label("effective_half_life_h"), f"{number(k.get('effective_half_life_h'))} h"),
+            (_label("extrapolated_fraction"), percent(k.get("extrapolated_fraction"))),
         ]
     if k.get("retention_percent") and k.get("times_h"):
         points = zip(k["times_h"], k["retention_percent"], strict=False)
         listed = ", ".join(f"{number(v)} % at {number(t, 2)} h" for t, v in points)
         facts.append(("Retention, decay-corrected", listed))
     if lesion.recovery.get("coefficient") is not None:
-        facts.append(("Recovery coefficient", number(lesion.recovery["coefficient"])))
+        facts.append((_label("recovery_coefficient"), number(lesion.recovery["coefficient"])))
     return facts
+
+
+def _label(column: str) -> str:
+    """What a reader sees instead of the name of a column of the lesion table."""
+    return BY_NAME[column].label
 
 
 def therapy(given: ReportInput) -> str:

@@ -29,7 +29,7 @@ from scipy.special import ndtr
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 METRICS = ("D98", "D95", "D50", "D2", "V20", "Vthreshold")
-#: Columns that interface.md promises; the renamed ones for one format version.
+#: Columns that programs which read the table rely on; the renamed ones for one format version.
 PROMISED = (
     "patient", "visit", "lesion", "volume_ml", "mass_g", "dose_gy", "dose_sigma_gy", "dose_mc_sigma_gy",
     "ldpa_gy_per_gbq", "d95_gy", "v20gy_percent", "verdict",
