@@ -45,7 +45,7 @@ from .cohort_errors import VisitErrors, draw_errors, with_errors
 from .cohort_page import page, summary
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Decays of the photon part, played once a visit; its noise is common to all seeds.
+#: Decays of the photon part, simulated once a visit; its noise is common to all seeds.
 PHOTON_DECAYS = 50_000
 #: Written into what is kept: numbers of another form are made again.
 PART_VERSION = 2

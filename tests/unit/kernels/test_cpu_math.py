@@ -45,12 +45,14 @@ def test_exponential() -> None:
     assert over(TARGET.exp, np.zeros(1, np.float32))[0] == 1.0
 
 
-TURN = TARGET.turn
+COS_SIN_2PI = TARGET.cos_sin_2pi
 
 
-def test_turn() -> None:
+def test_cosine_and_sine_of_2_pi_x() -> None:
     share = np.linspace(0, 1, 400_001).astype(np.float32)
-    cosine, sine = (over(numba.njit(**cpu.OPTIONS)(f), share) for f in (lambda s: TURN(s)[0], lambda s: TURN(s)[1]))
+    cosine, sine = (
+        over(numba.njit(**cpu.OPTIONS)(f), share) for f in (lambda s: COS_SIN_2PI(s)[0], lambda s: COS_SIN_2PI(s)[1])
+    )
     angle = 2 * np.pi * share.astype(float)
     assert np.abs(cosine - np.cos(angle)).max() < 1.5e-7
     assert np.abs(sine - np.sin(angle)).max() < 1.5e-7
