@@ -18,7 +18,7 @@ from ...scoring import score_path, transfer
 from ...tables import CAPPED_FLIGHTS, PHOTON_COLUMNS, PHOTON_FLIGHTS, YIELD
 from ...target import device, i32, i64, real
 from ..electron.bremsstrahlung import emit_slowing_down_photon
-from ..electron.track import residual_range, track_column
+from ..electron.step import residual_range, track_column
 from ..positron.annihilation import annihilate_at_rest
 
 

@@ -97,7 +97,7 @@ def test_kernels_find_the_nodes_of_the_host(shift) -> None:
 @pytest.mark.parametrize("skew", [0.0, 0.05, 1.5])
 def test_hinge_share(strength, skew) -> None:
     """Share of the path before the hinge: the inverse of a truncated exponential in strength, then in path."""
-    hinge_share = load("python", target, "physics.electron.track").hinge_share
+    hinge_share = load("python", target, "physics.electron.step").hinge_share
     r = np.linspace(0.0, 1.0, 1001)
     share = -np.log(1 - r * (1 - np.exp(-strength))) / strength
     x = np.array([hinge_share(strength, skew, v) for v in r])
