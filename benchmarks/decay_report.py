@@ -56,7 +56,7 @@ def bounds(profile: dict[str, Any], card: Card) -> dict[str, float]:
     return found
 
 
-def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> dict[str, Any]:
+def measure(names: tuple[str, ...], traced: int, decays: int, count: bool) -> dict[str, Any]:
     """Profiles of all problems; CPU instructions are counted for the first."""
     from hevesy.tests.gates import cuda_offline
 
@@ -67,7 +67,7 @@ def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> di
     content["kernel"] = {"registers": found.registers, "machine_instructions": found.code_bytes // 16, "ptx": static}
     content["profiles"] = []
     for number, name in enumerate(names):
-        one = decay.profile(name, traced, played, (1000, 301_000) if count and number == 0 else None)
+        one = decay.profile(name, traced, decays, (1000, 301_000) if count and number == 0 else None)
         content["profiles"].append(one | {"sass_per_ptx": found.code_bytes / 16 / static})
     cost = fitted_cost(content["profiles"])
     content["cost"] = cost._asdict()
@@ -142,13 +142,13 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--problems", default=",".join(NAMES))
     parser.add_argument("--traced", type=int, default=400, help="decays traced in plain Python")
-    parser.add_argument("--played", type=int, default=100_000, help="decays of a batch of the compiled run")
+    parser.add_argument("--decays", type=int, default=100_000, help="decays of a batch of the compiled run")
     parser.add_argument("--no-count", action="store_true", help="leave the CPU's instructions uncounted (quicker)")
     parser.add_argument("-o", "--output", type=Path, default=machine.RESULTS)
     given = parser.parse_args(words)
     names = tuple(given.problems.split(","))
     assert all(cases.load(name) is not None for name in names)
-    content = measure(names, given.traced, given.played, not given.no_count)
+    content = measure(names, given.traced, given.decays, not given.no_count)
     file = machine.write("decay", content, given.output)
     sys.stdout.write(tables(content) + f"\n\nwritten: {file.name}\n")
     return 0

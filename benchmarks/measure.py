@@ -23,12 +23,12 @@ EVENTS = (
 
 
 class Stopwatch:
-    """Plays batches of a problem and knows what they took.
+    """Simulates batches of a problem and records the time they take.
 
     Parameters
     ----------
     problem
-        What to play.
+        The problem.
     physics
         Options over those of the problem.
     threads
@@ -85,7 +85,7 @@ class Stopwatch:
         self.tally, self.seconds, self.transport_s, self.cpu_s = self._empty(per_batch), [], 0.0, 0.0
         return per_batch
 
-    def play(self) -> None:
+    def run_batch(self) -> None:
         """One batch, its sums and squares and its regions included."""
         start, start_cpu = time.perf_counter(), time.process_time()
         self._scratch[:] = 0
@@ -160,7 +160,7 @@ def timed(
         else:
             watch.size_batches(seconds / batches)
         for _ in range(batches):
-            watch.play()
+            watch.run_batch()
         return watch.figures()
     finally:
         watch.close()

@@ -5,7 +5,7 @@ the logarithms (photoelectric: monotone cubics, in pieces that end at absorption
 production are interpolated after division by their threshold behaviour. Materials are sums over elements by
 mass (independent atoms).
 
-References: Berger and Hubbard, NBSIR 87-3597 (XCOM); Hubbard et al., J Phys Chem Ref Data 4:471 (1975) (form
+References: Berger and Hubbell, NBSIR 87-3597 (XCOM); Hubbell et al., J Phys Chem Ref Data 4:471 (1975) (form
 factors and incoherent functions, as packaged in xraylib).
 """
 

@@ -139,13 +139,13 @@ def _electrons(e: ElectronTables, options: PhysicsOptions) -> dict[str, Any]:
     return {
         "track": e.track,
         "hard": e.hard,
-        "arrest": e.arrest,
+        "rejection": e.arrest,
         "hard_majorant": e.majorant,
         "cut_range": e.cut_range,
         "gs": e.gs,
         "brems": e.brems,
         "electron_cutoff": np.float32(options.electron_cutoff_mev),
-        "collision_cutoff": np.float32(options.delta_ray_threshold_mev),
+        "delta_ray_threshold": np.float32(options.delta_ray_threshold_mev),
         **{name: np.int32(value) for name, value in offsets.items()},
     }
 

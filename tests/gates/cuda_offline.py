@@ -71,7 +71,7 @@ class Kernel(NamedTuple):
 
     tiled: bool = False
     track_length: bool = False
-    schedule: str = "turns"
+    schedule: str = "interleaved"
 
     def __str__(self) -> str:
         scoring = "track_length" if self.track_length else "analog"
@@ -168,7 +168,7 @@ def ptx(cc: tuple[int, int], kernel: Kernel = KERNELS[0]) -> str:
 
 
 class Resources(NamedTuple):
-    """What ptxas says of a kernel."""
+    """Resources of a kernel, as ptxas reports them."""
 
     registers: int
     stack: int

@@ -102,7 +102,7 @@ class OffsetRegions(Sequence[np.ndarray]):
         return {o: (float(m), float(e)) for o, m, e in zip(self.offsets, mean * scale, sigma * scale, strict=True)}
 
 
-def play(
+def simulate(
     problem: Problem, decays: int, seed: int, threads: int | None = None, **options: Any
 ) -> tuple[Any, dict[tuple[int, ...], tuple[float, float]]]:
     """Simulate a voxel S problem: the result, and the mean dose and standard error at each offset."""
@@ -129,7 +129,7 @@ def run_file(folder: Path, name: str, decays: int, seed: int, threads: int | Non
     """Simulate one problem file and judge it."""
     problem = hevesy.Problem.load(folder / f"{name}.npz")
     if "voxel" in name:
-        result, means = play(problem, decays, seed, threads)
+        result, means = simulate(problem, decays, seed, threads)
         scatter: list[float] = []
     else:
         result, scatter = _in_shards(problem, decays, seed, threads)
