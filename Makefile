@@ -7,7 +7,7 @@ JOBS   ?= 2
 # the CUDA compiler of the gates exists for Linux; there its absence is a failure, elsewhere those tests skip
 GATES  := $(if $(filter Linux,$(shell uname -s)),1,0)
 
-.PHONY: setup demo test lint validation cohort-check bench bench-quick bench-peers tables schema clean gpu-test gpu-bench
+.PHONY: setup demo test lint validation cohort-check bench bench-quick bench-peers tables schema columns clean gpu-test gpu-bench
 
 setup: $(STAMP)
 
@@ -32,6 +32,10 @@ lint: $(STAMP)
 	@mkdir -p .mypy_cache/root && ln -sfn "$(CURDIR)" .mypy_cache/root/hevesy
 	cd .mypy_cache/root && "$(abspath $(BIN))/mypy" --config-file "$(CURDIR)/pyproject.toml" \
 	  --cache-dir "$(CURDIR)/.mypy_cache" -p hevesy.engine -p hevesy.cli
+
+# The columns of the lesion table in docs/formats/result.md.
+columns: $(STAMP)
+	$(BIN)/python -m hevesy.tools.column_page
 
 schema: $(STAMP)
 	$(BIN)/hevesy schema -o docs/formats/case.schema.json

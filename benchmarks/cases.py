@@ -101,7 +101,7 @@ def modes(problem: Problem) -> Iterator[tuple[str, str, Problem, dict]]:
     )
     energy = energy_per_decay(problem.emission)
     if energy.photon < 0.01 * energy.charged:
-        return  # nothing to play
+        return  # nothing to simulate
     yield (
         PHOTONS_ALONE,
         "the photon lines alone, scored along their flights: no electron at all",

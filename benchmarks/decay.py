@@ -1,4 +1,4 @@
-"""Where one decay's work goes: events, calls, look-ups, atomics and instructions per decay.
+"""Cost breakdown of one decay: events, calls, look-ups, atomics and instructions per decay.
 
 Three views of the same source. The counters of a compiled run tell what happens. A traced run of the plain Python
 target tells how often each function is called and each line executed. The PTX of the CUDA kernel, compiled with line
@@ -23,7 +23,7 @@ import numpy as np
 from hevesy.benchmarks import cases, measure
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.kernels import loader
 from hevesy.kernels.backends import python
 
@@ -51,8 +51,8 @@ class Trace(NamedTuple):
 
 
 def trace(problem: Problem, decays: int, seed: int = 1) -> Trace:
-    """Play decays in plain Python and count calls and lines of the neutral source."""
-    world = prepare(problem, PhysicsOptions.from_dict(problem.physics)).world
+    """Simulate decays in plain Python and count calls and lines of the neutral source."""
+    world = build_world(problem, PhysicsOptions.from_dict(problem.physics))
     engine = python.Engine(world, seed)
     tally = np.zeros(world.density.size, np.int64)
     engine.run_batch(0, 1, tally)  # imports
@@ -125,7 +125,7 @@ def _repeats(function: ast.FunctionDef) -> dict[int, int]:
 
 
 @cache
-def copies(root: str = "by_histories") -> Counter[str]:
+def copies(root: str = "history_kernel") -> Counter[str]:
     """How many inlined copies of each function the kernel holds: one for every way of calls down to it."""
     known, found = functions(), Counter({root: 1})
     todo = [(root, 1)]
@@ -276,12 +276,12 @@ def _valgrind(name: str, decays: int) -> int:
     return int(re.findall(r"I\s+refs:\s+([\d,]+)", done.stderr)[-1].replace(",", ""))
 
 
-def profile(name: str, traced: int, played: int, counted: tuple[int, int] | None) -> dict[str, Any]:
+def profile(name: str, traced: int, decays: int, counted: tuple[int, int] | None) -> dict[str, Any]:
     """Everything about one named problem, as plain values."""
     problem = cases.load(name)
     if problem is None:
         raise FileNotFoundError(f"no file of {name}")
-    figures = measure.timed(problem, 5, 0.0, threads=1, per_batch=played)
+    figures = measure.timed(problem, 5, 0.0, threads=1, per_batch=decays)
     seen = trace(problem, traced)
     gpu = instructions(count_lines(ptx_with_lines()), seen)
     return {

@@ -38,7 +38,7 @@ class Card(NamedTuple):
 CARDS = (Card("H100 SXM", 67.0, 3.35), Card("H200 SXM", 67.0, 4.8), Card("RTX A4000", 19.2, 0.448))
 RESOURCES = {
     "issue": "instruction issue", "special": "special functions", "integer multiply": "integer multiplies",
-    "memory": "device memory, if no cache held anything",
+    "memory": "device memory, without any cache",
 }  # fmt: skip
 #: issue slots of one instruction: special functions run on an eighth of the lanes, integer multiplies on half
 SLOTS = {"special": 8.0, "integer multiply": 2.0}
@@ -56,7 +56,7 @@ def bounds(profile: dict[str, Any], card: Card) -> dict[str, float]:
     return found
 
 
-def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> dict[str, Any]:
+def measure(names: tuple[str, ...], traced: int, decays: int, count: bool) -> dict[str, Any]:
     """Profiles of all problems; CPU instructions are counted for the first."""
     from hevesy.tools import cuda_offline
 
@@ -67,7 +67,7 @@ def measure(names: tuple[str, ...], traced: int, played: int, count: bool) -> di
     content["kernel"] = {"registers": found.registers, "machine_instructions": found.code_bytes // 16, "ptx": static}
     content["profiles"] = []
     for number, name in enumerate(names):
-        one = decay.profile(name, traced, played, (1000, 301_000) if count and number == 0 else None)
+        one = decay.profile(name, traced, decays, (1000, 301_000) if count and number == 0 else None)
         content["profiles"].append(one | {"sass_per_ptx": found.code_bytes / 16 / static})
     cost = fitted_cost(content["profiles"])
     content["cost"] = cost._asdict()
@@ -115,11 +115,11 @@ def tables(content: dict[str, Any]) -> str:
             (card.name, "**arithmetic / 10**", *(report.number(bounds(p, card)["arithmetic"] / 10) for p in profiles))
         )
     busy = [(schedule, *(f"{100 * p['lanes_busy'][schedule]:.0f} %" for p in profiles)) for schedule in warps.SCHEDULES]
-    cpu = [("decays a processor second", *(report.number(p["decays_per_cpu_s"]) for p in profiles))]
+    cpu = [("decays per CPU second", *(report.number(p["decays_per_cpu_s"]) for p in profiles))]
     counted = profiles[0]["cpu"]
     if counted:
         rest = ["-"] * (len(head) - 1)
-        cpu.append((f"instructions a decay ({counted['by']})", report.number(counted["per_decay"]), *rest))
+        cpu.append((f"instructions per decay ({counted['by']})", report.number(counted["per_decay"]), *rest))
     parts = [
         report.heading(content),
         "Per decay, counted in compiled runs:", report.table(("event", *head), events),
@@ -129,10 +129,10 @@ def tables(content: dict[str, Any]) -> str:
         f"{kernel['machine_instructions']} in machine code, {kernel['registers']} registers):",
         report.table(("kind", *head), gpu),
         "Share of functions in them:", report.table(("function", *head), functions),
-        f"Lanes of a warp that have work, at most (a flight taken as {report.number(content['cost']['flight'])} and a "
-        f"segment as {report.number(content['cost']['segment'])} instructions, their best fit to these decays):",
+        f"Lanes of a warp that have work, upper limit (a flight counts {report.number(content['cost']['flight'])} and "
+        f"a segment {report.number(content['cost']['segment'])} instructions, a fit to these decays):",
         report.table(("schedule", *head), busy),
-        "Decays/s that cannot be exceeded with every lane busy:", report.table(("card", "resource", *head), limits),
+        "Upper limit of decays/s with every lane busy:", report.table(("card", "resource", *head), limits),
     ]  # fmt: skip
     return "\n\n".join(parts)
 
@@ -142,13 +142,13 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--problems", default=",".join(NAMES))
     parser.add_argument("--traced", type=int, default=400, help="decays traced in plain Python")
-    parser.add_argument("--played", type=int, default=100_000, help="decays of a batch of the compiled run")
+    parser.add_argument("--decays", type=int, default=100_000, help="decays of a batch of the compiled run")
     parser.add_argument("--no-count", action="store_true", help="leave the CPU's instructions uncounted (quicker)")
     parser.add_argument("-o", "--output", type=Path, default=machine.RESULTS)
     given = parser.parse_args(words)
     names = tuple(given.problems.split(","))
     assert all(cases.load(name) is not None for name in names)
-    content = measure(names, given.traced, given.played, not given.no_count)
+    content = measure(names, given.traced, given.decays, not given.no_count)
     file = machine.write("decay", content, given.output)
     sys.stdout.write(tables(content) + f"\n\nwritten: {file.name}\n")
     return 0

@@ -44,7 +44,7 @@ def main(words: list[str] | None = None) -> int:
     import numpy as np
     from hevesy.engine.transport.options import PhysicsOptions
     from hevesy.engine.transport.problem import Problem
-    from hevesy.engine.transport.world import prepare
+    from hevesy.engine.transport.world import build_world
 
     mark("imports")
     if given.problem.endswith(".npz"):
@@ -56,7 +56,7 @@ def main(words: list[str] | None = None) -> int:
         assert found is not None, given.problem
         problem = found
     mark("problem")
-    world = prepare(problem, PhysicsOptions.from_dict(problem.physics)).world
+    world = build_world(problem, PhysicsOptions.from_dict(problem.physics))
     mark("tables")
     from hevesy.kernels.backends import cpu
 

@@ -56,16 +56,16 @@ def timed(engine: Any, voxels: int, per_batch: int, repeats: int) -> tuple[float
 
 def timed_run(engine: Any, problem: Any, per_batch: int, repeats: int) -> dict[str, Any]:
     """The same through :mod:`hevesy.engine.transport.sums`: with sums, squares and regions, as a run makes them."""
-    from hevesy.engine.transport import run, sums
+    from hevesy.engine.transport import sums
     from hevesy.engine.transport.tally import Tally
 
-    names, weights = run._regions(problem, None, ())
+    names, weights = sums.regions_of(problem, None, ())
     tally = Tally.empty(problem.density_g_cm3.shape, len(weights), per_batch, 1, backend="cuda", device="")
     kept = sums.sums_of(engine, tally, weights)
     seconds = []
     for batch in range(repeats + 1):
         start = time.perf_counter()
-        kept.play(batch)
+        kept.run_batch(batch)
         seconds.append(time.perf_counter() - start)
     start = time.perf_counter()
     kept.settle()

@@ -122,6 +122,6 @@ def load(name: str) -> Any | None:
 def world(problem: Any) -> Any:
     """The prepared tables of a problem, with its own physics options."""
     from hevesy.engine.transport.options import PhysicsOptions
-    from hevesy.engine.transport.world import prepare
+    from hevesy.engine.transport.world import build_world
 
-    return prepare(problem, PhysicsOptions.from_dict(problem.physics)).world
+    return build_world(problem, PhysicsOptions.from_dict(problem.physics))

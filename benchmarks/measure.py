@@ -10,10 +10,9 @@ import numpy as np
 from hevesy.engine.statistics import MINIMUM_BATCHES
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.run import _regions
-from hevesy.engine.transport.sums import region_sums
+from hevesy.engine.transport.sums import region_sums, regions_of
 from hevesy.engine.transport.tally import Tally
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.kernels.backends import cpu
 
 #: counters that are told per decay; the others balance energy or count what must not happen
@@ -24,12 +23,12 @@ EVENTS = (
 
 
 class Stopwatch:
-    """Plays batches of a problem and knows what they took.
+    """Simulates batches of a problem and records the time they take.
 
     Parameters
     ----------
     problem
-        What to play.
+        The problem.
     physics
         Options over those of the problem.
     threads
@@ -44,10 +43,10 @@ class Stopwatch:
         self.problem = problem
         options = PhysicsOptions.from_dict({**problem.physics, **(physics or {})})
         start = time.perf_counter()
-        self.world = prepare(problem, options).world
+        self.world = build_world(problem, options)
         self.tables_s = time.perf_counter() - start
         self.engine = cpu.Engine(self.world, seed, threads)
-        _, self._weights = _regions(problem, None, ())
+        _, self._weights = regions_of(problem, None, ())
         self.seed, self.per_batch, self.batch = seed, 0, 0
         self._scratch = np.zeros(problem.density_g_cm3.size, np.int64)
         self.engine.run_batch(0, 100, self._scratch)  # compiles, or reads the compiled code
@@ -86,7 +85,7 @@ class Stopwatch:
         self.tally, self.seconds, self.transport_s, self.cpu_s = self._empty(per_batch), [], 0.0, 0.0
         return per_batch
 
-    def play(self) -> None:
+    def run_batch(self) -> None:
         """One batch, its sums and squares and its regions included."""
         start, start_cpu = time.perf_counter(), time.process_time()
         self._scratch[:] = 0
@@ -161,7 +160,7 @@ def timed(
         else:
             watch.size_batches(seconds / batches)
         for _ in range(batches):
-            watch.play()
+            watch.run_batch()
         return watch.figures()
     finally:
         watch.close()

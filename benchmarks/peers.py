@@ -6,7 +6,7 @@
     python -m hevesy.benchmarks.peers --peer-python /tmp/ompmc/bin/python
 
 ompmc (PyPI, GPL-3.0) is measured here; nothing of hevesy needs it, and it runs in a process of its own. Both codes
-play an isotropic source, uniform in the middle voxel of a water cube, on one thread, with cut-offs of 10 keV for
+simulate an isotropic source, uniform in the middle voxel of a water cube, on one thread, with cut-offs of 10 keV for
 electrons (kinetic) and photons, the lowest that ompmc's material data allow. Times are processor times of whole
 batches, sums for the standard error included, without reading tables or compiling; the two codes take turns. The
 accuracy of both is that of the energy within every radius against the reference point kernels (shared/reference).
@@ -130,7 +130,7 @@ def ours(setup: Setup, seconds: float, rejection: bool) -> float:
         rates = []
         for _ in range(10):
             before = watch.cpu_s
-            watch.play()
+            watch.run_batch()
             rates.append(watch.per_batch / (watch.cpu_s - before))
     finally:
         watch.close()
@@ -186,7 +186,7 @@ def accuracy(peer: Peer, scale: float) -> list[dict[str, Any]]:
         watch = measure.Stopwatch(problem(particle, energy, 101, voxel_cm))
         watch.start(histories // 4)
         for _ in range(20):
-            watch.play()
+            watch.run_batch()
         watch.close()
         curves["hevesy"] = radial.cumulative_share(
             watch.tally.energy_quanta / (QUANTA_PER_MEV * watch.tally.decays * energy), voxel_cm, radii, kernels.SPLIT
@@ -246,7 +246,7 @@ def tables(content: dict[str, Any]) -> str:
             "histories",
             "largest difference, % of emitted energy",
             "at cm",
-            "s.e. at most",
+            "largest s.e.",
             "mean radius %",
         )
         parts.append(report.table(head, rows))

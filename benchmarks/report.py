@@ -88,7 +88,7 @@ def goals(content: dict[str, Any]) -> str:
     lines = [
         (r["name"], r["goal"], "yes" if r["reached"] else "NO", number(r["wall_s"]), number(r["decays"])) for r in rows
     ]
-    return table(("run to a goal", "goal", "reached", "s in all", "decays"), lines) if rows else ""
+    return table(("run to a goal", "goal", "reached", "total s", "decays"), lines) if rows else ""
 
 
 def threads(content: dict[str, Any]) -> str:
@@ -120,7 +120,7 @@ def sums(content: dict[str, Any]) -> str:
         for row in rows_of(content, "sums")
         for size, f in row["by_size"].items()
     ]
-    return table(("sums of a full batch, host", "voxels", "s", "ns a voxel"), lines) if lines else ""
+    return table(("sums of a full batch, host", "voxels", "s", "ns per voxel"), lines) if lines else ""
 
 
 def modes(content: dict[str, Any]) -> str:
@@ -175,7 +175,7 @@ def starts(content: dict[str, Any]) -> str:
     if not lines:
         return ""
     parts = list(rows_of(content, "start")[0]["cold"]["parts_s"])
-    return table(("start, s", "", *parts, "in all"), lines)
+    return table(("start, s", "", *parts, "total"), lines)
 
 
 def memory(content: dict[str, Any]) -> str:

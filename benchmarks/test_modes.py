@@ -17,7 +17,7 @@ def compared(problem, seconds: float) -> dict[str, dict]:
         try:
             watch.size_batches(seconds / BATCHES)
             for _ in range(BATCHES):
-                watch.play()
+                watch.run_batch()
             figures, tally = watch.figures(), watch.tally
         finally:
             watch.close()

@@ -21,7 +21,7 @@ def test_rate(name, quick, benchmark, keep) -> None:
     watch = measure.Stopwatch(problem)
     try:
         watch.size_batches((QUICK_SECONDS if quick else SECONDS) / BATCHES)
-        benchmark.pedantic(watch.play, rounds=BATCHES, iterations=1)
+        benchmark.pedantic(watch.run_batch, rounds=BATCHES, iterations=1)
         figures = watch.figures()
     finally:
         watch.close()

@@ -19,7 +19,7 @@ from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.statistics import MINIMUM_BATCHES
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
 from hevesy.tools.reference import reference_folder
@@ -42,7 +42,7 @@ def _one_by_one(run, world, tally, counters, stack_real, stack_int, seed, batch,
 def measure(problem: Problem, histories: int, stratified: bool = True, batches: int = BATCHES, **physics) -> dict:
     """Noise and processor time of ``batches`` batches on one thread."""
     assert batches >= MINIMUM_BATCHES
-    world = prepare(problem, PhysicsOptions.from_dict({**problem.physics, **physics})).world
+    world = build_world(problem, PhysicsOptions.from_dict({**problem.physics, **physics}))
     run = cpu._compiled()
     stack_real = np.zeros(STACK_DEPTH * STACK_REALS, np.float32)
     stack_int = np.zeros(STACK_DEPTH * STACK_INTS, np.int32)

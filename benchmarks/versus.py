@@ -1,4 +1,4 @@
-"""What a change of the kernels gains: commits beside each other, in turns, on one machine in one run.
+"""Gain of a change of the kernels: commits compared batch by batch, on one machine in one run.
 
 ::
 
@@ -26,16 +26,16 @@ from hevesy.benchmarks import cases, machine, peers, report
 from hevesy.engine.transport.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[1]
-#: a process of one commit: it prints the processor seconds of the batches that it is told to play
+#: a process of one commit: it prints the processor seconds of the batches it is asked for
 WORKER = """
 import sys, time
 import numpy as np
 from hevesy.engine.transport.options import PhysicsOptions
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.engine.transport.problem import Problem
 from hevesy.kernels.backends import cpu
 problem = Problem.load(sys.argv[1])
-engine = cpu.Engine(prepare(problem, PhysicsOptions.from_dict(problem.physics)).world, 1, 1)
+engine = cpu.Engine(build_world(problem, PhysicsOptions.from_dict(problem.physics)), 1, 1)
 tally = np.zeros(problem.density_g_cm3.size, np.int64)
 engine.run_batch(0, 100, tally)
 print("ready", flush=True)
@@ -62,14 +62,14 @@ class Side:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("a side ended before it answered; its error stands above")
+            raise RuntimeError("a side ended before it answered; its error is above")
         return line
 
     def ready(self) -> None:
         """Wait until its kernels are compiled."""
         self._answer()
 
-    def play(self, batch: int, histories: int) -> tuple[float, int]:
+    def run(self, batch: int, histories: int) -> tuple[float, int]:
         """Processor seconds of a batch, and the energy it deposited [quanta]."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{batch} {histories}\n")
@@ -94,7 +94,7 @@ def unpacked(commit: str, folder: Path) -> Path:
 
 
 def named(name: str) -> Problem:
-    """A problem of ``cases.py``, or one of those that ompmc plays as well."""
+    """A problem of ``cases.py``, or one of those that ompmc runs as well."""
     for setup in peers.SPEED:
         if setup.name == name:
             return peers.problem(setup.particle, setup.energy_mev, setup.voxels, setup.voxel_cm)
@@ -112,12 +112,12 @@ def compare(name: str, trees: dict[str, Path], seconds: float, turns: int, folde
     try:
         for side in sides:
             side.ready()
-        histories = max(100, int(20_000 * seconds / max(sides[0].play(0, 20_000)[0], 1e-6)))
+        histories = max(100, int(20_000 * seconds / max(sides[0].run(0, 20_000)[0], 1e-6)))
         took = np.empty((turns, len(sides)))
         energy = np.empty((turns, len(sides)), np.int64)
         for turn in range(turns):
             for i, side in enumerate(sides):
-                took[turn, i], energy[turn, i] = side.play(turn + 1, histories)
+                took[turn, i], energy[turn, i] = side.run(turn + 1, histories)
     finally:
         for side in sides:
             side.close()

@@ -1,4 +1,4 @@
-"""How many of a warp's 32 lanes have work: what divergence costs a GPU, from histories played on the CPU.
+"""How many of a warp's 32 lanes have work: what divergence costs a GPU, from histories simulated on the CPU.
 
 The bounds of ``decay_report.py`` suppose that every lane works all the time. But a warp waits for its longest lane,
 loop by loop. Here the plain Python target records what each history consists of, particle after particle,
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.kernels import target
 from hevesy.kernels.backends import python
 from hevesy.kernels.loader import load
@@ -31,9 +31,9 @@ class Cost(NamedTuple):
 
 
 class Particle(NamedTuple):
-    """One particle of a history: which turn of the decay's loops it is, whether a photon, how long its loop runs."""
+    """One particle of a history: its emission and place in the stack, whether a photon, how long its loop runs."""
 
-    turn: tuple[int, int]
+    emission: tuple[int, int]
     photon: bool
     rounds: int
 
@@ -43,52 +43,52 @@ History = list[Particle]
 
 def record(problem: Problem, decays: int, seed: int = 1) -> list[History]:
     """Histories as sequences of particles, in the order in which the kernel follows them."""
-    world = prepare(problem, PhysicsOptions.from_dict(problem.physics)).world
+    world = build_world(problem, PhysicsOptions.from_dict(problem.physics))
     engine = python.Engine(world, seed)
     module = load("python", target, "history")
     histories: list[History] = []
     emission, place = 0, 0
 
     def counted(follow, counter: int, photon: bool):
-        def play(world, tally, counters, *rest):
+        def simulate(world, tally, counters, *rest):
             nonlocal place
             before = int(counters[counter])
-            left = follow(world, tally, counters, *rest)
+            result = follow(world, tally, counters, *rest)
             histories[-1].append(Particle((emission, place), photon, int(counters[counter]) - before))
             place += 1
-            return left
+            return result
 
-        return play
+        return simulate
 
     def begun(function):
-        def play(*given):
+        def simulate(*given):
             nonlocal emission
             emission = 0
             histories.append([])
             return function(*given)
 
-        return play
+        return simulate
 
     def emitted(function):
-        def play(*given):
+        def simulate(*given):
             nonlocal emission, place
             place = 0
-            left = function(*given)
+            result = function(*given)
             emission += 1
-            return left
+            return result
 
-        return play
+        return simulate
 
     names = ("transport_photon", "transport_charged", "decay_history", "run_stack")
-    kept = {name: getattr(module, name) for name in names}
+    originals = {name: getattr(module, name) for name in names}
     try:
-        module.transport_photon = counted(kept["transport_photon"], PHOTON_FLIGHTS, True)
-        module.transport_charged = counted(kept["transport_charged"], ELECTRON_SEGMENTS, False)
-        module.run_stack = emitted(kept["run_stack"])
-        module.decay_history = begun(kept["decay_history"])
+        module.transport_photon = counted(originals["transport_photon"], PHOTON_FLIGHTS, True)
+        module.transport_charged = counted(originals["transport_charged"], ELECTRON_SEGMENTS, False)
+        module.run_stack = emitted(originals["run_stack"])
+        module.decay_history = begun(originals["decay_history"])
         engine.run_batch(1, decays, np.zeros(world.density.size, np.int64))
     finally:
-        for name, function in kept.items():
+        for name, function in originals.items():
             setattr(module, name, function)
     return histories
 
@@ -115,30 +115,30 @@ def together(lanes: list[list[Particle]], cost: Cost) -> float:
 
 
 def history_kernel(histories: list[History], cost: Cost) -> float:
-    """Share of lanes at work when a warp plays 32 histories, emission by emission, and waits for the last."""
+    """Share of lanes at work when a warp simulates 32 histories, emission by emission, and waits for the last."""
     spent = useful = 0.0
     for warp in warps(histories):
         useful += sum(work(h, cost) for h in warp)
-        for emission in range(1 + max((p.turn[0] for h in warp for p in h), default=0)):
-            spent += LANES * together([[p for p in h if p.turn[0] == emission] for h in warp], cost)
+        for emission in range(1 + max((p.emission[0] for h in warp for p in h), default=0)):
+            spent += LANES * together([[p for p in h if p.emission[0] == emission] for h in warp], cost)
     return useful / spent
 
 
 def endless(histories: list[History]) -> list[list[Particle]]:
-    """What lanes play that never run out: each its share of the histories, again and again, all equally long."""
+    """Work of lanes that never run out: each repeats its share of the histories, all to the same length."""
     lanes = [[p for h in histories[lane::LANES] for p in h] for lane in range(LANES)]
     longest = max(map(len, lanes))
     return [(lane * (longest // len(lane) + 1))[:longest] for lane in lanes]
 
 
 def particle_loop(histories: list[History], cost: Cost) -> float:
-    """The same when a lane goes on with its next particle, of this decay or the next, whenever the warp turns round."""
+    """The same when a lane takes its next particle, of this decay or the next, in the next iteration of the warp."""
     lanes = endless(histories)
     return sum(work(lane, cost) for lane in lanes) / (LANES * together(lanes, cost))
 
 
 def step_loop(histories: list[History], cost: Cost) -> float:
-    """The same when a turn of one loop is a flight for lanes with a photon and a segment for lanes with an electron."""
+    """The same when an iteration is a flight for a lane with a photon and a segment for one with an electron."""
     rounds = [np.repeat([p.photon for p in lane], [p.rounds for p in lane]) for lane in endless(histories)]
     longest = max(map(len, rounds))
     photon = np.array([np.resize(lane, longest) for lane in rounds])
@@ -148,7 +148,7 @@ def step_loop(histories: list[History], cost: Cost) -> float:
 
 
 SCHEDULES = {
-    "a warp plays 32 decays to their end": history_kernel,
+    "a warp follows 32 decays to their end": history_kernel,
     "a lane takes its next particle at once": particle_loop,
     "a lane takes its next flight or segment at once (the kernel)": step_loop,
 }

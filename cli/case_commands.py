@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.errors import InputError
-from .output import duration, echo_json, echo_table, progress_line, show
+from .output import duration, echo_json, echo_table, progress_line
 
 if TYPE_CHECKING:
     from ..engine.case.model import Case
@@ -55,7 +55,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing case file.")] = False,
     json: JSON = False,
 ) -> None:
-    """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and say what was left."""
+    """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and list what was not used."""
     import yaml
 
     from ..engine.case.model import Case
@@ -65,7 +65,7 @@ def import_(
     if output.exists() and not force:
         raise InputError(
             "exists already",
-            why="a case file may hold edits of yours",
+            why="a case file may contain your edits",
             suggestion="give another -o, or --force",
             file=output,
         )
@@ -108,14 +108,12 @@ def run(
     method: Annotated[
         str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The case's by default.")
     ] = None,
-    decays: Annotated[str | None, typer.Option(help="Histories to simulate at most, e.g. 1e7.")] = None,
+    decays: Annotated[str | None, typer.Option(help="Maximum number of decays, e.g. 1e7.")] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest transport, e.g. "10 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
     backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from what a stopped run left in the output folder.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its output folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json: JSON = False,
 ) -> None:
@@ -183,58 +181,22 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
         _tell(outcome, out)
     if outcome.incomplete:
         typer.echo(
-            "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume goes on",
+            "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume continues",
             err=True,
         )
         raise typer.Exit(3)
 
 
 def _tell(outcome: Outcome, out: Path) -> None:
-    from ..engine.export.clinic import clinic_lines
     from ..engine.export.folder import therapy_folder
-    from ..engine.text import plain
+    from ..engine.export.summary import lesion_table, run_lines, warning_lines
 
-    threshold = f"{outcome.case.threshold_gy:g} Gy"
-    columns = [
-        "visit", "lesion", "mL", "g", "mean Gy", "± k=1", "MC ±", "Gy/GBq", f"P >= {threshold}", "map Gy",
-        "local %", "D95 Gy", "V20Gy %", "verdict",
-    ]  # fmt: skip
-    rows = []
-    for lesion in outcome.lesions:
-        row = plain(lesion.to_row())
-        chance = row["probability"]
-        rows.append(
-            [
-                row["visit"],
-                row["lesion"],
-                show(row["volume_ml"], 3),
-                show(row["mass_g"], 3),
-                show(row["dose_gy"]),
-                show(row["dose_sigma_gy"], 2),
-                show(row["dose_mc_sigma_gy"], 2),
-                show(row["ldpa_gy_per_gbq"], 3),
-                "-" if chance is None else f"{chance:.2f}",
-                show(row["dose_map_gy"]),
-                "-" if row["local_difference_percent"] is None else f"{row['local_difference_percent']:+.1f}",
-                show(row["d95_gy"], 3),
-                show(row["v20gy_percent"], 3),
-                row["verdict"] + (" ?" if row["borderline"] else ""),
-            ]
-        )
-    first = 0 if len(outcome.visits) > 1 else 1
-    echo_table(columns[first:], [row[first:] for row in rows], text_columns=2 - first)
-    for verdict in outcome.verdicts:
-        typer.echo(f"{verdict.visit}: {verdict.sentence}")
-    for line in clinic_lines(outcome.clinic):
+    table = lesion_table(outcome)
+    echo_table(table.columns, table.rows, table.title, table.text_columns)
+    for line in run_lines(outcome):
         typer.echo(line)
-    if any(lesion.dose_factor != 1.0 for lesion in outcome.lesions):
-        typer.echo(
-            "mean: corrected for PET recovery. map, D95, V20Gy: of the dose map, without it. "
-            "local %: local deposition against that map. ?: within one standard uncertainty of the threshold."
-        )
-    for visit in outcome.visits:
-        for warning in visit.result.warnings:
-            typer.echo(f"{visit.name}: {warning}", err=True)
+    for line in warning_lines(outcome):
+        typer.echo(line, err=True)
     for other in outcome.further:
         therapy = other.case.therapy
         typer.echo(f"\nFrom the same scans, {therapy.activity_mbq / 1e3:g} GBq {therapy.nuclide}:")

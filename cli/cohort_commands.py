@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.errors import InputError
-from .output import duration, echo_json, echo_table, progress_line, show
+from .output import duration, echo_json, echo_table, progress_line
 
 if TYPE_CHECKING:
     from ..engine.cohort.batch import Batch
@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def cohort(
     out: Annotated[Path, typer.Option(help="Folder for the trial.")] = Path("hevesy-cohort"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is true.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the truth.")] = 1,
     patients: Annotated[int, typer.Option(min=0, help="Patients without re-induction.")] = 9,
     control: Annotated[int, typer.Option(min=0, help="Patients of the positive-control arm.")] = 5,
     noise_seed: Annotated[
@@ -90,11 +90,11 @@ def batch(
     files: Annotated[list[Path], typer.Argument(help="Cohort or case files (YAML).", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Output folder; <first file's folder>-run by default.")] = None,
     executor: Annotated[str, typer.Option(help="local; slurm and dask come later.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Cases at a time; the cores are shared out.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Cases run at a time; they share the cores.")] = 1,
     method: Annotated[
         str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The cases' by default.")
     ] = None,
-    decays: Annotated[str | None, typer.Option(help="Histories of a visit at most, e.g. 1e7.")] = None,
+    decays: Annotated[str | None, typer.Option(help="Maximum number of decays per visit, e.g. 1e7.")] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest transport of a visit, e.g. "1 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
@@ -151,50 +151,12 @@ def _check_flags(with_changes: Any, trial: Any, changes: dict[str, Any]) -> None
 
 
 def _tell(record: dict[str, Any], done: Batch) -> None:
+    from ..engine.cohort.summary import shown_tables
     from ..engine.text import count_of, counted
 
     tables = record["tables"]
-    rows = [
-        [
-            row["arm"],
-            row["visit"],
-            row["patients"],
-            row["lesions"],
-            *(
-                show(row[key]["median"], 3)
-                for key in ("ldpa_gy_per_gbq", "uptake_percent", "uptake_percent_per_g", "volume_ml")
-            ),
-            show(row["largest_dose_gy"], 3),
-        ]
-        for row in tables["visits"]
-    ]
-    columns = ["arm", "visit", "patients", "lesions", "Gy/GBq", "%IA", "%IA/g", "mL", "largest Gy"]
-    echo_table(columns, rows, "visits: medians over lesions", text_columns=2)
-    rows = [
-        [
-            row["arm"],
-            row["visit"],
-            row["title"],
-            row["lesions"],
-            show(row["ratio"], 3),
-            show(row["low"], 3),
-            show(row["high"], 3),
-            show(row["p_two_sided"], 2),
-        ]
-        for row in tables["changes"]
-    ]
-    if rows:
-        echo_table(
-            ["arm", "visit", "quantity", "lesions", "ratio", "low 95 %", "high 95 %", "p"],
-            rows,
-            "changes against the first visit",
-            text_columns=3,
-        )
-    rows = [
-        [row["arm"], row["visit"], row["activity"], _of(row["patients"]), _of(row["lesions"])]
-        for row in tables["eligibility"]
-    ]
-    echo_table(["arm", "visit", "at", "patients eligible", "lesions at threshold"], rows, "eligibility", text_columns=3)
+    for table in shown_tables(tables):
+        echo_table(table.columns, table.rows, table.title, table.text_columns)
     for row in tables["response"]:
         again = next(r for r in tables["reinduction"] if (r["arm"], r["visit"]) == (row["arm"], row["visit"]))
         typer.echo(
@@ -212,10 +174,10 @@ def _tell(record: dict[str, Any], done: Batch) -> None:
     )
 
 
-def _of(found: dict[str, Any], noun: str | None = None) -> str:
+def _of(found: dict[str, Any], noun: str) -> str:
     from ..engine.text import count_of
 
-    return f"{found['count']} of {found['of']}" if noun is None else count_of(found["count"], found["of"], noun)
+    return count_of(found["count"], found["of"], noun)
 
 
 def _end(done: Batch) -> None:

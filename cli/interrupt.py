@@ -13,14 +13,14 @@ import typer
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether to stop; the former handler is back afterwards."""
+    """Yield a function that returns whether to stop; the former handler is restored afterwards."""
     asked = threading.Event()
 
     def handler(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        typer.echo("\nstopping after the batches in hand; Ctrl-C again to give up", err=True)
+        typer.echo("\nfinishing the current batches; press Ctrl-C again to abort", err=True)
 
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,12 +37,10 @@ def echo_table(
 
 
 def show(value: Any, digits: int = 4) -> str:
-    """A number with ``digits`` significant figures, a dash for what is not there, text as it is."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.{digits}g}"
-    return str(value)
+    """A number with ``digits`` significant figures, a hyphen for a missing value, text as it is."""
+    from ..engine.text import significant
+
+    return significant(value, digits)
 
 
 def duration(seconds: float) -> str:

@@ -32,14 +32,12 @@ def add_to(app: typer.Typer) -> None:
 def simulate(
     problem_file: ProblemFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="The result file (.h5) to write.")],
-    decays: Annotated[str, typer.Option(help="Histories to simulate, e.g. 1e6.")] = "1e6",
+    decays: Annotated[str, typer.Option(help="Decays to simulate, e.g. 1e6.")] = "1e6",
     seed: Seed = 1,
     backend: Backend = "auto",
     until: Annotated[str | None, typer.Option(help='Precision to stop at, e.g. "voxels>50%:2%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest time, e.g. "10 min".')] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from what a stopped run left in the result file.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its result file.")] = False,
     quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
@@ -57,13 +55,13 @@ def simulate(
     else:
         _tell_facts(told)
     if stopped:
-        typer.echo("stopped early: the result is marked incomplete; the same command with --resume goes on", err=True)
+        typer.echo("stopped early: the result is marked incomplete; the same command with --resume continues", err=True)
         raise typer.Exit(3)
 
 
 def validate(
     problem_file: ProblemFile,
-    decays: Annotated[str, typer.Option(help="Histories to simulate.")] = "1e6",
+    decays: Annotated[str, typer.Option(help="Decays to simulate.")] = "1e6",
     seed: Seed = 1,
     backend: Backend = "auto",
     quiet: Quiet = False,
@@ -76,7 +74,7 @@ def validate(
     problem = judged(Problem.load(problem_file), problem_file)
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
     if stopped:
-        raise CheckFailed("stopped before the comparison: nothing was judged")
+        raise CheckFailed("stopped before the comparison: no verdict")
     found = compare(result, problem).to_dict()
     found |= {"problem": problem_file.name, "run": _facts(result)}
     if json:
@@ -141,7 +139,8 @@ def _simulate(
 def _facts(result: Result) -> dict[str, Any]:
     balance = result.balance
     return {
-        "histories": result.decays,
+        "decays": result.decays,
+        "histories": result.decays,  # deprecated name of "decays"
         "backend": result.backend,
         "device": result.provenance.device,
         "wall_time_s": result.provenance.wall_time_s,
@@ -155,7 +154,7 @@ def _facts(result: Result) -> dict[str, Any]:
 
 
 def _tell_facts(told: dict[str, Any]) -> None:
-    apart = ("warnings", "figure_of_merit_per_s")
+    apart = ("warnings", "figure_of_merit_per_s", "histories")
     rows = [(k.replace("_", " "), show(v, 6)) for k, v in told.items() if k not in apart]
     rows += [(f"figure of merit of {k}, 1/s", show(v)) for k, v in told["figure_of_merit_per_s"].items()]
     echo_table(("quantity", "value"), rows)
@@ -174,11 +173,11 @@ def _tell(found: dict[str, Any]) -> None:
     skip = {"regions", "z_histogram", "run", "problem", "passed", "too_few_particles"}
     rows = [(k.replace("_", " "), show(v)) for k, v in found.items() if k not in skip and not isinstance(v, dict)]
     run = found["run"]
-    rows.append(("histories", show(run["histories"])))
+    rows.append(("decays", show(run["decays"])))
     rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
     echo_table(("quantity", "value"), rows)
     if found["too_few_particles"]:
-        typer.echo(f"not judged, too few particles (ask for more --decays): {', '.join(found['too_few_particles'])}")
+        typer.echo(f"no verdict, too few particles (increase --decays): {', '.join(found['too_few_particles'])}")
     typer.echo("PASS" if found["passed"] else "FAIL")
 
 

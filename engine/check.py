@@ -11,11 +11,13 @@ import numpy as np
 
 from ..kernels.backends.machine import usable_cores
 from .case.model import Case, Visit
+from .dose.methods import main_method
+from .notes import CONTRADICTION, code_of
 from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
 from .pipeline.scans import VisitImages, read_visit
-from .transport.job import minimum_histories
+from .transport.job import minimum_decays
 
 #: Histories per second and core for the expected time (131I in tissue, electron cut-off 10 keV, CPU).
 SPEED_PER_CORE = 40_000.0
@@ -38,9 +40,10 @@ class VisitCheck:
     lesions: list[dict[str, Any]]
     grid: dict[str, Any]
     memory_bytes: float
-    histories: float
+    decays: float
     seconds: float
     assumptions: list[str]
+    warnings: list[str]
 
 
 @dataclass
@@ -66,7 +69,7 @@ class Check:
             },
             "threshold_gy": self.case.threshold_gy,
             "kinetics": self.case.kinetics.model,
-            "visits": [vars(visit) for visit in self.visits],
+            "visits": [{**vars(visit), "histories": visit.decays} for visit in self.visits],
         }
 
     def tables(self) -> list[tuple[str, Sequence[str], list[list[Any]]]]:
@@ -104,6 +107,7 @@ class Check:
                 f"{visit.visit}: {_grid_line(visit.grid)}",
                 f"{visit.visit}: {_transport_line(case, visit)}",
             ]
+            said += [f"warning: {text}" for text in visit.warnings]
             said += [f"assumption: {text}" for text in visit.assumptions]
         said.append("Nothing was run. The input can be used.")
         return said
@@ -133,20 +137,21 @@ def check_case(case: Case) -> Check:
 
 def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitActivity) -> VisitCheck:
     voxels = images.grid.size
-    memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.masks))
-    histories = _histories(case, images, activity)
+    memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.lesions))
+    decays = _decays(case, images, activity)
     seconds = 0.0
-    if "mc" in case.methods:
-        seconds = histories / (SPEED_PER_CORE * usable_cores())
+    if main_method(case.methods).simulates:
+        seconds = decays / (SPEED_PER_CORE * usable_cores())
         if case.transport.time_limit_s is not None:
             seconds = min(seconds, case.transport.time_limit_s)
+    notes = [*images.assumptions, *activity.assumptions]
     scans = []
     for number, (t, image) in enumerate(zip(images.times_h, images.concentration, strict=True)):
         total = float(image.sum(dtype=np.float64)) * images.grid.voxel_volume_ml / 1e6
         decayed = images.tracer_activity_mbq * nuclide(case.tracer.nuclide).decay_factor(float(t))
         scans.append(
             {
-                "scan": images.scan_names[number],
+                "scan": images.scans[number].name,
                 "hours_after": float(t),
                 "given_mbq": images.tracer_activity_mbq,
                 "left_by_decay_mbq": decayed,
@@ -156,9 +161,9 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         )
     lesions = [
         {
-            "lesion": lesion.mask.name,
+            "lesion": lesion.name,
             "volume_ml": lesion.volume_ml,
-            "contour_ml": lesion.mask.contour_volume_ml,
+            "contour_ml": lesion.lesion.mask.contour_volume_ml,
             "mass_g": lesion.mass_g,
             "mean_bq_ml": float(lesion.measured[0]),
             "recovery": lesion.recovery if lesion.corrected is not None else None,
@@ -179,26 +184,26 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         lesions=lesions,
         grid=grid,
         memory_bytes=memory,
-        histories=histories,
+        decays=decays,
         seconds=seconds,
-        assumptions=[*images.assumptions, *activity.assumptions],
+        assumptions=[text for text in notes if code_of(text) != CONTRADICTION],
+        warnings=[text for text in notes if code_of(text) == CONTRADICTION],
     )
 
 
-def _histories(case: Case, images: VisitImages, activity: VisitActivity) -> float:
-    """Histories that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays."""
-    if "mc" not in case.methods:
+def _decays(case: Case, images: VisitImages, activity: VisitActivity) -> float:
+    """Decays that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays."""
+    if not main_method(case.methods).simulates:
         return 0.0
     limit = case.transport.decays
     if case.transport.until is None:
         return float(limit or 1_000_000)
-    needed = float(minimum_histories())
-    what, _, goal = case.transport.until.rpartition(":")
-    if what == "lesions":
+    needed = float(minimum_decays())
+    if case.transport.until.voxels_above is None:
         total = activity.total_decays
-        shares = [float((activity.decays * m.fraction).sum()) / total for m in images.masks]
+        shares = [float((activity.decays * lesion.fraction).sum()) / total for lesion in images.lesions]
         rarest = max(min(shares), 1e-9)
-        needed = max(needed, (SPREAD / (float(goal.rstrip("%")) / 100.0)) ** 2 / rarest)
+        needed = max(needed, (SPREAD / case.transport.until.goal) ** 2 / rarest)
     return min(needed, float(limit)) if limit else needed
 
 
@@ -218,15 +223,15 @@ def _grid_line(grid: dict[str, Any]) -> str:
 
 def _transport_line(case: Case, visit: VisitCheck) -> str:
     need = f"about {visit.memory_bytes / 1e9:.1f} GB of memory"
-    if "mc" not in case.methods:
+    if not main_method(case.methods).simulates:
         return f"no Monte Carlo, a few seconds, {need}."
-    goal = case.transport.until or f"{case.transport.decays or 1_000_000:.3g} decays"
+    goal = str(case.transport.until or f"{case.transport.decays or 1_000_000:.3g} decays")
     if case.transport.time_limit_s is not None:
         goal += f" or {case.transport.time_limit_s:g} s"
     minutes = visit.seconds / 60.0
     when = f"{visit.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min"
     return (
-        f"transport until {goal}: about {_round(visit.histories)} decays, {when} on {usable_cores()} cores, "
+        f"transport until {goal}: about {_round(visit.decays)} decays, {when} on {usable_cores()} cores, "
         f"{need}; the first run after an installation also compiles for about a minute."
     )
 

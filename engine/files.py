@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .text import cell, nearest
+from .text import csv_cell, nearest
 
 #: Byte order marks and their encodings; UTF-32 first, whose mark begins like that of UTF-16.
 _MARKS = (
@@ -222,7 +222,7 @@ def write_json(path: str | Path, content: Any, indent: int = 1) -> Path:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> str:
-    """A CSV table as text, cells by :func:`hevesy.engine.text.cell`.
+    """A CSV table as text, cells by :func:`hevesy.engine.text.csv_cell`.
 
     Parameters
     ----------
@@ -236,5 +236,5 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str,
     table.writerow(columns)
     for row in rows:
         values = [row.get(name) for name in columns] if isinstance(row, Mapping) else row
-        table.writerow([cell(value) for value in values])
+        table.writerow([csv_cell(value) for value in values])
     return out.getvalue()

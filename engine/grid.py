@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -201,7 +201,6 @@ class Volume:
     frame_of_reference: str | None = None
     source: str = ""
     notes: list[str] = field(default_factory=list)
-    meta: dict[str, Any] = field(default_factory=dict)
 
 
 def canonical(values: np.ndarray, affine: np.ndarray, file: object | None = None) -> tuple[np.ndarray, Grid]:
@@ -227,12 +226,27 @@ def canonical(values: np.ndarray, affine: np.ndarray, file: object | None = None
     InputError
         When the axes are not perpendicular (gantry tilt) or a voxel has no size.
     """
+    order, flipped, grid = canonical_axes(values.shape, affine, file)
+    return np.ascontiguousarray(np.flip(np.transpose(values, order), flipped)), grid
+
+
+def canonical_axes(
+    shape: tuple[int, ...], affine: np.ndarray, file: object | None = None
+) -> tuple[tuple[int, int, int], tuple[int, ...], Grid]:
+    """How :func:`canonical` turns an array of a shape, without the array.
+
+    Returns
+    -------
+    (order, flipped, grid)
+        Source axis of each canonical axis (z, y, x), the canonical axes whose sense is turned round, and the
+        grid of the turned array.
+    """
     affine = np.asarray(affine, float)
     steps, origin = affine[:3, :3], affine[:3, 3]
     spacing = np.linalg.norm(steps, axis=0)
-    if values.ndim != 3:
+    if len(shape) != 3:
         raise InputError(
-            f"the image has {values.ndim} dimensions",
+            f"the image has {len(shape)} dimensions",
             why="one three-dimensional volume is needed",
             suggestion="split a dynamic or vector image into single volumes",
             file=file,
@@ -253,30 +267,27 @@ def canonical(values: np.ndarray, affine: np.ndarray, file: object | None = None
             suggestion="resample it to a rectangular grid before importing",
             file=file,
         )
-    # order[p]: which array axis runs closest to patient axis p (0 x, 1 y, 2 z); the best of the six
-    # assignments.
-    order = max(permutations(range(3)), key=lambda o: sum(abs(cosines[p, o[p]]) for p in range(3)))
-    values = np.transpose(values, (order[2], order[1], order[0]))
-    columns = cosines[:, list(order)]
-    sizes = spacing[list(order)]
-    origin = origin.copy()
+    # axis[p]: which array axis runs closest to patient axis p (0 x, 1 y, 2 z); the best of the six assignments.
+    axis = max(permutations(range(3)), key=lambda o: sum(abs(cosines[p, o[p]]) for p in range(3)))
+    order = (axis[2], axis[1], axis[0])
+    nz, ny, nx = (shape[a] for a in order)
+    columns, sizes, origin = cosines[:, list(axis)], spacing[list(axis)], origin.copy()
+    flipped = []
     for p in range(3):
         if columns[p, p] < 0.0:
-            axis = 2 - p
-            origin = origin + columns[:, p] * sizes[p] * (values.shape[axis] - 1)
+            flipped.append(2 - p)
+            origin = origin + columns[:, p] * sizes[p] * ((nz, ny, nx)[2 - p] - 1)
             columns[:, p] = -columns[:, p]
-            values = np.flip(values, axis)
     direction: tuple[float, ...] = IDENTITY
     if not np.allclose(columns, np.eye(3), atol=DIRECTION_TOLERANCE):
         direction = tuple(float(c) for c in columns.reshape(-1))
-    nz, ny, nx = values.shape
     grid = Grid(
         (nz, ny, nx),
         (float(sizes[2]), float(sizes[1]), float(sizes[0])),
         (float(origin[2]), float(origin[1]), float(origin[0])),
         direction,
     )
-    return np.ascontiguousarray(values), grid
+    return order, tuple(flipped), grid
 
 
 def _triple(values: np.ndarray) -> str:

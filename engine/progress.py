@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Told while a run goes on: fraction done (0 to 1), and what is being done with the time left.
-Tell = Callable[[float, str], None]
+#: Called while a job goes on: fraction done (0 to 1), and a line that says what is being done.
+Progress = Callable[[float, str], None]
+#: Asked between pieces of a job; True ends it with what it has so far.
+Stop = Callable[[], bool]

@@ -8,15 +8,16 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from .case.changes import with_changes
-from .case.model import Case, Method, Visit
+from .case.model import Case, Visit
 from .errors import StoppedEarly
 from .export.clinic import patient_record
-from .export.folder import check_target, put_in_place, therapy_folder, visit_folder, write_outcome
+from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
 from .lesions.verdict import verdict
+from .notes import CONTRADICTION, code_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
 from .pipeline.clinic.therapy import blood_of_visit, visit_record
@@ -24,26 +25,27 @@ from .pipeline.dose import dose_of_visit
 from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
 from .pipeline.scans import read_visit
-from .progress import Tell
+from .progress import Progress, Stop
 from .results.provenance import code_commit, code_version
 from .results.result import Result
 from .results.resume import earlier_result
+from .until import Until
 
 log = logging.getLogger(__name__)
 
 
 def run(
     case: Case | str | os.PathLike[str],
-    method: str | tuple[Method, ...] | None = None,
+    method: str | tuple[str, ...] | None = None,
     *,
-    until: str | None = None,
+    until: Until | str | None = None,
     decays: int | None = None,
     time_limit_s: float | None = None,
     seed: int | None = None,
     backend: str | None = None,
     out: str | os.PathLike[str] | None = None,
-    progress: Tell | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
     resume: bool = False,
 ) -> Outcome:
     """Run a case.
@@ -53,7 +55,8 @@ def run(
     case
         A case, or the path of a case file.
     method
-        ``"mc"``, ``"local"``, ``"local+photons"``, several separated by commas; the case's own by default.
+        Names of dose methods (:data:`hevesy.engine.dose.methods.METHODS`: ``"mc"``, ``"local"``, ...), separated by
+        commas or as a tuple; the case's own by default.
     until, decays, time_limit_s, seed, backend
         In place of the case's own transport values; ``decays`` alone also lifts the case's ``until``.
     out
@@ -91,8 +94,8 @@ def run(
         return _run_therapies(case, progress, stop)
 
     target = Path(out)
-    check_target(target)
-    with put_in_place(target) as part:
+    check_output_folder(target)
+    with replace_folder(target) as part:
         if resume and (target / "log.txt").exists():
             shutil.copyfile(target / "log.txt", part / "log.txt")
         with _log_file(part / "log.txt"):
@@ -112,9 +115,7 @@ def _earlier(case: Case, out: Path) -> dict[str, Result]:
     return {name: result for name, result in found.items() if result is not None}
 
 
-def _run_therapies(
-    case: Case, progress: Tell | None, stop: Callable[[], bool] | None, earlier: Path | None = None
-) -> Outcome:
+def _run_therapies(case: Case, progress: Progress | None, stop: Stop | None, earlier: Path | None = None) -> Outcome:
     """The case's therapy, then the further ones from the same scans; ``earlier`` holds what a stopped run left."""
     cases = [case, *(case.for_therapy(one) for one in case.further_therapies)]
     outcomes: list[Outcome] = []
@@ -139,8 +140,8 @@ def _run_therapies(
 
 def _run(
     case: Case,
-    progress: Tell | None,
-    stop: Callable[[], bool] | None,
+    progress: Progress | None,
+    stop: Stop | None,
     earlier: dict[str, Result] | None = None,
 ) -> Outcome:
     start = time.perf_counter()
@@ -175,7 +176,7 @@ def _run(
 
 
 def _run_visit(
-    case: Case, visit: Visit, tell: Tell, stop: Callable[[], bool] | None, earlier: Result | None = None
+    case: Case, visit: Visit, tell: Progress, stop: Stop | None, earlier: Result | None = None
 ) -> VisitOutcome:
     tell(0.0, "reading images")
     blood, blood_notes = blood_of_visit(case, visit)
@@ -185,7 +186,9 @@ def _run_visit(
     tell(0.04, "transport: preparing")
     result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, earlier)
     tell(0.97, "lesions")
-    result.assumptions = tuple(dict.fromkeys([*images.assumptions, *activity.assumptions]))
+    # what contradicts itself is a warning, see `visit_record`
+    assumptions = [text for text in (*images.assumptions, *activity.assumptions) if code_of(text) != CONTRADICTION]
+    result.assumptions = tuple(dict.fromkeys(assumptions))
     notes = [note for dose in result.doses.values() for note in dose.notes]
     result.assumptions += tuple(note for note in dict.fromkeys(notes) if note not in result.assumptions)
     result.assumptions += tuple(blood_notes)
@@ -199,7 +202,7 @@ def _run_visit(
     for text in result.assumptions:
         log.info("assumption: %s", text)
     for lesion in records:
-        log.info("%s, %s: %.4g +- %.2g Gy", lesion.visit, lesion.lesion, lesion.dose_gy, lesion.dose_sigma_gy)
+        log.info("%s, %s: %.4g +- %.2g Gy", lesion.visit, lesion.lesion, lesion.dose_gy, lesion.dose_uncertainty_gy)
         for flag in lesion.flags:
             log.info("%s, %s: %s", lesion.visit, lesion.lesion, flag)
     if result.tally is not None:
@@ -217,7 +220,7 @@ def _run_visit(
     log.info(found.sentence)
     for text in clinic["eligibility"]["sentences"]:
         log.info(text)
-    overlays = dict(zip(images.scan_names[1:], images.aligned_ct_hu, strict=True))
+    overlays = {scan.name: scan.ct_hu for scan in images.scans[1:]}
     return VisitOutcome(visit.name, result, records, found, clinic, images.frame_of_reference, overlays)
 
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from .progress import Tell
+from .progress import Progress, Stop
 from .results.result import Result
 from .results.resume import earlier_tally
-from .transport.job import how_it_ended, run_transport
+from .transport.job import how_it_ended, in_short_batches
 from .transport.problem import Problem
+from .transport.run import run_transport
+from .transport.run_options import RunOptions
+from .until import Until
 
 
+# A public face: its options are keywords, each with its own name, so that a call reads as what it asks for.
 def simulate(
     problem: Problem,
     decays: int | None = None,
     seed: int = 1,
     backend: str = "auto",
     *,
-    until: str | None = None,
+    until: Until | str | None = None,
     time_limit_s: float | None = None,
-    progress: Tell | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
     resume: Result | None = None,
     **options: Any,
 ) -> Result:
@@ -32,34 +35,46 @@ def simulate(
     problem
         Geometry, materials, source, emission.
     decays
-        Decays to simulate at most; 1e6 when nothing else ends the run.
-    seed, backend, until, time_limit_s
-        As in :func:`hevesy.engine.transport.run.simulate`.
+        Maximum number of decays; 1e6 when nothing else ends the run.
+    seed
+        Seed of the random numbers.
+    backend
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    until
+        Relative standard error at which to stop: ``"lesions:1%"``, ``"voxels>50%:2%"``.
+    time_limit_s
+        Longest simulation [s].
     progress
-        Called with the fraction done and a line of text.
+        Called after every batch with the fraction done and a line of text.
     stop
-        Asked after every batch; when it says True the run ends with what it has, marked incomplete.
+        Asked after every batch; when it returns True the run ends with what it has, marked incomplete.
     resume
-        What a stopped run of this problem left (same seed): the run goes on from there and ends with the
-        integers of an uninterrupted one. ``decays`` counts all, the earlier ones too.
+        What a stopped run of this problem left (same seed). The run continues from there and gives bit-identical
+        integers to an uninterrupted one. ``decays`` counts all, the earlier ones too.
     options
-        Passed on: ``batches``, ``regions``, ``physics``, ``threads``, ``first_batch``, ``batch_histories``.
+        Further fields of :class:`~hevesy.engine.transport.run_options.RunOptions`: ``batches``, ``regions``,
+        ``physics``, ``threads``, ``first_batch``, ``batch_histories``.
 
     Returns
     -------
     Result
         Dose and standard error per decay, with the exact tally.
+
+    Raises
+    ------
+    InputError
+        A problem or options that cannot be simulated, or a result that another run left.
     """
-    tally = run_transport(
-        problem,
+    asked = RunOptions(
         decays=decays,
         seed=seed,
         backend=backend,
-        until=until,
+        until=None if until is None else Until.parse(until),
         time_limit_s=time_limit_s,
         progress=progress,
         stop=stop,
         resume=earlier_tally(resume, problem),
         **options,
     )
-    return Result.from_tally(problem, tally, **how_it_ended(tally, until))
+    tally = run_transport(problem, in_short_batches(asked))
+    return Result.from_tally(problem, tally, **how_it_ended(tally, asked.until))

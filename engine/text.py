@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 NONE = "–"
@@ -22,6 +23,23 @@ def number(value: float | None, digits: int = 3) -> str:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa}×10{superscript(int(power))}"
     return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+
+
+def significant(value: Any, digits: int = 4) -> str:
+    """A number for a terminal, in plain characters; a hyphen for a missing value, text as it is."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for a terminal; the first `text_columns` are flush left, numbers flush right."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str | None = None
+    text_columns: int = 1
 
 
 def superscript(power: int) -> str:
@@ -92,7 +110,7 @@ def shortened(value: Any, length: int = 80) -> str:
     return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"
 
 
-def cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
     """A value in a CSV file: numbers with nine digits, yes and no, nothing for what is missing."""
     if value is None:
         return ""

@@ -116,18 +116,41 @@ def parse(value: object, dimension: Dimension, *, field: str | None = None, file
     factor = unit_factor(unit, dimension)
     if factor is None:
         raise refuse(f"'{unit}' is not a unit of {dimension.name}", f"read in {str(value).strip()!r}")
-    result = number * factor
-    if not math.isfinite(result):
+    return in_range(number * factor, dimension, shown=str(value).strip(), field=field, file=file)
+
+
+def in_range(
+    value: float, dimension: Dimension, *, shown: str = "", field: str | None = None, file: object | None = None
+) -> float:
+    """A number in ``dimension.unit``, unchanged.
+
+    Parameters
+    ----------
+    value
+        The number [``dimension.unit``].
+    dimension
+        What it must be.
+    shown
+        How the user wrote it, for the message.
+    field, file
+        Where it stands, for the message.
+
+    Raises
+    ------
+    InputError
+        A value that is not finite or out of range.
+    """
+    shown = shown or f"{value:g} {dimension.unit}".rstrip()
+    example = f"write it with its unit, for example {dimension.examples[0]}"
+    if not math.isfinite(value):
         why = f"{_article(dimension.name)} must be a finite number"
-        raise refuse(f"{str(value).strip()} is not finite", why)
+        raise InputError(f"{shown} is not finite", why=why, suggestion=example, field=field, file=file)
     low = dimension.minimum
-    if low is not None and (result < low or (dimension.open_minimum and result == low)):
+    if low is not None and (value < low or (dimension.open_minimum and value == low)):
         bound = "more than" if dimension.open_minimum else "at least"
-        raise refuse(
-            f"{str(value).strip()} is out of range",
-            f"{_article(dimension.name)} must be {bound} {low:g} {dimension.unit}".rstrip(),
-        )
-    return result
+        why = f"{_article(dimension.name)} must be {bound} {low:g} {dimension.unit}".rstrip()
+        raise InputError(f"{shown} is out of range", why=why, suggestion=example, field=field, file=file)
+    return value
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ QUANTA = np.float32(QUANTA_PER_MEV)
 PER_QUANTUM = np.float32(1.0 / QUANTA_PER_MEV)
 #: x = sin(theta/2)/lambda [1/Angstrom] = E [MeV] sin(theta/2) * 1/(hc), hc = 0.012398419843 MeV Angstrom
 INVERSE_HC = np.float32(80.65543937)
-#: no rejection loop runs longer; what reaches it takes the last candidate and is counted
+#: cap of every rejection loop; at the cap the last candidate is taken, and counted
 LOOP_CAP = np.int32(1000)
-#: and no photon flies more often; one that would is deposited where it is and counted
+#: cap of a photon's flights; at the cap it is deposited at its position, and counted
 FLIGHTS_CAP = np.int32(100_000)

@@ -6,7 +6,7 @@ sets the offset to exactly 0 or h.
 
 import math
 
-from .target import device, i32, real, turn, u32
+from .target import cos_sin_2pi, device, i32, real, u32
 
 
 @device
@@ -23,8 +23,8 @@ def inside(world, ix, iy, iz):
 
 
 @device
-def rehome(p, index, h, inverse):
-    """Bring an offset that may lie outside its voxel back into one: (offset, voxel index)."""
+def wrap_to_voxel(p, index, h, inverse):
+    """Offset and index of the voxel that contains an offset which may lie outside voxel ``index``."""
     t = p * inverse
     shift = i32(t)
     if real(shift) > t:  # round down, in 32 bits
@@ -38,7 +38,7 @@ def rehome(p, index, h, inverse):
 def face_distance(p, direction, h):
     """Distance along the flight to the next face of the voxel on one axis [cm].
 
-    A flight along the face, which never gets there, is given a slope of 1e-9: farther than any grid is wide.
+    A flight parallel to the face is given a slope of 1e-9, which puts the face beyond any grid.
     """
     ahead = h - p if direction > 0.0 else p
     return ahead / max(abs(direction), real(1e-9))
@@ -55,10 +55,10 @@ def nearest_face(world, px, py, pz):
 
 @device
 def rotate(u, v, w, cosine, cos_phi, sin_phi):
-    """Turn a direction by polar angle acos(cosine) and the azimuth of the given cosine and sine.
+    """Rotate a direction by polar angle acos(cosine) and the azimuth of the given cosine and sine.
 
-    Azimuths count from an axis that the direction itself fixes, so that two calls with the same direction and
-    opposite cosine and sine give directions in one plane with it. The axes are those of Duff et al., J Comput
+    Azimuths are measured from an axis that depends on the direction alone, so that two calls with the same direction
+    and opposite cosine and sine give directions in one plane with it. The axes are those of Duff et al., J Comput
     Graph Tech 6 (2017) 1: no square root, and exact near the poles.
     """
     sine = math.sqrt(max(1.0 - cosine * cosine, real(0.0)))
@@ -70,7 +70,7 @@ def rotate(u, v, w, cosine, cos_phi, sin_phi):
     nu = u * cosine + a * (1.0 + sign * u * u * c) + b * d
     nv = v * cosine + a * sign * d + b * (sign + v * v * c)
     nw = w * cosine - a * sign * u - b * v
-    # the length is one but for rounding: one step of Newton's method for its inverse square root
+    # the length is one up to rounding: one step of Newton's method for its inverse square root
     n = 1.5 - 0.5 * (nu * nu + nv * nv + nw * nw)
     return nu * n, nv * n, nw * n
 
@@ -80,5 +80,5 @@ def isotropic(r1, r2):
     """Isotropic direction from two uniform numbers."""
     w = 2.0 * r1 - 1.0
     s = math.sqrt(max(1.0 - w * w, real(0.0)))
-    c, d = turn(r2)
+    c, d = cos_sin_2pi(r2)
     return s * c, s * d, w

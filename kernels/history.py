@@ -1,4 +1,4 @@
-"""One decay from emission to the last secondary, and the loop over decays in which one particle follows the other."""
+"""One decay from emission to the last secondary, each particle followed to its end before the next."""
 
 from .constants import MC2_QUANTA, QUANTA
 from .emission import (
@@ -10,7 +10,7 @@ from .emission import (
     stratified,
 )
 from .geometry import isotropic
-from .particles import Place
+from .particles import Position
 from .physics.electron.track import transport_charged
 from .physics.photon.track import transport_photon
 from .rng import draw4, next_draw, philox, unit
@@ -25,8 +25,8 @@ from .target import device, i32, i64, u32
 
 
 @device
-def decay_place(world, tally, counters, key, index, per_batch):
-    """Where decay ``index`` of a batch happens; energy that no transport would carry away is left there."""
+def sample_decay_position(world, tally, counters, key, index, per_batch):
+    """Position of decay ``index`` of a batch; energy that cannot leave the voxel is deposited there."""
     counters[DECAYS] += i64(1)
     a, b, c, d = philox(u32(0), key.stream, key.history_low, key.history_high, key.seed_low, key.seed_high)
     voxel = source_voxel(world, index, per_batch, a)
@@ -38,19 +38,19 @@ def decay_place(world, tally, counters, key, index, per_batch):
     if world.local_quanta > 0:
         counters[EMITTED] += i64(world.local_quanta)
         deposit(tally, counters, voxel, i64(world.local_quanta))
-    return Place(ix, iy, iz, unit(b) * world.hx, unit(c) * world.hy, unit(d) * world.hz)
+    return Position(ix, iy, iz, unit(b) * world.hx, unit(c) * world.hy, unit(d) * world.hz)
 
 
 @device
 def emissions(world, category, index, words):
-    """Running number of the first particle of a category in decay ``index``, how many it emits, and their mask."""
+    """Number of the first particle of a category in decay ``index``, how many the decay emits, and their mask."""
     phase, mask = batch_shift(words, category)
     first, count = emission_count(world.emission_rate[u32(category)], index, phase)
     return first, count, mask
 
 
 @device
-def emit(world, tally, counters, stack_real, stack_int, depth, place, category, number, mask, key, draw):
+def emit(world, tally, counters, stack_real, stack_int, depth, position, category, number, mask, key, draw):
     """Put the ``number``-th particle of a category on the stack. Returns (depth, draw)."""
     kind = world.emission_index[u32(category * CATEGORY_COLUMNS)]
     r1, r2, r3, r4 = draw4(key, draw)
@@ -61,8 +61,8 @@ def emit(world, tally, counters, stack_real, stack_int, depth, place, category, 
     if kind == POSITRON:
         counters[EMITTED] += i64(2) * i64(MC2_QUANTA)
     depth = push(
-        world, stack_real, stack_int, depth, tally, counters, kind, place.ix, place.iy, place.iz,
-        place.px, place.py, place.pz, u, v, w, quanta,
+        world, stack_real, stack_int, depth, tally, counters, kind, position.ix, position.iy, position.iz,
+        position.px, position.py, position.pz, u, v, w, quanta,
     )  # fmt: skip
     return depth, next_draw(draw)
 
@@ -87,13 +87,13 @@ def run_stack(world, tally, counters, stack_real, stack_int, depth, key, draw):
 
 @device
 def decay_history(world, tally, counters, stack_real, stack_int, key, words, index, per_batch):
-    """Play decay ``index`` of the batch of ``per_batch`` decays that has these random ``words``."""
-    place = decay_place(world, tally, counters, key, index, per_batch)
+    """Simulate decay ``index`` of a batch of ``per_batch`` decays with the random ``words`` of that batch."""
+    position = sample_decay_position(world, tally, counters, key, index, per_batch)
     draw = i32(1)
     for category in range(world.n_categories):
         first, count, mask = emissions(world, category, index, words)
         for j in range(count):
             depth, draw = emit(
-                world, tally, counters, stack_real, stack_int, i32(0), place, category, first + j, mask, key, draw
+                world, tally, counters, stack_real, stack_int, i32(0), position, category, first + j, mask, key, draw
             )
             draw = run_stack(world, tally, counters, stack_real, stack_int, depth, key, draw)

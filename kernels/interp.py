@@ -1,11 +1,11 @@
 """Table look-up: straight lines between nodes that are equidistant in the bits of a float32.
 
-The bits of a positive float32, read as an integer, rise with the number: within an octave in proportion to it, from
-octave to octave alike. Nodes 2^s bits apart divide every octave into 2^(23-s) equal parts, so a subtraction, a shift
-and a mask find the node and the way to the next: no logarithm.
+The bits of a positive float32, read as an integer, increase with the number, linearly within each octave. Nodes 2^s
+apart divide every octave into 2^(23-s) equal parts, so a subtraction, a shift and a mask find the node and the fraction
+of the way to the next: no logarithm.
 
-Indices are unsigned here and wherever a table is read: a signed one makes compiled code test for Python's
-counting from the end, and 64-bit arithmetic costs a GPU several instructions where 32 bits cost one.
+Indices are unsigned here and wherever a table is read: with a signed one, compiled code tests for Python's negative
+indices, and 64-bit arithmetic costs a GPU several instructions where 32 bits cost one.
 """
 
 from .target import bits_float, device, float_bits, i32, real, u32
@@ -15,7 +15,7 @@ from .target import bits_float, device, float_bits, i32, real, u32
 def locate(x, low, nodes, shift):
     """Node at or below ``x`` and the fraction of the way to the next, clamped to the table.
 
-    ``low`` are the bits of the first node; neighbours are ``1 << shift`` bits apart.
+    ``low`` holds the bits of the first node; neighbours are ``1 << shift`` apart.
     """
     above = i32(float_bits(x) - low)
     above = min(max(above, i32(0)), i32(i32(i32(nodes - i32(1)) << shift) - i32(1)))
@@ -24,7 +24,7 @@ def locate(x, low, nodes, shift):
 
 @device
 def node_value(node, low, shift):
-    """The number at which a node stands."""
+    """The number at a node."""
     return bits_float(i32(low + i32(node << shift)))
 
 

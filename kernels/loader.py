@@ -1,8 +1,8 @@
 """One source, several targets: import the neutral package again with another ``target`` module inside.
 
-``load("cpu", target)`` imports ``kernels`` under the alias ``hevesy_kernels_cpu`` with ``target`` standing in
-for ``kernels/target.py``. Relative imports then resolve inside the alias, so every neutral module exists once
-for each target and no compiled object of one target can reach another.
+``load("cpu", target)`` imports ``kernels`` under the alias ``hevesy_kernels_cpu`` with ``target`` in place
+of ``kernels/target.py``. Relative imports then resolve inside the alias, so every neutral module exists once per
+target and no compiled object of one target can reach another.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def load(name: str, target: types.ModuleType, module: str = "history") -> types.
     Parameters
     ----------
     name
-        Name of the target; one alias package exists for each.
+        Name of the target; there is one alias package per target.
     target
         A module with the attributes listed in ``kernels/target.py``.
     module
@@ -51,7 +51,7 @@ def neutral_sources() -> list[Path]:
 
 
 def cache_root() -> Path:
-    """Folder of what can be made again: ``$HEVESY_CACHE``, else ``~/.cache/hevesy``."""
+    """Folder of data that can be regenerated: ``$HEVESY_CACHE``, else ``~/.cache/hevesy``."""
     return Path(os.environ.get("HEVESY_CACHE", Path.home() / ".cache" / "hevesy"))
 
 

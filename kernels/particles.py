@@ -1,69 +1,71 @@
-"""A particle between two rounds of its loop: all that the next flight or segment needs to know."""
+"""State of a particle between two events: all that its next flight or segment depends on."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-#: What a round leaves: a particle that goes on, one that has stopped (its last energy is still to be left), or none.
-GOES_ON, STOPS, GONE = 0, 1, 2
+from .scalar_types import F32, I32, U32
+
+#: What an advance returns: the particle goes on, has stopped (its last energy is not scored yet), or no longer exists.
+ALIVE, STOPPED, GONE = 0, 1, 2
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a decay happens."""
 
-    ix: Any  # voxel
-    iy: Any
-    iz: Any
-    px: Any  # offset in it [cm]
-    py: Any
-    pz: Any
+    ix: I32  # voxel
+    iy: I32
+    iz: I32
+    px: F32  # offset in it [cm]
+    py: F32
+    pz: F32
 
 
 class Photon(NamedTuple):
     """A photon before a flight."""
 
-    ix: Any  # voxel
-    iy: Any
-    iz: Any
-    px: Any  # offset in it [cm]
-    py: Any
-    pz: Any
-    u: Any  # direction
-    v: Any
-    w: Any
-    quanta: Any  # energy
-    node: Any  # where the attenuation tables hold that energy
-    fraction: Any
-    inverse_majorant: Any  # [cm]
+    ix: I32  # voxel
+    iy: I32
+    iz: I32
+    px: F32  # offset in it [cm]
+    py: F32
+    pz: F32
+    u: F32  # direction
+    v: F32
+    w: F32
+    quanta: I32  # energy
+    node: I32  # where the attenuation tables hold that energy
+    fraction: F32
+    inverse_majorant: F32  # [cm]
 
 
 class Charged(NamedTuple):
     """An electron or positron before a segment."""
 
-    kind: Any
-    ix: Any  # voxel, its flat index and density [g/cm3]
-    iy: Any
-    iz: Any
-    voxel: Any
-    density: Any
-    row: Any  # of its tables in this material, and the residual range at the cut-off there [g/cm2]
-    cut_path: Any
-    px: Any  # offset in it [cm]
-    py: Any
-    pz: Any
-    u: Any  # direction
-    v: Any
-    w: Any
-    quanta: Any  # energy, and the same in MeV
-    energy: Any
-    owed: Any  # energy left in this voxel and not yet scored [quanta]
-    path_left: Any  # residual range [g/cm2]
-    at: Any  # where the slowing-down table holds it
-    fraction: Any
-    depth_left: Any  # optical depth to the next hard event
-    chance: Any  # uniform number of the first look at range rejection
-    event: Any  # what ended the last segment
-    remaining: Any  # the present step: path to its hinge, and after it [g/cm2]
-    after: Any
-    factor: Any  # straggling before the hinge and after it
-    factor_after: Any
-    cosine: Any  # deflection at the hinge
-    azimuth: Any
+    kind: I32
+    ix: I32  # voxel, its flat index and density [g/cm3]
+    iy: I32
+    iz: I32
+    voxel: U32
+    density: F32
+    row: I32  # of its tables in this material, and the residual range at the cut-off there [g/cm2]
+    cut_path: F32
+    px: F32  # offset in the voxel [cm]
+    py: F32
+    pz: F32
+    u: F32  # direction
+    v: F32
+    w: F32
+    quanta: I32  # energy, and the same in MeV
+    energy: F32
+    unscored: I32  # energy lost in this voxel and not yet scored [quanta]
+    path_left: F32  # residual range [g/cm2]
+    at: I32  # where the slowing-down table holds it
+    fraction: F32
+    depth_left: F32  # optical depth to the next hard event
+    r_photon: F32  # uniform number: whether the electron makes a photon if range rejection ends it
+    event: I32  # what ended the last segment
+    to_hinge: F32  # path to the hinge of the present step, and from there to its end [g/cm2]
+    after_hinge: F32
+    factor: F32  # straggling before the hinge and after it
+    factor_after: F32
+    cosine: F32  # deflection at the hinge
+    azimuth: F32

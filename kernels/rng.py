@@ -52,7 +52,7 @@ def draw4(key, draw):
 
 @device
 def mixed(x):
-    """A word in which every bit of ``x`` has a say in every bit (the finaliser of MurmurHash3, a bijection)."""
+    """Mix the bits of a word: each depends on all bits of ``x`` (the finaliser of MurmurHash3, a bijection)."""
     x = u32(x ^ u32(x >> u32(16)))
     x = u32(u64(x) * u64(0x85EBCA6B) & MASK)
     x = u32(x ^ u32(x >> u32(13)))

@@ -28,7 +28,7 @@ def deposit(tally, counters, voxel, quanta):
 
 @device
 def score_path(tally, counters, voxel, quanta):
-    """Score the mean energy that a flight leaves in a voxel: an estimate beside the balance, not part of it."""
+    """Score the expected energy that a flight deposits in a voxel; it is not part of the energy balance."""
     if quanta != 0:
         atomic_add(tally, voxel, quanta)
         counters[TRACK_SCORED] += quanta
@@ -36,29 +36,29 @@ def score_path(tally, counters, voxel, quanta):
 
 @device
 def transfer(counters, quanta):
-    """Energy that a collision hands to matter when flights score: deposited for the balance, in no voxel."""
+    """Energy a collision transfers to matter when flights score: counted as deposited, in no voxel."""
     counters[DEPOSITED] += i64(quanta)
     counters[TRANSFERRED] += i64(quanta)
 
 
 @device
 def escape(counters, quanta):
-    """Count energy that left the grid."""
+    """Count energy that leaves the grid."""
     counters[ESCAPED] += i64(quanta)
 
 
 @device
 def push(world, stack_real, stack_int, depth, tally, counters, kind, ix, iy, iz, px, py, pz, u, v, w, quanta):
-    """Put a particle on the stack; one that cannot be followed is deposited where it is.
+    """Put a particle on the stack; one that cannot be followed is deposited at its position.
 
-    Photons are deposited at once when photon transport is off; so is whatever finds the stack full (counted).
+    Photons are deposited at once when photon transport is off, and so is any particle when the stack is full (counted).
     Returns the new depth.
     """
-    here = kind == PHOTON and world.transport_photons == 0
+    local = kind == PHOTON and world.transport_photons == 0
     if depth >= STACK_DEPTH:
         counters[STACK_OVERFLOWS] += i64(1)
-        here = True
-    if here or kind == LOCAL:
+        local = True
+    if local or kind == LOCAL:
         energy = i64(quanta)
         if kind == POSITRON:
             energy += i64(2) * i64(MC2_QUANTA)
@@ -82,7 +82,7 @@ def push(world, stack_real, stack_int, depth, tally, counters, kind, ix, iy, iz,
 
 @device
 def pop(stack_real, stack_int, depth):
-    """Take the last particle from the stack.
+    """Take the top particle from the stack.
 
     Returns (depth, kind, voxel indices x, y, z, offset x, y, z, direction u, v, w, quanta).
     """

@@ -1,4 +1,4 @@
-"""Random-number stream ids. Append only: a number, once given, keeps its meaning for ever."""
+"""Random-number stream ids. Append only: an id that has been used never changes its meaning."""
 
 import numpy as np
 

@@ -1,26 +1,29 @@
-"""The flat bundle that a transport kernel reads: a few arrays and many scalars.
+"""Input of a transport kernel: a tuple of arrays and scalars, with the layout of the tables in them.
 
-The host fills it once (``engine/transport/world.py``); nothing here is derived twice. Energies in MeV,
-lengths in cm, mass thickness in g/cm2. All arrays are one-dimensional and C-contiguous.
+The host fills it once (``engine/transport/world.py``). Energies in MeV, lengths in cm, mass thickness in g/cm2. All
+arrays are one-dimensional and C-contiguous.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from .scalar_types import F32, I32, I64, U32, F32Array, I32Array, I64Array, U8Array
 
 #: One quantum of energy is 2**-26 MeV (15 meV): every energy in a history is a whole number of them.
 QUANTA_PER_MEV = 1 << 26
 
-# Columns of the photon table (cm2/g): total, then running sums of the partial coefficients.
+# Columns of the photon table (cm2/g): total, then cumulative sums of the partial coefficients.
 PHOTON_COLUMNS = 4  # total, photoelectric, + incoherent, + coherent; the rest is pair production
 
 # Columns of the slowing-down table of a charged particle, on nodes of its residual range:
 # energy [MeV]; path of one step [g/cm2]; relative rise of the scattering power along it; relative straggling of
 # its energy loss; CSDA range [g/cm2]; mean number of bremsstrahlung photons it still makes; strength K of a step; and
-# one that is empty: 32 bytes are one fetch.
+# an empty one, so that a row of 32 bytes is one memory access.
 TRACK_COLUMNS = 8
 ENERGY, STEP, SKEW, STRAGGLE, CSDA, YIELD, STRENGTH = range(7)
 
-# Columns of the table that says at once whether an electron stays, on nodes of energy: CSDA range, photons made.
-ARREST_COLUMNS = 2
+# Columns of the range-rejection table, on nodes of energy: CSDA range [g/cm2], mean number of photons made. One
+# look-up by energy instead of two by way of the residual range.
+REJECTION_COLUMNS = 2
 
 # Columns of the hard-event table, on nodes of energy: residual range [g/cm2]; hard events per MeV lost over the
 # majorant; share of collisions in them; share of collisions and bremsstrahlung.
@@ -30,10 +33,10 @@ RANGE, ACCEPT, COLLISION_SHARE, RADIATIVE_SHARE = range(HARD_COLUMNS)
 # Columns of the fluorescence table: K edge, then probability and energy of three lines, and one that is empty.
 FLUORESCENCE_COLUMNS = 8
 
-# Nodes of an inverse cumulative distribution of incoherent scattering, from 0 to 1 in the root of the probability.
+# Nodes of an inverse cumulative distribution of incoherent scattering, 0 to 1 in the square root of the probability.
 COMPTON_POINTS = 65
 
-# Distance of table nodes in bits of a float32 (interp.py): 2^(23 - shift) nodes an octave
+# Distance of table nodes in bits of a float32 (interp.py): 2^(23 - shift) nodes per octave
 PHOTON_SHIFT = 16  # attenuation over energy: 128
 COMPTON_SHIFT = 19  # angles of incoherent scattering over energy: 16
 TRANSFER_SHIFT = 18  # functions of momentum transfer: 32
@@ -63,7 +66,7 @@ COUNTERS = (
     "capped_flights",
     "capped_sauter",
     "track_scored",  # energy quanta scored along photon flights
-    "transferred",  # and those that collisions handed over instead of depositing them
+    "transferred",  # and those that collisions transferred to matter without depositing them
 )
 (
     EMITTED,
@@ -88,7 +91,7 @@ COUNTERS = (
     TRANSFERRED,
 ) = range(len(COUNTERS))
 
-#: Depth of the particle stack of one history; a particle that does not fit is deposited where it is and counted.
+#: Depth of the particle stack of one history; a particle that does not fit is deposited at its position and counted.
 STACK_DEPTH = 48
 STACK_REALS = 6  # offset in the voxel (x, y, z) [cm], direction (u, v, w)
 STACK_INTS = 5  # kind, voxel indices (x, y, z), energy quanta
@@ -99,82 +102,82 @@ PHOTON, ELECTRON, POSITRON, LOCAL = 0, 1, 2, 3
 class Key(NamedTuple):
     """Address of one history's random numbers."""
 
-    history_low: Any
-    history_high: Any
-    seed_low: Any
-    seed_high: Any
-    stream: Any
+    history_low: U32
+    history_high: U32
+    seed_low: U32
+    seed_high: U32
+    stream: U32
 
 
 class World(NamedTuple):
     """Geometry and every physics table, by index arithmetic only.
 
-    A table of material m, node i and column c stands at ``array[offset + (m * nodes + i) * columns + c]``.
+    The entry of material m, node i and column c of a table is ``array[offset + (m * nodes + i) * columns + c]``.
     Nodes are equidistant in the bits of a float32 (``interp.py``); ``*_low`` are the bits of the first.
     """
 
     # geometry
-    nx: Any
-    ny: Any
-    nz: Any
-    hx: Any  # voxel size [cm]
-    hy: Any
-    hz: Any
-    ihx: Any  # its inverse
-    ihy: Any
-    ihz: Any
-    density: Any  # float32 [g/cm3]
-    material: Any  # uint8
+    nx: I32
+    ny: I32
+    nz: I32
+    hx: F32  # voxel size [cm]
+    hy: F32
+    hz: F32
+    ihx: F32  # its inverse
+    ihy: F32
+    ihz: F32
+    density: F32Array  # [g/cm3]
+    material: U8Array
     # photons
-    photons: Any  # float32: all photon tables
-    p_nodes: Any
-    p_low: Any
-    p_majorant: Any  # offset of the majorant [1/cm]
-    x_nodes: Any  # momentum-transfer grid: x = sin(theta/2)/lambda [1/Angstrom]
-    x_low: Any
-    compton: Any  # offset of the angles of incoherent scattering, COMPTON_POINTS columns
-    c_nodes: Any
-    c_low: Any
-    x_coherent: Any  # offset of the running integral of F(x)^2 dx^2
-    fluorescence: Any  # offset of the fluorescence table
-    fluorescence_rows: Any  # elements with X rays worth following, per material
-    photon_cutoff: Any
-    transport_photons: Any  # 0: photon energy is deposited where it is born
-    p_absorption: Any  # offset of the energy-absorption coefficient [cm2/g], one column
+    photons: F32Array  # all photon tables
+    p_nodes: I32
+    p_low: I32
+    p_majorant: I32  # offset of the majorant [1/cm]
+    x_nodes: I32  # momentum-transfer grid: x = sin(theta/2)/lambda [1/Angstrom]
+    x_low: I32
+    compton: I32  # offset of the angles of incoherent scattering, COMPTON_POINTS columns
+    c_nodes: I32
+    c_low: I32
+    x_coherent: I32  # offset of the cumulative integral of F(x)^2 dx^2
+    fluorescence: I32  # offset of the fluorescence table
+    fluorescence_rows: I32  # elements with X rays worth following, per material
+    photon_cutoff: F32
+    transport_photons: I32  # 0: photon energy is deposited where the photon is emitted
+    p_absorption: I32  # offset of the energy-absorption coefficient [cm2/g], one column
     # (1,): photon flights score, electrons released by photons are not transported; (): analog. A tuple, because its
-    # length is part of its type: each mode is compiled without the other's code
-    track_length: Any
+    # length is part of its type, so each mode is compiled without the code of the other
+    track_length: tuple[I32, ...]
     # electrons and positrons: row = particle * n_materials + material
-    n_materials: Any
-    track: Any  # float32, slowing-down tables
-    t_nodes: Any
-    t_low: Any
-    hard: Any  # float32, hard-event tables
-    e_nodes: Any
-    e_low: Any
-    arrest: Any  # float32, on the same nodes
-    hard_majorant: Any  # float32, hard events per MeV lost, per row
-    cut_range: Any  # float32, residual range at the cut-off, per row [g/cm2]
-    gs: Any  # float32: multiple-scattering tables
-    gs_energies: Any
-    gs_low: Any
-    gs_points: Any
-    brems: Any  # float32: inverse cumulative photon spectra
-    b_energies: Any
-    b_low: Any
-    b_points: Any
-    b_thick: Any  # offset of the slowing-down (thick-target) spectra
-    electron_cutoff: Any
-    collision_cutoff: Any
-    range_rejection: Any
+    n_materials: I32
+    track: F32Array  # slowing-down tables
+    t_nodes: I32
+    t_low: I32
+    hard: F32Array  # hard-event tables
+    e_nodes: I32
+    e_low: I32
+    rejection: F32Array  # CSDA range and photons made, on the same nodes
+    hard_majorant: F32Array  # hard events per MeV lost, per row
+    cut_range: F32Array  # residual range at the cut-off, per row [g/cm2]
+    gs: F32Array  # multiple-scattering tables
+    gs_energies: I32
+    gs_low: I32
+    gs_points: I32
+    brems: F32Array  # inverse cumulative photon spectra
+    b_energies: I32
+    b_low: I32
+    b_points: I32
+    b_thick: I32  # offset of the slowing-down (thick-target) spectra
+    electron_cutoff: F32
+    delta_ray_threshold: F32
+    range_rejection: I32
     # source
-    source_cdf: Any  # int64, running sums scaled to 2**62
-    source_voxel: Any  # int32 flat indices
-    source_guide: Any  # int32: where to start in source_cdf, by the leading bits of the target
-    source_shift: Any  # how far those bits stand to the left
-    emission: Any  # float32 spectra and lines
-    emission_guide: Any  # int32: where to start in a category's running sum
-    emission_index: Any  # int32: per category kind, offset, points, is_spectrum, offset of its guide
-    emission_rate: Any  # int64: particles per decay and category, in units of 2**-32
-    n_categories: Any
-    local_quanta: Any  # energy per decay that is deposited where it is born
+    source_cdf: I64Array  # cumulative activity, scaled to 2**62
+    source_voxel: I32Array  # flat indices
+    source_guide: I32Array  # where to start in source_cdf, by the leading bits of the target
+    source_shift: I64  # position of the lowest of those bits
+    emission: F32Array  # spectra and lines
+    emission_guide: I32Array  # where to start in a category's cumulative sum
+    emission_index: I32Array  # per category: kind, offset, points, is_spectrum, offset of its guide
+    emission_rate: I64Array  # particles per decay and category, in units of 2**-32
+    n_categories: I32
+    local_quanta: I64  # energy per decay that is deposited at its position

@@ -1,8 +1,8 @@
 """The plain-Python target, and the vocabulary of every target.
 
 Neutral modules import ``device``, ``real`` and the typed helpers from here. When the loader builds them for
-another target it puts that target's module in this place, so this file is what the reference (pure Python)
-execution uses: the same source, uncompiled, for tests and for reading.
+another target, that target's module replaces this one. This module serves the reference execution in pure Python:
+the same source, uncompiled, for tests and for reading.
 
 A target provides
 
@@ -10,12 +10,12 @@ A target provides
 ``real``        the floating-point type of the transport
 ``i32, i64, u32, u64``  integer types
 ``atomic_add``  ``array[index] += value``, safe between threads
-``likely, unlikely``  a condition that mostly holds, or mostly does not: a branch to be foreseen, not a selection
-``take``        ``array[index]`` as it was, and one added to it, as one act
-``prefetch``    say that ``array[index]`` will be added to soon; changes nothing
+``likely, unlikely``  a condition that is nearly always true, or false: compile a predicted branch, not a select
+``fetch_add``   add to ``array[index]`` atomically and return its previous value
+``prefetch``    hint that ``array[index]`` will be added to soon; changes no value
 ``float_bits, bits_float``  the bits of a ``real`` as an ``i32``, and back
 ``log, exp``    of a ``real``
-``turn``        cosine and sine of a share of a full turn
+``cos_sin_2pi`` cosine and sine of 2 pi x
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ i32, i64, u32, u64 = np.int32, np.int64, np.uint32, np.uint64
 
 
 def device(function):
-    """Mark a neutral physics function; the Python target runs it as it is."""
+    """Mark a neutral physics function; the Python target runs it unchanged."""
     return function
 
 
@@ -39,29 +39,29 @@ def atomic_add(array, index, value):
     array[index] += value
 
 
-def take(array, index):
-    """``array[index]``, which then is one more: the next number of a row."""
-    number = array[index]
-    array[index] += 1
-    return number
+def fetch_add(array, index, value):
+    """Add ``value`` to ``array[index]``; returns what it was before."""
+    previous = array[index]
+    array[index] += value
+    return previous
 
 
 def likely(condition):
-    """A condition that mostly holds."""
+    """A condition that is nearly always true."""
     return condition
 
 
 def unlikely(condition):
-    """A condition that mostly does not hold."""
+    """A condition that is nearly always false."""
     return condition
 
 
 def prefetch(array, index):
-    """Nothing: an interpreter waits for other things than memory."""
+    """Do nothing: memory is not what limits an interpreter."""
 
 
 def float_bits(x):
-    """The 32 bits of a number, as a signed integer: for positive numbers they rise with the number."""
+    """The 32 bits of a number, as a signed integer: for positive numbers they increase with the number."""
     return np.float32(x).view(np.int32)
 
 
@@ -80,7 +80,7 @@ def exp(x):
     return math.exp(x)
 
 
-def turn(share):
-    """Cosine and sine of ``share`` of a full turn, 0 to 1."""
-    angle = 2.0 * math.pi * share
+def cos_sin_2pi(x):
+    """Cosine and sine of 2 pi ``x``, ``x`` from 0 to 1."""
+    angle = 2.0 * math.pi * x
     return math.cos(angle), math.sin(angle)

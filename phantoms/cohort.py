@@ -34,7 +34,7 @@ _LESIONS_PER_PATIENT = (2, 3, 3, 3, 3, 4, 4, 4, 4)
 _SITE_SHARE = {"lung": 0.45, "node": 0.40, "bone": 0.15}
 _VOLUME_RANGE_ML = {"lung": (0.1, 10.0), "node": (0.5, 20.0), "bone": (1.0, 50.0)}
 _SMALLEST_ML = 0.05
-#: Decays that a case of the trial plays at each visit, so that the whole trial takes minutes and not hours.
+#: Decays of a case of the trial at each visit, so that the whole trial takes minutes and not hours.
 _DECAYS = 2_000_000
 _FIRST_DAY = datetime(2026, 1, 5, 9, 0)
 
@@ -335,13 +335,16 @@ def _truth_rows(
                 "uptake_percent_per_g_24h": t.uptake_percent_per_g_24h,
                 "biological_half_life_h": t.biological_half_life_h,
                 "effective_half_life_h": t.effective_half_life_h,
-                "residence_time_h": t.residence_time_h,
+                "tia_coefficient_h": t.tia_coefficient_h,
                 "dose_gy": mean,
-                "dose_sigma_gy": sigma,
+                "dose_standard_error_gy": sigma,
                 "ldpa_gy_per_gbq": mean / (scan.therapy_mbq / 1000.0),
                 "sphere_dose_gy": t.sphere_dose_gy,
                 "eligible": int(mean >= 20.0),
                 "reinduced": int(patient.responder and visit != "baseline"),
+                # deprecated names of tia_coefficient_h and dose_standard_error_gy
+                "residence_time_h": t.tia_coefficient_h,
+                "dose_sigma_gy": sigma,
             }
         )
     return rows

@@ -76,7 +76,8 @@ def case_tail(patient: SyntheticPatient) -> list[str]:
 
 def save_truth(patient: SyntheticPatient, folder: Path) -> None:
     """Write ``truth.json`` (everything) and ``truth.csv`` (one row a lesion)."""
-    rows = [asdict(t) for t in patient.truth]
+    # residence_time_h: deprecated name of tia_coefficient_h
+    rows = [asdict(t) | {"residence_time_h": t.tia_coefficient_h} for t in patient.truth]
     about: dict[str, Any] = {
         "patient": patient.patient,
         "seed": patient.seed,

@@ -1,4 +1,4 @@
-"""A synthetic patient: 124I PET/CT of neck and thorax at two times, with the truth beside it.
+"""A synthetic patient: 124I PET/CT of neck and thorax at two times, with its truth.
 
 Everything is painted from shapes with sub-voxel volume fractions, so the same patient can be sampled on any
 grid: coarse and blurred for the PET, fine for the CT, without blur for the true source.
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.constants import FWHM_PER_SIGMA
-from ..engine.dose.sphere import sphere_dose_factor
+from ..engine.dose.sphere import sphere_s_value_gy_per_gbq_h
 from ..engine.grid import Grid, Volume
 from ..engine.imaging import tissue
 from ..engine.lesions.recovery import sphere_diameter_mm
@@ -35,7 +35,7 @@ PEAK_H = 24.0
 class LesionTruth:
     """What is true of one lesion.
 
-    ``residence_time_h`` is the time integral of the therapy activity in the lesion per administered
+    ``tia_coefficient_h`` is the time integral of the therapy activity in the lesion per administered
     activity. ``sphere_dose_gy`` is the closed-form sphere dose, a check figure and not the reference: the
     true dose is that of a transport run on :meth:`SyntheticPatient.true_problem`.
     """
@@ -52,7 +52,7 @@ class LesionTruth:
     uptake_percent_24h: float
     biological_half_life_h: float
     effective_half_life_h: float
-    residence_time_h: float
+    tia_coefficient_h: float
     tia_mbq_h_per_gbq: float
     concentration_bq_ml: dict[str, float]
     sphere_ldpa_gy_per_gbq: float
@@ -182,7 +182,7 @@ class SyntheticPatient:
             return at_peak * hours / PEAK_H
         return at_peak * math.exp(-math.log(2.0) * (hours - PEAK_H) / region.biological_half_life_h)
 
-    def residence_h_per_ml(self, region: Region) -> float:
+    def tia_coefficient_h_per_ml(self, region: Region) -> float:
         """Time integral of the therapy activity per mL and per administered activity [h/mL].
 
         tau = a1 (t1/2 + 1/l_e) with a1 = U1 exp(-l t1), l_e = l_b + l: the activity itself rises linearly
@@ -199,7 +199,7 @@ class SyntheticPatient:
 
     def true_tia(self, grid: Grid | None = None) -> np.ndarray:
         """Time-integrated therapy activity per mL and administered activity [h/mL], not blurred."""
-        values = [self.residence_h_per_ml(r) for r in self.regions]
+        values = [self.tia_coefficient_h_per_ml(r) for r in self.regions]
         return self.paint(grid or self.grid, {"tia": values})["tia"]
 
     def true_problem(self, therapy_mbq: float | None = None, voxel_mm: float = 2.0) -> Problem:
@@ -217,7 +217,7 @@ class SyntheticPatient:
         values = {
             "density": [r.density_g_cm3 for r in self.regions],
             "hu": [hu_of_density(r.density_g_cm3) for r in self.regions],
-            "tia": [self.residence_h_per_ml(r) for r in self.regions],
+            "tia": [self.tia_coefficient_h_per_ml(r) for r in self.regions],
         }
         first = len(self.regions) - len(self.lesions)
         painted = self.paint(grid, values, regions=first)
@@ -253,8 +253,8 @@ class SyntheticPatient:
             zip(self.lesions, self.regions[-len(self.lesions) :], strict=True), start=1
         ):
             effective = therapy.decay_constant_per_h + math.log(2.0) / lesion.biological_half_life_h
-            tau = self.residence_h_per_ml(region) * lesion.volume_ml
-            per_gbq = tau * sphere_dose_factor(lesion.mass_g)
+            tau = self.tia_coefficient_h_per_ml(region) * lesion.volume_ml
+            per_gbq = tau * sphere_s_value_gy_per_gbq_h(lesion.mass_g)
             rows.append(
                 LesionTruth(
                     label=label,
@@ -269,7 +269,7 @@ class SyntheticPatient:
                     uptake_percent_24h=100.0 * lesion.uptake_fraction_24h,
                     biological_half_life_h=lesion.biological_half_life_h,
                     effective_half_life_h=math.log(2.0) / effective,
-                    residence_time_h=tau,
+                    tia_coefficient_h=tau,
                     tia_mbq_h_per_gbq=1000.0 * tau,
                     concentration_bq_ml={
                         f"{t:g} h": self.retention(region, t) * self.tracer_mbq * 1e6 * tracer.decay_factor(t)

@@ -95,8 +95,8 @@ def sphere_in_water(
 ) -> Problem:
     """A uniformly active water sphere in water; a voxel's source is its volume fraction.
 
-    The dose to the sphere is the mean over voxels weighted with those fractions, whose sum stands in the
-    notes; region 1 holds the voxels wholly inside.
+    The dose to the sphere is the mean over voxels weighted with those fractions, whose sum is in the
+    notes; region 1 consists of the voxels wholly inside.
     """
     ball = sphere((0.0, 0.0, 0.0), mass_g / tissue.water().nominal_density_g_cm3)
     radius = ball.semi_axes_mm[0]

@@ -1,4 +1,4 @@
-"""Blood and whole-body samples of a synthetic patient, with their true residence times."""
+"""Blood and whole-body samples of a synthetic patient, with their true time-integrated activity coefficients."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class WashoutTruth:
         return self.blood_per_ml * (fast + slow * 2.0 ** (-hours / self.blood_slow_h))
 
     @property
-    def body_residence_h(self) -> float:
-        """Whole-body residence time [h]."""
+    def body_tia_coefficient_h(self) -> float:
+        """Whole-body time-integrated activity coefficient [h]."""
         slow = self.body_slow_share
         return ((1.0 - slow) * self.body_fast_h + slow * self.body_slow_h) / math.log(2.0)
 
     @property
-    def blood_residence_h_per_ml(self) -> float:
+    def blood_tia_coefficient_h_per_ml(self) -> float:
         """Residence time per mL of blood [h/mL]."""
         slow = self.blood_slow_share
         mean = (1.0 - slow) * self.blood_fast_h + slow * self.blood_slow_h
@@ -68,14 +68,17 @@ class WashoutTruth:
 
     def blood_dose_gy_per_gbq(self, weight_kg: float) -> float:
         """Blood dose by the EANM formula (Lassmann et al., Eur J Nucl Med Mol Imaging 2008;35:1405)."""
-        return 108.0 * self.blood_residence_h_per_ml + 0.0188 / weight_kg ** (2.0 / 3.0) * self.body_residence_h
+        return (
+            108.0 * self.blood_tia_coefficient_h_per_ml
+            + 0.0188 / weight_kg ** (2.0 / 3.0) * self.body_tia_coefficient_h
+        )
 
     def summary(self, weight_kg: float) -> dict[str, object]:
         """The true figures as a row of ``truth_blood.csv``."""
         dose, r48 = self.blood_dose_gy_per_gbq(weight_kg), self.body(48.0)
         return {
-            "tau_body_h": self.body_residence_h,
-            "tau_blood_h_per_ml": self.blood_residence_h_per_ml,
+            "tau_body_h": self.body_tia_coefficient_h,
+            "tau_blood_h_per_ml": self.blood_tia_coefficient_h_per_ml,
             "retention_48h": r48,
             "blood_dose_gy_per_gbq": dose,
             "mta_gbq": maximum_activity(dose, r48).activity_gbq,
@@ -88,7 +91,7 @@ class WashoutTruth:
 
 
 def draw_washout(rng: np.random.Generator, weight_kg: float) -> WashoutTruth:
-    """Clearance under rhTSH: whole-body residence time 12 to 20 h, blood dose 0.05 to 0.11 Gy/GBq."""
+    """Clearance under rhTSH: whole-body TIA coefficient 12 to 20 h, blood dose 0.05 to 0.11 Gy/GBq."""
     fast = rng.uniform(11.0, 15.0)
     at_24h = rng.uniform(0.4, 0.7) / (weight_kg * 1000.0)  # SUV, decay-corrected
     decay = nuclides.nuclide("I-131").decay_factor(24.0)

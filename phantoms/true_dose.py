@@ -60,7 +60,7 @@ def true_doses(
     patient
         The patient.
     decays
-        Decays played in each lesion's box.
+        Decays simulated in each lesion's box.
     background
         From :func:`background_photon_dose`, when already at hand.
     seed, backend
@@ -68,7 +68,7 @@ def true_doses(
     """
     if background is None:
         background = background_photon_dose(patient, seed=seed, backend=backend)
-    atoms = patient.therapy_mbq * 1e6 * 3600.0  # decays per hour of residence time
+    atoms = patient.therapy_mbq * 1e6 * 3600.0  # decays per hour of time-integrated activity coefficient
     out = []
     for truth in patient.truth:
         given = lesion_box(patient, truth.label)
@@ -78,7 +78,7 @@ def true_doses(
         mass_kg = float(given.density_g_cm3[inside].sum(dtype=np.float64)) * _volume_ml(given) * 1e-3
         scale = JOULE_PER_MEV / mass_kg * float(given.notes["decays"])
         others = sum(
-            other.residence_time_h * atoms * _point_photons_gy(patient.therapy, _distance_cm(truth, other))
+            other.tia_coefficient_h * atoms * _point_photons_gy(patient.therapy, _distance_cm(truth, other))
             for other in patient.truth
             if other.label != truth.label
         )

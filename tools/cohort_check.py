@@ -2,8 +2,8 @@
 
 Run as ``python -m hevesy.tools.cohort_check --seeds 20 --jobs 2 --parts FOLDER`` (or ``make cohort-check``) in a
 checkout; writes docs/validation/cohort.md and cohort.json with the numbers of the run that was made. With ``--parts``
-each patient's numbers are kept as they come, so that a run can be stopped, gone on with, or made in pieces (``--only
-P01,C02``). docs/methods/cohort.md says what is drawn anew with each noise seed, and why Monte Carlo need not be.
+each patient's numbers are stored when they are ready, so that a run can be stopped, resumed, or divided (``--only
+P01,C02``). docs/methods/cohort.md says what is resampled for each noise seed, and why Monte Carlo need not be.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from .cohort_errors import VisitErrors, draw_errors, with_errors
 from .cohort_page import page, summary
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Decays of the photon part, played once a visit; its noise is common to all seeds.
+#: Decays of the photon part, simulated once per visit; its noise is common to all seeds.
 PHOTON_DECAYS = 50_000
-#: Written into what is kept: numbers of another form are made again.
+#: Version of stored numbers: those of another version are computed again.
 PART_VERSION = 2
 #: First noise seed: away from those that made the trial's own images.
 FIRST_SEED = 1000
@@ -61,7 +61,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--patients", type=int, default=None, help="patients of each arm at most; default all")
     parser.add_argument("--only", default=None, help="these patients only, such as P01,C02")
     parser.add_argument("--jobs", type=int, default=1, help="patients at a time, each in a process of its own")
-    parser.add_argument("--parts", type=Path, default=None, help="keep each patient's numbers here, and use those")
+    parser.add_argument("--parts", type=Path, default=None, help="store each patient's numbers here, and reuse them")
     parser.add_argument("--time-limit", type=float, default=None, help="begin no other patient after [s]")
     parser.add_argument("--trial", type=Path, default=None, help="images of this trial written before (same seed)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "validation")
@@ -123,7 +123,7 @@ def in_turn(cohort: Cohort, most: int | None) -> list[CohortPatient]:
 
 
 def parts(names: Sequence[str], args: argparse.Namespace, start: float) -> Iterator[dict[str, Any]]:
-    """Each patient's numbers: those kept, then the others, as they come."""
+    """Each patient's numbers: the stored ones, then the others when they are ready."""
     todo = []
     for name in names:
         kept = kept_part(name, args)
@@ -162,12 +162,12 @@ def kept_part(name: str, args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def part_key(args: argparse.Namespace) -> list[int]:
-    """What a patient's kept numbers must agree in."""
+    """Settings in which a patient's stored numbers must agree."""
     return [PART_VERSION, args.seed, args.seeds, PHOTON_DECAYS]
 
 
 def patient_part(name: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Run one patient, keep its numbers if there is a folder for them."""
+    """Run one patient, and store its numbers if there is a folder for them."""
     begun = time.process_time()
     cohort = make_cohort(args.seed)
     patient = next(one for one in cohort.patients if one.name == name)
@@ -327,7 +327,7 @@ def row(
         "lower_bound": bool(lesion.clinic["lower_bound"]),
         "probability": float(lesion.probability),
         "verdict": verdict,
-        "local_gy": lesion.dose_local_gy * lesion.dose_factor,
+        "local_gy": lesion.dose_local_gy * lesion.recovery_dose_factor,
         "sphere_gy": lesion.clinic.get("sphere_dose_gy"),
     }
 

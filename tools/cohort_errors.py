@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from hevesy.engine.case.model import Case, Visit
+from hevesy.engine.case.model import Case
 from hevesy.engine.grid import Volume, write_image
-from hevesy.engine.imaging.registration import Alignment
+from hevesy.engine.imaging.masks.read import open_masks
 from hevesy.engine.lesions.uncertainty import volume_relative_uncertainty
-from hevesy.engine.pipeline.alignment import fine_outlines, read_lesions
+from hevesy.engine.pipeline.alignment import AlignedPet, read_lesions
+from hevesy.engine.pipeline.lesion import Lesion
 from hevesy.engine.pipeline.lesion_records import CT_FWHM_MM
 from hevesy.engine.pipeline.scans import VisitImages
 
@@ -95,11 +96,11 @@ def with_errors(
 
     The outlines are drawn on the CT as voxels of a label map, written, and read back by the run's own code.
     """
-    assert not any(images.scans_own), "scans lie on the dose grid in this trial"
+    assert not any(scan.own for scan in images.scans), "scans lie on the dose grid in this trial"
     matter = replace(images.tissue, density_g_cm3=(images.density * errors.density).astype(images.density.dtype))
-    masks, outlines = _drawn(images, scan, errors.volumes, folder)
+    lesions = _drawn(images, scan, errors.volumes, folder)
     pets = noisy_scans(images, scan, clean, errors, seed)
-    return replace(images, concentration=pets, tissue=matter, masks=masks, outlines=outlines)
+    return replace(images, concentration=pets, tissue=matter, lesions=lesions)
 
 
 def noisy_scans(
@@ -119,8 +120,8 @@ def noisy_scans(
     return np.stack(noisy)
 
 
-def _drawn(images: VisitImages, scan: SyntheticPatient, volumes: np.ndarray, folder: Path) -> tuple[list, tuple]:
-    """Lesion masks and fine outlines of lesions drawn with these factors on their volumes."""
+def _drawn(images: VisitImages, scan: SyntheticPatient, volumes: np.ndarray, folder: Path) -> tuple[Lesion, ...]:
+    """The lesions as drawn with these factors on their volumes."""
     lesions = tuple(
         replace(lesion, volume_ml=lesion.volume_ml * float(factor))
         for lesion, factor in zip(scan.lesions, volumes, strict=True)
@@ -130,7 +131,5 @@ def _drawn(images: VisitImages, scan: SyntheticPatient, volumes: np.ndarray, fol
     write_image(file, scan.ct_grid, drawn.label_map(scan.ct_grid))
     names = images.visit.lesion_files[0].with_name("lesions.json")
     file.with_suffix(".json").write_bytes(names.read_bytes())
-    visit: Visit = images.visit.model_copy(update={"lesions": file})
     pet = Volume(images.grid, images.concentration[0], "Bq/mL", frame_of_reference=images.frame_of_reference)
-    masks, origins = read_lesions(visit, images.grid, [pet], [Alignment()])
-    return masks, fine_outlines(masks, origins, images.grid)
+    return tuple(read_lesions([open_masks(file)], images.grid, [AlignedPet(pet)]))

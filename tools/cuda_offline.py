@@ -71,7 +71,7 @@ class Kernel(NamedTuple):
 
     tiled: bool = False
     track_length: bool = False
-    schedule: str = "turns"
+    schedule: str = "interleaved"
 
     def __str__(self) -> str:
         scoring = "track_length" if self.track_length else "analog"
@@ -87,10 +87,10 @@ ARCHITECTURES = ((7, 5), (8, 0), (9, 0))
 def world(track_length: bool = False) -> Any:
     """A small prepared problem with every kind of emission and two materials: its types are every problem's."""
     from hevesy.engine.transport.options import PhysicsOptions
-    from hevesy.engine.transport.world import prepare
+    from hevesy.engine.transport.world import build_world
 
     scoring = {"photon_scoring": "track-length"} if track_length else {}
-    return prepare(tiny_problem(), PhysicsOptions.from_dict(scoring)).world
+    return build_world(tiny_problem(), PhysicsOptions.from_dict(scoring))
 
 
 def tiny_problem() -> Any:
@@ -168,7 +168,7 @@ def ptx(cc: tuple[int, int], kernel: Kernel = KERNELS[0]) -> str:
 
 
 class Resources(NamedTuple):
-    """What ptxas says of a kernel."""
+    """Resources of a kernel, as ptxas reports them."""
 
     registers: int
     stack: int

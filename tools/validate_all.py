@@ -1,7 +1,7 @@
 """Validate the transport against the reference code and published values; write docs/validation.
 
 Run as ``python -m hevesy.tools.validate_all`` (or ``make validation``) in a checkout. The reference data are looked
-for in ``$HEVESY_SHARED/reference``, then in ``shared/reference`` in and beside the checkout.
+for in ``$HEVESY_SHARED/reference``, then in ``shared/reference`` in the checkout or next to it.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run what was asked for; 0 when every judgement passes, 1 when one fails, 2 without reference data."""
+    """Run the chosen parts; 0 when every check passes, 1 when one fails, 2 without reference data."""
     given = arguments(words)
     folder = reference_folder()
     if folder is None:
-        sys.stderr.write("reference data not found: set HEVESY_SHARED to the folder that holds `reference`\n")
+        sys.stderr.write("reference data not found: set HEVESY_SHARED to the folder that contains `reference`\n")
         return 2
     start = time.perf_counter()
     where = page.provenance()  # before the run: what is committed then is what runs

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import InputError
-from ..text import did_you_mean
-from .model import METHODS, Case, checked_transport
+from ..dose.methods import dose_method
+from ..units import DURATION, in_range
+from ..until import Until
+from .model import Case, checked_transport
 
 
 def with_changes(
     case: Case,
     *,
     method: str | tuple[str, ...] | None = None,
-    until: str | None = None,
+    until: Until | str | None = None,
     decays: Any = None,
     time_limit_s: float | None = None,
     seed: int | None = None,
@@ -21,26 +22,36 @@ def with_changes(
 ) -> Case:
     """The case with other methods or transport values, each through the case's own checks.
 
+    Parameters
+    ----------
+    case
+        The case to change; it stays as it is.
+    method
+        Names of dose methods, separated by commas or as a tuple.
+    until
+        Stop criterion, such as ``"lesions:1%"``.
+    decays
+        Maximum number of decays: a whole number, or text such as ``"1e6"``. It lifts the case's own ``until``.
+    time_limit_s
+        Longest transport of a visit [s].
+    seed, backend
+        Of the transport.
+
     Raises
     ------
     InputError
         Naming the value that cannot be.
     """
-    limit = None if time_limit_s is None else f"{time_limit_s!r} s"
-    given = {"until": until, "decays": decays, "time_limit": limit, "seed": seed, "backend": backend}
+    given = {"until": until, "decays": decays, "seed": seed, "backend": backend}
     changes = checked_transport({key: value for key, value in given.items() if value is not None})
+    if time_limit_s is not None:
+        changes["time_limit_s"] = in_range(time_limit_s, DURATION, field="time_limit_s")
     if decays is not None and until is None:
         changes["until"] = None  # asked for a number of decays, not for a precision
     methods = None
     if method is not None:
         parts = method.split(",") if isinstance(method, str) else list(method)
         methods = tuple(dict.fromkeys(part.strip() for part in parts))
-        for part in methods:
-            if part not in METHODS:
-                raise InputError(
-                    f"'{part}' is no method",
-                    why="the methods are " + ", ".join(METHODS),
-                    suggestion=did_you_mean(part, METHODS),
-                    field="method",
-                )
-    return case.with_transport(methods=methods, **changes)  # type: ignore[arg-type]
+        for name in methods:
+            dose_method(name)
+    return case.with_transport(methods=methods, **changes)

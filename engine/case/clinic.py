@@ -14,10 +14,10 @@ AlignmentModel = Literal["none", "rigid", "deformable"]
 
 
 class Alignment(Block):
-    """How serial scans, and visits, are brought into one place by their CTs.
+    """Registration of serial scans, and of visits, by their CTs.
 
-    Without a ``model``: images of one frame of reference (or of none) stay as they are, images of
-    different frames are aligned rigidly.
+    Without a ``model``: images of one frame of reference (or of none) are used unregistered, images of
+    different frames are registered rigidly.
     """
 
     model: AlignmentModel | None = None
@@ -26,7 +26,7 @@ class Alignment(Block):
 
 
 class Eligibility(Block):
-    """Activities at which the verdict is stated beside the therapy's own and the maximum tolerable one."""
+    """Activities for which the verdict is given in addition to the therapy and the maximum tolerable activity."""
 
     activities_mbq: tuple[Activity, ...] = Field((11100.0,), alias="activities")
 
@@ -42,8 +42,10 @@ class Radiobiology(Block):
 
 
 class Reporting(Block):
-    """What good dosimetry reporting asks for and no image tells (Lassmann et al., EJNMMI 38 (2011) 192): free
-    text."""
+    """Items of good dosimetry reporting that images do not contain, as free text.
+
+    The list follows Lassmann et al., EJNMMI 38 (2011) 192.
+    """
 
     preparation: Text | None = None
     tsh: Text | None = None

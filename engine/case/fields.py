@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    PlainValidator,
     SerializationInfo,
     ValidationInfo,
     WithJsonSchema,
@@ -20,13 +21,13 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from .. import units
+from ..dose.methods import METHODS, dose_method
 from ..errors import InputError
 from ..nuclides.names import canonical_name
 from ..privacy import telling_name
 from ..series_path import SeriesPath
+from ..until import EXAMPLES, Until
 from .file import Refused, refuse_unknown_keys
-
-UNTIL = re.compile(r"(lesions|voxels>\d{1,2}%):(\d+(?:\.\d+)?)%")
 
 
 class Quantity:
@@ -60,7 +61,7 @@ def _read_path(value: Any, info: ValidationInfo) -> Path:
     """Resolve against the case file; a DICOM series may follow as ``folder#SeriesInstanceUID``."""
     context = info.context or {}
     if not isinstance(value, str | os.PathLike) or not str(value):
-        raise Refused(InputError(f"{value!r} is no path", why="a file or folder is needed here"))
+        raise Refused(InputError(f"{value!r} is not a path", why="a file or folder is needed here"))
     path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
     on_disk = SeriesPath.parse(path).path
     if context.get("check_files", True) and not on_disk.exists():
@@ -90,6 +91,30 @@ def _write_path(path: Path, info: SerializationInfo) -> str:
 def _read_nuclide(value: Any) -> str:
     try:
         return canonical_name(str(value))
+    except InputError as error:
+        raise Refused(error) from error
+
+
+class MethodName:
+    """Annotation of the name of a dose method."""
+
+    @staticmethod
+    def _read(value: Any) -> str:
+        try:
+            return dose_method(value).name
+        except InputError as error:
+            raise Refused(error) from error
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": list(METHODS)}
+
+
+def _read_until(value: Any) -> Until:
+    try:
+        return Until.parse(value)
     except InputError as error:
         raise Refused(error) from error
 
@@ -136,16 +161,14 @@ InputPath = Annotated[
     WithJsonSchema({"type": "string"}),
 ]
 Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
+Method = Annotated[str, MethodName()]
 Count = Annotated[int, BeforeValidator(_read_count)]
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
-Until = Annotated[
-    str,
-    checked(
-        UNTIL,
-        "is no stop criterion",
-        "a run stops at a number of decays or at a precision",
-        'write "lesions:1%" or "voxels>50%:2%"',
-    ),
+StopCriterion = Annotated[
+    Until,
+    PlainValidator(_read_until),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "description": "quantity and target uncertainty", "examples": list(EXAMPLES)}),
 ]
 
 

@@ -1,7 +1,7 @@
 """The text side of a case: YAML with line numbers, "did you mean", and errors in the user's own words.
 
-Scalars are kept as the text that stands in the file (``patient: 007`` stays ``007``); the model gives them
-their types. That is also what lets a bare ``24`` be told apart from ``24 h``.
+Scalars are read as the text in the file (``patient: 007`` remains ``007``); the model gives them their types.
+This also distinguishes a bare ``24`` from ``24 h``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
         ) from error
     if not isinstance(node, yaml.MappingNode):
         raise InputError(
-            "holds no mapping of keys",
+            "is not a mapping of keys",
             why="a case file starts with keys such as 'patient:' and 'visits:'",
             suggestion="see docs/formats/case.md, or let `hevesy import` write one",
             file=path,
@@ -76,8 +76,8 @@ def _plain(node: Any, where: Location, lines: dict[Location, int], path: Path) -
             lines[where + (key,)] = key_node.start_mark.line + 1
             if key in out:
                 raise InputError(
-                    f"'{key}' stands twice",
-                    why=f"again in line {key_node.start_mark.line + 1}; only one of them would count",
+                    f"'{key}' is listed twice",
+                    why=f"also on line {key_node.start_mark.line + 1}; only one of the two would be used",
                     suggestion="remove one",
                     file=path,
                     field=field_name((*where, key)),

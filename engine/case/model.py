@@ -2,7 +2,7 @@
 
 The command line, YAML, DICOM import and Python all only fill this model; everything derived is derived
 from it in one place. It is frozen and validated as a whole. Inside, quantities are floats in the unit that
-their name carries; in files and dictionaries they are text with a unit (``activity: 7.4 GBq``).
+their name gives; in files and dictionaries they are text with a unit (``activity: 7.4 GBq``).
 docs/formats/case.md describes every key; :func:`Case.json_schema` writes the JSON Schema.
 """
 
@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from .. import units
 from ..errors import InputError
 from ..kinetics.names import MODELS
+from ..until import Until
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
     Activity,
@@ -32,34 +33,33 @@ from .fields import (
     InputPath,
     Length,
     Mass,
+    Method,
     Nuclide,
+    StopCriterion,
     Text,
     Time,
-    Until,
     checked,
 )
 from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
 
 __all__ = [
-    "KINETIC_MODELS", "METHODS", "Case", "Method", "Scan", "Therapy", "Tracer", "Transport", "Visit",
+    "KINETIC_MODELS", "Case", "Scan", "Therapy", "Tracer", "Transport", "Visit",
     "checked_transport",
 ]  # fmt: skip
 
-Method = Literal["mc", "local", "local+photons"]
-METHODS: tuple[Method, ...] = ("mc", "local", "local+photons")
 KINETIC_MODELS = ("auto", *MODELS)
 
 
 class Therapy(Block):
-    """The treatment that is predicted."""
+    """The planned treatment."""
 
     nuclide: Nuclide
     activity_mbq: Activity = Field(alias="activity")
 
 
 class Tracer(Block):
-    """What was given for the scans; what is absent is taken from the PET header."""
+    """The tracer of the scans; missing values are taken from the PET header."""
 
     nuclide: Nuclide
     activity_mbq: Activity | None = Field(None, alias="activity")
@@ -75,7 +75,7 @@ class Scan(Block):
 
 
 class Visit(Block):
-    """One administration of the tracer with its scans and lesions; its own values go before the case's."""
+    """One administration of the tracer with its scans and lesions; its values take precedence over the case's."""
 
     name: Text = "baseline"
     scans: tuple[Scan, ...] = Field(min_length=1)
@@ -93,7 +93,7 @@ class Visit(Block):
 
 
 class Kinetics(Block):
-    """How the time-activity curve is made from the scans."""
+    """How the time-activity curve is fitted to the scans."""
 
     model: Literal[KINETIC_MODELS] = "auto"  # type: ignore[valid-type]
     #: A lesion below its background plus this many standard deviations is not seen: its dose is a bound.
@@ -108,7 +108,7 @@ class Kinetics(Block):
             problem = "needs 'population_half_life'" if asked else "has 'population_half_life' for another model"
             error = InputError(
                 problem,
-                why="a half-life that is not this patient's is used when one scan is asked to do, and never otherwise",
+                why="a half-life that is not this patient's is used only when a single scan is explicitly accepted",
                 suggestion="write kinetics: {model: single-time-point, population_half_life: 70 h}",
             )
             raise Refused(error)
@@ -134,7 +134,7 @@ class Recovery(Block):
         if self.fwhm_sigma_mm is not None and self.fwhm_mm is None:
             error = InputError(
                 "'fwhm_sigma' belongs to 'fwhm'",
-                why="a phantom's curve brings its uncertainty in its own column 'sigma'",
+                why="the uncertainty of a phantom's curve is its column 'sigma'",
                 suggestion="leave out 'fwhm_sigma'",
             )
             raise Refused(error)
@@ -142,7 +142,7 @@ class Recovery(Block):
 
 
 class Uncertainty(Block):
-    """Standard uncertainties (k=1) that the images cannot tell."""
+    """Standard uncertainties (k=1) that cannot be derived from the images."""
 
     calibration: Fraction = 0.05
     per_scan: Fraction = 0.08
@@ -160,9 +160,10 @@ class Transport(Block):
     """The Monte Carlo transport: grid, cut-offs, and when to stop."""
 
     grid: Annotated[
-        str, checked(re.compile(r"pet|ct|.*\d.*"), "is no dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"')
+        str,
+        checked(re.compile(r"pet|ct|.*\d.*"), "is not a dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"'),
     ] = "pet"
-    until: Until | None = "lesions:1%"
+    until: StopCriterion | None = Until.parse("lesions:1%")
     decays: Count | None = None
     time_limit_s: Duration | None = Field(None, alias="time_limit")
     electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")
@@ -217,7 +218,7 @@ class Case(Block):
         for index, other in enumerate(self.further_therapies):
             if other.nuclide in seen:
                 error = InputError(
-                    f"{other.nuclide} stands twice among the therapies",
+                    f"{other.nuclide} is listed twice among the therapies",
                     why="results are kept by nuclide, and the dose is proportional to the activity",
                     suggestion="state other activities of one nuclide as eligibility: {activities: [11.1 GBq]}",
                 )
@@ -244,7 +245,7 @@ class Case(Block):
             key = visit.name.casefold()
             if key in seen:
                 error = InputError(
-                    f"the name '{visit.name}' stands twice",
+                    f"the name '{visit.name}' is used twice",
                     why="results are kept by visit name",
                     suggestion="give each visit its own name",
                 )
@@ -314,15 +315,21 @@ class Case(Block):
         data = self.to_dict(relative_to, names_only=names_only)
         return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
 
-    def with_transport(self, *, methods: tuple[Method, ...] | None = None, **changes: Any) -> Case:
+    def with_transport(self, *, methods: tuple[str, ...] | None = None, **changes: Any) -> Case:
         """A copy with other methods or transport values (in inside units), as the command line gives."""
         transport = self.transport.model_copy(update=changes)
         return self.model_copy(update={"transport": transport, "methods": methods or self.methods})
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of a case file (draft 2020-12)."""
+        """The JSON Schema of a case file (draft 2020-12); defaults are text with units, as in the file."""
         schema = cls.model_json_schema(by_alias=True)
+        for block in (cls, *Block.__subclasses__()):
+            part = schema if block is cls else schema["$defs"].get(block.__name__, {})
+            defaults = block.model_construct().model_dump(mode="json", by_alias=True)
+            for key, described in part.get("properties", {}).items():
+                if "default" in described:
+                    described["default"] = defaults[key]
         schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
         schema["title"] = "hevesy case"
         return schema

@@ -1,4 +1,4 @@
-"""Blood and whole-body dosimetry: residence times from samples, blood dose, maximum tolerable activity.
+"""Blood and whole-body dosimetry: time-integrated activity from samples, blood dose, maximum tolerable activity.
 
 Formulae: the EANM standard procedure (Lassmann et al., EJNMMI 35 (2008) 1405), the single-measurement
 estimate (Haenscheid et al., Endocr Relat Cancer 16 (2009) 1283) and the 48 h retention limits of Benua and
@@ -29,11 +29,11 @@ __all__ = [
     "single_measurement",
 ]
 
-#: Self dose of blood per residence time in 1 mL [Gy mL/(GBq h)]: beta radiation of 131I.
+#: Self-dose of blood per time-integrated activity coefficient in 1 mL [Gy mL/(GBq h)]: beta radiation of 131I.
 BLOOD_FACTOR = 108.0
 #: Whole-body photon dose factor [Gy kg^(2/3)/(GBq h)].
 BODY_FACTOR = 0.0188
-#: Share of the whole-body residence time that is in blood, for the single measurement.
+#: Share of the whole-body time-integrated activity that is in blood, for the single measurement.
 BLOOD_SHARE = 0.14
 
 BLOOD_LIMIT_GY = 2.0
@@ -100,7 +100,7 @@ def blood_dose_per_gbq(tau_blood_h_per_ml: float, tau_body_h: float, weight_kg: 
     """Blood dose per administered 131I: ``108 tau_mL + 0.0188 / w^(2/3) tau_body`` [Gy/GBq]."""
     _weight(weight_kg)
     if tau_blood_h_per_ml < 0.0 or tau_body_h < 0.0:
-        raise InputError("a negative residence time", why="it integrates an activity", field="retention")
+        raise InputError("a negative time-integrated activity", why="it integrates an activity", field="retention")
     return BLOOD_FACTOR * tau_blood_h_per_ml + BODY_FACTOR / weight_kg ** (2.0 / 3.0) * tau_body_h
 
 
@@ -188,7 +188,7 @@ def single_measurement(
     """Blood dose from one whole-body measurement of 131I.
 
     ``D/A0 = (15.12 / BLV + 0.0188 / w^(2/3)) tau``, ``tau = t / ln(1 / R(t))``: mono-exponential body, 14 %
-    of its residence time in the blood (15.12 = 0.14 x 108).
+    of its time-integrated activity in the blood (15.12 = 0.14 x 108).
 
     Parameters
     ----------
@@ -274,26 +274,30 @@ def blood_dose(
             error = to_therapy(samples.blood_sigma, samples.blood_time_h, *halves)
         blood = fit_washout(samples.blood_time_h, values, error, therapy_half_life_h)
         flags += [f"blood: {text}" for text in blood.flags]
-        tau_blood, blood_sigma, method = blood.residence_h, blood.residence_sigma_h, "blood and whole body"
+        tau_blood, blood_sigma, method = (
+            blood.tia_coefficient_h,
+            blood.tia_coefficient_uncertainty_h,
+            "blood and whole body",
+        )
     elif volume is not None:
-        tau_blood = BLOOD_SHARE * body.residence_h / volume
+        tau_blood = BLOOD_SHARE * body.tia_coefficient_h / volume
         blood_sigma, method = math.nan, "whole body, blood taken as 14 % of it"
-        flags.append("no blood samples: 14 % of the whole-body residence time taken to be in the blood")
+        flags.append("no blood samples: 14 % of the whole-body time-integrated activity taken to be in the blood")
     else:
         raise InputError(
             f"{samples.blood_time_h.size} blood samples",
             why="the blood curve needs at least two",
-            suggestion="add samples, or give height and sex to use 14 % of the whole-body residence time",
+            suggestion="add samples, or give height and sex to use 14 % of the whole-body time-integrated activity",
             file=samples.source or None,
         )
-    dose = blood_dose_per_gbq(tau_blood, body.residence_h, weight_kg)
-    body_part = BODY_FACTOR / weight_kg ** (2.0 / 3.0) * body.residence_sigma_h
+    dose = blood_dose_per_gbq(tau_blood, body.tia_coefficient_h, weight_kg)
+    body_part = BODY_FACTOR / weight_kg ** (2.0 / 3.0) * body.tia_coefficient_uncertainty_h
     r48 = float(body.activity(48.0))
     return BloodDose(
         dose_gy_per_gbq=dose,
         dose_sigma_gy_per_gbq=math.hypot(BLOOD_FACTOR * blood_sigma, body_part),
         tau_blood_h_per_ml=tau_blood,
-        tau_body_h=body.residence_h,
+        tau_body_h=body.tia_coefficient_h,
         retention_48h=r48,
         maximum=maximum_activity(dose, r48, diffuse_lung=diffuse_lung),
         blood=blood,
@@ -315,7 +319,7 @@ def _weight(weight_kg: float) -> None:
 
 
 def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float | None) -> list[str]:
-    """Refuse what cannot be, and name what is odd (decay-corrected shares are what is judged)."""
+    """Refuse impossible samples and list odd ones, judged by their decay-corrected fractions."""
     grow = math.log(2.0) / tracer_half_life_h
     body = samples.body_fraction * np.exp(grow * samples.body_time_h)
     blood = samples.blood_fraction_per_ml * np.exp(grow * samples.blood_time_h)
@@ -324,7 +328,7 @@ def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float |
         worst = int(np.argmax(body))
         raise InputError(
             f"decay-corrected whole-body retention {100 * body[worst]:.3g} % at {samples.body_time_h[worst]:g} h",
-            why="the body cannot hold more than was administered",
+            why="the body cannot contain more than was administered",
             suggestion="check decay_corrected in the file, the administered activity and the times",
             file=where,
             field="whole_body",
@@ -350,6 +354,6 @@ def _implausible(samples: Samples, tracer_half_life_h: float, volume_ml: float |
             content = concentration * (volume_ml or 5000.0)
             if content > 1.1 * whole:
                 flags.append(
-                    f"at {t:g} h the blood would hold {100 * content:.3g} % but the whole body {100 * whole:.3g} %"
+                    f"at {t:g} h the blood would contain {100 * content:.3g} % but the whole body {100 * whole:.3g} %"
                 )
     return flags

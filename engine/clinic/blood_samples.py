@@ -1,5 +1,4 @@
-"""Read blood and whole-body samples from a CSV file whose header carries the units
-(docs/methods/blood.md)."""
+"""Read blood and whole-body samples from a CSV file whose header gives the units (docs/methods/blood.md)."""
 
 from __future__ import annotations
 
@@ -58,7 +57,7 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
     Parameters
     ----------
     path
-        CSV file; lines that start with ``#`` carry settings as ``# key: value``.
+        CSV file; lines that start with ``#`` are settings of the form ``# key: value``.
     half_life_h
         Half-life of the measured nuclide [h]; needed for decay-corrected values and for counts.
     administered_mbq
@@ -146,7 +145,7 @@ def _settings(samples: CsvFile) -> dict[str, str]:
         elif nearest(key, SETTINGS):
             raise InputError(f"unknown setting {key!r}", suggestion=did_you_mean(key, SETTINGS), file=file, field=key)
     if found.get("decay_corrected", "no") not in ("yes", "no", "true", "false", "0", "1"):
-        raise InputError(f"decay_corrected: {found['decay_corrected']}", suggestion="say yes or no", file=file)
+        raise InputError(f"decay_corrected: {found['decay_corrected']}", suggestion="write yes or no", file=file)
     if "administered_mbq" in found:
         found["administered_mbq"] = str(_number(found["administered_mbq"], "administered_mbq", None, samples))
     if "nuclide" in found:
@@ -159,7 +158,7 @@ def _check_header(header: list[str], file: Path) -> None:
         if name not in COLUMNS:
             raise InputError(
                 f"unknown column {name!r}",
-                why="columns carry their unit: " + ", ".join(COLUMNS),
+                why="column names include the unit: " + ", ".join(COLUMNS),
                 suggestion=did_you_mean(name, COLUMNS, otherwise="", cutoff=0.5),
                 file=file,
             )
@@ -184,7 +183,7 @@ def _number(cell: str, column: str, row: int | None, samples: CsvFile) -> float:
 
 
 def _from_counts(counts: np.ndarray, times: np.ndarray, rate: float | None, file: Path) -> np.ndarray:
-    """Shares from counts whose first value, before any voiding, stands for the whole administered
+    """Shares from counts whose first value, before any voiding, represents the whole administered
     activity."""
     usable = np.flatnonzero(np.isfinite(counts))
     if usable.size == 0:
@@ -200,7 +199,7 @@ def _from_counts(counts: np.ndarray, times: np.ndarray, rate: float | None, file
     if times[first] > 4.0:
         raise InputError(
             f"first whole-body count at {times[first]:g} h",
-            why="the first count stands for 100 % and must be taken before voiding",
+            why="the first count represents 100 % and must be taken before voiding",
             suggestion="give whole_body_percent instead",
             file=file,
             field="whole_body_counts",

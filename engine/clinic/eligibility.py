@@ -68,7 +68,7 @@ class ActivityVerdict:
         Verdicts of the lesions.
     verdict
         ``"eligible"`` when at least one lesion is and the activity is tolerable, ``"below"`` when none can
-        be, ``"undetermined"`` when only a bound stands in the way, ``"not tolerable"`` above the maximum
+        be, ``"undetermined"`` when a bound prevents a verdict, ``"not tolerable"`` above the maximum
         activity.
     probability
         P(at least one lesion reaches the threshold), lesions that are bounds left out; the systematic error
@@ -115,7 +115,7 @@ def assess(
     activities_gbq: Mapping[str, float] | None = None,
     maximum_gbq: float | None = None,
 ) -> Eligibility:
-    """Judge a patient's lesions at each activity and at the maximum tolerable one.
+    """Verdict on a patient's lesions at each activity and at the maximum tolerable one.
 
     Parameters
     ----------

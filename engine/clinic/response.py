@@ -184,7 +184,7 @@ def paired_ratio(
 
 @dataclass(frozen=True)
 class VisitValues:
-    """What re-induction is judged on: one lesion at one visit.
+    """Values that decide about re-induction: one lesion at one visit.
 
     Attributes
     ----------

@@ -23,7 +23,7 @@ class Washout:
 
     Attributes
     ----------
-    residence_h, residence_sigma_h
+    tia_coefficient_h, tia_coefficient_uncertainty_h
         Integral from 0 to infinity [unit x h] and its standard uncertainty (NaN when there is no redundancy).
     amplitudes, rates_per_h
         Of the exponentials; empty for the interpolated curve.
@@ -37,8 +37,8 @@ class Washout:
         ``"bi-exponential fit"`` or ``"log-linear interpolation"``, and remarks.
     """
 
-    residence_h: float
-    residence_sigma_h: float
+    tia_coefficient_h: float
+    tia_coefficient_uncertainty_h: float
     amplitudes: np.ndarray
     rates_per_h: np.ndarray
     knots_h: np.ndarray
@@ -77,8 +77,8 @@ def fit_washout(
     half_life_h
         Physical half-life of the therapy nuclide [h]: no component decays more slowly.
     starts_at_one
-        The whole body holds everything at t = 0: the amplitudes then sum to 1. With it four samples are
-        enough for the fit, without it five.
+        The whole body contains all the activity at t = 0: the amplitudes then sum to 1, and four samples
+        suffice for the fit instead of five.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def _bi_exponential(
     start = np.clip(best[1], np.array(low) + 1e-12, high)
     found = least_squares(residual, start, bounds=(low, high), x_scale=scale, xtol=1e-14, ftol=1e-14, gtol=1e-14)
     amplitudes, rates = unpack(found.x)
-    residence = float(np.sum(amplitudes / rates))
+    coefficient = float(np.sum(amplitudes / rates))
 
     def integral(x: np.ndarray) -> float:
         a, r = unpack(x)
@@ -163,14 +163,14 @@ def _bi_exponential(
     if tail_rate <= physical * (1 + 1e-6):
         flags.append("final phase capped at physical decay")
     return Washout(
-        residence,
+        coefficient,
         error,
         amplitudes,
         rates,
         np.empty(0),
         np.empty(0),
         tail_rate,
-        tail / residence,
+        tail / coefficient,
         "bi-exponential fit",
         tuple(flags),
     )
@@ -200,7 +200,7 @@ def _interpolated(t: np.ndarray, y: np.ndarray, physical: float, starts_at_one: 
             flags.append("final phase capped at physical decay")
     tail = float(y[-1]) / rate
     if tail / (inside + tail) > 0.3:
-        flags.append(f"{100 * tail / (inside + tail):.0f} % of the residence time lies after the last sample")
+        flags.append(f"{100 * tail / (inside + tail):.0f} % of the time-integrated activity lies after the last sample")
     return Washout(
         inside + tail,
         math.nan,

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..case.changes import with_changes
 from ..case.model import Case
 from ..errors import HevesyError, InputError, StoppedEarly
 from ..files import read_json, write_json
-from ..progress import Tell
+from ..progress import Progress, Stop
 from ..results.provenance import code_version
 from ..run import run
 from .cohort_file import CohortCase, Trial, folder_name
@@ -110,8 +110,8 @@ def run_batch(
     *,
     changes: dict[str, Any] | None = None,
     workers: int = 1,
-    progress: Tell | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Batch:
     """Run every case that is not complete yet.
 
@@ -171,8 +171,8 @@ def run_one(
     one: CohortCase,
     out: Path,
     changes: dict[str, Any],
-    progress: Tell | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> CaseStatus:
     """Run one case into its folder; every failure becomes a status."""
     folder = out / folder_name(one.name)
@@ -239,8 +239,8 @@ def _here(
     workers: int,
     total: int,
     before: int,
-    progress: Tell | None,
-    stop: Callable[[], bool] | None,
+    progress: Progress | None,
+    stop: Stop | None,
 ) -> Iterator[CaseStatus]:
     for number, one in enumerate(todo, before):
         if stop is not None and stop():
@@ -260,8 +260,8 @@ def _in_processes(
     workers: int,
     total: int,
     before: int,
-    progress: Tell | None,
-    stop: Callable[[], bool] | None,
+    progress: Progress | None,
+    stop: Stop | None,
 ) -> Iterator[CaseStatus]:
     import multiprocessing
 

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..export.clinic import VISITS_FILE, read_patient
 from ..export.tables import read_lesions_json
 from ..files import csv_text, read_csv, write_json, write_text
-from ..lesions.record import COLUMNS
+from ..lesions.columns import header
 from ..report.cohort import write_trial_report
 from ..results.provenance import code_commit, code_version
 from ..text import plain
@@ -137,7 +137,7 @@ def figure_data(runs: Sequence[PatientRun]) -> dict[str, Any]:
 def _lesions_csv(runs: Sequence[PatientRun]) -> str:
     """All lesion rows as in lesions.csv, with the arm; ``patient`` is the trial's name of the case."""
     rows = [{**lesion.to_row(), "patient": run.name, "arm": run.arm} for run in runs for lesion in run.lesions]
-    return csv_text(["arm", *COLUMNS], rows)
+    return csv_text(["arm", *header()], rows)
 
 
 def _visits_csv(batch: Batch) -> str:

@@ -281,7 +281,7 @@ def _methods(runs: Sequence[PatientRun]) -> list[dict[str, Any]]:
                     "by": kind,
                     "group": title,
                     "lesions": len(members),
-                    "method": "mc" if all(o.method == "mc" for o in members) else members[0].method,
+                    "method": members[0].method,
                     "local_percent": quartiles(o.local_difference_percent for o in members),
                     "sphere_percent": quartiles(o.clinic.get("sphere_difference_percent") for o in members),
                 }

@@ -9,8 +9,10 @@ __getattr__, __dir__, __all__ = face(
     {
         "DoseMap": "map",
         "METHODS": "methods",
-        "compute_dose": "methods",
+        "DoseMethod": "methods",
+        "dose_method": "methods",
         "register": "methods",
+        "compute_dose": "compute",
         "NO_DOSE_BELOW_G_CM3": "local",
         "deposit_locally": "local",
         "emitted_energy": "local",

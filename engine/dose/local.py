@@ -1,11 +1,11 @@
-"""Local deposition: charged particles leave their energy in the voxel in which they are born.
+"""Local deposition: charged particles deposit their energy in the voxel of the decay.
 
-For a voxel of mass ``m`` in which ``N`` decays happen, ``D = N E_local / m`` (MIRD schema with an absorbed
+For a voxel of mass ``m`` with ``N`` decays, ``D = N E_local / m`` (MIRD schema with an absorbed
 fraction of one for what is local and zero for the rest). Local are beta, conversion and Auger electrons, the
 kinetic energy of positrons, and alpha particles. Photons - gamma and X rays, and the two annihilation photons
-of every positron - either leave (``photons="none"``) or are added where they are born (``photons="all"``).
+of every positron - either leave (``photons="none"``) or are added in the voxel of the decay (``photons="all"``).
 The two bracket the photon dose of a large body; neither blurs the dose by the range of the electrons, which
-is the difference that Monte Carlo shows (clinical.md, section 1.5).
+is the difference that Monte Carlo shows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from ..constants import ELECTRON_REST_MEV
 from ..errors import InputError
 from ..nuclides.emission import Emission
 from ..statistics import gy_per_mev
+from ..transport.problem import Problem
+from ..transport.run_options import RunOptions
+from .map import DoseMap, relative_source, voxel_volume_ml
 
 #: Below this mass density [g/cm3] a voxel is air: no dose is stated for it (clinical dose is a tissue dose), and in a
 #: patient no activity is placed in it.
@@ -178,3 +181,28 @@ def local_dose(
 ) -> np.ndarray:
     """Dose [Gy] of `deposit_locally`, the array alone: float64 (nz, ny, nx)."""
     return deposit_locally(decays, density_g_cm3, voxel_volume_ml, emission, photons).dose_gy
+
+
+def charged_locally(problem: Problem, decays: float | None, air_density_g_cm3: float, options: RunOptions) -> DoseMap:
+    """The dose method ``local``: charged particles stay, photons leave."""
+    return _dose_map("local", problem, decays, air_density_g_cm3, "none")
+
+
+def all_locally(problem: Problem, decays: float | None, air_density_g_cm3: float, options: RunOptions) -> DoseMap:
+    """The dose method ``local+photons``: photon energy stays too."""
+    return _dose_map("local+photons", problem, decays, air_density_g_cm3, "all")
+
+
+def _dose_map(name: str, problem: Problem, decays: float | None, air_density_g_cm3: float, photons: str) -> DoseMap:
+    volume = voxel_volume_ml(problem)
+    deposit = deposit_locally(
+        relative_source(problem), problem.density_g_cm3, volume, problem.emission, photons, air_density_g_cm3
+    )
+    notes: tuple[str, ...] = ()
+    if deposit.air_voxels:
+        notes = (
+            f"{deposit.air_voxels} voxels with activity are air (below {air_density_g_cm3:g} g/cm3): no dose "
+            f"is stated there; {100 * deposit.air_fraction:.2g} % of the decays happen in them.",
+        )
+    per_decay = DoseMap(name, deposit.dose_gy, None, "Gy per decay", notes=notes, air_density_g_cm3=air_density_g_cm3)
+    return per_decay.for_decays(decays)

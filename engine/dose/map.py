@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..errors import InputError
 from ..transport.problem import Problem
+from ..transport.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,14 @@ class DoseMap:
     decays: float = 1.0
     notes: tuple[str, ...] = ()
     air_density_g_cm3: float = 0.0
-    tally: Any = field(default=None, repr=False, compare=False)
+    tally: Tally | None = field(default=None, repr=False, compare=False)
+
+    def for_decays(self, decays: float | None) -> DoseMap:
+        """A dose per decay, stated for a number of decays; unchanged for None."""
+        if decays is None:
+            return self
+        sigma = None if self.sigma is None else self.sigma * decays
+        return replace(self, mean=self.mean * decays, sigma=sigma, unit="Gy", decays=float(decays))
 
 
 def relative_source(problem: Problem) -> np.ndarray:

@@ -1,127 +1,129 @@
-"""Absorbed dose by any method, behind one call: :func:`compute_dose`.
+"""The dose methods: one entry each, with its name, what reports call it, and its function.
 
-Methods are entries of a registry: Monte Carlo transport (``mc``), local deposition without and with photon energy
-(``local``, ``local+photons``).
+A new method is one file with a function like those in :mod:`.local`, and one entry here. Case files, the command line,
+reports and checklists read the names and texts from this registry, so this file stands below all of them: it loads a
+method's own file on the first call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..text import did_you_mean
-from ..transport.problem import Problem
-from .local import deposit_locally
-from .map import DoseMap, relative_source, voxel_volume_ml
-from .montecarlo import monte_carlo_dose
 
-Method = Callable[..., DoseMap]
+if TYPE_CHECKING:
+    from ..transport.problem import Problem
+    from ..transport.run_options import RunOptions
+    from .map import DoseMap
 
-
-#: Registered methods: name -> function(problem, *, air_density_g_cm3, **options) -> DoseMap (Gy per decay)
-METHODS: dict[str, Method] = {}
+    Function = Callable[[Problem, float | None, float, RunOptions], DoseMap]
 
 
-def register(name: str) -> Callable[[Method], Method]:
-    """Decorator that enters a method under `name`."""
-
-    def enter(function: Method) -> Method:
-        METHODS[name] = function
-        return function
-
-    return enter
-
-
-def compute_dose(
-    method: str,
-    problem: Problem,
-    decays: float | None = None,
-    *,
-    air_density_g_cm3: float = 0.0,
-    **options: Any,
-) -> DoseMap:
-    """Absorbed dose by one method.
+@dataclass(frozen=True)
+class DoseMethod:
+    """A way to calculate absorbed dose.
 
     Parameters
     ----------
-    method
-        ``"mc"``, ``"local"`` or ``"local+photons"``.
-    problem
-        Geometry, materials, emission, and the source as relative numbers of decays.
-    decays
-        Number of decays in the whole grid (activity integrated over time) that the dose is stated for; None
-        for dose per decay.
-    air_density_g_cm3
-        Voxels of lower density get zero dose, counted in the notes; 0 shows them all. Patients: 0.01 g/cm3.
-    options
-        Passed to the method: for ``"mc"`` those of `hevesy.engine.transport.run.simulate` (histories as
-        ``histories=``, since `decays` is taken).
+    name
+        What a case or a command calls it.
+    label
+        What a report calls it, in a few words.
+    sentence
+        What the checklist of good reporting says of it.
+    function
+        ``function(problem, decays, air_density_g_cm3, options)`` returns the :class:`~.map.DoseMap` for a number of
+        decays in the whole grid, or per decay for None. Voxels below the density of air [g/cm3] get no dose.
+        ``options`` are those of a simulation; a method that simulates nothing ignores them.
+    simulates
+        Whether it simulates decays: its dose has a standard error and a tally, and takes long.
+    """
 
-    Returns
-    -------
-    DoseMap
+    name: str
+    label: str
+    sentence: str
+    function: Function
+    simulates: bool = False
+
+
+def in_file(module: str, name: str) -> Function:
+    """The function ``name`` of a file of this room, which is loaded when it is first called."""
+
+    def function(problem: Problem, decays: float | None, air_density_g_cm3: float, options: RunOptions) -> DoseMap:
+        load: Function = getattr(import_module(f".{module}", __package__), name)
+        return load(problem, decays, air_density_g_cm3, options)
+
+    return function
+
+
+#: Every method by its name.
+METHODS: dict[str, DoseMethod] = {
+    method.name: method
+    for method in (
+        DoseMethod(
+            "mc",
+            label="Monte Carlo",
+            sentence="Monte Carlo transport of photons and electrons on the voxel grid",
+            function=in_file("montecarlo", "monte_carlo_dose"),
+            simulates=True,
+        ),
+        DoseMethod(
+            "local",
+            label="local deposition, charged particles",
+            sentence="local deposition of charged particles",
+            function=in_file("local", "charged_locally"),
+        ),
+        DoseMethod(
+            "local+photons",
+            label="local deposition, charged particles and photons",
+            sentence="local deposition of charged particles and photons",
+            function=in_file("local", "all_locally"),
+        ),
+    )
+}
+
+
+def register(method: DoseMethod) -> None:
+    """Add a method from outside this package.
+
+    Raises
+    ------
+    ValueError
+        There is one of that name already.
+    """
+    if method.name in METHODS:
+        raise ValueError(f"there is a dose method {method.name!r} already")
+    METHODS[method.name] = method
+
+
+def dose_method(name: str) -> DoseMethod:
+    """The method of this name.
 
     Raises
     ------
     InputError
-        Unknown method, empty source, or what the method itself refuses.
+        There is none; the message has the nearest name.
     """
-    if method not in METHODS:
+    if name not in METHODS:
         raise InputError(
-            f"dose method {method!r} is not known",
-            why=f"the methods are {', '.join(METHODS)}",
-            suggestion=did_you_mean(method, METHODS, "use one of them"),
+            f"unknown dose method {name!r}",
+            why="the methods are " + ", ".join(METHODS),
+            suggestion=did_you_mean(str(name), METHODS),
             field="method",
         )
-    if decays is not None and not (np.isfinite(decays) and decays >= 0):
-        raise InputError(
-            f"the number of decays is {decays}",
-            why="dose is stated for a finite number of decays",
-            suggestion="look at the time-integrated activity",
-            field="decays",
-        )
-    dose = METHODS[method](problem, air_density_g_cm3=air_density_g_cm3, **options)
-    if decays is None:
-        return dose
-    return DoseMap(
-        method=method,
-        mean=dose.mean * decays,
-        sigma=None if dose.sigma is None else dose.sigma * decays,
-        unit="Gy",
-        decays=float(decays),
-        notes=dose.notes,
-        air_density_g_cm3=air_density_g_cm3,
-        tally=dose.tally,
-    )
+    return METHODS[name]
 
 
-def _local(problem: Problem, name: str, photons: str, air_density_g_cm3: float) -> DoseMap:
-    volume = voxel_volume_ml(problem)
-    deposit = deposit_locally(
-        relative_source(problem), problem.density_g_cm3, volume, problem.emission, photons, air_density_g_cm3
-    )
-    notes: tuple[str, ...] = ()
-    if deposit.air_voxels:
-        notes = (
-            f"{deposit.air_voxels} voxels with activity are air (below {air_density_g_cm3:g} g/cm3): no dose "
-            f"is stated there; {100 * deposit.air_fraction:.2g} % of the decays happen in them.",
-        )
-    return DoseMap(method=name, mean=deposit.dose_gy, sigma=None, unit="Gy per decay", notes=notes)
+def main_method(names: Iterable[str]) -> DoseMethod:
+    """The method whose dose is used in the lesion table and the verdict: the first that simulates, else the first."""
+    methods = [dose_method(name) for name in names]
+    return next((method for method in methods if method.simulates), methods[0])
 
 
-@register("local")
-def _local_electrons(problem: Problem, *, air_density_g_cm3: float) -> DoseMap:
-    return _local(problem, "local", "none", air_density_g_cm3)
-
-
-@register("local+photons")
-def _local_all(problem: Problem, *, air_density_g_cm3: float) -> DoseMap:
-    return _local(problem, "local+photons", "all", air_density_g_cm3)
-
-
-@register("mc")
-def _monte_carlo(problem: Problem, **options: Any) -> DoseMap:
-    return monte_carlo_dose(problem, **options)
+def label_of(name: str) -> str:
+    """What a report calls a method; its name where another version of hevesy wrote it."""
+    return METHODS[name].label if name in METHODS else name

@@ -1,5 +1,4 @@
-"""Dose of a sphere of soft tissue from its own 131I: the sanity check beside Monte Carlo, never instead of
-it.
+"""Dose of a sphere of soft tissue from its own 131I: a sanity check on Monte Carlo, never a replacement.
 
 ``S = 107.7 m^-0.970 Gy/(GBq h)`` for masses of 0.05 to 50 g at unit density. It was fitted to beta absorbed
 fractions from a published 4 mm voxel kernel and photon self-absorption by chord lengths
@@ -17,8 +16,8 @@ SPHERE_FACTOR = 107.684
 VALID_G = (0.05, 50.0)
 
 
-def sphere_dose_factor(mass_g: float) -> float:
-    """S of a 131I sphere of this mass [Gy/(GBq h)]: multiply by the residence time to get the LDpA.
+def sphere_s_value_gy_per_gbq_h(mass_g: float) -> float:
+    """S value of a 131I sphere [Gy/(GBq h)]: times the time-integrated activity coefficient it gives the LDpA.
 
     Raises
     ------
@@ -30,6 +29,6 @@ def sphere_dose_factor(mass_g: float) -> float:
     return SPHERE_FACTOR * mass_g**-MASS_EXPONENT
 
 
-def sphere_ldpa(residence_time_h: float, mass_g: float) -> tuple[float, bool]:
+def sphere_ldpa(tia_coefficient_h: float, mass_g: float) -> tuple[float, bool]:
     """Lesion dose per activity [Gy/GBq] by the sphere formula, and whether the mass is within its range."""
-    return residence_time_h * sphere_dose_factor(mass_g), VALID_G[0] <= mass_g <= VALID_G[1]
+    return tia_coefficient_h * sphere_s_value_gy_per_gbq_h(mass_g), VALID_G[0] <= mass_g <= VALID_G[1]

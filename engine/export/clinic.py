@@ -1,8 +1,7 @@
-"""patient.json, visits.csv and the pictures of the alignment: what the clinic's part of a run leaves."""
+"""Clinical files of a run: patient.json, visits.csv and the picture of the registered CTs."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from ..text import plain
 if TYPE_CHECKING:
     from ..pipeline.outcome import VisitOutcome
 
-PATIENT_FILE, VISITS_FILE, OVERLAY_FILE = "patient.json", "visits.csv", "alignment.png"
+PATIENT_FILE, VISITS_FILE, PICTURE_FILE = "patient.json", "visits.csv", "alignment.png"
 PATIENT_FORMAT = "hevesy-patient"
 PATIENT_VERSION = 1
 
@@ -47,7 +46,7 @@ def patient_record(case: Case, visits: Sequence[VisitOutcome]) -> dict[str, Any]
 
 
 def clinic_lines(record: Mapping[str, Any]) -> list[str]:
-    """What a terminal shows of the patient record, a sentence a line."""
+    """What a terminal shows of the patient record, one sentence per line."""
     lines = []
     for visit in record.get("visits") or ():
         if not visit:
@@ -82,42 +81,43 @@ def write_patient(record: Mapping[str, Any], folder: Path) -> None:
         write_text(folder / VISITS_FILE, _visits_csv(str(record["patient"]), follow["rows"]))
 
 
-def write_overlay(visit: VisitOutcome, folder: Path) -> None:
-    """Write the picture of the aligned CTs; nothing where there is nothing to align."""
+def alignment_picture(visit: VisitOutcome) -> bytes:
+    """Picture of the visit's registered CTs, a PNG file; empty where there is nothing to register."""
     if not visit.overlays or visit.result.ct_hu is None:
-        return
-
-    picture = overlay(visit.result.grid, np.asarray(visit.result.ct_hu), visit.overlays)
-    if picture:
-        write_bytes(folder / OVERLAY_FILE, base64.b64decode(picture.partition(",")[2]))
+        return b""
+    return overlay(visit.result.grid, np.asarray(visit.result.ct_hu), visit.overlays)
 
 
-def read_overlay(folder: Path) -> str:
-    """The picture of the aligned CTs as a data URI; empty when there is none."""
-    file = folder / OVERLAY_FILE
-    if not file.is_file():
-        return ""
-    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+def write_alignment_picture(png: bytes, folder: Path) -> None:
+    """Write the picture of the registered CTs; nothing when it is empty."""
+    if png:
+        write_bytes(folder / PICTURE_FILE, png)
+
+
+def read_alignment_picture(folder: Path) -> bytes:
+    """The picture of the registered CTs, a PNG file; empty when the folder has none."""
+    file = folder / PICTURE_FILE
+    return file.read_bytes() if file.is_file() else b""
 
 
 def read_patient(folder: Path) -> dict[str, Any]:
-    """The record of a run's folder or of the one above; empty when there is none.
+    """The patient record in a run's folder or in the one above; empty when there is none.
 
     Raises
     ------
     InputError
-        A file that is no patient record of this version.
+        Not a patient record of this format version.
     """
     file = next((f / PATIENT_FILE for f in (folder, folder.parent) if (f / PATIENT_FILE).is_file()), None)
     if file is None:
         return {}
-    record = read_json(file, "run again")
-    said = (record.get("format"), record.get("format_version")) if isinstance(record, dict) else None
-    if said != (PATIENT_FORMAT, PATIENT_VERSION):
+    record = read_json(file, "run the case again")
+    stated = (record.get("format"), record.get("format_version")) if isinstance(record, dict) else (None, None)
+    if stated != (PATIENT_FORMAT, PATIENT_VERSION):
         raise InputError(
-            "this is no patient record of this version",
-            why=f"its format is {said}",
-            suggestion="run again",
+            f"not a patient record of format version {PATIENT_VERSION}",
+            why=f"it states format {stated[0]!r}, version {stated[1]!r}",
+            suggestion="run the case again",
             file=file,
         )
     return dict(record)

@@ -1,4 +1,4 @@
-"""A run's output folder: written under another name and put in place when whole."""
+"""A run's output folder: written to a temporary name and renamed atomically."""
 
 from __future__ import annotations
 
@@ -16,52 +16,53 @@ import numpy as np
 from ..errors import InputError
 from ..files import write_text
 from ..grid import write_image
-from ..lesions.record import LesionDose
-from ..report import write_report
+from ..report.page import write_report
 from ..results.result import Result
-from .clinic import read_overlay, read_patient, write_overlay, write_patient
-from .tables import read_lesions_json, write_lesions_csv, write_lesions_json
+from . import report_input
+from .clinic import alignment_picture, write_alignment_picture, write_patient
+from .tables import write_lesions_csv, write_lesions_json
 
 if TYPE_CHECKING:
     from ..case.model import Case
     from ..pipeline.outcome import Outcome
 
-__all__ = ["check_target", "put_in_place", "rewrite_report", "visit_folder", "write_outcome", "write_text"]
+__all__ = ["check_output_folder", "replace_folder", "rewrite_report", "therapy_folder", "visit_folder", "write_outcome"]
 
 log = logging.getLogger(__name__)
 
-#: The file by which a folder is known to be the output of a run.
-MARK = "case.resolved.yaml"
+CASE_FILE, REPORT_FILE, RESULT_FILE = "case.resolved.yaml", "report.html", "result.h5"
 
 
-def check_target(out: Path) -> None:
-    """Refuse, before anything is calculated, a folder that is not free for the results.
+def check_output_folder(out: Path) -> None:
+    """Refuse, before anything is calculated, a folder that the results must not go to.
+
+    A folder that holds the resolved case of an earlier run may be replaced.
 
     Raises
     ------
     InputError
-        A file, or a folder that holds something else than the output of a former run.
+        A file, or a folder that holds anything but the output of an earlier run.
     """
     if not out.exists():
         return
     if not out.is_dir():
         raise InputError("is a file", why="the results need a folder", suggestion="give another --out", file=out)
-    if any(out.iterdir()) and not (out / MARK).exists():
+    if any(out.iterdir()) and not (out / CASE_FILE).exists():
         raise InputError(
             "holds files that are not of a hevesy run",
-            why="they would be lost among the results",
+            why="results replace the whole folder",
             suggestion="give a new or empty folder",
             file=out,
         )
 
 
 @contextmanager
-def put_in_place(out: Path) -> Iterator[Path]:
+def replace_folder(out: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``out``; rename it to ``out`` when the block ends without an error.
 
-    The output of a former run there is kept as ``<out>.previous`` (one generation).
+    The output of an earlier run there becomes ``<out>.previous`` (one generation).
     """
-    check_target(out)
+    check_output_folder(out)
     out = out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part-{os.getpid()}")
@@ -74,7 +75,7 @@ def put_in_place(out: Path) -> Iterator[Path]:
                 previous = out.with_name(out.name + ".previous")
                 shutil.rmtree(previous, ignore_errors=True)
                 out.rename(previous)
-                log.info("the former results were kept as %s", previous.name)
+                log.info("the earlier results are now in %s", previous.name)
             else:
                 out.rmdir()
         part.rename(out)
@@ -83,7 +84,7 @@ def put_in_place(out: Path) -> Iterator[Path]:
 
 
 def visit_folder(root: Path, names: list[str], name: str) -> Path:
-    """Where a visit's files go: the folder itself for one visit, a sub-folder each for several."""
+    """Where a visit's files go: the folder itself for one visit, one sub-folder per visit for several."""
     if len(names) == 1:
         return root
     slugs = [re.sub(r"[^\w.-]+", "_", n).strip("._") or "visit" for n in names]
@@ -93,7 +94,7 @@ def visit_folder(root: Path, names: list[str], name: str) -> Path:
 
 def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
     """Write everything but the log into ``part``; paths in the resolved case are relative to ``out``."""
-    write_text(part / MARK, outcome.case.to_yaml(relative_to=out))
+    write_text(part / CASE_FILE, outcome.case.to_yaml(relative_to=out))
     write_lesions_csv(outcome.lesions, part / "lesions.csv")
     write_lesions_json(outcome.lesions, part / "lesions.json")
     write_patient(outcome.clinic, part)
@@ -106,8 +107,9 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
         if folder != part:
             write_lesions_csv(visit.lesions, folder / "lesions.csv")
             write_lesions_json(visit.lesions, folder / "lesions.json")
-        write_overlay(visit, folder)
-        _write_report(visit.result, visit.lesions, folder)
+        picture = alignment_picture(visit)
+        write_alignment_picture(picture, folder)
+        write_report(report_input.from_outcome(outcome, visit, picture), folder / REPORT_FILE)
     for other in outcome.further:
         name = therapy_folder(other.case)
         (part / name).mkdir()
@@ -120,7 +122,7 @@ def therapy_folder(case: Case) -> str:
 
 
 def _write_result(result: Result, folder: Path) -> None:
-    result.save(folder / "result.h5")
+    result.save(folder / RESULT_FILE)
     for method, dose in result.doses.items():
         name = re.sub(r"\W+", "_", method)
         _write_map(dose.mean, result, folder / f"dose_{name}.nii.gz")
@@ -132,39 +134,25 @@ def _write_map(values: object, result: Result, path: Path) -> None:
     write_image(path, result.grid, np.asarray(values, dtype=np.float32))
 
 
-def _write_report(result: Result, lesions: list[LesionDose], folder: Path) -> None:
-    import yaml
-
-    # the result's own copy of the case names files without their folders, which are nobody else's business
-    case = yaml.safe_load(result.case_yaml) if result.case_yaml else None
-    write_report(
-        result, lesions, case, folder / "report.html", patient=read_patient(folder), overlay=read_overlay(folder)
-    )
-
-
 def rewrite_report(run_dir: Path) -> list[Path]:
-    """Write the reports of a run again from its result files and lesion records.
+    """Write the reports of a run again from the files that the run left.
 
     Raises
     ------
     InputError
         The folder holds no results.
     """
-    found = []
+    folders: dict[Path, None] = {}
     for folder in (run_dir, *sorted(run_dir.glob("therapy_*"))):
-        here = sorted(folder.glob("result.h5"))
-        if not here and (folder / MARK).exists():
-            here = sorted(folder.glob("*/result.h5"))
-        found += [file for file in here if file not in found]
-    if not found:
+        here = sorted(folder.glob(RESULT_FILE))
+        if not here and (folder / CASE_FILE).exists():
+            here = sorted(folder.glob(f"*/{RESULT_FILE}"))
+        folders |= dict.fromkeys(file.parent for file in here)
+    if not folders:
         raise InputError(
             "holds no results of a run",
-            why="there is no result.h5 in it",
+            why=f"there is no {RESULT_FILE} in it",
             suggestion="give the folder that `hevesy run` wrote",
             file=run_dir,
         )
-    written = []
-    for file in found:
-        _write_report(Result.load(file), read_lesions_json(file.with_name("lesions.json")), file.parent)
-        written.append(file.with_name("report.html"))
-    return written
+    return [write_report(report_input.from_folder(folder), folder / REPORT_FILE) for folder in folders]

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import csv_text, read_json, write_json, write_text
-from ..lesions.record import COLUMNS, LesionDose
+from ..lesions.columns import header
+from ..lesions.record import LesionDose
 from ..lesions.verdict import verdicts
 
 LESIONS_FORMAT = "hevesy-lesions"
-LESIONS_VERSION = 1
+#: Raised to 2 for renamed columns and keys; version 1 is read, its names are written too.
+LESIONS_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 
 def write_lesions_csv(lesions: Iterable[LesionDose], path: str | Path) -> Path:
-    """One row a lesion and visit, columns `COLUMNS`; numbers with nine digits, or nothing."""
-    return write_text(path, csv_text(COLUMNS, (lesion.to_row() for lesion in lesions)))
+    """One row per lesion and visit, columns as in `header`; numbers with nine digits, or nothing."""
+    return write_text(path, csv_text(header(), (lesion.to_row() for lesion in lesions)))
 
 
 def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
@@ -31,7 +34,7 @@ def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
 
 
 def read_lesions_json(path: str | Path) -> list[LesionDose]:
-    """Lesions from what `write_lesions_json` wrote."""
+    """Lesions from what `write_lesions_json` wrote, in this format version or the one before."""
     path = Path(path)
     content = read_json(path, "give the folder of a run, or run again")
     if not isinstance(content, dict) or content.get("format") != LESIONS_FORMAT:
@@ -41,7 +44,7 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
             suggestion="give the lesions.json of a run",
             file=path,
         )
-    if content.get("format_version") != LESIONS_VERSION:
+    if content.get("format_version") not in READABLE_VERSIONS:
         raise InputError(
             f"lesion file of version {content.get('format_version')}; this is {LESIONS_VERSION}",
             why="another version may mean something else",

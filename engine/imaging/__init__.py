@@ -8,8 +8,10 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "check_overlap": "masks.checks",
-        "Mask": "masks.read",
+        "Mask": "masks.mask",
         "read_masks": "masks.read",
+        "MaskFile": "masks.mask",
+        "open_masks": "masks.read",
         "PetScan": "pet.scan",
         "read_pet": "pet.read",
         "resample_conserving": "resample",
@@ -20,5 +22,7 @@ __getattr__, __dir__, __all__ = face(
         "sort_folder": "sorting.sort",
         "read_ct": "volumes",
         "read_volume": "volumes",
+        "ImageSource": "source",
+        "Sources": "source",
     },
 )

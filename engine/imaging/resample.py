@@ -115,7 +115,7 @@ def resample_conserving(volume: Volume, grid: Grid) -> Volume:
     notes = list(volume.notes)
     if not volume.grid.same_as(grid):
         notes.append("resampled by overlap volume to the dose grid (integral conserved)")
-    return Volume(grid, values, volume.quantity, volume.frame_of_reference, volume.source, notes, dict(volume.meta))
+    return Volume(grid, values, volume.quantity, volume.frame_of_reference, volume.source, notes)
 
 
 def resample_fraction(fraction: np.ndarray, source: Grid, grid: Grid) -> np.ndarray:

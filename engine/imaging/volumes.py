@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from ..grid import Volume, from_sitk
-from .dicom.find import image_series, is_dicom, is_volume_file, require, split_path
-from .dicom.series import stack
+from .dicom.find import is_volume_file, require
+from .dicom.series import Stack
+from .source import ImagePath, ImageSource
 
 _MODALITY = {"HU": "CT", "Bq/mL": "PT"}
-
-
-def is_dicom_path(path: str | Path | Sequence[Path]) -> bool:
-    """Whether a case's path is read as DICOM: a folder, ``folder#UID``, a DICOM file or a list of files."""
-    if not isinstance(path, str | Path):
-        return True
-    base, uid = split_path(path)
-    return uid is not None or base.is_dir() or (not is_volume_file(base) and is_dicom(base))
 
 
 def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Volume:
@@ -83,14 +76,14 @@ def _not_finite_in_nifti(path: Path) -> int:
     return bad
 
 
-def read_volume(path: str | Path | Sequence[Path], quantity: str = "HU") -> Volume:
+def read_volume(path: ImagePath | ImageSource, quantity: str = "HU") -> Volume:
     """An image in canonical orientation.
 
     Parameters
     ----------
     path
         A NIfTI, MetaImage or NRRD file; a DICOM folder with one image series, ``folder#SeriesInstanceUID``,
-        a file of the series, or its list of files.
+        a file of the series, or its list of files; or any of these opened before.
     quantity
         What the values are: ``"HU"`` asks for a CT, ``"Bq/mL"`` for a PET when the file is DICOM (which
         modality it is cannot be told for the other formats). DICOM PET values are returned as stored and
@@ -101,34 +94,35 @@ def read_volume(path: str | Path | Sequence[Path], quantity: str = "HU") -> Volu
     InputError
         Missing or damaged files, mixed or incomplete series, another modality.
     """
-    if not is_dicom_path(path):
-        return read_file(split_path(str(path))[0], quantity)
+    source = ImageSource.open(path)
+    if not source.is_dicom:
+        return read_file(source.location, quantity)
     what = {"HU": "CT", "Bq/mL": "PET"}.get(quantity, "image")
-    if isinstance(path, str | Path):
-        require(split_path(path)[0], what)
-    headers = image_series(path, what, _MODALITY.get(quantity))
-    values, grid, headers = stack(headers, what)
-    first = headers[0].dataset
-    volume = Volume(
-        grid,
-        values,
-        quantity,
-        headers[0].frame_of_reference,
-        str(path if isinstance(path, str | Path) else headers[0].path.parent),
-    )
-    volume.meta = {
-        "modality": headers[0].modality,
-        "series_uid": headers[0].series,
-        "sop_class_uid": str(first.SOPClassUID),
-        "slices": len(headers),
-    }
-    if not grid.is_axis_aligned:
+    return volume_of(source.stack(what, _MODALITY.get(quantity)), quantity, source.name)
+
+
+def volume_of(stack: Stack, quantity: str, source: str, scale: Mapping[str, float] | None = None) -> Volume:
+    """The voxels of a DICOM series, with its frame of reference.
+
+    Parameters
+    ----------
+    stack
+        The series in order.
+    quantity
+        What the values are.
+    source
+        How messages call the file or folder.
+    scale
+        Optional factor per SOP instance UID.
+    """
+    volume = Volume(stack.grid, stack.values(scale), quantity, stack.frame_of_reference, source)
+    if not stack.grid.is_axis_aligned:
         volume.notes.append("the image axes are oblique to the patient axes; its direction cosines are kept")
     return volume
 
 
-def read_ct(path: str | Path | Sequence[Path]) -> Volume:
-    """A CT in Hounsfield units.
+def read_ct(path: ImagePath | ImageSource) -> Volume:
+    """A CT in Hounsfield units; ``path`` as for :func:`read_volume`.
 
     Raises InputError for a series without rescale values and for what :func:`read_volume` refuses; values
     that cannot be HU are refused in :func:`hevesy.engine.imaging.tissue.from_ct`.

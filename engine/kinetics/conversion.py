@@ -2,7 +2,7 @@
 
 Both nuclides label the same chemistry, so they share the retention U(t): the share of the administered
 activity that is in the volume at time t, corrected for physical decay to the time of administration. Each
-nuclide's own decay is then put back: ``a_therapy(t) = U(t) exp(-lambda_therapy t)``.
+nuclide's own decay is then applied: ``a_therapy(t) = U(t) exp(-lambda_therapy t)``.
 """
 
 from __future__ import annotations

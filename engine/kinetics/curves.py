@@ -1,4 +1,4 @@
-"""Fit a time-activity curve of a lesion (or organ) and integrate it: residence time with its uncertainty.
+"""Fit a time-activity curve of a lesion (or organ) and integrate it: the time-integrated activity coefficient.
 
 The rules of the automatic choice, the guards and their derivations are in docs/methods/kinetics.md.
 """
@@ -19,7 +19,7 @@ from .names import MODELS
 
 RISING = "uptake phase not resolved"
 CAPPED = "effective half-life capped at the physical one"
-BELOW = "below detection: residence time is an upper bound"
+BELOW = "below detection: the time-integrated activity is an upper bound"
 ONE_SCAN = "one scan: physical decay only"
 POPULATION = "one scan: biological half-life taken from a population"
 
@@ -38,21 +38,22 @@ class Curve:
         Amplitude and biological rates [1/h] by name, ``peak_h`` where the model has one.
     parameter_names, covariance
         Order and covariance matrix of amplitude and rates (NaN where the data cannot give it).
-    residence_time_h, residence_time_sigma_h
-        Time integral of the activity per administered activity [h], in the unit of the input otherwise, and
+    tia_coefficient_h, tia_coefficient_uncertainty_h
+        Time-integrated activity (TIA) coefficient: the time integral of the activity per administered activity [h]
+        (MIRD 21; formerly "residence time"), in the unit of the input otherwise, and
         its standard uncertainty from the scatter or the given sigma (NaN when neither gives it).
     effective_half_life_h, biological_half_life_h
         Of the final phase [h]; the biological one is infinite when nothing clears.
     extrapolated_fraction
-        Share of the residence time that lies after the last scan.
+        Share of the time-integrated activity that lies after the last scan.
     flags
         What a reader must know: uptake not resolved, half-life capped, upper bound, one scan.
     aicc, chi2
         Corrected Akaike criterion (infinite or NaN where there are too few points) and weighted residual sum.
     sensitivity
-        d ln(residence time) / d ln(value) of each scan.
+        d ln(TIA coefficient) / d ln(value) of each scan.
     upper_bound
-        True when a value below the detection limit was replaced so that the residence time cannot be larger.
+        True when a value below the detection limit was replaced so that the coefficient cannot be larger.
     """
 
     model: str
@@ -60,8 +61,8 @@ class Curve:
     parameters: dict[str, float]
     parameter_names: tuple[str, ...]
     covariance: np.ndarray
-    residence_time_h: float
-    residence_time_sigma_h: float
+    tia_coefficient_h: float
+    tia_coefficient_uncertainty_h: float
     effective_half_life_h: float
     biological_half_life_h: float
     extrapolated_fraction: float
@@ -94,7 +95,7 @@ class Curve:
         return self.activity(t) * np.exp(self.shape.physical * t)
 
     def relative_sigma(self, scan_relative: object) -> float:
-        """Relative standard uncertainty of the residence time for given relative errors of the scans."""
+        """Relative standard uncertainty of the TIA coefficient for given relative errors of the scans."""
         errors = np.broadcast_to(np.asarray(scan_relative, dtype=np.float64), self.sensitivity.shape)
         return float(np.sqrt(np.sum((self.sensitivity * errors) ** 2)))
 
@@ -121,7 +122,7 @@ def fit_curve(
         Scan times [h after administration], strictly increasing.
     fraction
         One value a scan: retention U (decay corrected) or tracer activity at scan time, see ``quantity``. Any
-        unit; the residence time is then in that unit times hours (h for a share of the administered one).
+        unit; the coefficient is then in that unit times hours (h for a share of the administered one).
     sigma
         Standard uncertainty of each value in the same unit; None for equal relative weights.
     tracer_half_life_h, therapy_half_life_h
@@ -137,7 +138,7 @@ def fit_curve(
         ``"linear-activity"`` (default), ``"linear-retention"`` or ``"instant"`` (back-extrapolated).
     detection_limit
         Detection limit in the unit of ``fraction`` (scalar or one a scan). Values below it are replaced so
-        that the residence time is an upper bound. Without it, a value at or below zero uses 3 sigma.
+        that the coefficient is an upper bound. Without it, a value at or below zero uses 3 sigma.
     peak_h
         Time of the peak for the linear-exponential model; chosen among the scans when not given.
     population_biological_half_life_h
@@ -172,51 +173,80 @@ def fit_curve(
     name = _resolve(model, times.size)
     u, below = _raise_to_limit(u, s, limit, times, physical, two_points=name == "two-point", uptake=uptake)
     decay = np.exp(-physical * times)
-    y, error = u * decay, None if s is None else s * decay
-    flags: list[str] = []
+    scans = _Scans(times, u, u * decay, None if s is None else s * decay, physical, below)
     candidates: dict[str, float] = {}
-
     if name == "single-time-point":
-        if population_biological_half_life_h is None:
-            raise InputError(
-                "a single time point without a population half-life",
-                why="one scan cannot show how fast the activity leaves",
-                suggestion="give population_biological_half_life_h, or use model 'physical-decay'",
-                field="model",
-            )
-        rate = decay_constant(population_biological_half_life_h, "population_biological_half_life_h")
-        shape = Shape("rise", physical, float(times[0]), uptake)
-        fit = Fit(shape, float(y[0]), np.array([rate]), np.array([True, False]), 0.0)
+        fit = _population_fit(scans, population_biological_half_life_h, uptake)
+    elif name == "two-point":
+        fit = two_point(times, scans.y, u, physical, uptake)
+    elif name == "linear-exponential":
+        fit = linear_exponential(times, scans.y, scans.error, physical, uptake, peak_h)
+        if model == "auto" and times.size >= 4:
+            name, fit, candidates = _better(scans, fit)
+    else:
+        kind = {"physical-decay": "decay", "mono-exponential": "mono", "bi-exponential": "bi"}[name]
+        fit = fit_shape(Shape(kind, physical), times, scans.y, scans.error)
+    return _assemble(name, fit, scans, _flags(name, fit, scans), candidates)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scans:
+    """What is fitted: retention ``u``, activity ``y`` of the therapy nuclide with its sigma ``error``, per scan.
+
+    ``below`` tells whether values were raised to the detection limit.
+    """
+
+    times: np.ndarray
+    u: np.ndarray
+    y: np.ndarray
+    error: np.ndarray | None
+    physical: float
+    below: bool
+
+
+def _population_fit(scans: _Scans, half_life_h: float | None, uptake: str) -> Fit:
+    """One scan, and a biological half-life [h] from elsewhere."""
+    if half_life_h is None:
+        raise InputError(
+            "a single time point without a population half-life",
+            why="one scan cannot show how fast the activity leaves",
+            suggestion="give population_biological_half_life_h, or use model 'physical-decay'",
+            field="model",
+        )
+    rate = decay_constant(half_life_h, "population_biological_half_life_h")
+    shape = Shape("rise", scans.physical, float(scans.times[0]), uptake)
+    return Fit(shape, float(scans.y[0]), np.array([rate]), np.array([True, False]), 0.0)
+
+
+def _better(scans: _Scans, fit: Fit) -> tuple[str, Fit, dict[str, float]]:
+    """The linear-exponential fit, or the bi-exponential one where its AICc is lower, and both criteria."""
+    bi = fit_shape(Shape("bi", scans.physical), scans.times, scans.y, scans.error)
+    known = scans.error is not None
+    candidates = {
+        "linear-exponential": aicc(fit, scans.times.size, known),
+        "bi-exponential": aicc(bi, scans.times.size, known),
+    }
+    if candidates["bi-exponential"] < candidates["linear-exponential"]:
+        return "bi-exponential", bi, candidates
+    return "linear-exponential", fit, candidates
+
+
+def _flags(name: str, fit: Fit, scans: _Scans) -> list[str]:
+    """What a reader must know of the fit."""
+    flags = []
+    if name == "single-time-point":
         flags.append(POPULATION)
     elif name == "two-point":
-        fit = two_point(times, y, u, physical, uptake)
-        if u[1] >= u[0]:
-            flags += [RISING, CAPPED]
+        flags += [RISING, CAPPED] if scans.u[1] >= scans.u[0] else []
     elif name == "physical-decay":
-        fit = fit_shape(Shape("decay", physical), times, y, error)
-        flags.append(ONE_SCAN if times.size == 1 else "physical decay only")
-    elif name == "mono-exponential":
-        fit = fit_shape(Shape("mono", physical), times, y, error)
-    elif name == "bi-exponential":
-        fit = fit_shape(Shape("bi", physical), times, y, error)
-    else:
-        fit = linear_exponential(times, y, error, physical, uptake, peak_h)
-        if model == "auto" and times.size >= 4:
-            bi = fit_shape(Shape("bi", physical), times, y, error)
-            known = error is not None
-            candidates = {
-                "linear-exponential": aicc(fit, times.size, known),
-                "bi-exponential": aicc(bi, times.size, known),
-            }
-            if candidates["bi-exponential"] < candidates["linear-exponential"]:
-                name, fit = "bi-exponential", bi
+        flags.append(ONE_SCAN if scans.times.size == 1 else "physical decay only")
     if fit.shape.rates and not fit.free[1] and name not in ("two-point", "single-time-point"):
         flags.append(CAPPED)
-    if times.size > 2 and int(np.argmax(u)) == times.size - 1:
+    if scans.times.size > 2 and int(np.argmax(scans.u)) == scans.times.size - 1:
         flags.insert(0, RISING)
-    if below:
+    if scans.below:
         flags.append(BELOW)
-    return _assemble(name, fit, times, u, y, error, physical, flags, below, candidates)
+    return flags
 
 
 def _values(given: object, times: np.ndarray, field: str) -> np.ndarray:
@@ -263,7 +293,7 @@ def _raise_to_limit(
     two_points: bool,
     uptake: str,
 ) -> tuple[np.ndarray, bool]:
-    """Replace retention below the detection limit so that the residence time becomes an upper bound."""
+    """Replace retention below the detection limit so that the TIA coefficient becomes an upper bound."""
     if limit is None:
         if np.all(u > 0.0):
             return u, False
@@ -271,7 +301,7 @@ def _raise_to_limit(
             worst = int(np.argmin(u))
             raise InputError(
                 f"retention {u[worst]:.3g} at {times[worst]:g} h",
-                why="a value at or below zero only says that the activity is below what the scan detects",
+                why="a value at or below zero only shows that the activity is below the detection limit of the scan",
                 suggestion="give the detection limit (or sigma): the result is then an upper bound",
                 field="fraction",
             )
@@ -281,7 +311,7 @@ def _raise_to_limit(
         return u, False
     bound = np.where(under, limit, u)
     if two_points and under[0] and bound[1] < bound[0]:
-        # The residence time is not monotone in U1: it is largest at an end of [U2, limit], so take that end.
+        # The TIA coefficient is not monotone in U1: it is largest at an end of [U2, limit], so take that end.
         flat = np.array([bound[1], bound[1]])
         decay = np.exp(-physical * times)
         steep_tau, flat_tau = (
@@ -293,20 +323,9 @@ def _raise_to_limit(
     return bound, True
 
 
-def _assemble(
-    name: str,
-    fit: Fit,
-    times: np.ndarray,
-    u: np.ndarray,
-    y: np.ndarray,
-    error: np.ndarray | None,
-    physical: float,
-    flags: list[str],
-    below: bool,
-    candidates: dict[str, float],
-) -> Curve:
+def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: dict[str, float]) -> Curve:
     """Integrate, propagate the uncertainty and gather the record."""
-    shape = fit.shape
+    shape, times, y, error = fit.shape, scans.times, scans.y, scans.error
     tau, gradient = shape.integral(fit.amplitude, fit.rates)
     parameters = dict(zip(shape.names, [fit.amplitude, *fit.rates], strict=True))
     if shape.kind == "rise":
@@ -331,7 +350,7 @@ def _assemble(
         block = (response / w[None, :]) @ (response / w[None, :]).T * scale
         covariance[np.ix_(fit.free, fit.free)] = block
         sigma_tau = math.sqrt(max(float(gradient[fit.free] @ block @ gradient[fit.free]), 0.0))
-    slow = physical if shape.rates == 0 else fit.rates[0] + physical
+    slow = scans.physical if shape.rates == 0 else fit.rates[0] + scans.physical
     biological = LN2 / fit.rates[0] if shape.rates and fit.rates[0] > 0.0 else math.inf
     last = max(float(times[-1]), shape.peak_h)
     tail = shape.tail(last, fit.amplitude, fit.rates)
@@ -341,8 +360,8 @@ def _assemble(
         parameters=parameters,
         parameter_names=shape.names,
         covariance=covariance,
-        residence_time_h=tau,
-        residence_time_sigma_h=sigma_tau,
+        tia_coefficient_h=tau,
+        tia_coefficient_uncertainty_h=sigma_tau,
         effective_half_life_h=LN2 / slow,
         biological_half_life_h=biological,
         extrapolated_fraction=tail / tau if tau > 0.0 else math.nan,
@@ -350,8 +369,8 @@ def _assemble(
         aicc=aicc(fit, times.size, error is not None),
         chi2=fit.chi2,
         times_h=times,
-        values=u,
+        values=scans.u,
         sensitivity=sensitivity,
-        upper_bound=below,
+        upper_bound=scans.below,
         candidates=candidates,
     )

@@ -42,7 +42,7 @@ class Shape:
 
     @property
     def rates(self) -> int:
-        """Number of biological rates (beside the amplitude)."""
+        """Number of biological rates (without the amplitude)."""
         return {"rise": 1, "mono": 1, "bi": 2, "decay": 0}[self.kind]
 
     @property

@@ -13,19 +13,15 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from ..errors import InputError
 from .conversion import LN2, decay_constant, scan_times
 from .curves import CAPPED, Curve, fit_curve
-from .fitting import FASTEST
 from .models import UPTAKES, Shape
 from .names import MODELS
+from .voxel_rates import CHUNK, RateMaps, Study, local_rates, smoothing_voxels
 
 log = logging.getLogger(__name__)
-
-_FWHM_TO_SIGMA = 1.0 / math.sqrt(8.0 * LN2)
-_CHUNK = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +94,7 @@ def voxel_tia(
         the detection limit (3 sigma) of the rate; without it scans are weighted as counts are (Poisson).
     rate
         ``"smoothed"``: rate from images smoothed to ``smooth_fwhm_mm`` (default). ``"voxel"``: rate of each
-        voxel by itself, noisy and biased, kept for comparison.
+        voxel by itself, noisy and biased, for comparison.
     regions
         Integer labels (nz, ny, nx), 0 for none: each label takes one rate, that of its summed activity, so
         that the map integrates to the lesion-wise result.
@@ -121,53 +117,37 @@ def voxel_tia(
     physical = tracer
     if therapy_half_life_h is not None:
         physical = decay_constant(therapy_half_life_h, "therapy_half_life_h")
-    images = _checked(concentration, times, regions, noise, rate, model, uptake)
+    images = _checked(concentration, times, regions, noise)
+    _check_choices(model, rate, uptake, times)
     sigma = None if noise is None else np.broadcast_to(np.asarray(noise, dtype=np.float64), times.shape)
-    name = _model_name(model, times.size)
-    shape3 = images.shape[1:]
-    fits = _RateMaps(np.zeros(shape3, dtype=np.float32), np.zeros(shape3, dtype=np.uint8), {}, [])
-    flags = dict.fromkeys(("rising", "below_detection", "no_rate", "negative_input", "clipped"), 0)
-    flags["negative_input"] = int(np.count_nonzero((images < 0).any(axis=0)))
+    study = Study(images, times, tracer, physical, _model_name(model, times.size), uptake, sigma)
+    maps = RateMaps.empty(images.shape[1:])
+    maps.flags["negative_input"] = int(np.count_nonzero((images < 0).any(axis=0)))
 
-    if name in ("two-point", "linear-exponential", "mono-exponential"):
-        _local_rates(fits, images, times, tracer, name, sigma, rate, voxel_size_mm, smooth_fwhm_mm, flags)
-    elif name == "single-time-point":
-        fits.rate[:] = decay_constant(
+    if study.model in ("two-point", "linear-exponential", "mono-exponential"):
+        if rate == "smoothed":
+            maps.notes.append(f"Clearance rate from images smoothed to {smooth_fwhm_mm:g} mm, amplitude per voxel.")
+        else:
+            maps.notes.append("Clearance rate of each voxel by itself: noisy, and biased by noise.")
+        local_rates(study, maps, smoothing_voxels(smooth_fwhm_mm, voxel_size_mm) if rate == "smoothed" else None)
+    elif study.model == "single-time-point":
+        maps.rate[:] = decay_constant(
             population_biological_half_life_h or math.nan, "population_biological_half_life_h"
         )
-        fits.notes.append("One scan: biological half-life taken from a population for every voxel.")
-    elif name == "physical-decay":
-        fits.notes.append("Physical decay only: no biological clearance and immediate uptake assumed.")
+        maps.notes.append("One scan: biological half-life taken from a population for every voxel.")
+    elif study.model == "physical-decay":
+        maps.notes.append("Physical decay only: no biological clearance and immediate uptake assumed.")
 
-    curves: dict[int, Curve] = {}
-    lesion_model = model if times.size > 1 else name
-    if name == "bi-exponential":
-        whole = images.reshape(times.size, -1).sum(axis=1, dtype=np.float64)
-        curves[0] = _region_curve(whole, times, tracer, physical, lesion_model, uptake)
-        fits.notes.append("Outside the regions the rates are those of the whole image.")
-    if regions is not None and name not in ("physical-decay", "single-time-point"):
-        curves |= _region_curves(images, regions, times, tracer, physical, lesion_model, uptake, fits.notes)
-    tia, half_life, tail = _integrate(
-        images, times, tracer, physical, name, uptake, sigma, fits, regions, curves, flags
-    )
+    curves = _curves(study, model, regions, maps.notes)
+    tia, half_life, tail = _integrate(study, maps, regions, curves)
     total = float(tia.sum())
     overall = float((tia * tail).sum()) / total if total > 0.0 else math.nan
-    log.info("kinetics: %s, %d voxels, flags %s", name, tia.size, flags)
-    return VoxelKinetics(tia, half_life, tail, overall, name, flags, fits.notes, curves)
+    log.info("kinetics: %s, %d voxels, flags %s", study.model, tia.size, maps.flags)
+    return VoxelKinetics(tia, half_life, tail, overall, study.model, maps.flags, maps.notes, curves)
 
 
-@dataclass
-class _RateMaps:
-    """Biological rate [1/h] and peak scan index of each voxel, and what was assumed."""
-
-    rate: np.ndarray
-    peak: np.ndarray
-    regions: dict[int, Curve]
-    notes: list[str]
-
-
-def _checked(concentration, times, regions, noise, rate, model, uptake) -> np.ndarray:
-    """The images as one array (nt, nz, ny, nx), after every check of the arguments."""
+def _checked(concentration: np.ndarray, times: np.ndarray, regions: np.ndarray | None, noise: object) -> np.ndarray:
+    """The images as one array (nt, nz, ny, nx), after every check of the arrays."""
     images = np.asarray(concentration)
     if images.dtype not in (np.float32, np.float64):
         images = images.astype(np.float64)
@@ -193,13 +173,16 @@ def _checked(concentration, times, regions, noise, rate, model, uptake) -> np.nd
         )
     if noise is not None and np.any(np.asarray(noise, dtype=np.float64) <= 0.0):
         raise InputError("noise that is not positive", field="noise")
+    return images
+
+
+def _check_choices(model: str, rate: str, uptake: str, times: np.ndarray) -> None:
     if rate not in ("smoothed", "voxel"):
         raise InputError(f"rate {rate!r}", why="it is 'smoothed' or 'voxel'", field="rate")
     if uptake not in UPTAKES:
         raise InputError(f"uptake {uptake!r}", why="it is one of " + ", ".join(UPTAKES), field="uptake")
     if model not in (*MODELS, "auto"):
         _probe(model, times)
-    return images
 
 
 def _probe(model: str, times: np.ndarray) -> None:
@@ -215,93 +198,42 @@ def _model_name(model: str, scans: int) -> str:
     return {1: "physical-decay", 2: "two-point"}.get(scans, "linear-exponential")
 
 
-def _local_rates(
-    fits: _RateMaps,
-    images: np.ndarray,
-    times: np.ndarray,
-    tracer: float,
-    name: str,
-    sigma: np.ndarray | None,
-    rate: str,
-    voxel_size_mm: tuple[float, float, float] | None,
-    smooth_fwhm_mm: float,
-    flags: dict[str, int],
-) -> None:
-    """Rate and peak of every voxel from (smoothed) retention images."""
-    width = np.zeros(3)
-    if rate == "smoothed":
-        size = np.asarray(voxel_size_mm or (smooth_fwhm_mm / 3.0,) * 3, dtype=np.float64)
-        width = smooth_fwhm_mm * _FWHM_TO_SIGMA / size
-        fits.notes.append(f"Clearance rate from images smoothed to {smooth_fwhm_mm:g} mm, amplitude per voxel.")
-    else:
-        fits.notes.append("Clearance rate of each voxel by itself: noisy, and biased by noise.")
-    grow = np.exp(tracer * times)
-    source = [gaussian_filter(im, width, mode="nearest") if rate == "smoothed" else im for im in images]
-    # White noise through a Gaussian filter: variance divided by (4 pi)^(3/2) times the widths in voxels.
-    damping = (4 * math.pi) ** -0.75 / math.sqrt(float(np.prod(width))) if rate == "smoothed" else 1.0
-    floor = None if sigma is None else 3.0 * sigma * min(damping, 1.0) * grow
-    sums = np.array([float(im.sum(dtype=np.float64)) for im in images]) * grow
-    fallback = 0.0
-    if np.all(sums > 0.0):
-        weight = sums / grow
-        fallback = _slope(times, np.log(sums)[:, None], weight[:, None])[0]
-
-    flat_rate, flat_peak = fits.rate.reshape(-1), fits.peak.reshape(-1)
-    flat = [im.reshape(-1) for im in source]
-    for start in range(0, flat_rate.size, _CHUNK):
-        part = slice(start, min(start + _CHUNK, flat_rate.size))
-        u = np.stack([f[part].astype(np.float64) for f in flat]) * grow[:, None]
-        if floor is not None:
-            under = (u < floor[:, None]) & (u.max(axis=0) >= floor.min())
-            flags["below_detection"] += int(np.count_nonzero(under.any(axis=0)))
-            u = np.where(under, floor[:, None], u)
-        peak = np.zeros(u.shape[1], dtype=np.uint8)
-        if name == "linear-exponential":
-            decay = np.exp(-tracer * times)[:, None]
-            peak = np.minimum(np.argmax(u * decay, axis=0), times.size - 2).astype(np.uint8)
-        usable = (u > 0.0) & (np.arange(times.size)[:, None] >= peak[None, :])
-        weight = np.where(usable, u / grow[:, None], 0.0)
-        slope = _slope(times, np.log(np.where(usable, u, 1.0)), weight)
-        lost = np.count_nonzero(usable, axis=0) < 2
-        flags["no_rate"] += int(np.count_nonzero(lost & (np.abs(u).max(axis=0) > 0.0)))
-        slope[lost] = fallback
-        flags["rising"] += int(np.count_nonzero((slope <= 0.0) & ~lost))
-        flat_rate[part] = np.clip(slope, 0.0, FASTEST)
-        flat_peak[part] = peak
+def _curves(study: Study, model: str, regions: np.ndarray | None, notes: list[str]) -> dict[int, Curve]:
+    """Curves that are fitted to sums: of each region, and as 0 of the whole image where voxels have no own rate."""
+    if study.times_h.size == 1:
+        model = study.model
+    curves: dict[int, Curve] = {}
+    if study.model == "bi-exponential":
+        whole = study.images.reshape(study.times_h.size, -1).sum(axis=1, dtype=np.float64)
+        curves[0] = _summed_curve(study, whole, model)
+        notes.append("Outside the regions the rates are those of the whole image.")
+    if regions is not None and study.model not in ("physical-decay", "single-time-point"):
+        curves |= _region_curves(study, model, regions, notes)
+    return curves
 
 
-def _slope(times: np.ndarray, log_u: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted log-linear clearance rate [1/h] of each column; 0 where the times do not spread."""
-    total = weight.sum(axis=0)
-    safe = np.where(total > 0.0, total, 1.0)
-    mean_t = (weight * times[:, None]).sum(axis=0) / safe
-    mean_u = (weight * log_u).sum(axis=0) / safe
-    dt = times[:, None] - mean_t
-    spread = (weight * dt**2).sum(axis=0)
-    return -(weight * dt * (log_u - mean_u)).sum(axis=0) / np.where(spread > 0.0, spread, 1.0)
-
-
-def _region_curve(sums, times, tracer, physical, model, uptake) -> Curve:
+def _summed_curve(study: Study, sums: np.ndarray, model: str) -> Curve:
     """Curve of a summed activity, with its counting weights."""
     values = np.maximum(sums, 1e-12 * float(np.max(np.abs(sums))) if np.any(sums) else 1.0)
     relative = 1.0 / np.sqrt(values / values.max())
     return fit_curve(
-        times,
+        study.times_h,
         values,
         0.05 * values * relative,
-        LN2 / tracer,
-        LN2 / physical,
+        LN2 / study.tracer,
+        LN2 / study.physical,
         model,
         quantity="tracer-activity",
-        uptake=uptake,
+        uptake=study.uptake,
     )
 
 
-def _region_curves(images, regions, times, tracer, physical, model, uptake, notes) -> dict[int, Curve]:
-    """One curve for each label whose summed activity is positive at the first scan."""
+def _region_curves(study: Study, model: str, regions: np.ndarray, notes: list[str]) -> dict[int, Curve]:
+    """One curve for each label whose summed activity is positive at every scan."""
     labels = np.asarray(regions).reshape(-1)
     count = int(labels.max(initial=0)) + 1
-    sums = np.stack([np.bincount(labels, weights=im.reshape(-1).astype(np.float64), minlength=count) for im in images])
+    flat = (image.reshape(-1).astype(np.float64) for image in study.images)
+    sums = np.stack([np.bincount(labels, weights=image, minlength=count) for image in flat])
     found = {}
     for label in range(1, count):
         if not np.any(labels == label):
@@ -309,90 +241,82 @@ def _region_curves(images, regions, times, tracer, physical, model, uptake, note
         if np.any(sums[:, label] <= 0.0):
             notes.append(f"Region {label}: no positive activity at every scan; its voxels keep the local rate.")
             continue
-        found[label] = _region_curve(sums[:, label], times, tracer, physical, model, uptake)
+        found[label] = _summed_curve(study, sums[:, label], model)
     notes.append(f"{len(found)} regions take one clearance rate each, that of their summed activity.")
     return found
 
 
 def _integrate(
-    images: np.ndarray,
-    times: np.ndarray,
-    tracer: float,
-    physical: float,
-    name: str,
-    uptake: str,
-    sigma: np.ndarray | None,
-    fits: _RateMaps,
-    regions: np.ndarray | None,
-    curves: dict[int, Curve],
-    flags: dict[str, int],
+    study: Study, maps: RateMaps, regions: np.ndarray | None, curves: dict[int, Curve]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Amplitude of each voxel for its rate, then the closed-form integral and tail."""
-    size = fits.rate.size
+    times = study.times_h
+    size = maps.rate.size
     tia = np.empty(size)
     half_life = np.empty(size, dtype=np.float32)
     tail = np.empty(size, dtype=np.float32)
-    flat = images.reshape(times.size, -1)
+    flat = study.images.reshape(times.size, -1)
     labels = None if regions is None else np.asarray(regions).reshape(-1)
-    rate, peak = fits.rate.reshape(-1), fits.peak.reshape(-1)
-    for start in range(0, size, _CHUNK):
-        part = slice(start, min(start + _CHUNK, size))
+    rate, peak = maps.rate.reshape(-1), maps.peak.reshape(-1)
+    for start in range(0, size, CHUNK):
+        part = slice(start, min(start + CHUNK, size))
         c = flat[:, part].astype(np.float64)
-        if name != "bi-exponential":
-            tia[part], half_life[part], tail[part] = _one_rate(
-                c, times, tracer, physical, name, uptake, sigma, rate[part].astype(np.float64), peak[part]
-            )
+        if study.model != "bi-exponential":
+            tia[part], half_life[part], tail[part] = _one_rate(study, c, rate[part].astype(np.float64), peak[part])
         for label, curve in curves.items():
             here = np.ones(c.shape[1], dtype=bool) if label == 0 else labels[part] == label  # type: ignore[index]
             if not here.any():
                 continue
-            scale = curve.shape.unit(times, curve.rates) * np.exp((physical - tracer) * times)
+            scale = curve.shape.unit(times, curve.rates) * np.exp((study.physical - study.tracer) * times)
             first_only = curve.model == "two-point" and CAPPED in curve.flags
-            amplitude = _amplitude(c[:, here], scale[:, None], sigma, first_only)
+            amplitude = _amplitude(c[:, here], scale[:, None], study.sigma, first_only)
             index = np.arange(part.start, part.stop)[here]
             tia[index] = amplitude * curve.shape.integral(1.0, curve.rates)[0]
             half_life[index] = curve.effective_half_life_h
             tail[index] = curve.extrapolated_fraction
     negative = tia < 0.0
-    flags["clipped"] = int(np.count_nonzero(negative))
+    maps.flags["clipped"] = int(np.count_nonzero(negative))
     tia[negative] = 0.0
-    shape3 = images.shape[1:]
-    return tia.reshape(shape3), half_life.reshape(shape3), tail.reshape(shape3)
+    shape = study.images.shape[1:]
+    return tia.reshape(shape), half_life.reshape(shape), tail.reshape(shape)
 
 
 def _one_rate(
-    c: np.ndarray,
-    times: np.ndarray,
-    tracer: float,
-    physical: float,
-    name: str,
-    uptake: str,
-    sigma: np.ndarray | None,
-    rate: np.ndarray,
-    peak: np.ndarray,
+    study: Study, c: np.ndarray, rate: np.ndarray, peak: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Integral, effective half-life and tail share of voxels with one biological rate each."""
+    """Integral, effective half-life and tail share of voxels with one biological rate each.
+
+    Parameters
+    ----------
+    study
+        Times, decay constants and model.
+    c
+        Concentration of the voxels (nt, n) [Bq/mL].
+    rate, peak
+        Their biological rates [1/h] and peak scan indices, (n,).
+    """
+    times, physical = study.times_h, study.physical
     slow = rate + physical
-    grow = np.exp((physical - tracer) * times)[:, None]
+    grow = np.exp((physical - study.tracer) * times)[:, None]
     t = times[:, None]
-    if name in ("mono-exponential", "physical-decay"):
+    if study.model in ("mono-exponential", "physical-decay"):
         unit, whole = np.exp(-slow * t), 1.0 / slow
         tail = np.exp(-slow * times[-1])
     else:
         # per voxel the same closed forms as models.Shape, with the rate as an array
-        rises = np.array([Shape("rise", physical, float(p), uptake).rise_integral() for p in times])
+        rises = np.array([Shape("rise", physical, float(p), study.uptake).rise_integral() for p in times])
         top = times[peak]
         unit = np.exp(-slow * (t - top))
-        if uptake == "instant":
+        if study.uptake == "instant":
             whole = np.exp(slow * top) / slow
         else:
-            before = t / top * (np.exp(-physical * (t - top)) if uptake == "linear-retention" else 1.0)
+            before = t / top * (np.exp(-physical * (t - top)) if study.uptake == "linear-retention" else 1.0)
             unit = np.where(t < top, before, unit)
             whole = rises[peak] + 1.0 / slow
         tail = np.exp(-slow * (times[-1] - top)) / slow / whole
     scale = unit * grow
-    amplitude = _amplitude(c, scale, sigma, False)
-    if name == "two-point":
+    amplitude = _amplitude(c, scale, study.sigma, False)
+    if study.model == "two-point":
         # the guard of the clinical two-point rule: a rising voxel rests on its first scan alone
         amplitude = np.where(rate > 0.0, amplitude, c[0] / scale[0])
     return amplitude * whole, LN2 / slow, tail

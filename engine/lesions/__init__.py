@@ -8,7 +8,10 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "LesionDose": "record",
-        "COLUMNS": "record",
+        "COLUMNS": "columns",
+        "Column": "columns",
+        "DoseContext": "metrics",
+        "DoseMaps": "metrics",
         "summarise": "metrics",
         "Verdict": "verdict",
         "verdict": "verdict",

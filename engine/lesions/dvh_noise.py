@@ -1,4 +1,4 @@
-"""Dose-volume histograms without the noise of the Monte Carlo: deconvolution, and confidence bands.
+"""Dose-volume histograms corrected for Monte Carlo noise, by deconvolution.
 
 The statistical noise of voxel doses widens a histogram: it is the true one folded with the noise, so maximum doses
 and D2 come out too high, D98 and the minimum too low (Sempau & Bielajew, Phys Med Biol 45 (2000) 131, who unfold it).
@@ -8,11 +8,11 @@ than the noise. The p that makes all d_i most likely is found by expectation max
 by the volume-weighted mean of N_ij over the mixture: Richardson and Lucy's iteration, with a noise of its own for
 every voxel); p stays positive and normalised.
 
-Carried to its end, the iteration turns a smooth histogram into a few spikes that explain the accidents of the data.
-It starts from the voxels as they are and ends as soon as the result explains them: when 90 % of the noise's variance
-has gone from the histogram's, and the result, folded with the noise, lies no further from the voxels than the true
-histogram does in half of all cases (the median of Kolmogorov's distribution). A uniform dose, which needs many steps,
-gets them; a wide histogram with little noise gets a few.
+Carried to its end, the iteration turns a smooth histogram into a few spikes that fit the statistical fluctuations of
+the data. It starts from the voxel doses themselves and ends as soon as the result explains them: when 90 % of the
+noise's variance has gone from the histogram's, and the result, folded with the noise, lies no further from the voxels
+than the true histogram does in half of all cases (the median of Kolmogorov's distribution). A uniform dose, which
+needs many steps, gets them; a wide histogram with little noise gets a few.
 
 The noise of a voxel is itself estimated from B batches, with a relative scatter of 1/sqrt(2 (B - 1)), and a voxel that
 came out low also has its noise estimated low. Both are undone by a regression of log s^2 on log d over the region; a
@@ -22,7 +22,6 @@ gives the noise at the true dose g_j instead of at d_i.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +44,8 @@ NEGLIGIBLE = 1e-4
 
 
 @dataclass(frozen=True)
-class CleanHistogram:
-    """A histogram without noise, as shares of the volume on a grid of doses.
+class NoiseCorrectedHistogram:
+    """A noise-corrected histogram, as shares of the volume on a grid of doses.
 
     Parameters
     ----------
@@ -56,14 +55,14 @@ class CleanHistogram:
         Share of the volume at each (n,), sum 1.
     iterations
         Steps of the iteration; 0 when the noise was negligible and the voxels are given back.
-    mean_sigma_gy
+    rms_noise_gy
         Root mean square noise of the voxels [Gy].
     """
 
     dose_gy: np.ndarray
     share: np.ndarray
     iterations: int
-    mean_sigma_gy: float
+    rms_noise_gy: float
 
     def region(self) -> RegionDoses:
         """The same as doses with volumes: D, V, mean and spread are read off it as off voxels."""
@@ -76,69 +75,70 @@ class CleanHistogram:
 
 
 @dataclass(frozen=True)
-class Bands:
-    """Confidence bands of a histogram, from resampling.
+class NoisyVoxels:
+    """The doses of a region's voxels with their Monte Carlo standard errors.
 
     Parameters
     ----------
-    dose_gy
-        Doses [Gy] (n,).
-    low_percent, high_percent
-        Ends of the interval of the volume with at least each dose (n,) [%].
-    level
-        Probability that the interval is meant to hold.
-    metrics
-        For each metric asked for (``"D95"``, ``"V20"``): value, low and high end.
-    """
-
-    dose_gy: np.ndarray
-    low_percent: np.ndarray
-    high_percent: np.ndarray
-    level: float
-    metrics: dict[str, tuple[float, float, float]]
-
-
-def clean_histogram(dose_gy: np.ndarray, sigma_gy: np.ndarray, weight: np.ndarray, n_batches: int) -> CleanHistogram:
-    """Undo the noise of a region's histogram.
-
-    Parameters
-    ----------
-    dose_gy, sigma_gy
+    dose_gy, standard_error_gy
         Dose of each voxel and its standard error (n,) [Gy].
     weight
         Volume fraction of each voxel in the region (n,), positive.
     n_batches
         Batches that the standard errors come from.
+    """
+
+    dose_gy: np.ndarray
+    standard_error_gy: np.ndarray
+    weight: np.ndarray
+    n_batches: int
+
+    def flat(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Doses, standard errors and weights as float64 (n,)."""
+        dose, sigma, weight = (
+            np.asarray(a, float).ravel() for a in (self.dose_gy, self.standard_error_gy, self.weight)
+        )
+        return dose, sigma, weight
+
+    def check(self) -> None:
+        """Refuse what no correction can start from.
+
+        Raises
+        ------
+        InputError
+            Standard errors from fewer than 20 batches, or missing.
+        """
+        dose, sigma, weight = self.flat()
+        if self.n_batches < MINIMUM_BATCHES or not np.isfinite(sigma).all():
+            raise InputError(
+                f"a histogram cannot be corrected for noise that is not known ({self.n_batches} batches)",
+                why=f"voxel standard errors need {MINIMUM_BATCHES} batches or more",
+                suggestion="run more batches, or show the histogram as it is",
+            )
+        if not dose.shape == sigma.shape == weight.shape or dose.size == 0:
+            raise ValueError(f"doses {dose.shape}, errors {sigma.shape}, weights {weight.shape}")
+
+
+def noise_corrected_histogram(voxels: NoisyVoxels) -> NoiseCorrectedHistogram:
+    """Undo the noise of a region's histogram.
 
     Raises
     ------
     InputError
         Standard errors from fewer than 20 batches, or missing.
     """
-    dose, sigma, weight = (np.asarray(a, float).ravel() for a in (dose_gy, sigma_gy, weight))
-    check(dose, sigma, weight, n_batches)
+    voxels.check()
+    dose, sigma, weight = voxels.flat()
     share = weight / weight.sum()
     rms = float(np.sqrt(share @ sigma**2))
     if rms <= NEGLIGIBLE * abs(float(share @ dose)):
         order = np.argsort(dose, kind="stable")
-        return CleanHistogram(dose[order], share[order], 0, rms)
+        return NoiseCorrectedHistogram(dose[order], share[order], 0, rms)
     grid = _grid(dose, sigma)
-    variance = noise_variance(dose, sigma, grid, n_batches)
+    variance = noise_variance(dose, sigma, grid, voxels.n_batches)
     p, steps = _unfold(_kernel(dose, variance, grid), share, dose, grid, variance)
     # noise has mean zero: the region's mean is right as it was measured, and stays
-    return CleanHistogram(grid + float(share @ dose - p @ grid), p, steps, rms)
-
-
-def check(dose: np.ndarray, sigma: np.ndarray, weight: np.ndarray, n_batches: int) -> None:
-    """Refuse what no correction can start from."""
-    if n_batches < MINIMUM_BATCHES or not np.isfinite(sigma).all():
-        raise InputError(
-            f"a histogram cannot be freed of noise that is not known ({n_batches} batches)",
-            why=f"voxel standard errors need {MINIMUM_BATCHES} batches or more",
-            suggestion="run more batches, or show the histogram as it is",
-        )
-    if not dose.shape == sigma.shape == weight.shape or dose.size == 0:
-        raise ValueError(f"doses {dose.shape}, errors {sigma.shape}, weights {weight.shape}")
+    return NoiseCorrectedHistogram(grid + float(share @ dose - p @ grid), p, steps, rms)
 
 
 def noise_variance(dose: np.ndarray, sigma: np.ndarray, grid: np.ndarray, n_batches: int) -> np.ndarray:
@@ -153,7 +153,7 @@ def noise_variance(dose: np.ndarray, sigma: np.ndarray, grid: np.ndarray, n_batc
     spread = float(x.var() - np.mean(variance[positive] / dose[positive] ** 2))
     spread = spread if spread > 0.3 * float(x.var()) else 0.0
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread > 1e-12 else 1.0
-    # noise that falls with dose, or grows faster than the dose itself, is no noise of counts: keep to 0..2
+    # noise that falls with dose, or grows faster than the dose itself, is not counting noise: clip to 0..2
     slope = min(max(slope, 0.0), 2.0)
     level = y - slope * x
     # the logarithm of a chi-squared estimate with nu = B - 1 has variance psi'(nu/2) and mean psi(nu/2) - ln(nu/2)
@@ -219,144 +219,3 @@ def _by_dose(dose: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.nda
     groups = np.array_split(order, min(20, dose.size))
     x = np.array([np.log(np.maximum(dose[g].mean(), 1e-300)) for g in groups])
     return x, np.array([np.log(variance[g].mean()) for g in groups])
-
-
-def batch_bands(
-    batch_dose_gy: np.ndarray,
-    weight: np.ndarray,
-    dose_gy: np.ndarray,
-    *,
-    metrics: tuple[str, ...] = (),
-    level: float = 0.95,
-    resamples: int = 200,
-    seed: int = 1,
-) -> Bands:
-    """Bands from whole batches drawn with replacement: the correlation between voxels is in them.
-
-    Parameters
-    ----------
-    batch_dose_gy
-        Dose of each voxel in each batch (batches, n) [Gy], scaled so that their mean is the voxel's dose.
-    weight
-        Volume fraction of each voxel (n,).
-    dose_gy
-        Doses at which the band is wanted [Gy].
-    metrics
-        ``"D95"`` (Gy), ``"V20"`` (%), ``"mean"`` (Gy).
-    level, resamples, seed
-        Probability of the interval, number of resamples, and seed of their random numbers.
-    """
-    batches = np.asarray(batch_dose_gy, float)
-    count = batches.shape[0]
-    rng = np.random.default_rng(seed)
-
-    def redrawn() -> CleanHistogram:
-        chosen = batches[rng.integers(0, count, count)]
-        sigma = chosen.std(axis=0, ddof=1) / np.sqrt(count)
-        # the redrawn mean carries the data's noise and the redrawing's: twice the variance that is to be undone
-        return clean_histogram(chosen.mean(axis=0), np.sqrt(2.0) * sigma, weight, count)
-
-    sigma = batches.std(axis=0, ddof=1) / np.sqrt(count)
-    found = clean_histogram(batches.mean(axis=0), sigma, weight, count)
-    return _bands(found, redrawn, dose_gy, metrics, level, resamples)
-
-
-def voxel_bands(
-    dose_gy: np.ndarray,
-    sigma_gy: np.ndarray,
-    weight: np.ndarray,
-    n_batches: int,
-    at_gy: np.ndarray,
-    *,
-    mean_sigma_gy: float = 0.0,
-    metrics: tuple[str, ...] = (),
-    level: float = 0.95,
-    resamples: int = 200,
-    seed: int = 1,
-) -> Bands:
-    """Bands where only voxel errors are at hand: noise is drawn anew for the clean histogram's doses.
-
-    Parameters
-    ----------
-    dose_gy, sigma_gy, weight, n_batches
-        As in :func:`clean_histogram`.
-    at_gy
-        Doses at which the band is wanted [Gy].
-    metrics, level, resamples, seed
-        As in :func:`batch_bands`.
-    mean_sigma_gy
-        Standard error of the region's mean from batch totals [Gy]: what is correlated between voxels is drawn as a
-        common shift, so that the band of the mean is not too narrow.
-    """
-    dose, sigma, weight = (np.asarray(a, float).ravel() for a in (dose_gy, sigma_gy, weight))
-    found = clean_histogram(dose, sigma, weight, n_batches)
-    share = weight / weight.sum()
-    independent = float(np.sqrt((share**2) @ sigma**2))
-    common = np.sqrt(max(mean_sigma_gy**2 - independent**2, 0.0))
-    # a true dose for every voxel: the clean distribution in the order of the voxels' doses
-    order = np.argsort(dose, kind="stable")
-    place = np.cumsum(share[order]) - 0.5 * share[order]
-    truth = np.empty_like(dose)
-    truth[order] = np.interp(place, np.cumsum(found.share) - 0.5 * found.share, found.dose_gy)
-    rng = np.random.default_rng(seed)
-
-    def redrawn() -> CleanHistogram:
-        own = np.sqrt(np.maximum(sigma**2 - common**2, 0.0))
-        drawn = truth + own * rng.standard_normal(dose.size) + common * rng.standard_normal()
-        return clean_histogram(drawn, np.maximum(own, 1e-9 * np.abs(truth)), weight, n_batches)
-
-    return _bands(found, redrawn, at_gy, metrics, level, resamples)
-
-
-def metric(region: RegionDoses, name: str) -> float:
-    """``"D95"`` [Gy], ``"V20"`` [%] or ``"mean"`` [Gy] of a region."""
-    if name == "mean":
-        return region.volume_mean()
-    number = float(name[1:])
-    return region.dose_at_volume(number) if name[0] == "D" else region.volume_at_dose(number)
-
-
-def _bands(
-    found: CleanHistogram,
-    redrawn: Callable[[], CleanHistogram],
-    at_gy: np.ndarray,
-    metrics: tuple[str, ...],
-    level: float,
-    resamples: int,
-) -> Bands:
-    at = np.asarray(at_gy, float)
-    curves: list[np.ndarray] = []
-    values: dict[str, list[float]] = {name: [] for name in metrics}
-    for _ in range(resamples):
-        region = redrawn().region()
-        curves.append(volumes_at(region, at))
-        for name in metrics:
-            values[name].append(metric(region, name))
-    curve = volumes_at(found.region(), at)
-    low, high = _ends(curve, np.array(curves), level)
-    # a volume never rises with dose: what bounds it at a lower dose bounds it here, and the other way round
-    high, low = np.minimum.accumulate(high), np.maximum.accumulate(low[::-1])[::-1]
-    ends = {}
-    for name in metrics:
-        value = metric(found.region(), name)
-        below, above = _ends(np.array(value), np.array(values[name]), level)
-        ends[name] = (value, float(below), float(above))
-    return Bands(at, np.clip(low, 0.0, 100.0), np.clip(high, 0.0, 100.0), level, ends)
-
-
-def _ends(found: np.ndarray, redrawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval: quantiles of the redrawn values, joined with the same reflected in what was found.
-
-    Noise that the correction leaves behind displaces the redrawn values from what they were drawn from as it displaced
-    that from the truth: the reflected interval (the basic bootstrap's) makes up for it, the quantiles do not.
-    """
-    tail = 0.5 * (1.0 - level)
-    low, high = np.quantile(redrawn, [tail, 1.0 - tail], axis=0)
-    return np.minimum(low, 2.0 * found - high), np.maximum(high, 2.0 * found - low)
-
-
-def volumes_at(region: RegionDoses, dose_gy: np.ndarray) -> np.ndarray:
-    """Share of the volume with at least each dose [%]."""
-    ascending = region.dose_gy[::-1]
-    below = np.concatenate([[0.0], np.cumsum(region.weight[::-1])])
-    return np.asarray(100.0 * (1.0 - below[np.searchsorted(ascending, dose_gy, side="left")] / region.total))

@@ -3,79 +3,158 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import InputError
 from ..grid import Grid
 from .dvh import RegionDoses
+from .parts import Kinetics, Recovery, UncertaintyBudget
 from .record import LesionDose
 from .recovery import sphere_diameter_mm
 from .verdict import BELOW, ELIGIBLE
 
 #: Voxel metrics are shown as measured only for lesions wider than this many times the PET resolution
-#: (clinical.md section 3.3; Jentzen et al., J Nucl Med 57:1499, 2016, use the same rule for non-uniformity).
+#: (Jentzen et al., J Nucl Med 57:1499, 2016, use the same rule for non-uniformity).
 RESOLUTIONS_FOR_VOXEL_METRICS = 2.0
+#: Remark of a lesion whose measurement chain gave no uncertainty.
+MONTE_CARLO_ALONE = "uncertainty is the Monte Carlo part alone"
 
 
-def summarise(
-    dose_gy: np.ndarray,
-    density_g_cm3: np.ndarray,
-    mask: Any,
-    grid: Grid,
-    *,
-    patient: str = "",
-    visit: str = "",
-    site: str = "",
-    method: str = "mc",
-    threshold_gy: float,
-    therapy_activity_gbq: float = math.nan,
-    mc_sigma_gy: float = math.nan,
-    relative_uncertainty: float = math.nan,
-    dose_factor: float = 1.0,
-    local_dose_gy: np.ndarray | None = None,
-    resolution_mm: float | None = None,
-    probability: float = math.nan,
-    kinetics: Mapping[str, Any] | None = None,
-    recovery: Mapping[str, Any] | None = None,
-    uncertainty: Mapping[str, Any] | None = None,
-    flags: Iterable[str] = (),
-    bins: int = 200,
-) -> LesionDose:
-    """Volume, mass, dose metrics and verdict of one lesion.
+class LesionMask(Protocol):
+    """A lesion on the dose grid; `site` and `contour_volume_ml` are optional."""
+
+    @property
+    def name(self) -> str:
+        """Name of the lesion."""
+
+    @property
+    def fraction(self) -> np.ndarray:
+        """Share of each voxel inside it (nz, ny, nx), 0 to 1."""
+
+
+@dataclass(frozen=True)
+class DoseMaps:
+    """The maps that a lesion's dose is read from, all on one grid.
 
     Parameters
     ----------
     dose_gy
         Dose for the therapy activity (nz, ny, nx) [Gy].
     density_g_cm3
-        Mass density on the same grid [g/cm3].
-    mask
-        With ``name``, ``fraction`` (nz, ny, nx) in [0, 1] and, optionally, ``contour_volume_ml``.
+        Mass density (nz, ny, nx) [g/cm3].
     grid
-        Geometry of all three.
-    patient, visit, site, method
+        Their geometry.
+    local_dose_gy
+        Local deposition, for comparison (nz, ny, nx) [Gy].
+    """
+
+    dose_gy: np.ndarray
+    density_g_cm3: np.ndarray
+    grid: Grid
+    local_dose_gy: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class DoseContext:
+    """What the doses of one visit are for.
+
+    Parameters
+    ----------
+    patient, visit, method
         Labels of the record.
     threshold_gy
         Mean dose that makes a lesion eligible [Gy].
     therapy_activity_gbq
-        Activity that `dose_gy` stands for [GBq].
-    mc_sigma_gy
-        Standard error of the map's mean in this lesion, from batch totals [Gy]; 0 for methods without noise.
-    relative_uncertainty
-        Standard uncertainty of the measurement chain, without the Monte Carlo part, as a fraction of the
-        dose; nan: none was computed, and the total is the Monte Carlo part alone (flagged).
-    dose_factor
-        Factor from the recovery correction of the lesion's activity, applied to the mean once.
-    local_dose_gy
-        Local deposition on the same grid, for comparison [Gy].
+        Activity that the dose map is for [GBq].
     resolution_mm
         PET resolution (FWHM) [mm]: lesions within twice that get "mean only".
-    probability, kinetics, recovery, uncertainty, flags
-        What the other steps found out about this lesion; kept and shown.
+    """
+
+    patient: str = ""
+    visit: str = ""
+    method: str = "mc"
+    threshold_gy: float = field(kw_only=True)
+    therapy_activity_gbq: float = math.nan
+    resolution_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class MeanDoseErrors:
+    """Standard uncertainties of a lesion's mean dose.
+
+    Parameters
+    ----------
+    mc_standard_error_gy
+        Standard error of the map's mean in this lesion, from batch totals [Gy]; 0 for methods without noise.
+    chain_relative
+        Relative standard uncertainty of the measurement chain, without the Monte Carlo part; NaN: none was
+        computed, and the total is the Monte Carlo part alone (flagged).
+    probability
+        P(mean dose >= threshold) by the chain.
+    """
+
+    mc_standard_error_gy: float = math.nan
+    chain_relative: float = math.nan
+    probability: float = math.nan
+
+
+@dataclass(frozen=True)
+class LesionParts:
+    """What other steps found out about a lesion; shown beside its dose."""
+
+    kinetics: Kinetics = field(default_factory=Kinetics)
+    recovery: Recovery = field(default_factory=Recovery)
+    uncertainty: UncertaintyBudget = field(default_factory=UncertaintyBudget)
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Voxels:
+    """The voxels of a lesion: indices, volume weights, doses [Gy] and masses [g], (n,) each."""
+
+    index: tuple[np.ndarray, ...]
+    weight: np.ndarray
+    dose_gy: np.ndarray
+    mass_g: np.ndarray
+
+    def mass_mean(self, values: np.ndarray) -> float:
+        """Mass-weighted mean of values of these voxels (n,)."""
+        return float(values @ self.mass_g) / float(self.mass_g.sum())
+
+    def map_mean(self, dose_gy: np.ndarray | None) -> float:
+        """Mass-weighted mean of a map (nz, ny, nx) [Gy]; NaN without one."""
+        return math.nan if dose_gy is None else self.mass_mean(np.asarray(dose_gy[self.index], dtype=np.float64))
+
+
+def summarise(
+    maps: DoseMaps,
+    mask: LesionMask,
+    context: DoseContext,
+    *,
+    errors: MeanDoseErrors | None = None,
+    recovery_dose_factor: float = 1.0,
+    parts: LesionParts | None = None,
+    bins: int = 200,
+) -> LesionDose:
+    """Volume, mass, dose metrics and verdict of one lesion.
+
+    Parameters
+    ----------
+    maps
+        Dose, density and grid.
+    mask
+        With ``name``, ``fraction`` (nz, ny, nx) in [0, 1] and, optionally, ``site`` and ``contour_volume_ml``.
+    context
+        Patient, visit, threshold and activity.
+    errors
+        Uncertainties of the mean; unknown when not given.
+    recovery_dose_factor
+        Factor from the recovery correction of the lesion's activity, applied to the mean once.
+    parts
+        What the other steps found out about this lesion.
     bins
         Bins of the histogram.
 
@@ -84,11 +163,65 @@ def summarise(
     InputError
         A lesion without volume on the grid, or a dose that is not finite in it.
     """
-    name = str(mask.name)
+    errors, parts = errors or MeanDoseErrors(), parts or LesionParts()
+    voxels = _voxels(maps, mask)
+    volume_ml = float(voxels.weight.sum()) * maps.grid.voxel_volume_ml
+    mass_g = float(voxels.mass_g.sum())
+    map_mean = voxels.mass_mean(voxels.dose_gy)
+    mean = map_mean * recovery_dose_factor
+    mc_error = errors.mc_standard_error_gy * recovery_dose_factor
+    uncertainty, remarks = _combined(mean, mc_error, errors.chain_relative)
+    diameter = float(sphere_diameter_mm(volume_ml))
+    resolved, unresolved_remarks = _resolved(diameter, context.resolution_mm)
+    flags = [*parts.flags, *remarks, *unresolved_remarks]
+    if recovery_dose_factor != 1.0 and resolved:
+        flags.append("voxel metrics are those of the map without recovery correction")
+    region = RegionDoses(voxels.dose_gy, voxels.weight)
+    contour = getattr(mask, "contour_volume_ml", None)
+    activity = context.therapy_activity_gbq
+    return LesionDose(
+        patient=context.patient,
+        visit=context.visit,
+        lesion=str(mask.name),
+        site=str(getattr(mask, "site", "") or ""),
+        method=context.method,
+        volume_ml=volume_ml,
+        mass_g=mass_g,
+        dose_gy=mean,
+        dose_uncertainty_gy=uncertainty,
+        dose_mc_standard_error_gy=mc_error,
+        dose_map_gy=map_mean,
+        recovery_dose_factor=recovery_dose_factor,
+        threshold_gy=context.threshold_gy,
+        verdict=ELIGIBLE if mean >= context.threshold_gy else BELOW,
+        borderline=bool(math.isfinite(uncertainty) and abs(mean - context.threshold_gy) <= uncertainty),
+        probability=errors.probability,
+        therapy_activity_gbq=activity,
+        ldpa_gy_per_gbq=mean / activity if activity > 0 else math.nan,
+        **_metrics(region, map_mean, context.threshold_gy),
+        diameter_mm=diameter,
+        density_g_cm3=mass_g / volume_ml,
+        voxels=int(voxels.weight.size),
+        centroid_mm=_centroid(voxels, maps.grid),
+        voxel_metrics="shown" if resolved else "mean only",
+        dose_local_gy=voxels.map_mean(maps.local_dose_gy),
+        contour_volume_ml=math.nan if contour is None else float(contour),
+        flags=tuple(flags),
+        dvh=region.histogram(bins),
+        kinetics=parts.kinetics,
+        recovery=parts.recovery,
+        uncertainty=parts.uncertainty,
+    )
+
+
+def _voxels(maps: DoseMaps, mask: LesionMask) -> _Voxels:
+    """The lesion's voxels, checked."""
+    name, grid = str(mask.name), maps.grid
     fraction = np.asarray(mask.fraction)
-    if fraction.shape != grid.shape or dose_gy.shape != grid.shape or density_g_cm3.shape != grid.shape:
+    if fraction.shape != grid.shape or maps.dose_gy.shape != grid.shape or maps.density_g_cm3.shape != grid.shape:
         raise ValueError(
-            f"mask {fraction.shape}, dose {dose_gy.shape}, density {density_g_cm3.shape}: not the grid's {grid.shape}"
+            f"mask {fraction.shape}, dose {maps.dose_gy.shape}, density {maps.density_g_cm3.shape}: "
+            f"not the grid's {grid.shape}"
         )
     index = np.nonzero(fraction > 0)
     if index[0].size == 0:
@@ -99,7 +232,7 @@ def summarise(
             field="lesions",
         )
     weight = fraction[index].astype(np.float64)
-    dose = np.asarray(dose_gy[index], dtype=np.float64)
+    dose = np.asarray(maps.dose_gy[index], dtype=np.float64)
     if not np.isfinite(dose).all():
         raise InputError(
             f"the dose is undefined in {int((~np.isfinite(dose)).sum())} voxels of lesion {name!r}",
@@ -107,103 +240,50 @@ def summarise(
             suggestion="look for NaN in the images and in the kinetic fit",
             field="lesions",
         )
-    mass = weight * np.asarray(density_g_cm3[index], dtype=np.float64) * grid.voxel_volume_ml
-    mass_g, volume_ml = float(mass.sum()), float(weight.sum()) * grid.voxel_volume_ml
-    if mass_g <= 0:
+    mass = weight * np.asarray(maps.density_g_cm3[index], dtype=np.float64) * grid.voxel_volume_ml
+    if float(mass.sum()) <= 0:
         raise InputError(
             f"lesion {name!r} has no mass",
             why="its voxels have zero density, so that no dose can be stated",
             suggestion="look at the CT and at the calibration of its Hounsfield units",
             field="lesions",
         )
-    map_mean = float(dose @ mass) / mass_g
-    mean = map_mean * dose_factor
-    mc_sigma = mc_sigma_gy * dose_factor
-    raised = list(flags)
-    if math.isfinite(relative_uncertainty):
-        parts = [relative_uncertainty * mean, mc_sigma if math.isfinite(mc_sigma) else 0.0]
-        total_sigma = math.hypot(*parts)
-        if not math.isfinite(mc_sigma):
-            raised.append("Monte Carlo uncertainty not known: it is missing from the total")
-    else:
-        total_sigma = mc_sigma
-        raised.append("uncertainty is the Monte Carlo part alone")
-    diameter = float(sphere_diameter_mm(volume_ml))
-    metrics = "shown"
-    if resolution_mm is not None and diameter <= RESOLUTIONS_FOR_VOXEL_METRICS * resolution_mm:
-        metrics = "mean only"
-        raised.append(
-            f"within two PET resolutions ({diameter:.1f} mm against {resolution_mm:.1f} mm FWHM): mean dose only"
-        )
-    if dose_factor != 1.0 and metrics == "shown":
-        raised.append("voxel metrics are those of the map without recovery correction")
-    region = RegionDoses(dose, weight)
+    return _Voxels(index, weight, dose, mass)
+
+
+def _combined(mean_gy: float, mc_error_gy: float, chain_relative: float) -> tuple[float, list[str]]:
+    """Combined standard uncertainty of the mean [Gy], and what to remark about it."""
+    if not math.isfinite(chain_relative):
+        return mc_error_gy, [MONTE_CARLO_ALONE]
+    if not math.isfinite(mc_error_gy):
+        remark = "Monte Carlo uncertainty not known: it is missing from the total"
+        return math.hypot(chain_relative * mean_gy, 0.0), [remark]
+    return math.hypot(chain_relative * mean_gy, mc_error_gy), []
+
+
+def _resolved(diameter_mm: float, resolution_mm: float | None) -> tuple[bool, list[str]]:
+    """Whether the PET resolves the lesion well enough for voxel metrics, and the remark where it does not."""
+    if resolution_mm is not None and diameter_mm <= RESOLUTIONS_FOR_VOXEL_METRICS * resolution_mm:
+        widths = f"({diameter_mm:.1f} mm against {resolution_mm:.1f} mm FWHM)"
+        return False, [f"within two PET resolutions {widths}: mean dose only"]
+    return True, []
+
+
+def _metrics(region: RegionDoses, map_mean_gy: float, threshold_gy: float) -> dict[str, Any]:
+    """Metrics of the voxel doses, by the names of the record."""
     spread = region.dose_at_volume(5) - region.dose_at_volume(95)
-    local = math.nan
-    if local_dose_gy is not None:
-        local = float(np.asarray(local_dose_gy[index], dtype=np.float64) @ mass) / mass_g
-    x, y, z = grid.index_to_xyz(np.array([axis @ weight for axis in index]) / weight.sum())
-    contour = getattr(mask, "contour_volume_ml", None)
-    return LesionDose(
-        patient=patient,
-        visit=visit,
-        lesion=name,
-        site=site,
-        method=method,
-        volume_ml=volume_ml,
-        mass_g=mass_g,
-        dose_gy=mean,
-        dose_sigma_gy=total_sigma,
-        dose_mc_sigma_gy=mc_sigma,
-        dose_map_gy=map_mean,
-        dose_factor=dose_factor,
-        threshold_gy=threshold_gy,
-        verdict=ELIGIBLE if mean >= threshold_gy else BELOW,
-        borderline=bool(math.isfinite(total_sigma) and abs(mean - threshold_gy) <= total_sigma),
-        probability=probability,
-        therapy_activity_gbq=therapy_activity_gbq,
-        ldpa_gy_per_gbq=mean / therapy_activity_gbq if therapy_activity_gbq > 0 else math.nan,
-        min_gy=float(region.dose_gy[-1]),
-        max_gy=float(region.dose_gy[0]),
-        sd_gy=region.volume_sd(),
-        d98_gy=region.dose_at_volume(98),
-        d95_gy=region.dose_at_volume(95),
-        d90_gy=region.dose_at_volume(90),
-        d70_gy=region.dose_at_volume(70),
-        d50_gy=region.dose_at_volume(50),
-        d2_gy=region.dose_at_volume(2),
-        v20gy_percent=region.volume_at_dose(20.0),
-        vthreshold_percent=region.volume_at_dose(threshold_gy),
-        uniformity=spread / map_mean if map_mean > 0 else math.nan,
-        diameter_mm=diameter,
-        density_g_cm3=mass_g / volume_ml,
-        voxels=int(index[0].size),
-        centroid_mm=(float(z), float(y), float(x)),
-        voxel_metrics=metrics,
-        dose_local_gy=local,
-        contour_volume_ml=math.nan if contour is None else float(contour),
-        flags=tuple(raised),
-        dvh=region.histogram(bins),
-        kinetics=dict(kinetics or {}),
-        recovery=dict(recovery or {}),
-        uncertainty=dict(uncertainty or {}),
-    )
+    return {
+        "min_gy": float(region.dose_gy[-1]),
+        "max_gy": float(region.dose_gy[0]),
+        "sd_gy": region.volume_sd(),
+        **{f"d{percent}_gy": region.dose_at_volume(percent) for percent in (98, 95, 90, 70, 50, 2)},
+        "v20gy_percent": region.volume_at_dose(20.0),
+        "vthreshold_percent": region.volume_at_dose(threshold_gy),
+        "uniformity": spread / map_mean_gy if map_mean_gy > 0 else math.nan,
+    }
 
 
-def with_uncertainty(
-    lesion: LesionDose,
-    relative_uncertainty: float,
-    probability: float = math.nan,
-    uncertainty: Mapping[str, Any] | None = None,
-) -> LesionDose:
-    """The same lesion with the total uncertainty of the measurement chain (without Monte Carlo) put in."""
-    mc = lesion.dose_mc_sigma_gy if math.isfinite(lesion.dose_mc_sigma_gy) else 0.0
-    sigma = math.hypot(relative_uncertainty * lesion.dose_gy, mc)
-    return replace(
-        lesion,
-        dose_sigma_gy=sigma,
-        borderline=abs(lesion.dose_gy - lesion.threshold_gy) <= sigma,
-        probability=probability,
-        uncertainty=dict(uncertainty or {}),
-        flags=tuple(f for f in lesion.flags if f != "uncertainty is the Monte Carlo part alone"),
-    )
+def _centroid(voxels: _Voxels, grid: Grid) -> tuple[float, float, float]:
+    """Centre of the mask (z, y, x), LPS [mm]."""
+    x, y, z = grid.index_to_xyz(np.array([axis @ voxels.weight for axis in voxels.index]) / voxels.weight.sum())
+    return float(z), float(y), float(x)

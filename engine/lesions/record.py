@@ -10,38 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..text import or_nan, plain
+from .columns import COLUMNS, row_of
 from .dvh import DoseVolumeHistogram
-
-#: Columns of lesions.csv, in order; interface.md asks for the first twelve.
-COLUMNS = (
-    "patient", "visit", "lesion", "volume_ml", "mass_g", "dose_gy", "dose_sigma_gy", "dose_mc_sigma_gy",
-    "ldpa_gy_per_gbq", "d95_gy", "v20gy_percent", "verdict",
-    "borderline", "threshold_gy", "vthreshold_percent", "therapy_activity_gbq", "method", "probability",
-    "dose_map_gy", "dose_factor", "min_gy", "max_gy", "sd_gy", "d98_gy", "d90_gy", "d70_gy", "d50_gy",
-    "d2_gy", "uniformity", "voxel_metrics", "dose_local_gy", "local_difference_percent", "diameter_mm",
-    "density_g_cm3", "contour_volume_ml", "voxels", "centroid_z_mm", "centroid_y_mm", "centroid_x_mm",
-    "residence_time_h",
-    "effective_half_life_h", "extrapolated_fraction", "recovery_coefficient", "site", "flags",
-    "biological_half_life_h", "uptake_24h_percent", "uptake_24h_percent_per_g", "suv_24h", "dose_low_gy",
-    "dose_high_gy", "lower_bound", "upper_bound", "sphere_dose_gy", "sphere_difference_percent", "bed_gy",
-    "eqd2_gy", "eud_gy", "geud_gy", "effect_basis", "long_axis_mm", "short_axis_mm",
-    "voxel_noise_percent", "d98_clean_gy", "d98_clean_low_gy", "d98_clean_high_gy", "d95_clean_gy",
-    "d95_clean_low_gy", "d95_clean_high_gy", "d50_clean_gy", "d50_clean_low_gy", "d50_clean_high_gy",
-    "d2_clean_gy", "d2_clean_low_gy", "d2_clean_high_gy", "v20gy_clean_percent", "v20gy_clean_low_percent",
-    "v20gy_clean_high_percent", "vthreshold_clean_percent", "vthreshold_clean_low_percent",
-    "vthreshold_clean_high_percent",
-)  # fmt: skip
-#: Those that the clinical steps fill in.
-CLINIC_COLUMNS = COLUMNS[COLUMNS.index("uptake_24h_percent") : COLUMNS.index("voxel_noise_percent")]
-#: Metrics of the histogram freed of Monte Carlo noise: their name there, and beginning and end of their columns.
-CLEAN_METRICS = (
-    ("D98", "d98_clean", "gy"), ("D95", "d95_clean", "gy"), ("D50", "d50_clean", "gy"), ("D2", "d2_clean", "gy"),
-    ("V20", "v20gy_clean", "percent"), ("Vthreshold", "vthreshold_clean", "percent"),
-)  # fmt: skip
+from .parts import Clinic, Kinetics, NoiseCorrectedDvh, Recovery, UncertaintyBudget, with_former_keys
 
 
 @dataclass(frozen=True)
@@ -51,14 +26,14 @@ class LesionDose:
     Parameters
     ----------
     dose_gy
-        Mass-weighted mean [Gy]: of the dose map (`dose_map_gy`) times `dose_factor`.
-    dose_sigma_gy
-        Total standard uncertainty of `dose_gy` [Gy].
-    dose_mc_sigma_gy
-        Its Monte Carlo part [Gy].
-    dose_factor
-        Recovery correction of the lesion's activity (1: none). Minimum, maximum, D and V stay those of the
-        uncorrected map.
+        Mass-weighted mean [Gy]: of the dose map (`dose_map_gy`) times `recovery_dose_factor`.
+    dose_uncertainty_gy
+        Combined standard uncertainty u of `dose_gy` (k = 1) [Gy].
+    dose_mc_standard_error_gy
+        Its Monte Carlo part: standard error of the mean [Gy].
+    recovery_dose_factor
+        Ratio of the recovery-corrected mean dose to that of the map (1: no correction). Minimum, maximum, D and V
+        stay those of the uncorrected map.
     ldpa_gy_per_gbq
         Lesion dose per administered activity [Gy/GBq].
     vthreshold_percent
@@ -73,11 +48,16 @@ class LesionDose:
         P(mean dose >= threshold), when the uncertainty chain gives one.
     diameter_mm
         Diameter of the sphere of the same volume.
-    clean_dvh
-        The histogram freed of Monte Carlo noise, its metrics and bands
-        (:func:`hevesy.engine.pipeline.lesion_histogram.clean_dvh`); empty without it.
+    noise_corrected_dvh
+        The histogram corrected for Monte Carlo noise, its metrics and bands
+        (:func:`hevesy.engine.pipeline.lesion_histogram.noise_corrected_dvh`); empty without it.
     kinetics, recovery, uncertainty, clinic
         What those steps report, as plain dictionaries, for the tables and the report.
+
+    Notes
+    -----
+    Deprecated names of attributes, readable for one more format version: `dose_sigma_gy`, `dose_mc_sigma_gy`,
+    `dose_factor` and `clean_dvh`; likewise `residence_time_h` and `residence_time_sigma_h` in `kinetics`.
     """
 
     patient: str
@@ -86,8 +66,8 @@ class LesionDose:
     volume_ml: float
     mass_g: float
     dose_gy: float
-    dose_sigma_gy: float
-    dose_mc_sigma_gy: float
+    dose_uncertainty_gy: float
+    dose_mc_standard_error_gy: float
     threshold_gy: float
     verdict: str
     borderline: bool
@@ -110,7 +90,7 @@ class LesionDose:
     voxels: int
     centroid_mm: tuple[float, float, float]
     dose_map_gy: float
-    dose_factor: float = 1.0
+    recovery_dose_factor: float = 1.0
     method: str = "mc"
     site: str = ""
     probability: float = math.nan
@@ -119,67 +99,69 @@ class LesionDose:
     contour_volume_ml: float = math.nan
     flags: tuple[str, ...] = ()
     dvh: DoseVolumeHistogram | None = field(default=None, compare=False, repr=False)
-    clean_dvh: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    kinetics: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    recovery: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    uncertainty: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    clinic: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    noise_corrected_dvh: NoiseCorrectedDvh = field(default_factory=NoiseCorrectedDvh, compare=False, repr=False)
+    kinetics: Kinetics = field(default_factory=Kinetics, compare=False, repr=False)
+    recovery: Recovery = field(default_factory=Recovery, compare=False, repr=False)
+    uncertainty: UncertaintyBudget = field(default_factory=UncertaintyBudget, compare=False, repr=False)
+    clinic: Clinic = field(default_factory=Clinic, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinetics", with_former_keys(self.kinetics))
 
     @property
     def local_difference_percent(self) -> float:
-        """Local deposition against `dose_gy`, by the same dose factor [%]."""
+        """Local deposition against `dose_gy`, by the same recovery factor [%]."""
         if not self.dose_map_gy > 0:
             return math.nan
         return 100.0 * (self.dose_local_gy / self.dose_map_gy - 1.0)
 
+    @property
+    def dose_sigma_gy(self) -> float:
+        """Deprecated name of `dose_uncertainty_gy`."""
+        return self.dose_uncertainty_gy
+
+    @property
+    def dose_mc_sigma_gy(self) -> float:
+        """Deprecated name of `dose_mc_standard_error_gy`."""
+        return self.dose_mc_standard_error_gy
+
+    @property
+    def dose_factor(self) -> float:
+        """Deprecated name of `recovery_dose_factor`."""
+        return self.recovery_dose_factor
+
+    @property
+    def clean_dvh(self) -> NoiseCorrectedDvh:
+        """Deprecated name of `noise_corrected_dvh`."""
+        return self.noise_corrected_dvh
+
     def to_row(self) -> dict[str, Any]:
-        """Flat record with `COLUMNS`: numbers, text, or None where there is no value."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["local_difference_percent"] = self.local_difference_percent
-        for axis, value in zip("zyx", self.centroid_mm, strict=True):
-            values[f"centroid_{axis}_mm"] = value
-        for key in ("residence_time_h", "effective_half_life_h", "extrapolated_fraction", "biological_half_life_h"):
-            values[key] = self.kinetics.get(key)
-        values |= {key: self.clinic.get(key) for key in CLINIC_COLUMNS}
-        values["voxel_noise_percent"] = self.clean_dvh.get("noise_percent")
-        for name, column, unit in CLEAN_METRICS:
-            ends = (self.clean_dvh.get("metrics") or {}).get(name) or (None, None, None)
-            for end, value in zip(("", "_low", "_high"), ends, strict=True):
-                values[f"{column}{end}_{unit}"] = value
-        values["recovery_coefficient"] = self.recovery.get("coefficient")
-        values["flags"] = "; ".join(self.flags)
-        return {key: plain(values[key]) for key in COLUMNS}
+        """The columns of the lesion table, deprecated names last: numbers, text, or None where there is no value."""
+        return row_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for lesions.json: the row, the histogram, and the records of the other steps."""
         record = self.to_row()
         record["flags"] = list(self.flags)
         record["dvh"] = None if self.dvh is None else self.dvh.to_dict()
-        for key in ("clean_dvh", "kinetics", "recovery", "uncertainty", "clinic"):
-            record[key] = plain(dict(getattr(self, key)))
+        for name in PARTS:
+            record[name] = plain(dict(getattr(self, name)))
+        record["clean_dvh"] = record["noise_corrected_dvh"]
         return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> LesionDose:
-        """From what `to_dict` wrote."""
-        names = {f.name: f for f in fields(cls)}
-        values: dict[str, Any] = {}
-        for name in names:
-            if name == "centroid_mm":
-                values[name] = tuple(or_nan(record.get(f"centroid_{axis}_mm")) for axis in "zyx")
-            elif name == "dvh":
-                dvh = record.get("dvh")
-                values[name] = None if dvh is None else DoseVolumeHistogram.from_dict(dvh)
-            elif name == "flags":
-                values[name] = tuple(record.get("flags") or ())
-            elif name in ("clean_dvh", "kinetics", "recovery", "uncertainty", "clinic"):
-                values[name] = dict(record.get(name) or {})
-            elif name in ("patient", "visit", "lesion", "verdict", "method", "site", "voxel_metrics"):
-                values[name] = str(record.get(name) or "")
-            elif name == "borderline":
-                values[name] = bool(record.get(name))
-            elif name == "voxels":
-                values[name] = int(record.get(name) or 0)
-            else:
-                values[name] = or_nan(record.get(name))
+        """From what `to_dict` wrote, in this or the former format version."""
+        values: dict[str, Any] = {column.name: column.read(record) for column in COLUMNS if column.stored}
+        values |= {name: dict(record.get(name) or {}) for name in PARTS}
+        if "noise_corrected_dvh" not in record:
+            values["noise_corrected_dvh"] = dict(record.get("clean_dvh") or {})
+        values["centroid_mm"] = tuple(or_nan(record.get(f"centroid_{axis}_mm")) for axis in "zyx")
+        values["flags"] = tuple(record.get("flags") or ())
+        dvh = record.get("dvh")
+        values["dvh"] = None if dvh is None else DoseVolumeHistogram.from_dict(dvh)
         return cls(**values)
+
+
+#: Attributes that hold the records of other steps of a run.
+PARTS = ("noise_corrected_dvh", "kinetics", "recovery", "uncertainty", "clinic")

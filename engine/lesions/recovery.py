@@ -115,7 +115,9 @@ def edge_density(diameter_mm: object, fwhm_mm: object) -> np.ndarray:
 class RecoveryModel(Protocol):
     """What a recovery model answers, for a lesion volume [mL]."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """How the report calls it."""
 
     def recovery(self, volume_ml: float) -> float:
         """Recovery coefficient, in (0, 1]."""

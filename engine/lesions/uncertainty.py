@@ -23,7 +23,7 @@ from .recovery import RecoveryModel, SphereRecovery, edge_density, sphere_diamet
 #: Exponent of the dose per decay of a sphere of 131I in its mass (S = 107.7 m^-0.970 Gy/(GBq h), 0.05-50 g).
 MASS_EXPONENT = 0.96973
 
-#: Kinds of a contribution: what a second visit would draw anew, and what it would share.
+#: Kinds of a contribution: independent at a second visit, or shared with it.
 RANDOM, SYSTEMATIC = "random", "systematic"
 
 
@@ -47,13 +47,13 @@ class LesionUncertainty:
     relative, sigma_gy
         Combined standard uncertainty u(D)/D and u(D) [Gy].
     relative_random, relative_systematic
-        Parts that a repeated visit draws anew, and that it shares (same scanner, reconstruction and model).
+        Parts that are independent at each visit, and that visits share (same scanner, reconstruction and model).
     relative_without_covariance
         What ignoring the common volume would give; for comparison.
     contributions
         Budget lines; their squares sum to ``relative ** 2``.
     volume_relative, recovery, recovery_relative, counts_relative, activity_relative, curve_relative,
-    dose_factor_relative, mc_relative
+    s_value_relative, mc_relative
         Steps of the chain: u(v)/v, R, u(R)/R, u(C)/C, u(A)/A, u of the integral from the scans, u(S)/S, MC.
     mass_relative
         Part of u(m)/m that comes from the volume: ``(1 + d ln rho / d ln v) u(v)/v``.
@@ -73,7 +73,7 @@ class LesionUncertainty:
     counts_relative: float
     activity_relative: float
     curve_relative: float
-    dose_factor_relative: float
+    s_value_relative: float
     mc_relative: float
     mass_relative: float
     notes: tuple[str, ...] = ()
@@ -114,28 +114,9 @@ def volume_relative_uncertainty(volume_ml: float, voxel_mm: object, fwhm_mm: flo
     return 3.0 * math.sqrt(float(np.mean(a**2)) / 6.0 + fwhm_mm**2 / (4.0 * math.log(2.0))) / d
 
 
-def lesion_uncertainty(
-    dose_gy: float,
-    volume_ml: float,
-    voxel_mm: object,
-    fwhm_mm: float,
-    *,
-    curve_sensitivity: object = (1.0,),
-    scan_relative: object = 0.08,
-    recovery_model: RecoveryModel | None = None,
-    recovery_applied: bool = True,
-    calibration_relative: float = 0.05,
-    density_relative: float = 0.02,
-    mass_exponent: float = MASS_EXPONENT,
-    dose_model_relative: float = 0.0,
-    mc_relative: float = 0.0,
-    volume_relative: float | None = None,
-    contour_voxel_mm: object | None = None,
-    contour_fwhm_mm: float | None = None,
-    image_fwhm_mm: float | None = None,
-    density_slope: float = 0.0,
-) -> LesionUncertainty:
-    """Propagate the measurement chain of one lesion.
+@dataclass(frozen=True)
+class MeasurementChain:
+    """What the uncertainty of a lesion's mean dose is propagated from; relative numbers are standard uncertainties.
 
     Parameters
     ----------
@@ -145,107 +126,138 @@ def lesion_uncertainty(
         Its volume [mL].
     voxel_mm, fwhm_mm
         Voxel size (scalar or triple) and resolution (FWHM) of the PET [mm].
-    curve_sensitivity
-        d ln(residence time) / d ln(scan value), one a scan (:attr:`Curve.sensitivity`); (1,) for one scan.
-    scan_relative
-        Random relative error of each scan's activity (noise, registration); scalar or one a scan.
+    contour_voxel_mm, contour_fwhm_mm
+        Voxel size and resolution of the image the contour was drawn on, where that is not the PET.
+    volume_relative
+        Observed relative standard uncertainty of the volume (inter-operator), replaces the formula.
+    image_fwhm_mm
+        Resolution that the counts in the mask follow, averaging over voxels included; ``fwhm_mm`` by default.
     recovery_model
         Model whose parameters and slope count; the analytic sphere at ``fwhm_mm`` when not given.
     recovery_applied
         False when the dose comes from the uncorrected image: then no recovery term enters.
     calibration_relative
-        Relative standard uncertainty of the scanner's calibration against the activity meter.
+        Of the scanner's calibration against the activity meter.
+    curve_sensitivity
+        d ln(TIA coefficient) / d ln(scan value), one per scan (:attr:`Curve.sensitivity`); (1,) for one scan.
+    scan_relative
+        Random relative error of each scan's activity (noise, registration); scalar or one per scan.
     density_relative
-        Relative standard uncertainty of the lesion's density.
+        Of the lesion's density.
+    density_slope
+        d ln(density) / d ln(volume) where the density was read inside the contour: a contour drawn too wide takes
+        in surroundings of another density.
     mass_exponent
         c2 in S ~ m^-c2: 0.970 for 131I in small spheres.
     dose_model_relative
-        Relative standard uncertainty of the dose per decay itself (nuclear data, model), systematic.
+        Of the dose per decay itself (nuclear data, model), systematic.
     mc_relative
-        Relative Monte Carlo standard error of the lesion mean.
-    volume_relative
-        Observed relative standard uncertainty of the volume (inter-operator), replaces the formula.
-    contour_voxel_mm, contour_fwhm_mm
-        Voxel size and resolution of the image the outline was drawn on, where that is not the PET.
-    image_fwhm_mm
-        Resolution that the counts in the outline follow, averaging over voxels included; ``fwhm_mm`` by default.
-    density_slope
-        d ln(density) / d ln(volume) where the density was read inside the outline: an outline drawn too wide takes
-        in surroundings of another density.
+        Monte Carlo standard error of the lesion mean.
+    """
 
-    Returns
-    -------
-    LesionUncertainty
+    dose_gy: float
+    volume_ml: float
+    voxel_mm: object
+    fwhm_mm: float
+    contour_voxel_mm: object | None = None
+    contour_fwhm_mm: float | None = None
+    volume_relative: float | None = None
+    image_fwhm_mm: float | None = None
+    recovery_model: RecoveryModel | None = None
+    recovery_applied: bool = True
+    calibration_relative: float = 0.05
+    curve_sensitivity: object = (1.0,)
+    scan_relative: object = 0.08
+    density_relative: float = 0.02
+    density_slope: float = 0.0
+    mass_exponent: float = MASS_EXPONENT
+    dose_model_relative: float = 0.0
+    mc_relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("dose_gy", "volume_ml", "fwhm_mm"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0.0):
+                raise InputError(
+                    f"{name} = {value!r}", why="the uncertainty chain needs a positive, finite value", field=name
+                )
+        for name in ("calibration_relative", "density_relative", "dose_model_relative", "mc_relative"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0.0):
+                raise InputError(f"{name} = {value!r}", why="a standard uncertainty is not negative", field=name)
+
+    @property
+    def volume_error(self) -> float:
+        """Relative standard uncertainty of the volume: as observed, or by the formula."""
+        if self.volume_relative is not None:
+            return self.volume_relative
+        return volume_relative_uncertainty(
+            self.volume_ml,
+            self.voxel_mm if self.contour_voxel_mm is None else self.contour_voxel_mm,
+            self.fwhm_mm if self.contour_fwhm_mm is None else self.contour_fwhm_mm,
+        )
+
+    @property
+    def counts_slope(self) -> float:
+        """d ln(counts) / d ln(volume): phi / 2R."""
+        # counts follow the image's own blur; the recovery that was divided out may be a phantom's
+        fwhm = self.image_fwhm_mm or self.fwhm_mm
+        d = float(sphere_diameter_mm(self.volume_ml))
+        return float(edge_density(d, fwhm)) / (2.0 * SphereRecovery(fwhm).recovery(self.volume_ml))
+
+    @property
+    def curve_error(self) -> float:
+        """Relative standard uncertainty of the integrated curve from the errors of the scans."""
+        sensitivity = np.atleast_1d(np.asarray(self.curve_sensitivity, dtype=np.float64))
+        errors = np.broadcast_to(np.asarray(self.scan_relative, dtype=np.float64), sensitivity.shape)
+        return float(np.sqrt(np.sum((sensitivity * errors) ** 2)))
+
+    def recovery(self) -> tuple[float, float, float]:
+        """Recovery coefficient, d ln R / d ln v, and relative standard uncertainty of the curve's parameters."""
+        if not self.recovery_applied:
+            return 1.0, 0.0, 0.0
+        model = self.recovery_model or SphereRecovery(self.fwhm_mm)
+        return model.recovery(self.volume_ml), model.slope(self.volume_ml), model.relative_sigma(self.volume_ml)
+
+
+def lesion_uncertainty(chain: MeasurementChain) -> LesionUncertainty:
+    """Propagate the measurement chain of one lesion.
 
     Notes
     -----
     All volume terms share one error:
     ``d ln D / d ln v = phi / 2R - d ln R / d ln v - c2 (1 + d ln rho / d ln v)``. The first two
     cancel to first order for large lesions, and the last has the opposite sign: neglecting the covariances
-    overstates the uncertainty (0.81 instead of 0.44 in the page's example).
+    overstates the uncertainty (0.81 instead of 0.44 in the example of docs/methods/uncertainty.md).
     """
-    _check(dose_gy=dose_gy, volume_ml=volume_ml, fwhm_mm=fwhm_mm)
-    numbers = {
-        "calibration_relative": calibration_relative,
-        "density_relative": density_relative,
-        "dose_model_relative": dose_model_relative,
-        "mc_relative": mc_relative,
-    }
-    for name, value in numbers.items():
-        if not (math.isfinite(value) and value >= 0.0):
-            raise InputError(f"{name} = {value!r}", why="a standard uncertainty is not negative", field=name)
-    model = recovery_model or SphereRecovery(fwhm_mm)
-    d = float(sphere_diameter_mm(volume_ml))
-    uv = volume_relative
-    if uv is None:
-        uv = volume_relative_uncertainty(
-            volume_ml,
-            voxel_mm if contour_voxel_mm is None else contour_voxel_mm,
-            fwhm_mm if contour_fwhm_mm is None else contour_fwhm_mm,
-        )
-    # counts follow the image's own blur; the recovery that was divided out may be a phantom's
-    seen = image_fwhm_mm or fwhm_mm
-    counts_slope = float(edge_density(d, seen)) / (2.0 * SphereRecovery(seen).recovery(volume_ml))
-    recovery = model.recovery(volume_ml) if recovery_applied else 1.0
-    recovery_slope = model.slope(volume_ml) if recovery_applied else 0.0
-    recovery_own = model.relative_sigma(volume_ml) if recovery_applied else 0.0
-    sensitivity = np.atleast_1d(np.asarray(curve_sensitivity, dtype=np.float64))
-    errors = np.broadcast_to(np.asarray(scan_relative, dtype=np.float64), sensitivity.shape)
-    curve = float(np.sqrt(np.sum((sensitivity * errors) ** 2)))
-
-    activity_slope = counts_slope - recovery_slope
-    mass = (1.0 + density_slope) * uv
-    volume = abs(activity_slope * uv - mass_exponent * mass)
-    density = mass_exponent * density_relative
+    uv, curve = chain.volume_error, chain.curve_error
+    recovery, recovery_slope, recovery_own = chain.recovery()
+    activity_slope = chain.counts_slope - recovery_slope
+    mass = (1.0 + chain.density_slope) * uv
     budget = (
-        Contribution("volume", volume, RANDOM),
+        Contribution("volume", abs(activity_slope * uv - chain.mass_exponent * mass), RANDOM),
         Contribution("scan noise and registration", curve, RANDOM),
-        Contribution("Monte Carlo", mc_relative, RANDOM),
+        Contribution("Monte Carlo", chain.mc_relative, RANDOM),
         Contribution("recovery curve", recovery_own, SYSTEMATIC),
-        Contribution("calibration", calibration_relative, SYSTEMATIC),
-        Contribution("density", density, SYSTEMATIC),
-        Contribution("dose per decay", dose_model_relative, SYSTEMATIC),
+        Contribution("calibration", chain.calibration_relative, SYSTEMATIC),
+        Contribution("density", chain.mass_exponent * chain.density_relative, SYSTEMATIC),
+        Contribution("dose per decay", chain.dose_model_relative, SYSTEMATIC),
     )
-    recovery_relative = math.hypot(recovery_own, recovery_slope * uv)
-    counts_relative = counts_slope * uv
-    dose_factor = mass_exponent * math.hypot(mass, density_relative)
-    activity = _root(calibration_relative, recovery_own, activity_slope * uv)
-    # as if the volume term of the activity and that of the dose factor were independent
+    s_value = chain.mass_exponent * math.hypot(mass, chain.density_relative)
+    # as if the volume term of the activity and that of the S value were independent
     loose = _root(
         curve,
-        mc_relative,
+        chain.mc_relative,
         recovery_own,
-        calibration_relative,
+        chain.calibration_relative,
         activity_slope * uv,
-        dose_factor,
-        dose_model_relative,
+        s_value,
+        chain.dose_model_relative,
     )
     total = _root(*(c.relative for c in budget))
-    notes = []
-    if total > 0.5:
-        notes.append("relative uncertainty above 50 %: read the interval, not the symmetric error")
+    wide = "relative uncertainty above 50 %: read the interval, not the symmetric error"
     return LesionUncertainty(
-        dose_gy=float(dose_gy),
+        dose_gy=float(chain.dose_gy),
         relative=total,
         relative_random=_root(*(c.relative for c in budget if c.kind == RANDOM)),
         relative_systematic=_root(*(c.relative for c in budget if c.kind == SYSTEMATIC)),
@@ -253,14 +265,14 @@ def lesion_uncertainty(
         contributions=budget,
         volume_relative=uv,
         recovery=recovery,
-        recovery_relative=recovery_relative,
-        counts_relative=counts_relative,
-        activity_relative=activity,
+        recovery_relative=math.hypot(recovery_own, recovery_slope * uv),
+        counts_relative=chain.counts_slope * uv,
+        activity_relative=_root(chain.calibration_relative, recovery_own, activity_slope * uv),
         curve_relative=curve,
-        dose_factor_relative=dose_factor,
-        mc_relative=mc_relative,
+        s_value_relative=s_value,
+        mc_relative=chain.mc_relative,
         mass_relative=mass,
-        notes=tuple(notes),
+        notes=(wide,) if total > 0.5 else (),
     )
 
 
@@ -302,11 +314,3 @@ def log_ratio_relative(first: LesionUncertainty, second: LesionUncertainty, *, s
 
 def _root(*parts: float) -> float:
     return math.sqrt(sum(p * p for p in parts))
-
-
-def _check(**positive: float) -> None:
-    for name, value in positive.items():
-        if not (math.isfinite(value) and value > 0.0):
-            raise InputError(
-                f"{name} = {value!r}", why="the uncertainty chain needs a positive, finite value", field=name
-            )

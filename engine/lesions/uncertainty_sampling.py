@@ -1,8 +1,8 @@
 """GUM Supplement 1 cross-check of the uncertainty chain: draw every input, recompute the dose in full.
 
 The draw contours the *same blurred sphere* with a wrong radius: counts inside that radius are integrated from
-the exact blurred profile, recovery and mass are read at the wrong volume, the curve is integrated anew from
-noisy scans. Nothing here uses the sensitivities of :mod:`hevesy.engine.lesions.uncertainty`.
+the exact blurred profile, recovery and mass are read at the wrong volume, the curve is integrated again
+from noisy scans. Nothing here uses the sensitivities of :mod:`hevesy.engine.lesions.uncertainty`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.special import erf
 from ..constants import FWHM_PER_SIGMA
 from ..errors import InputError
 from .recovery import sphere_diameter_mm, sphere_recovery
-from .uncertainty import MASS_EXPONENT, volume_relative_uncertainty
+from .uncertainty import MeasurementChain, volume_relative_uncertainty
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,25 +50,51 @@ class SampledDose:
         return float(np.mean(self.samples_gy >= threshold_gy))
 
 
+@dataclass(frozen=True)
+class SampledScans:
+    """The scans whose integral is drawn with the chain.
+
+    Parameters
+    ----------
+    times_h, retention
+        One or two scans [h] and their retention; one is integrated with physical decay, two with the
+        two-point rule and its guard.
+    therapy_half_life_h
+        Physical half-life of the therapy nuclide [h].
+    half_life_relative
+        Its relative standard uncertainty.
+
+    Raises
+    ------
+    InputError
+        More than two scans: use the covariance of the fit instead.
+    """
+
+    times_h: object
+    retention: object
+    therapy_half_life_h: float
+    half_life_relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        times, retention = self.arrays()
+        if times.size > 2 or retention.size != times.size:
+            raise InputError(
+                f"{times.size} scans in the sampled cross-check",
+                why="it integrates one or two scans",
+                field="times_h",
+            )
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times [h] and retention, (n,) each."""
+        times = np.atleast_1d(np.asarray(self.times_h, dtype=np.float64))
+        return times, np.atleast_1d(np.asarray(self.retention, dtype=np.float64))
+
+
 def sample_dose(
-    dose_gy: float,
-    volume_ml: float,
-    voxel_mm: object,
-    fwhm_mm: float,
+    chain: MeasurementChain,
+    scans: SampledScans,
     *,
-    times_h: object,
-    retention: object,
-    therapy_half_life_h: float,
-    scan_relative: object = 0.08,
-    calibration_relative: float = 0.05,
     fwhm_relative: float = 0.0,
-    density_relative: float = 0.02,
-    half_life_relative: float = 0.0,
-    mass_exponent: float = MASS_EXPONENT,
-    dose_model_relative: float = 0.0,
-    mc_relative: float = 0.0,
-    volume_relative: float | None = None,
-    density_slope: float = 0.0,
     draws: int = 20000,
     seed: int = 1,
 ) -> SampledDose:
@@ -76,37 +102,22 @@ def sample_dose(
 
     Parameters
     ----------
-    dose_gy, volume_ml, voxel_mm, fwhm_mm
-        Mean dose [Gy], volume [mL], PET voxel size and resolution (FWHM) [mm].
-    scan_relative, calibration_relative, density_relative, dose_model_relative, mc_relative, volume_relative
-        Standard deviations of ln(input), as in :func:`hevesy.engine.lesions.uncertainty.lesion_uncertainty`.
-    mass_exponent
-        c2 in S ~ m^-c2.
-    density_slope
-        d ln(density) / d ln(volume) of the outline.
-    times_h, retention
-        One or two scans [h] and their retention; one is integrated with physical decay, two with the
-        two-point rule and its guard.
-    therapy_half_life_h
-        Physical half-life of the therapy nuclide [h].
-    fwhm_relative, half_life_relative
-        Relative standard uncertainties of the resolution used for the recovery, and of the half-life.
+    chain
+        Dose, volume, voxel size and resolution, and the standard deviations of ln(input) as in
+        :func:`hevesy.engine.lesions.uncertainty.lesion_uncertainty`. Recovery is that of a sphere at ``fwhm_mm``,
+        whatever the chain's model; sensitivities of the curve, and another image for contour or counts, are not used.
+    scans
+        The scans, integrated again for each draw.
+    fwhm_relative
+        Relative standard uncertainty of the resolution that the recovery uses.
     draws, seed
         Number of draws and seed of the generator.
 
     Raises
     ------
     InputError
-        More than two scans (use the covariance of the fit instead), or fewer than 1000 draws.
+        Fewer than 1000 draws.
     """
-    times = np.atleast_1d(np.asarray(times_h, dtype=np.float64))
-    u = np.atleast_1d(np.asarray(retention, dtype=np.float64))
-    if times.size > 2 or u.size != times.size:
-        raise InputError(
-            f"{times.size} scans in the sampled cross-check",
-            why="it integrates one or two scans",
-            field="times_h",
-        )
     if draws < 1000:
         raise InputError(f"{draws} draws", why="quantiles need at least 1000", field="draws")
     rng = np.random.default_rng(seed)
@@ -115,24 +126,29 @@ def sample_dose(
         """Lognormal factor with median 1 and standard deviation of its logarithm ``relative``."""
         return np.exp(np.asarray(relative, dtype=np.float64) * rng.standard_normal(size))
 
-    uv = volume_relative_uncertainty(volume_ml, voxel_mm, fwhm_mm) if volume_relative is None else volume_relative
+    volume_ml, fwhm_mm = chain.volume_ml, chain.fwhm_mm
+    uv = chain.volume_relative
+    if uv is None:
+        uv = volume_relative_uncertainty(volume_ml, chain.voxel_mm, fwhm_mm)
     drawn_volume = volume_ml * factor(uv)
     radius = 0.5 * float(sphere_diameter_mm(volume_ml))
     drawn_radius = radius * np.cbrt(drawn_volume / volume_ml)
     counts = _counts_inside(drawn_radius, radius, fwhm_mm)
     counts = counts / _counts_inside(np.array([radius]), radius, fwhm_mm)
     rc = sphere_recovery(2.0 * drawn_radius, fwhm_mm * factor(fwhm_relative)) / sphere_recovery(2 * radius, fwhm_mm)
-    mass = (drawn_volume / volume_ml) ** (1.0 + density_slope) * factor(density_relative)
-    noisy = u * factor(scan_relative, (draws, times.size))
-    integral = _integrals(times, noisy, therapy_half_life_h * factor(half_life_relative))
-    integral = integral / _integrals(times, u[None, :], np.array([therapy_half_life_h]))
-    dose = dose_gy * factor(calibration_relative) * counts / rc * integral * mass**-mass_exponent
-    dose = np.sort(dose * factor(dose_model_relative) * factor(mc_relative))
+    mass = (drawn_volume / volume_ml) ** (1.0 + chain.density_slope) * factor(chain.density_relative)
+    times, u = scans.arrays()
+    noisy = u * factor(chain.scan_relative, (draws, times.size))
+    half_life = scans.therapy_half_life_h
+    integral = _integrals(times, noisy, half_life * factor(scans.half_life_relative))
+    integral = integral / _integrals(times, u[None, :], np.array([half_life]))
+    dose = chain.dose_gy * factor(chain.calibration_relative) * counts / rc * integral * mass**-chain.mass_exponent
+    dose = np.sort(dose * factor(chain.dose_model_relative) * factor(chain.mc_relative))
     return SampledDose(dose, float(np.std(np.log(dose))))
 
 
 def _integrals(times: np.ndarray, u: np.ndarray, half_life_h: np.ndarray) -> np.ndarray:
-    """Residence time of every draw: physical decay for one scan, the two-point rule for two."""
+    """Time-integrated activity coefficient of every draw: physical decay for one scan, the two-point rule for two."""
     physical = math.log(2.0) / half_life_h
     if times.size == 1:
         return u[:, 0] / physical

@@ -70,8 +70,8 @@ def verdict(lesions: Iterable[LesionDose]) -> Verdict:
         raise ValueError(f"one verdict is for one patient, visit and threshold, not {sorted(groups)}")
     best = found[0]
     reached = tuple(lesion.lesion for lesion in found if lesion.verdict == ELIGIBLE)
-    sigmas = [lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0 for lesion in found]
-    known = all(math.isfinite(lesion.dose_sigma_gy) for lesion in found)
+    sigmas = [lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0 for lesion in found]
+    known = all(math.isfinite(lesion.dose_uncertainty_gy) for lesion in found)
     threshold = best.threshold_gy
     if reached:
         certain = any(a.dose_gy - s >= threshold for a, s in zip(found, sigmas, strict=True))
@@ -82,7 +82,7 @@ def verdict(lesions: Iterable[LesionDose]) -> Verdict:
     sentence = (
         f"{'Eligible' if reached else 'Not eligible'}{amount}: {count} "
         f"a mean dose of {threshold:g} Gy; highest {best.lesion} with "
-        f"{plus_minus(best.dose_gy, best.dose_sigma_gy)} Gy."
+        f"{plus_minus(best.dose_gy, best.dose_uncertainty_gy)} Gy."
     )
     if not certain:
         sentence += " Within one standard uncertainty of the threshold."
@@ -96,7 +96,7 @@ def verdict(lesions: Iterable[LesionDose]) -> Verdict:
         borderline=tuple(lesion.lesion for lesion in found if lesion.borderline),
         highest_lesion=best.lesion,
         highest_dose_gy=best.dose_gy,
-        highest_sigma_gy=best.dose_sigma_gy,
+        highest_sigma_gy=best.dose_uncertainty_gy,
         certain=certain and known,
         sentence=sentence,
     )

@@ -77,7 +77,7 @@ def emission_with_progeny(
         The parent.
     progeny
         ``"none"``: the parent alone. ``"equilibrium"``: each member at its transient-equilibrium activity
-        ratio; members that outlive the parent and all below them are left out. ``"complete"``: each member
+        ratio; members that outlive the parent are left out with their progeny. ``"complete"``: each member
         at its number of decays per parent decay (a pure parent at time zero, all its progeny decaying in
         place), down to the first member with a half-life above ``longest_progeny_half_life_s`` on its path.
     longest_progeny_half_life_s
@@ -131,7 +131,7 @@ def combine(parts: list[tuple[float, Emission]], nuclide_name: str = "") -> Emis
             return np.empty(0), np.empty(0)
         if len(curves) == 1:
             return curves[0][1], curves[0][0] * curves[0][2]
-        # A spectrum that ends above zero ends in a step: a second point just above keeps it one.
+        # A spectrum that ends above zero ends in a step: a second point just above preserves it.
         ends = [np.nextafter(x[-1], np.inf) for _, x, y in curves if y[-1] > 0]
         grid = np.unique(np.concatenate([x for _, x, _ in curves] + [np.array(ends)]))
         return grid, sum(w * np.interp(grid, x, y, left=0.0, right=0.0) for w, x, y in curves)

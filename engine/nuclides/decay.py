@@ -1,18 +1,17 @@
 """Decay data: what a nuclide is called, how long it lives, what it emits, and what it becomes.
 
-Emissions come from ICRP Publication 107 (Ann. ICRP 38(3), 2008) as packed by ``icrp107-database``;
+Emissions come from ICRP Publication 107 (Ann. ICRP 38(3), 2008) as packaged in ``icrp107-database``;
 half-lives, branching fractions and chains from ``radioactivedecay`` (its ICRP-107 data set). Nothing of
-either is copied into hevesy: both are read when a nuclide is asked for. docs/methods/nuclides.md derives
+either is copied into hevesy: both are read when a nuclide is requested. docs/methods/nuclides.md derives
 what is done here.
 
 Conventions
 -----------
-* ``beta-`` and ``beta+`` spectra are kept apart; the 511 keV photons of ICRP-107 are dropped, because the
+* ``beta-`` and ``beta+`` spectra are separate; the 511 keV photons of ICRP-107 are dropped, because the
   transport annihilates each positron itself.
 * Conversion and Auger electrons are one list of lines, gamma and X rays another.
-* Heavy charged particles (alphas with their recoil nuclei, fission fragments) stop within 0.1 mm of where
-  they
-  are born and are listed together as ``alpha_lines``. Neutrons are not transported and are named in
+* Heavy charged particles (alphas with their recoil nuclei, fission fragments) stop within 0.1 mm of the decay
+  and are listed together as ``alpha_lines``. Neutrons are not transported and are listed in
   :attr:`Nuclide.neglected`.
 """
 
@@ -47,7 +46,7 @@ class Daughter:
 
 @dataclass(frozen=True)
 class EnergyPerDecay:
-    """Emitted energy [MeV per decay] by kind. ``photon`` holds no annihilation photons."""
+    """Emitted energy [MeV per decay] by kind. ``photon`` excludes annihilation photons."""
 
     electron: float
     positron: float

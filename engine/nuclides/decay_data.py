@@ -37,7 +37,7 @@ def decay(name: str) -> Decay:
     Raises
     ------
     KeyError
-        When there are no data of it.
+        When there are no data for it.
     """
     known = _table()
     return _ask_package(name) if known is None else known[name]

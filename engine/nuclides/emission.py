@@ -13,7 +13,7 @@ class Emission:
 
     ``beta_mev``/``beta_per_mev`` and ``positron_mev``/``positron_per_mev`` are spectra as points joined by
     straight lines [MeV, per MeV per decay]. Annihilation photons are NOT photon lines: the transport makes
-    them. Alpha lines are deposited where they are born.
+    them. Alpha lines are deposited at the position of the decay.
     """
 
     nuclide: str = ""

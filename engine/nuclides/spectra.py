@@ -32,9 +32,9 @@ def smooth_spectrum(table: np.ndarray, branches: np.ndarray, points: int = SPECT
 
     Notes
     -----
-    A monotone cubic (Fritsch & Carlson, SIAM J Numer Anal 1980;17:238) between the tabulated points; joined
-    by straight lines their mean is 0.05 to 0.4 % off. What is left (median 0.02 % of the mean over all
-    nuclides) is taken out by a factor exp(a + b E) with the two numbers that make yield and mean exact.
+    A monotone cubic (Fritsch & Carlson, SIAM J Numer Anal 1980;17:238) between the tabulated points; with
+    linear interpolation the mean is wrong by 0.05 to 0.4 %. The remaining difference (median 0.02 % of the mean
+    over all nuclides) is removed by a factor exp(a + b E), whose parameters make yield and mean exact.
     """
     from scipy.interpolate import PchipInterpolator
 
@@ -71,7 +71,7 @@ def separate_signs(table: np.ndarray, minus: np.ndarray, plus: np.ndarray, z: in
     energy, total = smooth_spectrum(table, np.concatenate([minus, plus]))
     electrons = sum(y * allowed_shape(energy, mean, z + 1, -1) for mean, y in minus)
     positrons = sum(y * allowed_shape(energy, mean, z - 1, +1) for mean, y in plus)
-    # The sign with fewer particles is fitted: what is left over then hardly moves the other.
+    # The sign with fewer particles is fitted: the remaining error then hardly affects the other.
     few, rare, common = (minus, electrons, positrons)
     if plus[:, 1].sum() < minus[:, 1].sum():
         few, rare, common = (plus, positrons, electrons)
@@ -151,5 +151,5 @@ def _weights(energy: np.ndarray) -> np.ndarray:
 
 
 def _trim(f: np.ndarray) -> np.ndarray:
-    """Clear the rounding left beyond an endpoint."""
+    """Set rounding errors beyond an endpoint to zero."""
     return np.where(f > 1e-12 * f.max(), f, 0.0)

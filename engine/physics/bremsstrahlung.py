@@ -5,7 +5,7 @@ screening (formula 3BN of Koch and Motz, Rev Mod Phys 31:920, 1959) times the Co
 (Ann Phys 34:178, 1939), element by element. Size: every element's spectrum is scaled so that its energy
 integral is ESTAR's radiative stopping power, and elements add up by mass fraction.
 
-Neglected: screening (the spectrum is too high towards k = 0, where it carries no energy), the different shape
+Neglected: screening (the spectrum is too high towards k = 0, where it contains no energy), the different shape
 in the field of electrons, and that the Born approximation is poor where the outgoing electron is slow, beyond
 what Elwert's factor mends. Positrons have the electron's shape and the stopping power of Kim et al.
 """
@@ -118,8 +118,8 @@ def _size(Z: int, kinetic: np.ndarray, particle: Particle) -> tuple[np.ndarray, 
     return radiative_element(Z, kinetic, particle), np.exp(_scale(Z)(np.log(kinetic)))
 
 
-#: The materials of a body are made of a dozen elements, and their tables lie on the same energies: what depends on
-#: element and energies alone is kept, the latest of it.
+#: The materials of a body share a dozen elements, and their tables have the same energies: values that depend only
+#: on element and energies are cached, the most recent ones.
 _latest: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 _MOST_KEPT = 600
 

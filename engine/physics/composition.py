@@ -74,7 +74,7 @@ def _composition(
         if not 1 <= z <= data.z_max():
             raise InputError(
                 f"no cross sections for the element Z = {z}",
-                why=f"the tables hold Z = 1 to {data.z_max()}",
+                why=f"the tables cover Z = 1 to {data.z_max()}",
                 suggestion="check the atomic number",
                 field=where,
             )

@@ -1,4 +1,4 @@
-"""The shipped physics tables (kernels/data/physics.h5), read once and kept."""
+"""The shipped physics tables (kernels/data/physics.h5), read once and cached."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Elastic scattering: screened Rutherford with Mott correction, its transport moments, and the multiple-
-scattering distributions of Goudsmit and Saunderson.
+"""Elastic scattering: screened Rutherford cross section with Mott correction, and multiple scattering.
+
+Transport moments of single scattering, and the angular distributions of Goudsmit and Saunderson made from them.
 
 Single scattering off an atom, in mu = (1 - cos theta)/2:
 
@@ -7,14 +8,14 @@ Single scattering off an atom, in mu = (1 - cos theta)/2:
 
 The first term is elastic scattering by the screened nucleus, with the Mott-to-Rutherford ratio M of McKinley and
 Feshbach (Phys Rev 74 (1948) 1759), whose spin term changes sign for positrons. The second is deflection by the
-atomic electrons in soft collisions, h a step at the angle of the largest transfer that is not played as a hard
-collision. Both screening parameters reproduce the first transport moment of the first Born approximation with the
-atom's own form factor F and incoherent function S,
+atomic electrons in soft collisions; h is a step function at the angle of the largest transfer that is not simulated
+as a hard collision. Both screening parameters reproduce the first transport moment of the first Born approximation
+with the atom's own form factor F and incoherent function S,
 
     integral dmu/mu (1 - F/Z)^2 = ln(1/eta_el) - 1,      integral dmu/mu S/Z = ln(1/eta_in) - 1,
 
-and eta_el is multiplied by what higher Born orders do, with a = alpha Z/beta: 1/(1 + 1.6 a^2) for electrons, which are
-pulled through the core, and 1 + 4.4 a^2 for positrons, which are pushed off it. The two constants meet the transport
+and eta_el is multiplied by a factor for higher Born orders, with a = alpha Z/beta: 1/(1 + 1.6 a^2) for electrons,
+which the core attracts, and 1 + 4.4 a^2 for positrons, which it repels. The two constants meet the transport
 cross sections of Dirac partial waves for the water molecule (ELSEPA: Salvat, Jablonski & Powell, Comput Phys Commun
 165 (2005) 157) within 0.6 % from 20 keV to 2 MeV. Moliere's Thomas-Fermi screening with his factor 1 + 3.33 a^2 for
 both terms and both charges, as is often done, puts the transport mean free path of water 1.5 % too long at high energy
@@ -36,7 +37,7 @@ from . import photons
 from .data import atomic_weight
 from .material import Material
 
-#: Legendre orders kept in the multiple-scattering series
+#: Legendre orders of the multiple-scattering series
 ORDERS = 400
 #: points of the scattering-angle quadrature, Gauss-Legendre panels in log mu
 PANELS, POINTS, MU_MIN = 90, 8, 1e-11
@@ -167,7 +168,7 @@ def goudsmit_saunderson(G: np.ndarray, total: np.ndarray, strength: np.ndarray, 
         K = s G_1 of the step at each energy.
     points
         Number of cumulative probabilities 1 - (1 - v)^2, v = 0..1 in equal steps: dense near one, for the few
-        large deflections that carry much of the transport moment when K is small.
+        large deflections that contribute much of the transport moment when K is small.
 
     Returns
     -------

@@ -5,7 +5,7 @@ the logarithms (photoelectric: monotone cubics, in pieces that end at absorption
 production are interpolated after division by their threshold behaviour. Materials are sums over elements by
 mass (independent atoms).
 
-References: Berger and Hubbard, NBSIR 87-3597 (XCOM); Hubbard et al., J Phys Chem Ref Data 4:471 (1975) (form
+References: Berger and Hubbell, NBSIR 87-3597 (XCOM); Hubbell et al., J Phys Chem Ref Data 4:471 (1975) (form
 factors and incoherent functions, as packaged in xraylib).
 """
 
@@ -29,7 +29,7 @@ PROCESSES = ("coherent", "incoherent", "photoelectric", "pair", "triplet")
 SHELLS = ("K", "L1", "L2", "L3")
 
 _Function = Callable[[np.ndarray], np.ndarray]
-#: A shorter interval (in log energy) at the end of a piece of the photoelectric table stands alone.
+#: A shorter interval (in log energy) at the end of a piece of the photoelectric table is interpolated alone.
 _SHORT = 5e-3
 #: Points of the scattering tables are at least so far apart (in log energy) where edges add to the grid.
 _APART = 3e-2
@@ -139,7 +139,7 @@ def _element(Z: int) -> _Element:
     pairs = []
     for process, threshold in (("pair", 2 * ELECTRON_REST_MEV), ("triplet", 4 * ELECTRON_REST_MEV)):
         value = t[f"photons/{process}"][rows]
-        # the grid's own threshold point carries zero; a point a hair above it carries no digits
+        # the grid's own threshold point is zero; a point just above it has no significant digits
         use = (value > 0.0) & (energy > threshold * 1.01) & (kind == 0)
         u = np.log(energy[use])
         reduced = np.log(value[use] / (1.0 - threshold / energy[use]) ** 3)
@@ -167,7 +167,7 @@ def element_cross_section(Z: int, process: str, energy_mev: object) -> np.ndarra
     if process not in PROCESSES:
         raise InputError(f"no photon process {process!r}", suggestion=f"one of {', '.join(PROCESSES)}")
     if not 1 <= Z <= z_max():
-        raise InputError(f"no cross sections for the element Z = {Z}", why=f"the tables hold Z = 1 to {z_max()}")
+        raise InputError(f"no cross sections for the element Z = {Z}", why=f"the tables cover Z = 1 to {z_max()}")
     energy = energies(energy_mev, LOWEST_MEV, HIGHEST_MEV, "a photon energy")
     return _element(Z).cross_section(process, np.log(np.atleast_1d(energy)).ravel()).reshape(energy.shape)
 
@@ -296,7 +296,7 @@ class Relaxation:
 def relaxation(Z: int) -> Relaxation:
     """Relaxation data of an element (xraylib)."""
     if not 1 <= Z <= z_max():
-        raise InputError(f"no relaxation data for the element Z = {Z}", why=f"the tables hold Z = 1 to {z_max()}")
+        raise InputError(f"no relaxation data for the element Z = {Z}", why=f"the tables cover Z = 1 to {z_max()}")
     t = tables()
     own = t["relaxation/line"][:, 0] == Z
     return Relaxation(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import kinetics
 from ..case.model import Case
 from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..errors import InputError
-from ..files import read_csv
 from ..grid import Grid
-from ..lesions import recovery
+from ..kinetics.conversion import contradictions
+from ..kinetics.curves import Curve, fit_curve
+from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
+from ..lesions.recovery import Corrected, RecoveryModel
 from ..nuclides.decay import nuclide
+from .lesion import FineMask, Lesion
 from .lesion_density import density_slope, lesion_density
-from .lesion_views import LesionView, PlacedRecovery, lesion_views
-from .mask_recovery import OutlineRecovery
+from .lesion_recovery import corrected_scans
+from .lesion_views import LesionView, lesion_views
 from .scans import VisitImages
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,8 @@ class LesionActivity:
 
     Parameters
     ----------
-    mask
-        The lesion on the dose grid.
+    lesion
+        The lesion.
     volume_ml, mass_g
         Its volume [mL] and mass [g] there.
     density_g_cm3
@@ -63,15 +65,15 @@ class LesionActivity:
         Those of them by which the scans contradict themselves.
     """
 
-    mask: Any
+    lesion: Lesion
     volume_ml: float
     mass_g: float
     density_g_cm3: float
     measured: np.ndarray
     background: np.ndarray
-    corrected: Any
-    model: Any
-    curve: Any
+    corrected: Corrected | None
+    model: RecoveryModel | None
+    curve: Curve
     map_tia_h: float
     true_tia_h: float
     background_tia_h: float
@@ -81,6 +83,16 @@ class LesionActivity:
     centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
     flags: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Name of the lesion."""
+        return self.lesion.name
+
+    @property
+    def fraction(self) -> np.ndarray:
+        """Volume fractions of the lesion on the dose grid (nz, ny, nx)."""
+        return self.lesion.fraction
 
     @property
     def recovery(self) -> float:
@@ -108,7 +120,7 @@ class VisitActivity:
 
     tia_bq_h_ml: np.ndarray
     decays: np.ndarray
-    voxels: Any
+    voxels: VoxelKinetics
     lesions: list[LesionActivity]
     assumptions: list[str]
 
@@ -128,13 +140,13 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
     """
     tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
     ratio = case.therapy.activity_mbq / images.tracer_activity_mbq
-    voxels = kinetics.voxel_tia(
+    voxels = voxel_tia(
         images.times_h,
         images.concentration,
         tracer.half_life_h,
         therapy.half_life_h,
         model=case.kinetics.model,
-        regions=_labels(images.masks, images.grid),
+        regions=_labels(images.lesions, images.grid),
         voxel_size_mm=images.grid.spacing_mm,
         population_biological_half_life_h=case.kinetics.population_half_life_h,
     )
@@ -156,23 +168,23 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
             f"Activity in air (density below {NO_DOSE_BELOW_G_CM3:g} g/cm3, {100 * lost / total:.2g} % of the total) "
             "was taken as noise or spill-out and left out."
         )
-    lesions = [_lesion(case, images, mask, voxels) for mask in images.masks]
+    lesions = [_lesion(case, images, lesion, voxels) for lesion in images.lesions]
     seconds_ml = 3600.0 * images.grid.voxel_volume_ml
     return VisitActivity(tia, tia * seconds_ml, voxels, lesions, notes)
 
 
-def _labels(masks: list[Any], grid: Grid) -> np.ndarray:
+def _labels(lesions: Sequence[Lesion], grid: Grid) -> np.ndarray:
     """Integer map of the lesion that holds most of each voxel (0: none): its rate is the lesion's."""
     best = np.zeros(grid.shape, dtype=np.float32)
     labels = np.zeros(grid.shape, dtype=np.int32)
-    for number, mask in enumerate(masks, 1):
-        more = mask.fraction > best
-        best[more] = mask.fraction[more]
+    for number, lesion in enumerate(lesions, 1):
+        more = lesion.fraction > best
+        best[more] = lesion.fraction[more]
         labels[more] = number
     return labels
 
 
-def _kinetic_remarks(case: Case, images: VisitImages, voxels: Any) -> list[str]:
+def _kinetic_remarks(case: Case, images: VisitImages, voxels: VoxelKinetics) -> list[str]:
     times = ", ".join(f"{t:.4g} h" for t in images.times_h)
     said = [
         f"Scans at {times} after {images.tracer_activity_mbq:.4g} MBq of {case.tracer.nuclide}; voxel-wise "
@@ -204,55 +216,43 @@ def _kinetic_remarks(case: Case, images: VisitImages, voxels: Any) -> list[str]:
     return said
 
 
-def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionActivity:
-    weight = np.asarray(mask.fraction, dtype=np.float64)
+def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKinetics) -> LesionActivity:
+    weight = np.asarray(lesion.fraction, dtype=np.float64)
     where = weight > 0
     share = weight[where] / weight[where].sum()
     volume = float(weight.sum()) * images.grid.voxel_volume_ml
     mass = float((weight[where] * images.density[where]).sum()) * images.grid.voxel_volume_ml
-    map_tia = float(np.asarray(voxels.tia_h)[where] @ share)
-    views = lesion_views(images, mask, case.recovery.fwhm_mm if case.recovery is not None else None)
+    views = lesion_views(images, lesion, case.recovery.fwhm_mm if case.recovery is not None else None)
     measured = np.array([view.mean for view in views], dtype=np.float64)
     background = np.array([view.background for view in views])
     limit = _detection_limit(case, views)
-    flags: list[str] = []
     corrected = model = None
     concentration, detectable = measured, limit
     if case.recovery is not None:
-        corrected, model, detectable = _corrected(case, images, mask, views, volume, limit)
+        corrected, model, detectable = corrected_scans(case.recovery, images.grid, lesion, views, limit)
         concentration = corrected.concentration
-        flags += list(corrected.flags)
     administered = images.tracer_activity_mbq * 1e6
     to_share = volume / administered
     noise = _noise(views, 0.0 if corrected is None else corrected.recovery)
     limits = None if detectable is None else detectable * to_share
     curve, odd = _fit(case, images.times_h, concentration * to_share, scan_errors(case, noise), limits)
-    flags += odd
-    flat = kinetics.fit_curve(
-        images.times_h,
-        np.maximum(background, 1e-12),
-        None,
-        nuclide(case.tracer.nuclide).half_life_h,
-        nuclide(case.therapy.nuclide).half_life_h,
-        model=case.kinetics.model,
-        quantity="tracer-activity",
-        population_biological_half_life_h=case.kinetics.population_half_life_h,
-    )
+    flat = _curve(case, images.times_h, np.maximum(background, 1e-12), None, None)
+    flags = [*(() if corrected is None else corrected.flags), *odd]
     flags += [text for text in curve.flags if text not in flags]
     return LesionActivity(
-        mask=mask,
+        lesion=lesion,
         volume_ml=volume,
         mass_g=mass,
         density_g_cm3=lesion_density(weight, images.density),
-        density_slope=0.0 if corrected is None else _density_slope(images, mask, weight),
+        density_slope=0.0 if corrected is None else _density_slope(images, lesion),
         measured=measured,
         background=background,
         corrected=corrected,
         model=model,
         curve=curve,
-        map_tia_h=map_tia / administered,
-        true_tia_h=curve.residence_time_h / volume,
-        background_tia_h=float(flat.residence_time_h) / administered,
+        map_tia_h=float(np.asarray(voxels.tia_h)[where] @ share) / administered,
+        true_tia_h=curve.tia_coefficient_h / volume,
+        background_tia_h=float(flat.tia_coefficient_h) / administered,
         detection_bq_ml=limit,
         noise_relative=noise,
         centroid_shift_mm=centroid_shifts(views),
@@ -261,14 +261,12 @@ def _lesion(case: Case, images: VisitImages, mask: Any, voxels: Any) -> LesionAc
     )
 
 
-def _density_slope(images: VisitImages, mask: Any, weight: np.ndarray) -> float:
-    """How the lesion's density follows its outline, on the voxels around it."""
-    box = Grid.bounding_box(weight, 3)
+def _density_slope(images: VisitImages, lesion: Lesion) -> float:
+    """How the lesion's density follows its mask, on the voxels around it."""
+    box = Grid.bounding_box(lesion.fraction, 3)
     near = images.grid.cropped(box)
-    outline = None
-    if images.outlines:
-        outline = images.outlines[next(k for k, other in enumerate(images.masks) if other is mask)]
-    return density_slope(*(outline or (weight[box], near)), images.density[box], near)
+    fine = lesion.fine or FineMask(np.asarray(lesion.fraction, dtype=np.float64)[box], near)
+    return density_slope(fine.fraction, fine.grid, images.density[box], near)
 
 
 #: Noise is stated as a share of the activity above background; where there is next to none, at most this.
@@ -292,54 +290,33 @@ def scan_errors(case: Case, noise_relative: np.ndarray) -> np.ndarray:
 
 def _fit(
     case: Case, times: np.ndarray, fraction: np.ndarray, relative: np.ndarray, limit: np.ndarray | None
-) -> tuple[Any, list[str]]:
+) -> tuple[Curve, list[str]]:
     """The lesion's curve, and what in its values contradicts itself."""
-    tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
     sigma = np.maximum(np.abs(fraction), 1e-12) * np.maximum(relative, 1e-6)
     try:
-        curve = kinetics.fit_curve(
-            times,
-            fraction,
-            sigma,
-            tracer.half_life_h,
-            therapy.half_life_h,
-            model=case.kinetics.model,
-            quantity="tracer-activity",
-            detection_limit=limit,
-            population_biological_half_life_h=case.kinetics.population_half_life_h,
-        )
+        curve = _curve(case, times, fraction, sigma, limit)
     except InputError as error:
         error.field = error.field or "kinetics.model"
         raise
-    retained = fraction * np.exp(tracer.decay_constant_per_h * times)
-    return curve, kinetics.contradictions(times, retained, retained * relative)
+    retained = fraction * np.exp(nuclide(case.tracer.nuclide).decay_constant_per_h * times)
+    return curve, contradictions(times, retained, retained * relative)
 
 
-def _corrected(
-    case: Case, images: VisitImages, mask: Any, views: list[LesionView], volume: float, limit: Any
-) -> tuple[Any, Any, np.ndarray | None]:
-    """Recovery-corrected concentrations, the first scan's model, and the detection limit after correction.
-
-    Each scan is corrected with the coefficient of the outline on the voxels it was read from.
-    """
-    found, seen, model = [], [], None
-    for number, view in enumerate(views):
-        own = recovery_model(case, images.grid, mask)
-        if view.outline is not None and case.recovery is not None and case.recovery.fwhm_mm is not None:
-            own = PlacedRecovery(view, case.recovery.fwhm_mm, case.recovery.fwhm_sigma_mm or 0.0)
-        model = model or own
-        found.append(recovery.correct(view.mean, volume, own, view.background))
-        if limit is not None:
-            # a lesion just at the limit: B + k sigma seen, less the background's share, over the coefficient
-            at = recovery.correct(limit[number], volume, own, view.background)
-            seen.append(float(at.concentration[0]))
-    whole = replace(
-        found[0],
-        concentration=np.concatenate([one.concentration for one in found]),
-        factor=np.concatenate([one.factor for one in found]),
-        flags=tuple(dict.fromkeys(text for one in found for text in one.flags)),
+def _curve(
+    case: Case, times: np.ndarray, activity: np.ndarray, sigma: np.ndarray | None, limit: np.ndarray | None
+) -> Curve:
+    """The case's kinetic model through tracer activities at the scan times."""
+    return fit_curve(
+        times,
+        activity,
+        sigma,
+        nuclide(case.tracer.nuclide).half_life_h,
+        nuclide(case.therapy.nuclide).half_life_h,
+        model=case.kinetics.model,
+        quantity="tracer-activity",
+        detection_limit=limit,
+        population_biological_half_life_h=case.kinetics.population_half_life_h,
     )
-    return whole, model, np.array(seen) if limit is not None else None
 
 
 def _detection_limit(case: Case, views: list[LesionView]) -> np.ndarray | None:
@@ -363,41 +340,3 @@ def centroid_shifts(views: list[LesionView]) -> np.ndarray:
         place = view.centroid_xyz_mm if clear else np.full(3, np.nan)
         places.append(place)
     return np.array([float(np.linalg.norm(place - places[0])) for place in places])
-
-
-def recovery_model(case: Case, grid: Grid, mask: Any) -> Any:
-    """The recovery model of the case for one lesion; None when it asks for none."""
-    if case.recovery is None:
-        return None
-    if case.recovery.fwhm_mm is not None:
-        sigma = case.recovery.fwhm_sigma_mm or 0.0
-        return OutlineRecovery(mask.fraction, grid.spacing_mm, case.recovery.fwhm_mm, sigma)
-    assert case.recovery.curve is not None
-    return read_recovery_curve(case.recovery.curve)
-
-
-def read_recovery_curve(path: Any) -> Any:
-    """A phantom curve from CSV: ``diameter_mm`` or ``volume_ml``, ``recovery``, and optionally ``sigma``."""
-    curve = read_csv(path, "give the recovery curve as CSV, saved as UTF-8")
-    rows = list(curve.records())
-    columns = set(rows[0]) if rows else set()
-    size = next((c for c in ("diameter_mm", "volume_ml") if c in columns), None)
-    if size is None or "recovery" not in columns:
-        raise InputError(
-            "is no recovery curve",
-            why=f"its columns are {', '.join(sorted(columns)) or 'none'}",
-            suggestion="give the columns diameter_mm (or volume_ml), recovery, and optionally sigma",
-            file=path,
-            field="recovery.curve",
-        )
-    try:
-        table = {c: np.array([curve.number(row[c]) for row in rows]) for c in columns & {size, "recovery", "sigma"}}
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            "holds a value that is no number",
-            why=str(error),
-            suggestion="give numbers with a decimal point, one sphere a line",
-            file=path,
-            field="recovery.curve",
-        ) from error
-    return recovery.PhantomRecovery.fit(table["recovery"], sigma=table.get("sigma"), **{size: table[size]})

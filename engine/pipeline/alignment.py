@@ -1,27 +1,38 @@
-"""Serial scans of one visit in one place: which are aligned, how well, and lesions and PET carried along."""
+"""Serial scans of one visit in one place: which are aligned, how well, and the lesions and PETs that follow."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .. import imaging
-from ..case.model import Case, Visit
+from ..case.model import Case
 from ..errors import InputError
 from ..grid import Grid, Volume
-from ..imaging.masks.drawn import frame_of
-from ..imaging.registration import Alignment, register
+from ..imaging.alignment import Alignment
+from ..imaging.masks.mask import Mask, MaskFile
+from ..imaging.registration import register
+from ..imaging.resample import resample_fraction
+from .lesion import FineMask, Lesion
 
 log = logging.getLogger(__name__)
 
 #: A lesion with more than this share of its volume outside a scan cannot be read there.
 OUTSIDE_SHARE = 0.01
+#: Voxel size of a lesion's fine mask [mm].
+FINE_MM = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedPet:
+    """A scan's PET [Bq/mL] on its own voxels, and how it lies against the first scan."""
+
+    pet: Volume
+    alignment: Alignment = Alignment()
 
 
 def wanted_model(case: Case, fixed: str | None, moving: str | None) -> str:
@@ -37,101 +48,89 @@ def align_scans(case: Case, cts: Sequence[Volume], names: Sequence[str]) -> tupl
     Returns
     -------
     alignments
-        One a scan; the first does not move.
+        One per scan; the first does not move.
     notes
-        One sentence a later scan.
+        One sentence per later scan.
     """
-    found, notes = [Alignment()], []
+    alignments, notes = [Alignment()], []
     for ct, name in zip(cts[1:], names[1:], strict=True):
         model = wanted_model(case, cts[0].frame_of_reference, ct.frame_of_reference)
         if model == "none" and ct.source and ct.source == cts[0].source:
-            found.append(Alignment())  # one CT for both PETs
+            alignments.append(Alignment())  # one CT for both PETs
             continue
-        one = register(cts[0], ct, model, metric=case.alignment.metric)
+        alignment = register(cts[0], ct, model, metric=case.alignment.metric)
         if model == "none":
             notes.append(
                 f"{name} is taken as aligned in patient coordinates: no registration was done; the CTs "
-                f"correlate with {one.correlation_after:.3f} in the body."
+                f"correlate with {alignment.correlation_after:.3f} in the body."
             )
         else:
-            notes += [f"{name}: {text}." for text in one.notes]
-        for text in one.warnings:
+            notes += [f"{name}: {text}." for text in alignment.notes]
+        for text in alignment.warnings:
             log.warning("%s: %s", name, text)
-        found.append(one)
-    return found, notes
-
-
-#: Where a lesion's outline is to be found again: file, name in it, frame of reference.
-Origin = tuple[Path, str, "str | None"]
+        alignments.append(alignment)
+    return alignments, notes
 
 
 def read_lesions(
-    visit: Visit, grid: Grid, pets: Sequence[Volume], alignments: Sequence[Alignment]
-) -> tuple[list[Any], list[Origin | None]]:
-    """All lesions of the visit on the dose grid, those drawn on a later scan carried to the first.
+    files: Sequence[MaskFile], grid: Grid, scans: Sequence[AlignedPet], *, fine: bool = True
+) -> list[Lesion]:
+    """All lesions of the visit on the dose grid, those drawn on a later scan resampled to the first.
 
-    Returns
-    -------
-    masks
-        The lesions.
-    origins
-        Where each stands; None for one that was carried.
+    Parameters
+    ----------
+    files
+        The visit's lesion files.
+    grid
+        The dose grid, in the coordinates of the first scan.
+    scans
+        Its scans, the first one first.
+    fine
+        Whether each lesion gets its :class:`~hevesy.engine.pipeline.lesion.FineMask`.
+
+    Raises
+    ------
+    InputError
+        Naming the lesion: no volume, outside the image, another frame of reference.
     """
-    masks: list[Any] = []
-    origins: list[Origin | None] = []
-    for file in visit.lesion_files:
-        frame = pets[0].frame_of_reference
-        own = frame_of(file)
-        later = [k for k, pet in enumerate(pets) if own and own != frame and pet.frame_of_reference == own]
-        if not later or not alignments[later[0]].moves:
-            said = own if later else frame
-            read = imaging.read_masks(file, grid, frame_of_reference=said)
-            masks += read
-            origins += [(file, mask.name, said) for mask in read]
+    lesions = []
+    first = scans[0].pet.frame_of_reference
+    for file in files:
+        own = file.frame_of_reference
+        later = [k for k, one in enumerate(scans) if own and own != first and one.pet.frame_of_reference == own]
+        if not later or not scans[later[0]].alignment.moves:
+            frame, scan = (own, later[0]) if later else (first, 0)
+            for mask in file.masks(grid, frame):
+                lesions.append(Lesion(mask, _fine_mask(file, mask, grid, frame) if fine else None, scan))
             continue
-        k = later[0]
-        for mask in imaging.read_masks(file, pets[k].grid, frame_of_reference=own):
-            masks.append(_carried_back(mask, pets[k].grid, alignments[k], grid, file))
-            origins.append(None)
-    return masks, origins
+        there = scans[later[0]]
+        for mask in file.masks(there.pet.grid, own):
+            lesions.append(Lesion(_to_first_scan(mask, there, grid, file.file), None, later[0]))
+            log.info("%s was drawn on scan %d and resampled to the first", mask.name, later[0] + 1)
+    return lesions
 
 
-#: Voxel size on which a lesion's outline is kept to be carried to another scan [mm].
-FINE_MM = 1.0
+def _fine_mask(file: MaskFile, mask: Mask, grid: Grid, frame: str | None) -> FineMask | None:
+    """The lesion on small voxels, from its file; None where the file has several lesions of its name.
 
-
-def fine_outlines(
-    masks: Sequence[Any], origins: Sequence[Origin | None], grid: Grid
-) -> tuple[tuple[np.ndarray, Grid] | None, ...]:
-    """Each lesion's outline on small voxels of its own, from its file: fractions (nz, ny, nx) and their grid.
-
-    An outline that has been averaged over dose voxels would be averaged a second time when it is carried to
-    another scan, and the lesion be taken for blunter than it is. None where the file gives no such outline.
+    A mask that has been averaged over dose voxels would be averaged a second time when it is resampled to
+    another scan, and the lesion be taken for blunter than it is.
     """
-    found: list[tuple[np.ndarray, Grid] | None] = []
-    for mask, origin in zip(masks, origins, strict=True):
-        if origin is None:
-            found.append(None)
-            continue
-        file, name, frame = origin
-        room = [
-            slice(max(cut.start - 1, 0), min(cut.stop + 1, n))
-            for cut, n in zip(Grid.bounding_box(np.asarray(mask.fraction)), grid.shape, strict=True)
-        ]
-        step = [s / math.ceil(s / FINE_MM) for s in grid.spacing_mm]
-        near = grid.cropped((room[0], room[1], room[2])).with_spacing((step[0], step[1], step[2]))
-        fine = imaging.read_masks(file, near, frame_of_reference=frame, names=[name])
-        found.append((fine[0].fraction, near) if len(fine) == 1 else None)
-    return tuple(found)
+    room = Grid.bounding_box(mask.fraction, 1)
+    step = [s / math.ceil(s / FINE_MM) for s in grid.spacing_mm]
+    near = grid.cropped(room).with_spacing((step[0], step[1], step[2]))
+    found = file.masks(near, frame, [mask.name])
+    return FineMask(found[0].fraction, near) if len(found) == 1 else None
 
 
-def _carried_back(mask: Any, grid: Grid, alignment: Alignment, wanted: Grid, file: Path) -> Any:
+def _to_first_scan(mask: Mask, scan: AlignedPet, wanted: Grid, file: Path) -> Mask:
     """A lesion drawn on a later scan, on the dose grid, its volume unchanged."""
+    grid, alignment = scan.pet.grid, scan.alignment
     centre = grid.index_to_xyz(_centre(mask.fraction))
     home = np.linalg.inv(alignment.matrix) @ np.array([*centre, 1.0])
     placed = alignment.place(grid, home[:3])
     box = Grid.bounding_box(mask.fraction)
-    fraction = imaging.resample_fraction(mask.fraction[box], placed.cropped(box), wanted)
+    fraction = resample_fraction(mask.fraction[box], placed.cropped(box), wanted)
     volume = float(fraction.sum(dtype=np.float64)) * wanted.voxel_volume_ml
     if volume < (1.0 - OUTSIDE_SHARE) * mask.volume_ml:
         raise InputError(
@@ -143,8 +142,15 @@ def _carried_back(mask: Any, grid: Grid, alignment: Alignment, wanted: Grid, fil
     return replace(mask, fraction=fraction, volume_ml=volume, grid=wanted)
 
 
-def check_carried(masks: Sequence[Any], grid: Grid, images: Sequence[Volume], alignment: Alignment) -> None:
+def check_inside(masks: Sequence[Mask], grid: Grid, ct: Volume, scan: AlignedPet) -> None:
     """Refuse lesions that lie outside an aligned scan's CT or PET.
+
+    Parameters
+    ----------
+    masks, grid
+        The lesions and their grid.
+    ct, scan
+        The scan's images.
 
     Raises
     ------
@@ -154,8 +160,8 @@ def check_carried(masks: Sequence[Any], grid: Grid, images: Sequence[Volume], al
     for mask in masks:
         index = np.argwhere(mask.fraction > 0)
         weight = mask.fraction[tuple(index.T)].astype(np.float64)
-        points = alignment.to_moving(grid.index_to_xyz(index))
-        for image, name in zip(images, ("CT", "PET"), strict=True):
+        points = scan.alignment.to_moving(grid.index_to_xyz(index))
+        for image, name in ((ct, "CT"), (scan.pet, "PET")):
             there = image.grid.xyz_to_index(points)
             inside = np.all((there >= -0.5) & (there <= np.array(image.grid.shape) - 0.5), axis=1)
             lost = 1.0 - float(weight[inside].sum() / weight.sum())
@@ -166,11 +172,6 @@ def check_carried(masks: Sequence[Any], grid: Grid, images: Sequence[Volume], al
                     suggestion="look at the alignment, or leave out this scan or lesion",
                     file=image.source or None,
                 )
-
-
-def carried(volume: Volume, alignment: Alignment, grid: Grid) -> np.ndarray:
-    """A scan's concentration on the dose grid, activity conserved, float32 (nz, ny, nx)."""
-    return np.asarray(alignment.carry(volume, grid).values, dtype=np.float32)
 
 
 def _centre(fraction: np.ndarray) -> np.ndarray:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..case.model import Case
+from ..dose.compute import compute_dose
 from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..dose.map import DoseMap
-from ..dose.methods import compute_dose
+from ..dose.methods import main_method
 from ..nuclides.decay import nuclide
-from ..progress import Tell
-from ..results.provenance import Provenance, problem_hash
+from ..progress import Progress, Stop
+from ..results.provenance import Provenance
 from ..results.result import CASE, Result
 from ..results.resume import earlier_tally
-from ..transport.job import how_it_ended, run_transport
+from ..transport.job import how_it_ended, in_short_batches
 from ..transport.problem import Problem
+from ..transport.run_options import RunOptions
 from .activity import VisitActivity
+from .lesion import Lesion
 from .scans import VisitImages
 
 #: Fractional masks become whole weights 0..255 in the transport, so that region sums stay exact integers.
@@ -42,17 +45,17 @@ def transport_problem(case: Case, images: VisitImages, activity: VisitActivity) 
     )
 
 
-def region_weights(masks: Sequence[Any]) -> list[np.ndarray]:
+def region_weights(lesions: Sequence[Lesion]) -> list[np.ndarray]:
     """The lesions' volume fractions as whole weights, one uint8 array (nz, ny, nx) each."""
-    return [np.rint(np.asarray(m.fraction) * WEIGHT_ONE).astype(np.uint8) for m in masks]
+    return [np.rint(lesion.fraction * WEIGHT_ONE).astype(np.uint8) for lesion in lesions]
 
 
 def dose_of_visit(
     case: Case,
     images: VisitImages,
     activity: VisitActivity,
-    progress: Tell,
-    stop: Callable[[], bool] | None,
+    progress: Progress,
+    stop: Stop | None,
     earlier: Result | None = None,
 ) -> tuple[Result, np.ndarray]:
     """Dose by every method of the case; ``earlier`` is what a stopped run of the same visit left.
@@ -60,75 +63,65 @@ def dose_of_visit(
     Returns
     -------
     result
-        With ``doses`` in Gy for the therapy activity, and the tally when Monte Carlo is among the methods.
+        With ``doses`` in Gy for the therapy activity, and the tally when one of the methods simulates.
     mc_sigma
-        Monte Carlo standard error of each lesion's mean [Gy]; zero without Monte Carlo, NaN when there are
-        too few batches to tell.
+        Monte Carlo standard error of each lesion's mean [Gy]; zero without a simulation, NaN when there are
+        too few batches for one.
     """
     problem = transport_problem(case, images, activity)
-    decays = activity.total_decays
-    names = tuple(m.name for m in images.masks)
-    weights = region_weights(images.masks)
-    fields: dict[str, Any] = {
-        "tia_bq_h_ml": activity.tia_bq_h_ml.astype(np.float32),
-        "lesion_masks": np.stack(weights),
-        "lesion_names": names,
-        "ct_hu": images.ct_hu,
-    }
-    mc_sigma = np.zeros(len(names))
-    if "mc" in case.methods:
-        chosen = case.transport
-        tally = run_transport(
-            problem,
+    weights = region_weights(images.lesions)
+    main = main_method(case.methods)
+    options = _options(case, images, weights, progress, stop) if main.simulates else RunOptions()
+    # the main method first, since it can be stopped; local deposition always, because the lesion table compares with it
+    names = dict.fromkeys([main.name, *case.methods, "local"])
+    doses: dict[str, DoseMap] = {}
+    for name in names:
+        mine = options
+        if name == main.name and main.simulates:
+            mine = replace(options, resume=earlier_tally(earlier, problem, weights))
+        doses[name] = compute_dose(
+            name, problem, activity.total_decays, air_density_g_cm3=NO_DOSE_BELOW_G_CM3, options=mine
+        )
+    tally = doses[main.name].tally
+    result = Result(
+        kind=CASE,
+        grid=images.grid,
+        density_g_cm3=problem.density_g_cm3,
+        doses=doses,
+        tally=tally,
+        tia_bq_h_ml=activity.tia_bq_h_ml.astype(np.float32),
+        lesion_masks=np.stack(weights),
+        lesion_names=tuple(m.name for m in images.lesions),
+        ct_hu=images.ct_hu,
+        provenance=Provenance.of(problem, tally),
+        **({} if tally is None else how_it_ended(tally, options.until)),
+    )
+    if tally is None:
+        return result, np.zeros(len(weights))
+    grams = [float((w.astype(np.float64) * images.density).sum()) * images.grid.voxel_volume_ml for w in weights]
+    return result, result.region_dose_gy_per_decay(grams)[1] * activity.total_decays
+
+
+def _options(
+    case: Case, images: VisitImages, weights: list[np.ndarray], progress: Progress, stop: Stop | None
+) -> RunOptions:
+    """Options of the case's simulation, with the lesions as regions."""
+    chosen = case.transport
+    return in_short_batches(
+        RunOptions(
             decays=chosen.decays,
             seed=chosen.seed,
             backend=chosen.backend,
             until=chosen.until,
             time_limit_s=chosen.time_limit_s,
             regions=weights,
-            region_names=names,
+            region_names=tuple(m.name for m in images.lesions),
             progress=progress,
             stop=stop,
-            resume=earlier_tally(earlier, problem, weights),
         )
-        result = Result.from_tally(
-            problem,
-            tally,
-            grid=images.grid,
-            decays=decays,
-            air_density_g_cm3=NO_DOSE_BELOW_G_CM3,
-            region_names=names,
-            **how_it_ended(tally, chosen.until),
-            **fields,
-        )
-        grams = [float((w.astype(np.float64) * images.density).sum()) * images.grid.voxel_volume_ml for w in weights]
-        mc_sigma = result.region_dose_gy_per_decay(grams)[1] * decays
-    else:
-        result = _without_transport(problem, images, fields)
-    for method in case.methods:
-        if method != "mc":
-            result.doses[method] = compute_dose(method, problem, decays, air_density_g_cm3=NO_DOSE_BELOW_G_CM3)
-    if "local" not in result.doses:
-        # always beside the others: how far Monte Carlo is from it is part of the lesion table
-        result.doses["local"] = compute_dose("local", problem, decays, air_density_g_cm3=NO_DOSE_BELOW_G_CM3)
-    return result, mc_sigma
-
-
-def main_method(case: Case) -> str:
-    """The method whose dose the lesion table and the verdict are about."""
-    return "mc" if "mc" in case.methods else case.methods[0]
+    )
 
 
 def main_dose(case: Case, result: Result) -> DoseMap:
-    """The dose map of :func:`main_method`."""
-    return result.doses[main_method(case)]
-
-
-def _without_transport(problem: Problem, images: VisitImages, fields: dict[str, Any]) -> Result:
-    return Result(
-        kind=CASE,
-        grid=images.grid,
-        density_g_cm3=problem.density_g_cm3,
-        provenance=Provenance.now(input_hash=problem_hash(problem), physics=dict(problem.physics)),
-        **fields,
-    )
+    """The dose that is used in the lesion table and the verdict."""
+    return result.doses[main_method(case.methods).name]

@@ -1,13 +1,13 @@
-"""A lesion's histogram freed of Monte Carlo noise, with bands: what stands beside the one read off the voxels."""
+"""A lesion's histogram corrected for Monte Carlo noise, with bands, beside the one of the voxel doses themselves."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from ..dose.map import DoseMap
-from ..lesions.dvh_noise import clean_histogram, voxel_bands
+from ..lesions.dvh_bands import Resampling, voxel_bands
+from ..lesions.dvh_noise import NoisyVoxels, noise_corrected_histogram
+from ..lesions.parts import NoiseCorrectedDvh
 from ..statistics import MINIMUM_BATCHES
 
 #: Probability that the bands are meant to hold, and how many redrawn histograms they come from.
@@ -18,10 +18,10 @@ MOST_VOXELS = 1500
 POINTS = 81
 
 
-def clean_dvh(
-    dose: DoseMap, fraction: np.ndarray, n_batches: int, mean_sigma_gy: float, threshold_gy: float
-) -> dict[str, Any]:
-    """Histogram and metrics without Monte Carlo noise, as plain data; empty where there is nothing to free.
+def noise_corrected_dvh(
+    dose: DoseMap, fraction: np.ndarray, n_batches: int, mean_standard_error_gy: float, threshold_gy: float
+) -> NoiseCorrectedDvh:
+    """Histogram and metrics corrected for Monte Carlo noise, as plain data; empty where there is nothing to correct.
 
     Parameters
     ----------
@@ -31,42 +31,39 @@ def clean_dvh(
         Volume fractions of the lesion (nz, ny, nx).
     n_batches
         Batches behind the standard errors.
-    mean_sigma_gy
+    mean_standard_error_gy
         Monte Carlo standard error of the lesion's mean [Gy]: what voxels have in common.
     threshold_gy
-        V of this dose is kept beside V20.
+        V of this dose is given beside V20.
 
     Returns
     -------
-    dict
+    NoiseCorrectedDvh
         ``level``, ``batches``, ``noise_percent`` (root mean square over the mean dose), ``dose_gy``,
         ``volume_percent``, ``low_percent``, ``high_percent``, and ``metrics``: value, low and high end each of
         D98, D95, D50, D2 [Gy], V20 and V of the threshold [%]. Empty without standard errors, or with fewer
         than 20 batches.
     """
     if dose.sigma is None or n_batches < MINIMUM_BATCHES:
-        return {}
+        return NoiseCorrectedDvh()
     where = np.asarray(fraction) > 0
     values, sigma = (np.asarray(a)[where].astype(np.float64) for a in (dose.mean, dose.sigma))
     weight = np.asarray(fraction)[where].astype(np.float64)
     if not (np.isfinite(sigma).all() and np.any(sigma > 0.0) and np.any(values > 0.0)):
-        return {}
+        return NoiseCorrectedDvh()
     noise = float(np.sqrt(np.average(sigma**2, weights=weight)) / np.average(values, weights=weight))
     values, sigma, weight = _thinned(values, sigma, weight)
     names = ("D98", "D95", "D50", "D2", "V20", f"V{threshold_gy:g}")
-    found = clean_histogram(values, sigma, weight, n_batches)
-    top = max(float(found.dose_gy[found.share > 1e-9].max()), float(values.max()))
+    voxels = NoisyVoxels(values, sigma, weight, n_batches)
+    corrected = noise_corrected_histogram(voxels)
+    top = max(float(corrected.dose_gy[corrected.share > 1e-9].max()), float(values.max()))
     at = np.linspace(0.0, top, POINTS)
     bands = voxel_bands(
-        values,
-        sigma,
-        weight,
-        n_batches,
+        voxels,
         at,
-        mean_sigma_gy=mean_sigma_gy if np.isfinite(mean_sigma_gy) else 0.0,
+        mean_standard_error_gy=mean_standard_error_gy if np.isfinite(mean_standard_error_gy) else 0.0,
         metrics=tuple(dict.fromkeys(names)),
-        level=LEVEL,
-        resamples=RESAMPLES,
+        resampling=Resampling(LEVEL, RESAMPLES),
     )
     metrics = {name: list(ends) for name, ends in bands.metrics.items()}
     metrics["Vthreshold"] = metrics[names[-1]]
@@ -76,7 +73,7 @@ def clean_dvh(
         "noise_percent": 100.0 * noise,
         "metrics": metrics,
         "dose_gy": at.tolist(),
-        "volume_percent": found.histogram(POINTS - 1, top).volume_percent.tolist(),
+        "volume_percent": corrected.histogram(POINTS - 1, top).volume_percent.tolist(),
         "low_percent": bands.low_percent.tolist(),
         "high_percent": bands.high_percent.tolist(),
     }

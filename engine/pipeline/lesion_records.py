@@ -11,17 +11,19 @@ import numpy as np
 from ..case.model import Case
 from ..constants import JOULE_PER_MEV
 from ..dose.local import emitted_energy
-from ..lesions.metrics import summarise
+from ..dose.methods import main_method
+from ..lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
+from ..lesions.parts import Kinetics, Recovery, SampledUncertainty, UncertaintyBudget
 from ..lesions.record import LesionDose
 from ..lesions.recovery import SphereRecovery, sphere_diameter_mm, sphere_recovery
-from ..lesions.uncertainty import LesionUncertainty, lesion_uncertainty
-from ..lesions.uncertainty_sampling import sample_dose
+from ..lesions.uncertainty import LesionUncertainty, MeasurementChain, lesion_uncertainty
+from ..lesions.uncertainty_sampling import SampledScans, sample_dose
 from ..nuclides.decay import nuclide
 from ..nuclides.emission import Emission
 from ..results.result import Result
 from .activity import LesionActivity, VisitActivity, scan_errors
-from .dose import main_dose, main_method
-from .lesion_histogram import clean_dvh
+from .dose import main_dose
+from .lesion_histogram import noise_corrected_dvh
 from .lesion_views import SHELL_FWHM_MM
 from .scans import VisitImages
 
@@ -35,58 +37,62 @@ CT_FWHM_MM = 1.0
 
 
 def lesion_records(
-    case: Case, images: VisitImages, activity: VisitActivity, result: Result, mc_sigma: np.ndarray
+    case: Case, images: VisitImages, activity: VisitActivity, result: Result, mc_standard_error_gy: np.ndarray
 ) -> list[LesionDose]:
-    """One record a lesion of this visit."""
+    """One record per lesion of this visit; `mc_standard_error_gy` (lesion,) is that of each mean of the map [Gy]."""
     dose = main_dose(case, result)
-    fwhm = case.recovery.fwhm_mm if case.recovery is not None else None
+    maps = DoseMaps(dose.mean, images.density, images.grid, result.doses["local"].mean)
+    context = DoseContext(
+        patient=case.patient,
+        visit=images.visit.name,
+        method=main_method(case.methods).name,
+        threshold_gy=case.threshold_gy,
+        therapy_activity_gbq=case.therapy.activity_mbq / 1e3,
+        resolution_mm=case.recovery.fwhm_mm if case.recovery is not None else None,
+    )
     records = []
-    for lesion, sigma in zip(activity.lesions, mc_sigma, strict=True):
-        weight = np.asarray(lesion.mask.fraction, dtype=np.float64) * images.density
-        map_mean = float((weight * dose.mean).sum() / weight.sum())
-        factor = dose_factor(case, lesion, map_mean)
-        flags = list(lesion.flags)
-        if lesion.corrected is not None:
-            flags.append(f"mean dose corrected for recovery (x {factor:.3g})")
-        budget = _budget(case, images, lesion, map_mean * factor, sigma / map_mean if map_mean > 0 else 0.0)
-        measured = math.nan
-        if budget is not None:
-            measured = math.sqrt(sum(c.relative**2 for c in budget.contributions if c.name != "Monte Carlo"))
-            flags += budget.notes
-        record = summarise(
-            dose.mean,
-            images.density,
-            lesion.mask,
-            images.grid,
-            patient=case.patient,
-            visit=images.visit.name,
-            site=str(getattr(lesion.mask, "site", "") or ""),
-            method=main_method(case),
-            threshold_gy=case.threshold_gy,
-            therapy_activity_gbq=case.therapy.activity_mbq / 1e3,
-            mc_sigma_gy=float(sigma),
-            relative_uncertainty=measured,
-            dose_factor=factor,
-            local_dose_gy=result.doses["local"].mean,
-            resolution_mm=fwhm,
-            probability=math.nan if budget is None else budget.probability_at_least(case.threshold_gy),
-            kinetics=_kinetics(case, images, lesion),
-            recovery=_recovery(case, lesion),
-            uncertainty={} if budget is None else _uncertainty(case, lesion, budget),
-            flags=flags,
-        )
+    for lesion, mc_error in zip(activity.lesions, mc_standard_error_gy, strict=True):
+        record = _record(case, images, lesion, maps, context, float(mc_error))
         if record.voxel_metrics == "shown" and result.tally is not None:
-            freed = clean_dvh(dose, lesion.mask.fraction, result.tally.n_batches, float(sigma), case.threshold_gy)
-            record = replace(record, clean_dvh=freed)
-        if lesion.corrected is not None:
-            # the mass that the corrected dose is stated for
-            own = lesion.density_g_cm3
-            record = replace(record, density_g_cm3=own, mass_g=own * record.volume_ml)
+            histogram = noise_corrected_dvh(
+                dose, lesion.fraction, result.tally.n_batches, float(mc_error), case.threshold_gy
+            )
+            record = replace(record, noise_corrected_dvh=histogram)
         records.append(record)
     return records
 
 
-def dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float) -> float:
+def _record(
+    case: Case, images: VisitImages, lesion: LesionActivity, maps: DoseMaps, context: DoseContext, mc_error: float
+) -> LesionDose:
+    """Recovery, uncertainty and dose metrics of one lesion."""
+    weight = np.asarray(lesion.fraction, dtype=np.float64) * images.density
+    map_mean = float((weight * maps.dose_gy).sum() / weight.sum())
+    factor = recovery_dose_factor(case, lesion, map_mean)
+    flags = list(lesion.flags)
+    if lesion.corrected is not None:
+        flags.append(f"mean dose corrected for recovery (x {factor:.3g})")
+    chain = _chain(case, images, lesion, map_mean * factor, mc_error / map_mean if map_mean > 0 else 0.0)
+    errors, budget_record = MeanDoseErrors(mc_standard_error_gy=mc_error), UncertaintyBudget()
+    if chain is not None:
+        budget = lesion_uncertainty(chain)
+        flags += budget.notes
+        budget_record = _uncertainty(case, lesion, chain, budget)
+        errors = MeanDoseErrors(
+            mc_standard_error_gy=mc_error,
+            chain_relative=math.sqrt(sum(c.relative**2 for c in budget.contributions if c.name != "Monte Carlo")),
+            probability=budget.probability_at_least(case.threshold_gy),
+        )
+    parts = LesionParts(_kinetics(case, images, lesion), _recovery(case, lesion), budget_record, tuple(flags))
+    record = summarise(maps, lesion.lesion.mask, context, errors=errors, recovery_dose_factor=factor, parts=parts)
+    if lesion.corrected is None:
+        return record
+    # the mass that the corrected dose is stated for
+    own = lesion.density_g_cm3
+    return replace(record, density_g_cm3=own, mass_g=own * record.volume_ml)
+
+
+def recovery_dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float) -> float:
     """Ratio of the recovery-corrected mean dose to that of the uncorrected dose map.
 
     The missing activity is put back where it was, in the lesion; its charged-particle energy is deposited
@@ -94,7 +100,7 @@ def dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float) -> float
 
         D = D_map rho_map / rho + E_c / rho [ t - e (t - b) - (m - e' (m - b)) ]
 
-    with decays per volume t (corrected), m (map) and b (background), the mean density rho_map in the outline
+    with decays per volume t (corrected), m (map) and b (background), the mean density rho_map in the mask
     and the lesion's own rho, and the share e of the excess over the background that escapes a sharp sphere,
     ``e = 0.75 k (1.04 / rho) / R``. The blurred map loses less through its soft edge (e'): there the escape
     acts like a slightly wider resolution. Photons of the activity put back are neglected: their self-absorbed
@@ -149,35 +155,35 @@ def escape_length_mm(emission: Emission) -> float:
     return ESCAPE_SHARE_OF_RANGE * total / energy if energy > 0 else 0.0
 
 
-def _budget(
-    case: Case, images: VisitImages, lesion: LesionActivity, dose_gy: float, mc: float
-) -> LesionUncertainty | None:
+def _chain(
+    case: Case, images: VisitImages, lesion: LesionActivity, dose_gy: float, mc_relative: float
+) -> MeasurementChain | None:
+    """Inputs of the uncertainty chain; None where there is no dose to state one for."""
     if not dose_gy > 0:
         return None
     fwhm = case.recovery.fwhm_mm if case.recovery is not None and case.recovery.fwhm_mm else SHELL_FWHM_MM
-    given = case.uncertainty
     model: Any = lesion.model or SphereRecovery(fwhm)
-    return lesion_uncertainty(
+    return MeasurementChain(
         dose_gy,
         lesion.volume_ml,
         images.pet_spacing_mm,
         fwhm,
-        curve_sensitivity=lesion.curve.sensitivity,
-        scan_relative=scan_errors(case, lesion.noise_relative),
-        recovery_model=model,
-        recovery_applied=lesion.corrected is not None,
-        calibration_relative=given.calibration,
-        density_relative=given.density,
-        mc_relative=mc if math.isfinite(mc) else 0.0,
-        volume_relative=given.volume,
         contour_voxel_mm=images.contour_spacing_mm,
         contour_fwhm_mm=None if images.contour_spacing_mm is None else CT_FWHM_MM,
+        volume_relative=case.uncertainty.volume,
         image_fwhm_mm=getattr(model, "effective_fwhm_mm", None),
+        recovery_model=model,
+        recovery_applied=lesion.corrected is not None,
+        calibration_relative=case.uncertainty.calibration,
+        curve_sensitivity=lesion.curve.sensitivity,
+        scan_relative=scan_errors(case, lesion.noise_relative),
+        density_relative=case.uncertainty.density,
         density_slope=lesion.density_slope,
+        mc_relative=mc_relative if math.isfinite(mc_relative) else 0.0,
     )
 
 
-def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> dict[str, Any]:
+def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> Kinetics:
     curve = lesion.curve
     tracer = nuclide(case.tracer.nuclide)
     retained = curve.values  # decay-corrected to administration, recovery-corrected where asked for
@@ -202,21 +208,21 @@ def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> dict[s
             * 1e3
             / (images.tracer_activity_mbq * 1e6)
         ).tolist(),
-        "residence_time_h": curve.residence_time_h,
-        "residence_time_sigma_h": curve.residence_time_sigma_h,
+        "tia_coefficient_h": curve.tia_coefficient_h,
+        "tia_coefficient_uncertainty_h": curve.tia_coefficient_uncertainty_h,
         "effective_half_life_h": curve.effective_half_life_h,
         "biological_half_life_h": curve.biological_half_life_h,
         "extrapolated_fraction": curve.extrapolated_fraction,
         "upper_bound": curve.upper_bound,
         "noise_percent": (100.0 * lesion.noise_relative).tolist(),
-        "sensitivity": curve.sensitivity.tolist(),  # d ln(residence time) / d ln(scan)
+        "sensitivity": curve.sensitivity.tolist(),  # d ln(TIA coefficient) / d ln(scan)
         "flags": list(curve.flags),
         "curve_times_h": hours.tolist(),
         "curve_activity_percent": (100.0 * curve.activity(hours)).tolist(),
     }
 
 
-def _recovery(case: Case, lesion: LesionActivity) -> dict[str, Any]:
+def _recovery(case: Case, lesion: LesionActivity) -> Recovery:
     if lesion.corrected is None:
         return {"coefficient": None, "model": "none: not asked for in the case"}
     return {
@@ -230,21 +236,26 @@ def _recovery(case: Case, lesion: LesionActivity) -> dict[str, Any]:
     }
 
 
-def _uncertainty(case: Case, lesion: LesionActivity, budget: LesionUncertainty) -> dict[str, Any]:
+def _uncertainty(
+    case: Case, lesion: LesionActivity, chain: MeasurementChain, budget: LesionUncertainty
+) -> UncertaintyBudget:
     low, high = budget.interval_gy(1.0)
     low2, high2 = budget.interval_gy(2.0)
     errors = scan_errors(case, lesion.noise_relative)
+    uptake, per_gram = uptake_relative(budget, float(errors[0]))
     return {
         "relative": budget.relative,
         "random": budget.relative_random,
         "systematic": budget.relative_systematic,
         "without_covariance": budget.relative_without_covariance,
-        **uptake_relative(budget, float(errors[0])),
+        "volume": budget.volume_relative,
+        "uptake_random": uptake,
+        "uptake_per_g_random": per_gram,
         "scans": errors.tolist(),
         "interval_k1_gy": [low, high],
         "interval_k2_gy": [low2, high2],
         "contributions": [{"name": c.name, "relative": c.relative, "kind": c.kind} for c in budget.contributions],
-        "sampled": _sampled(case, lesion, budget, errors),
+        "sampled": _sampled(case, lesion, chain, budget),
     }
 
 
@@ -253,30 +264,20 @@ DRAWS = 10_000
 
 
 def _sampled(
-    case: Case, lesion: LesionActivity, budget: LesionUncertainty, errors: np.ndarray
-) -> dict[str, Any] | None:
+    case: Case, lesion: LesionActivity, chain: MeasurementChain, budget: LesionUncertainty
+) -> SampledUncertainty | None:
     """The chain drawn instead of derived (GUM Supplement 1); None where it does not apply.
 
-    It needs a recovery by resolution, which it applies to every draw anew, and one or two scans.
+    It needs a recovery by resolution, which it applies to each draw, and one or two scans.
     """
     fwhm = getattr(lesion.model, "effective_fwhm_mm", None)
-    if lesion.corrected is None or fwhm is None or errors.size > 2 or np.any(lesion.curve.values <= 0.0):
+    curve = lesion.curve
+    if lesion.corrected is None or fwhm is None or curve.times_h.size > 2 or np.any(curve.values <= 0.0):
         return None
     drawn = sample_dose(
-        budget.dose_gy,
-        lesion.volume_ml,
-        0.0,
-        fwhm,
-        times_h=lesion.curve.times_h,
-        retention=lesion.curve.values,
-        therapy_half_life_h=nuclide(case.therapy.nuclide).half_life_h,
-        scan_relative=errors,
-        calibration_relative=case.uncertainty.calibration,
-        density_relative=case.uncertainty.density,
+        replace(chain, fwhm_mm=fwhm, volume_relative=budget.volume_relative),
+        SampledScans(curve.times_h, curve.values, nuclide(case.therapy.nuclide).half_life_h),
         fwhm_relative=getattr(lesion.model, "fwhm_sigma_mm", 0.0) / fwhm,
-        mc_relative=budget.mc_relative,
-        volume_relative=budget.volume_relative,
-        density_slope=lesion.density_slope,
         draws=DRAWS,
     )
     return {
@@ -293,18 +294,15 @@ def _sampled(
 UPTAKE_H = 24.0
 
 
-def uptake_relative(budget: LesionUncertainty, scan_relative: float) -> dict[str, float]:
-    """Random relative standard uncertainties of volume, uptake and uptake per gram.
+def uptake_relative(budget: LesionUncertainty, scan_relative: float) -> tuple[float, float]:
+    """Random relative standard uncertainties of uptake and of uptake per gram.
 
-    All carry the volume's error v: a larger outline takes in more counts (phi / 2R) but is divided by a larger
+    Both carry the volume's error v: a larger contour takes in more counts (phi / 2R) but is divided by a larger
     recovery, so the uptake follows ``(phi / 2R - d ln R / d ln v) u(v)/v``; the uptake per gram is that less the
     mass's share.
     """
     own = next((c.relative for c in budget.contributions if c.name == "recovery curve"), 0.0)
     slope = math.sqrt(max(budget.recovery_relative**2 - own**2, 0.0))
     shared = budget.counts_relative - slope
-    return {
-        "volume": budget.volume_relative,
-        "uptake_random": math.hypot(shared, scan_relative),
-        "uptake_per_g_random": math.hypot(shared - budget.mass_relative, scan_relative),
-    }
+    per_gram = math.hypot(shared - budget.mass_relative, scan_relative)
+    return math.hypot(shared, scan_relative), per_gram

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -20,6 +20,7 @@ from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..grid import Grid, Volume
 from ..imaging.resample import resample_conserving, resample_fraction
 from ..lesions.uncertainty import scan_relative_error
+from .lesion import FineMask, Lesion
 from .mask_recovery import OutlineRecovery
 
 if TYPE_CHECKING:
@@ -51,10 +52,8 @@ class LesionView:
         Their grid.
     fwhm_mm
         Resolution that the shell is laid by [mm].
-    outline
-        The lesion's outline on small voxels, and their grid; None where its file gives none.
-    own_voxels
-        Whether these are the scan's own voxels and not those of the dose grid.
+    fine
+        The lesion on small voxels; None where its file gives none.
     """
 
     values: np.ndarray
@@ -63,8 +62,7 @@ class LesionView:
     density: np.ndarray
     grid: Grid
     fwhm_mm: float
-    outline: tuple[np.ndarray, Grid] | None = None
-    own_voxels: bool = False
+    fine: FineMask | None = None
 
     @cached_property
     def mean(self) -> float:
@@ -146,12 +144,12 @@ class PlacedRecovery(OutlineRecovery):
     name = "lesion outline in a Gaussian resolution"
 
     def __init__(self, view: LesionView, fwhm_mm: float, fwhm_sigma_mm: float = 0.0) -> None:
-        assert view.outline is not None
-        self._view, self._outline = view, view.outline
+        assert view.fine is not None
+        self._view, self._fine = view, view.fine
         super().__init__(view.fraction, view.grid.spacing_mm, fwhm_mm, fwhm_sigma_mm)
 
     def _at(self, fwhm_mm: float) -> float:
-        fraction, grid = self._outline
+        fraction, grid = self._fine.fraction, self._fine.grid
         sigma = [fwhm_mm / FWHM_PER_SIGMA / step for step in grid.spacing_mm]
         room = [math.ceil(5.0 * s) + 1 for s in sigma]
         x, y, z = (float(v) for v in grid.index_to_xyz(-np.array(room, dtype=float)))
@@ -164,40 +162,36 @@ class PlacedRecovery(OutlineRecovery):
         return float((weight * resample_conserving(whole, self._view.grid).values).sum() / weight.sum())
 
 
-def lesion_views(images: VisitImages, mask: Any, fwhm_mm: float | None) -> list[LesionView]:
+def lesion_views(images: VisitImages, lesion: Lesion, fwhm_mm: float | None) -> list[LesionView]:
     """The lesion in each scan of the visit."""
     fwhm = fwhm_mm or SHELL_FWHM_MM
     others = np.zeros(images.grid.shape, dtype=bool)
-    for other in images.masks:
-        if other is not mask:
-            others |= np.asarray(other.fraction) > 0
-    box = _box(np.asarray(mask.fraction), SHELL_RESOLUTIONS[1] * fwhm, images.grid)
+    for other in images.lesions:
+        if other is not lesion:
+            others |= other.fraction > 0
+    box = _box(lesion.fraction, SHELL_RESOLUTIONS[1] * fwhm, images.grid)
     here = images.grid.cropped(box)
-    fraction, around, density = (np.asarray(a)[box] for a in (mask.fraction, others, images.density))
-    outline = None
-    if images.outlines:
-        outline = images.outlines[next(k for k, other in enumerate(images.masks) if other is mask)]
+    fraction, around, density = lesion.fraction[box], others[box], images.density[box]
     views = []
-    for number, image in enumerate(images.concentration):
-        scan = images.scans_own[number] if images.scans_own else None
-        if scan is None:
-            views.append(LesionView(image[box], fraction, around, density, here, fwhm, outline))
+    for scan, image in zip(images.scans, images.concentration, strict=True):
+        if scan.own is None:
+            views.append(LesionView(image[box], fraction, around, density, here, fwhm, lesion.fine))
             continue
-        volume, alignment = scan
+        pet = scan.own.pet
         centre = here.index_to_xyz(np.array(ndimage.center_of_mass(fraction)))
-        placed = alignment.place(volume.grid, centre)
+        placed = scan.own.alignment.place(pet.grid, centre)
         own = _covering(placed, here)
         grid = placed.cropped(own)
+        fine = lesion.fine or FineMask(fraction, here)
         views.append(
             LesionView(
-                np.asarray(volume.values)[own],
-                resample_fraction(*(outline or (fraction, here)), grid),
+                np.asarray(pet.values)[own],
+                resample_fraction(fine.fraction, fine.grid, grid),
                 resample_fraction(around.astype(np.float32), here, grid) > 0.01,
                 np.asarray(resample_conserving(Volume(here, density, "g/cm3"), grid).values),
                 grid,
                 fwhm,
-                outline or (fraction, here),
-                True,
+                fine,
             )
         )
     return views

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..case.model import Case
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
@@ -25,7 +27,7 @@ class VisitOutcome:
     verdict: Verdict
     clinic: dict[str, Any] = field(default_factory=dict)
     frame_of_reference: str | None = None
-    overlays: dict[str, Any] = field(default_factory=dict, repr=False)
+    overlays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -85,7 +87,8 @@ class Outcome:
                     "visit": visit.name,
                     "methods": list(visit.result.doses),
                     "backend": visit.result.backend,
-                    "histories": visit.result.decays,
+                    "decays": visit.result.decays,
+                    "histories": visit.result.decays,  # deprecated name of "decays"
                     "balance_mev_per_decay": dict(visit.result.balance) if visit.result.tally else None,
                     "complete": visit.result.complete,
                     "assumptions": list(visit.result.assumptions),

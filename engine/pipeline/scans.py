@@ -5,22 +5,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-from .. import imaging
 from ..case.model import Case, Visit
 from ..errors import InputError
 from ..grid import Grid, Volume
-from ..imaging import tissue
-from ..imaging.masks.drawn import drawn_on
-from ..imaging.registration import Alignment
+from ..imaging.alignment import Alignment
+from ..imaging.masks.checks import check_overlap
+from ..imaging.masks.mask import DrawnOn, Mask, MaskFile
+from ..imaging.masks.read import open_masks
+from ..imaging.pet.read import read_pet
+from ..imaging.pet.scan import PetScan
+from ..imaging.resample import resample_conserving
+from ..imaging.source import Sources
+from ..imaging.tissue import Tissue, from_ct
+from ..imaging.volumes import read_ct
+from ..notes import about
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
 from ..series_path import SeriesPath
-from .alignment import align_scans, carried, check_carried, fine_outlines, read_lesions
+from .alignment import AlignedPet, align_scans, check_inside, read_lesions
+from .lesion import Lesion
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +35,30 @@ log = logging.getLogger(__name__)
 BODY_G_CM3 = 0.1
 #: Voxels of surroundings kept around the body when the dose grid is cropped.
 MARGIN_VOXELS = 2
+
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class VisitScan:
+    """One scan of a visit, beside its concentration on the dose grid.
+
+    Parameters
+    ----------
+    name
+        How tables and report call it.
+    ct_hu
+        Its CT on the dose grid after the alignment (nz, ny, nx) [HU], for display.
+    alignment
+        Registration of the scan to the first.
+    own
+        Its own PET where that does not lie on the dose grid; else None.
+    """
+
+    name: str
+    ct_hu: np.ndarray
+    alignment: Alignment = Alignment()
+    own: AlignedPet | None = None
 
 
 @dataclass
@@ -40,176 +71,207 @@ class VisitImages:
         The visit of the case.
     grid
         The dose grid.
-    ct_hu
-        CT on the dose grid (nz, ny, nx) [HU], for display.
     tissue
         Density and material on the dose grid.
     times_h
         Scan times after administration [h], increasing.
     concentration
         Tracer activity concentration at the scan times (nt, nz, ny, nx) [Bq/mL].
-    masks
-        The lesions on the dose grid.
+    scans
+        What else there is of each scan, in the same order.
+    lesions
+        The lesions.
     tracer_activity_mbq
         Administered tracer activity [MBq].
     pet_spacing_mm
         Voxel size of the first PET (dz, dy, dx) [mm].
-    scan_names
-        How to call each scan.
-    alignments
-        How each scan lies against the first.
-    scans_own
-        For each scan that does not lie on the dose grid, its own PET [Bq/mL] and alignment; else None.
-    outlines
-        For each lesion its outline on small voxels and their grid, for recovery and to carry it.
-    aligned_ct_hu
-        CT of each later scan on the dose grid after its alignment [HU], for display.
     contour_spacing_mm
         Voxel size of the image that the lesions were drawn on, where that is not the PET.
+    frame_of_reference
+        DICOM frame of reference UID of the first scan, where known.
     assumptions
         What was assumed or converted, one sentence each.
     """
 
     visit: Visit
     grid: Grid
-    ct_hu: np.ndarray
-    tissue: Any
+    tissue: Tissue
     times_h: np.ndarray
     concentration: np.ndarray
-    masks: list[Any]
+    scans: tuple[VisitScan, ...]
+    lesions: tuple[Lesion, ...]
     tracer_activity_mbq: float
-    assumptions: list[str] = field(default_factory=list)
-    frame_of_reference: str | None = None
-    pet_spacing_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    scan_names: tuple[str, ...] = ()
-    alignments: tuple[Alignment, ...] = ()
-    scans_own: tuple[tuple[Volume, Alignment] | None, ...] = ()
-    outlines: tuple[tuple[np.ndarray, Grid] | None, ...] = ()
-    aligned_ct_hu: tuple[np.ndarray, ...] = ()
+    pet_spacing_mm: tuple[float, float, float]
     contour_spacing_mm: tuple[float, float, float] | None = None
+    frame_of_reference: str | None = None
+    assumptions: list[str] = field(default_factory=list)
 
     @property
     def density(self) -> np.ndarray:
         """Mass density (nz, ny, nx) [g/cm3]."""
         return np.asarray(self.tissue.density_g_cm3)
 
+    @property
+    def ct_hu(self) -> np.ndarray:
+        """CT of the first scan on the dose grid (nz, ny, nx) [HU], for display."""
+        return self.scans[0].ct_hu
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """One scan as it was read, and how it lies against the first."""
+
+    name: str
+    pet: PetScan
+    ct: Volume
+    alignment: Alignment = Alignment()
+
+    @property
+    def placed(self) -> AlignedPet:
+        return AlignedPet(self.pet.volume, self.alignment)
+
+    def on_grid(self, grid: Grid, box: Box) -> np.ndarray:
+        """Concentration on ``grid[box]``, activity conserved, float32 (nz, ny, nx) [Bq/mL]."""
+        volume = self.pet.volume
+        if self.alignment.moves:
+            values = self.alignment.resample(volume, grid.cropped(box)).values
+        elif volume.grid.same_as(grid):
+            values = volume.values[box]
+        else:
+            values = resample_conserving(volume, grid).values[box]
+        return np.asarray(values, dtype=np.float32)
+
+    def on_visit(self, grid: Grid, small: Grid) -> VisitScan:
+        """What the visit keeps of the scan: ``grid`` is the dose grid, ``small`` the same cropped to the body."""
+        elsewhere = self.alignment.moves or not self.pet.volume.grid.same_as(grid)
+        ct_hu = _display_ct(self.ct, small, self.alignment)
+        return VisitScan(self.name, ct_hu, self.alignment, self.placed if elsewhere else None)
+
 
 def read_visit(case: Case, visit: Visit) -> VisitImages:
     """Read the scans and lesions of a visit and bring them onto its dose grid.
 
     The dose grid is that of the first PET (or of its CT, or a spacing, as ``transport.grid`` says), cropped
-    to the body, the lesions and a margin. Later scans are brought to the first as ``alignment`` says: taken
-    as they lie when their frame of reference is the same, aligned by their CTs when it is another.
+    to the body, the lesions and a margin. Later scans are brought to the first as ``alignment`` says: used
+    unregistered when their frame of reference is the same, aligned by their CTs when it is another.
 
     Raises
     ------
     InputError
         Whatever makes the input unusable, naming file and reason.
     """
-    notes: list[str] = []
-    scans = []
-    for scan in visit.scans:
-        ct = imaging.read_ct(scan.ct)
-        pet = _read_pet(case, visit, scan)
-        scans.append((scan, pet, ct))
-        said = (*pet.assumptions, *pet.volume.notes, *ct.notes)
-        notes += [f"{_label(visit, scan)}: {text}" for text in said]
-    scans.sort(key=lambda item: item[1].time_h)
-    times = np.array([pet.time_h for _, pet, _ in scans])
+    sources = Sources()
+    scans, notes = _read_scans(case, visit, sources)
+    times = np.array([scan.pet.time_h for scan in scans])
     _check_times(times, visit)
-    activity = _tracer_activity(case, visit, [pet for _, pet, _ in scans])
-
-    _, first_pet, first_ct = scans[0]
-    alignments, remarks = align_scans(case, [ct for *_, ct in scans], [_label(visit, s) for s, *_ in scans])
+    activity = _tracer_activity(case, visit, [scan.pet for scan in scans])
+    scans, remarks = _aligned(case, visit, scans)
     notes += remarks
-    frame = first_pet.volume.frame_of_reference or first_ct.frame_of_reference
-    grid = _dose_grid(case, first_pet.volume.grid, first_ct.grid)
-    masks, origins = read_lesions(visit, grid, [pet.volume for _, pet, _ in scans], alignments)
-    masks = _named_apart(masks, visit)
-    for (_, pet, ct), alignment in zip(scans, alignments, strict=True):
-        notes += imaging.check_overlap(ct, pet.volume, [] if alignment.moves else masks)
-        if alignment.moves:
-            check_carried(masks, grid, (ct, pet.volume), alignment)
 
-    made = tissue.from_ct(first_ct, grid, calibration=case.tissue.calibration)
-    notes += list(made.notes)
-    box = _body_box(np.asarray(made.density_g_cm3), masks)
+    first = scans[0]
+    pet = first.pet.volume
+    grid = _dose_grid(case, pet.grid, first.ct.grid)
+    files = [open_masks(sources.open(file)) for file in visit.lesion_files]
+    elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
+    fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)
+    lesions = _named_apart(read_lesions(files, grid, [scan.placed for scan in scans], fine=fine), visit)
+    notes += _check_overlap(scans, [lesion.mask for lesion in lesions], grid)
+
+    tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)
+    notes += tissue.notes
+    box = _body_box(tissue.density_g_cm3, lesions)
     small = grid.cropped(box)
-    concentration = np.stack(
-        [
-            carried(pet.volume, alignment, small) if alignment.moves else _on_grid(pet.volume, grid)[box]
-            for (_, pet, _), alignment in zip(scans, alignments, strict=True)
-        ]
-    )
+    concentration = np.stack([scan.on_grid(grid, box) for scan in scans])
     if small.shape != grid.shape:
         notes.append(
             f"The dose grid was cropped to the body: {_by(small.shape)} of {_by(grid.shape)} voxels; "
             "outside it is vacuum."
         )
-    own = tuple(
-        None if pet.volume.grid.same_as(grid) and not alignment.moves else (pet.volume, alignment)
-        for (_, pet, _), alignment in zip(scans, alignments, strict=True)
-    )
-    fine = any(own) or (case.recovery is not None and case.recovery.fwhm_mm is not None)
-    outlines = fine_outlines(masks, origins, grid) if fine else ()
-    masks = [replace(m, fraction=np.ascontiguousarray(m.fraction[box]), grid=small) for m in masks]
-    made = replace(
-        made,
-        density_g_cm3=np.ascontiguousarray(made.density_g_cm3[box]),
-        material=np.ascontiguousarray(made.material[box]),
-    )
-    if len(scans) > 1 and not any(one.moves for one in alignments):
+    if len(scans) > 1 and not any(scan.alignment.moves for scan in scans):
         notes.append("Scans are taken as aligned in patient coordinates: no registration was done.")
-    drawn = _drawn_on(visit, first_pet.volume.grid, first_ct.grid)
+    drawn = _drawn_on(visit, files, first.ct.grid, pet.grid)
     if drawn == "ct":
         notes.append(
             "The lesions were drawn on the CT: their volumes are as uncertain as CT voxels "
-            f"({_by(first_ct.grid.spacing_mm)} mm, z, y, x) make them."
+            f"({_by(first.ct.grid.spacing_mm)} mm, z, y, x) make them."
         )
     return VisitImages(
         visit=visit,
         grid=small,
-        ct_hu=_display_ct(first_ct, small),
-        tissue=made,
+        tissue=_cropped_tissue(tissue, box),
         times_h=times,
         concentration=concentration,
-        masks=masks,
+        scans=tuple(scan.on_visit(grid, small) for scan in scans),
+        lesions=tuple(_cropped_lesion(lesion, box, small) for lesion in lesions),
         tracer_activity_mbq=activity,
-        assumptions=_unique(notes),
-        frame_of_reference=frame,
-        pet_spacing_mm=first_pet.volume.grid.spacing_mm,
-        scan_names=tuple(_name(scan) for scan, _, _ in scans),
-        alignments=tuple(alignments),
-        scans_own=own,
-        outlines=outlines,
-        aligned_ct_hu=tuple(
-            _display_ct(ct, small, alignment) for (*_, ct), alignment in zip(scans[1:], alignments[1:], strict=True)
-        ),
-        contour_spacing_mm=first_ct.grid.spacing_mm if drawn == "ct" else None,
+        pet_spacing_mm=pet.grid.spacing_mm,
+        contour_spacing_mm=first.ct.grid.spacing_mm if drawn == "ct" else None,
+        frame_of_reference=pet.frame_of_reference or first.ct.frame_of_reference,
+        assumptions=list(dict.fromkeys(notes)),
     )
 
 
-def _drawn_on(visit: Visit, pet: Grid, ct: Grid) -> str | None:
+def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read], list[str]]:
+    """The scans in the order of their times, and remarks on each; a CT that serves several PETs is read once."""
+    cts: dict[Path, Volume] = {}
+    scans, notes = [], []
+    for scan in visit.scans:
+        if scan.ct not in cts:
+            cts[scan.ct] = read_ct(sources.open(scan.ct))
+        ct = cts[scan.ct]
+        pet = read_pet(
+            sources.open(scan.pet),
+            administered=visit.administered or case.tracer.administered,
+            activity_mbq=visit.activity_mbq or case.tracer.activity_mbq,
+            weight_kg=visit.weight_kg or case.weight_kg,
+            half_life_s=nuclide(case.tracer.nuclide).half_life_s,
+            after_h=scan.after_h,
+        )
+        name = telling_name(*SeriesPath.parse(scan.pet))
+        scans.append(_Read(name, pet, ct))
+        notes += [about(f"{visit.name}, {name}", text) for text in (*pet.assumptions, *pet.volume.notes, *ct.notes)]
+    return sorted(scans, key=lambda scan: scan.pet.time_h), notes
+
+
+def _aligned(case: Case, visit: Visit, scans: Sequence[_Read]) -> tuple[list[_Read], list[str]]:
+    """Each scan with its alignment to the first, and remarks on how well they agree."""
+    names = [f"{visit.name}, {scan.name}" for scan in scans]
+    alignments, notes = align_scans(case, [scan.ct for scan in scans], names)
+    return [replace(scan, alignment=one) for scan, one in zip(scans, alignments, strict=True)], notes
+
+
+def _check_overlap(scans: Sequence[_Read], masks: Sequence[Mask], grid: Grid) -> list[str]:
+    """Refuse scans and lesions that do not lie in one place; remarks on what is not covered."""
+    notes = []
+    for scan in scans:
+        notes += check_overlap(scan.ct, scan.pet.volume, [] if scan.alignment.moves else masks)
+        if scan.alignment.moves:
+            check_inside(masks, grid, scan.ct, scan.placed)
+    return notes
+
+
+def _cropped_tissue(tissue: Tissue, box: Box) -> Tissue:
+    return replace(
+        tissue,
+        density_g_cm3=np.ascontiguousarray(tissue.density_g_cm3[box]),
+        material=np.ascontiguousarray(tissue.material[box]),
+    )
+
+
+def _cropped_lesion(lesion: Lesion, box: Box, grid: Grid) -> Lesion:
+    fraction = np.ascontiguousarray(lesion.fraction[box])
+    return replace(lesion, mask=replace(lesion.mask, fraction=fraction, grid=grid))
+
+
+def _drawn_on(visit: Visit, files: Sequence[MaskFile], ct: Grid, pet: Grid) -> DrawnOn | None:
     """Image the lesions were drawn on: what the case says, or what all of their files say."""
     if visit.drawn_on is not None:
         return visit.drawn_on
-    found = {drawn_on(file, ct, pet) for file in visit.lesion_files}
+    found = {file.drawn_on(ct, pet) for file in files}
     return found.pop() if len(found) == 1 else None
 
 
-def _read_pet(case: Case, visit: Visit, scan: Any) -> Any:
-    administered: datetime | None = visit.administered or case.tracer.administered
-    return imaging.read_pet(
-        scan.pet,
-        administered=administered,
-        activity_mbq=visit.activity_mbq or case.tracer.activity_mbq,
-        weight_kg=visit.weight_kg or case.weight_kg,
-        half_life_s=nuclide(case.tracer.nuclide).half_life_s,
-        after_h=scan.after_h,
-    )
-
-
-def _tracer_activity(case: Case, visit: Visit, pets: list[Any]) -> float:
+def _tracer_activity(case: Case, visit: Visit, pets: Sequence[PetScan]) -> float:
     given = visit.activity_mbq or case.tracer.activity_mbq
     if given is not None:
         return given
@@ -249,8 +311,9 @@ def _check_times(times: np.ndarray, visit: Visit) -> None:
         )
 
 
-def _named_apart(masks: list[Any], visit: Visit) -> list[Any]:
-    if not masks:
+def _named_apart(lesions: Sequence[Lesion], visit: Visit) -> list[Lesion]:
+    """The lesions, those of the same name numbered."""
+    if not lesions:
         raise InputError(
             f"visit '{visit.name}' has no lesion",
             why=f"{', '.join(p.name for p in visit.lesion_files)} holds none",
@@ -259,10 +322,11 @@ def _named_apart(masks: list[Any], visit: Visit) -> list[Any]:
         )
     seen: dict[str, int] = {}
     out = []
-    for mask in masks:
-        seen[mask.name] = seen.get(mask.name, 0) + 1
-        again = seen[mask.name]
-        out.append(mask if again == 1 else replace(mask, name=f"{mask.name} ({again})"))
+    for lesion in lesions:
+        name = lesion.name
+        number = seen[name] = seen.get(name, 0) + 1
+        mask = lesion.mask if number == 1 else replace(lesion.mask, name=f"{name} ({number})")
+        out.append(replace(lesion, mask=mask))
     return out
 
 
@@ -276,39 +340,21 @@ def _dose_grid(case: Case, pet: Grid, ct: Grid) -> Grid:
     return pet.with_spacing((step, step, step))
 
 
-def _body_box(density: np.ndarray, masks: list[Any]) -> tuple[slice, slice, slice]:
+def _body_box(density: np.ndarray, lesions: Sequence[Lesion]) -> Box:
     """The box that holds body and lesions with a margin; the whole grid when there is no body."""
     inside = density > BODY_G_CM3
-    for mask in masks:
-        inside |= np.asarray(mask.fraction) > 0
+    for lesion in lesions:
+        inside |= lesion.fraction > 0
     if not inside.any():
         inside[:] = True
     return Grid.bounding_box(inside, MARGIN_VOXELS)
 
 
-def _on_grid(volume: Volume, grid: Grid) -> np.ndarray:
-    if volume.grid.same_as(grid):
-        return np.asarray(volume.values, dtype=np.float32)
-    return np.asarray(imaging.resample_conserving(volume, grid).values, dtype=np.float32)
-
-
-def _display_ct(ct: Volume, grid: Grid, alignment: Alignment | None = None) -> np.ndarray:
+def _display_ct(ct: Volume, grid: Grid, alignment: Alignment) -> np.ndarray:
     """Mean HU of each dose voxel; for pictures only (density is averaged as density)."""
     shifted = Volume(ct.grid, np.asarray(ct.values, dtype=np.float32) + 1024.0, "HU+1024")
-    return carried(shifted, alignment or Alignment(), grid) - 1024.0
-
-
-def _label(visit: Visit, scan: Any) -> str:
-    return f"{visit.name}, {_name(scan)}"
-
-
-def _name(scan: Any) -> str:
-    return telling_name(*SeriesPath.parse(scan.pet))
+    return np.asarray(alignment.resample(shifted, grid).values, dtype=np.float32) - 1024.0
 
 
 def _by(shape: Sequence[float]) -> str:
     return " x ".join(f"{n:g}" for n in shape)
-
-
-def _unique(notes: list[str]) -> list[str]:
-    return list(dict.fromkeys(notes))

@@ -1,4 +1,4 @@
-"""The clinic's sections of the report, as text and figures: from the patient record and the lesion records."""
+"""The clinical sections of the report, as text and figures: from the patient record and the lesion records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from ..grid import Grid
 from ..lesions.record import LesionDose
 from ..text import chance, number, or_nan, percent, signed_percent
-from .figures import COLOURS, FAINT, STYLE, to_png, to_svg
+from .figures import COLOURS, FAINT, STYLE, new_figure, to_png, to_svg
+from .input import ChecklistItem, ReportInput
 
 QUANTITIES = (
     ("ldpa_gy_per_gbq", "LDpA"),
@@ -23,9 +24,9 @@ QUANTITIES = (
 )
 
 
-def sections(patient: Mapping[str, Any], lesions: Sequence[LesionDose], visit: str) -> dict[str, Any]:
+def sections(given: ReportInput) -> dict[str, Any]:
     """What the template ``clinic.html.j2`` shows; empty parts are left out by it."""
-    record: Mapping[str, Any] = next((v for v in patient.get("visits") or () if v and v.get("visit") == visit), {})
+    record, lesions = given.clinic, given.lesions
     return {
         "eligibility": _eligibility(record.get("eligibility") or {}),
         "blood": _blood(record.get("blood")),
@@ -33,9 +34,9 @@ def sections(patient: Mapping[str, Any], lesions: Sequence[LesionDose], visit: s
         "methods": _methods(lesions),
         "alignment": [_alignment(one) for one in record.get("alignment") or ()],
         "shifts": _shifts(lesions),
-        "follow_up": _follow_up(patient.get("follow_up") or {}),
-        "checklist": _checklist(record.get("reporting") or []),
-        "missing": _missing(record.get("reporting") or []),
+        "follow_up": _follow_up(given.follow_up),
+        "checklist": _checklist(given.checklist),
+        "missing": _missing(given.checklist),
     }
 
 
@@ -87,8 +88,8 @@ def _blood(blood: Mapping[str, Any] | None) -> dict[str, Any]:
         *((f"… by {rule}", f"{number(gbq)} GBq") for rule, gbq in blood["by_rule_gbq"].items()),
         ("Blood dose per activity", f"{number(blood['dose_gy_per_gbq'])} Gy/GBq"
          + (f" ± {number(sigma, 2)}" if sigma is not None else "")),
-        ("Residence time, blood", f"{number(blood['tau_blood_h_per_ml'])} h/mL"),
-        ("Residence time, whole body", f"{number(blood['tau_body_h'])} h"),
+        ("TIA coefficient, blood", f"{number(blood['tau_blood_h_per_ml'])} h/mL"),
+        ("TIA coefficient, whole body", f"{number(blood['tau_body_h'])} h"),
         ("Whole body at 48 h", f"{number(blood['retention_48h_percent'])} %"),
         ("Method", blood["method"]),
     ]  # fmt: skip
@@ -97,11 +98,9 @@ def _blood(blood: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _washout(blood: Mapping[str, Any]) -> str:
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 2.5), layout="constrained")
-        axes = figure.subplots()
+        figure, axes = new_figure(4.6, 2.5)
         for name, scale, unit, colour in (
             ("body", 100.0, "whole body [%]", COLOURS[0]),
             ("blood", 1e5, "blood [% per L]", COLOURS[1]),
@@ -122,7 +121,7 @@ def _uptake(lesion: LesionDose) -> dict[str, Any]:
         "per_g": bound + number(c.get("uptake_24h_percent_per_g")),
         "suv": number(c.get("suv_24h")),
         "t_eff": number(k.get("effective_half_life_h")),
-        "residence": number(k.get("residence_time_h")),
+        "tia_coefficient": number(k.get("tia_coefficient_h")),
         "late": percent(k.get("extrapolated_fraction")),
         "recovery": number(lesion.recovery.get("coefficient")),
         "bed": number(c.get("bed_gy")),
@@ -132,7 +131,7 @@ def _uptake(lesion: LesionDose) -> dict[str, Any]:
 
 
 def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
-    """Local deposition and the sphere formula beside the dose of the run, largest lesion first."""
+    """Dose of the run, of local deposition and of the sphere formula, largest lesion first."""
     rows = []
     for lesion in sorted(lesions, key=lambda one: -one.volume_ml):
         sphere = lesion.clinic.get("sphere_dose_gy")
@@ -142,7 +141,7 @@ def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "site": lesion.site or "–",
                 "volume": number(lesion.volume_ml),
                 "dose": number(lesion.dose_gy),
-                "local": number(lesion.dose_local_gy * lesion.dose_factor),
+                "local": number(lesion.dose_local_gy * lesion.recovery_dose_factor),
                 "local_difference": signed_percent(lesion.local_difference_percent),
                 "sphere": number(sphere),
                 "sphere_difference": signed_percent(or_nan(lesion.clinic.get("sphere_difference_percent"))),
@@ -156,9 +155,9 @@ def _alignment(one: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "scan": one["scan"],
         "hours": number(one["hours"]),
-        "model": "as they lie" if one["model"] == "none" else one["model"],
+        "model": one["model"],
         "shift": ", ".join(f"{v:.1f}" for v in one["translation_mm"]),
-        "turn": f"{one['rotation_deg']:.2f}",
+        "rotation": f"{one['rotation_deg']:.2f}",
         "deformation": number(one.get("largest_deformation_mm")),
         "before": number(one["correlation_before"]),
         "after": number(one["correlation_after"]),
@@ -228,36 +227,49 @@ def _visit(one: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": one["visit"], "facts": facts}
 
 
-def _checklist(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _checklist(items: Sequence[ChecklistItem]) -> list[dict[str, Any]]:
     grouped: dict[str, list[tuple[str, str]]] = {}
-    for row in rows:
-        if row["value"]:
-            grouped.setdefault(row["section"], []).append((row["item"], row["value"]))
+    for item in items:
+        if item.value:
+            grouped.setdefault(item.section, []).append((item.item, item.value))
     return [{"section": name, "facts": facts} for name, facts in grouped.items()]
 
 
-def _missing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What was not stated, a phrase a section."""
+def _missing(items: Sequence[ChecklistItem]) -> list[str]:
+    """What was not stated, one phrase per section."""
     grouped: dict[str, list[str]] = {}
-    for row in rows:
-        if not row["value"]:
-            grouped.setdefault(row["section"], []).append(row["item"])
+    for item in items:
+        if not item.value:
+            grouped.setdefault(item.section, []).append(item.item)
     return [f"{section}: {', '.join(items)}" for section, items in grouped.items()]
 
 
-def overlay(grid: Grid, fixed_hu: np.ndarray, aligned: Mapping[str, np.ndarray]) -> str:
-    """Fixed CT in magenta, aligned CTs in green, grey where they agree: a PNG data URI; empty without any."""
+def overlay(grid: Grid, fixed_hu: np.ndarray, aligned: Mapping[str, np.ndarray]) -> bytes:
+    """Picture of the registered CTs: the first in magenta, later ones in green, grey where they agree.
+
+    Parameters
+    ----------
+    grid
+        Dose grid.
+    fixed_hu
+        First CT on it (nz, ny, nx) [HU].
+    aligned
+        Later CTs after registration, by scan, same shape [HU].
+
+    Returns
+    -------
+    bytes
+        PNG file; empty when every CT is the first.
+    """
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     shown = {name: ct for name, ct in aligned.items() if not np.array_equal(ct, fixed_hu)}
     if not shown:
-        return ""
+        return b""
     body = np.argwhere(fixed_hu > -400)
     middle = np.median(body, axis=0).astype(int) if len(body) else np.array(grid.shape) // 2
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(8.4, 3.0 * len(shown)), layout="constrained")
-        axes = figure.subplots(len(shown), 3, squeeze=False)
+        figure, axes = new_figure(8.4, 3.0 * len(shown), nrows=len(shown), ncols=3, squeeze=False)
         for line, (name, ct) in zip(axes, shown.items(), strict=True):
             for axis, panel in enumerate(line):
                 a, b = (np.take(_grey(v), middle[axis], axis=axis) for v in (fixed_hu, ct))

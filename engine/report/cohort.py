@@ -1,16 +1,15 @@
-"""The trial's report: one self-contained HTML file, from trial.json's content and nothing else."""
+"""The report of a trial: one self-contained HTML file, from the content of trial.json alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..files import write_text
 from ..text import NONE, count_of, number
 from . import cohort_plots as plots
-
-FOLDER = Path(__file__).resolve().parent
+from .templates import markup, render
 
 #: Quantities of the visit table: key, title, unit.
 VISIT_QUANTITIES = (
@@ -30,9 +29,6 @@ def write_trial_report(record: Mapping[str, Any], path: str | Path) -> Path:
 
 def render_trial(record: Mapping[str, Any]) -> str:
     """The trial's report as HTML text."""
-    import jinja2
-    from markupsafe import Markup  # jinja2's own
-
     tables, data = record["tables"], record["figures"]
     arms = [row["arm"] for row in tables["arms"]]
     visits = tables["visit_names"]
@@ -47,17 +43,16 @@ def render_trial(record: Mapping[str, Any]) -> str:
         "uptake": plots.spider(lesions, visits, arms, "uptake_percent_per_g", "uptake at 24 h\n[%IA/g]", log=True),
         "tolerance": plots.tolerance(tables["tolerance"], arms),
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"num": number, "share": proportion, "spread": spread, "middle": middle}
-    environment.filters["interval"] = interval
-    return environment.get_template("cohort.html.j2").render(
-        style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
+    filters: dict[str, Callable[..., str]] = {
+        "num": number,
+        "share": proportion,
+        "spread": spread,
+        "middle": middle,
+        "interval": interval,
+    }
+    return render(
+        "cohort.html.j2",
+        filters,
         name=record["name"],
         version=record["version"],
         commit=record["commit"],
@@ -70,7 +65,7 @@ def render_trial(record: Mapping[str, Any]) -> str:
         headlines=headlines(tables),
         threshold=data["threshold_gy"],
         activity=data["therapy_activity_gbq"],
-        figures={name: Markup(svg) for name, svg in figures.items()},
+        figures={name: markup(svg) for name, svg in figures.items()},
     )
 
 
@@ -81,36 +76,36 @@ def headlines(tables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         rows = [row for row in tables["eligibility"] if row["arm"] == arm]
         first = rows[0]["activity"] if rows else ""
         planned = [row for row in rows if row["activity"] == first]
-        said = "; ".join(f"{row['visit']} {row['patients']['count']} of {row['patients']['of']}" for row in planned)
+        counts = "; ".join(f"{row['visit']} {row['patients']['count']} of {row['patients']['of']}" for row in planned)
         reached = any(row["patients"]["count"] for row in planned)
         again = [row for row in tables["reinduction"] if row["arm"] == arm]
         names = list(dict.fromkeys(name for row in again for name in row["re_induced_patients"]))
         judged = max((row["patients"]["of"] for row in again), default=0)
         tone = "yes" if names else ("near" if reached else "no")
         text = f"Re-induction in {count_of(len(names), judged, 'patient')}" if judged else "One visit only"
-        sentence = f"Patients with a lesion at the threshold at {first}: {said}." if planned else ""
+        sentence = f"Patients with a lesion at the threshold at {first}: {counts}." if planned else ""
         if names:
             sentence += f" Re-induced: {', '.join(names)}."
         out.append((tone, f"{arm}: {text}", sentence))
     return out
 
 
-def proportion(found: Mapping[str, Any]) -> str:
+def proportion(share: Mapping[str, Any]) -> str:
     """``3 / 9 (33 %; 7 to 70)``."""
-    if not found["of"]:
+    if not share["of"]:
         return NONE
-    low, high = 100 * found["low"], 100 * found["high"]
-    return f"{found['count']} / {found['of']} ({100 * found['share']:.0f} %; {low:.0f} to {high:.0f})"
+    low, high = 100 * share["low"], 100 * share["high"]
+    return f"{share['count']} / {share['of']} ({100 * share['share']:.0f} %; {low:.0f} to {high:.0f})"
 
 
-def spread(found: Mapping[str, Any], digits: int = 2) -> str:
+def spread(quartiles: Mapping[str, Any], digits: int = 2) -> str:
     """``0.25 (0.1 to 0.6)``: median and quartiles."""
-    return f"{number(found['median'], digits)} ({middle(found, digits)})" if found["n"] else NONE
+    return f"{number(quartiles['median'], digits)} ({middle(quartiles, digits)})" if quartiles["n"] else NONE
 
 
-def middle(found: Mapping[str, Any], digits: int = 2) -> str:
+def middle(quartiles: Mapping[str, Any], digits: int = 2) -> str:
     """``0.1 to 0.6``: the quartiles, between which half of the values lie."""
-    return f"{number(found['low'], digits)} to {number(found['high'], digits)}" if found["n"] else NONE
+    return f"{number(quartiles['low'], digits)} to {number(quartiles['high'], digits)}" if quartiles["n"] else NONE
 
 
 def interval(values: Sequence[float | None], digits: int = 3) -> str:

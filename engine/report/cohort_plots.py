@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, to_svg
-from .plots import _figure
+from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, new_figure, to_svg
 
 #: RECIST 1.1 bounds of the change of the sum of diameters [%].
 PARTIAL, PROGRESSIVE = -30.0, 20.0
@@ -51,7 +50,7 @@ def waterfall(patients: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str
     best.sort(key=lambda item: -item[0])
     colours = _colours(arms)
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(8.4, 3.2)
+        figure, axes = new_figure(8.4, 3.2)
         axes.bar(range(len(best)), [v for v, _ in best], color=[colours[p["arm"]] for _, p in best], width=0.8)
         _recist_lines(axes)
         axes.set_xticks(range(len(best)), [label(p["patient"]) for _, p in best], rotation=90)
@@ -70,7 +69,7 @@ def spider(
     *,
     log: bool = False,
 ) -> str:
-    """One line a patient or lesion over the visits, a panel an arm, as SVG."""
+    """One line per patient or lesion over the visits, one panel per arm, as SVG."""
     import matplotlib as mpl
 
     known = [t for t in tracks if len(t["steps"]) > 1]
@@ -78,7 +77,7 @@ def spider(
         return ""
     colours = _colours(arms)
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(8.4, 3.2, ncols=len(arms), sharey=True, squeeze=False)
+        figure, axes = new_figure(8.4, 3.2, ncols=len(arms), sharey=True, squeeze=False)
         for panel, arm in zip(axes[0], arms, strict=True):
             for track in known:
                 if track["arm"] != arm:
@@ -126,7 +125,7 @@ def doses(
     colours = _colours(arms)
     slots = [(arm, visit) for visit in visits for arm in arms]
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(8.4, 3.2)
+        figure, axes = new_figure(8.4, 3.2)
         counts: dict[tuple[str, str], int] = {}
         for track, step in steps:
             slot = (track["arm"], step["visit"])
@@ -165,7 +164,7 @@ def tolerance(rows: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str:
     names = list(dict.fromkeys(row["patient"] for row in rows))
     visits = list(dict.fromkeys(row["visit"] for row in rows))
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(8.4, 2.8)
+        figure, axes = new_figure(8.4, 2.8)
         for row in rows:
             shift = 0.18 * (visits.index(row["visit"]) - 0.5 * (len(visits) - 1))
             axes.plot(

@@ -1,55 +1,21 @@
-"""What the report says, as text: rows, facts and remarks. No HTML and no figures here."""
+"""The text of a report: rows, facts and remarks. No HTML and no figures here."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
+from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
 from ..results.result import Result
 from ..text import chance, number, percent, plus_minus, signed_percent
-
-METHOD_NAMES = {
-    "mc": "Monte Carlo",
-    "local": "local deposition, charged particles",
-    "local+photons": "local deposition, charged particles and photons",
-    "kernel": "kernel convolution",
-}
+from .input import CaseSummary, ReportInput
 
 #: What makes the same remark differ from lesion to lesion.
 NUMBERS_IN_BRACKETS = re.compile(r"\s*\([^()]*\d[^()]*\)")
-
-#: Where a case keeps what a reader asks for first: (label, path in the resolved case).
-CASE_FACTS = (
-    ("Therapy nuclide", ("therapy", "nuclide")),
-    ("Therapy activity", ("therapy", "activity")),
-    ("Tracer", ("tracer", "nuclide")),
-    ("Tracer activity", ("tracer", "activity")),
-    ("Tracer given", ("tracer", "administered")),
-    ("Dose threshold", ("threshold",)),
-    ("Weight", ("weight",)),
-    ("Height", ("height",)),
-    ("Sex", ("sex",)),
-    ("Kinetic model", ("kinetics", "model")),
-    ("Recovery correction", ("recovery",)),
-    ("Uncertainties given", ("uncertainty",)),
-    ("Tissue", ("tissue",)),
-    ("Dose grid", ("transport", "grid")),
-    ("Electron cut-off", ("transport", "electron_cutoff")),
-    ("Photon cut-off", ("transport", "photon_cutoff")),
-    ("Goal of the simulation", ("transport", "until")),
-)
-
-
-def read_case(text: str) -> dict[str, Any]:
-    """The resolved case as a dictionary; empty when there is none."""
-    found = yaml.safe_load(text) if text else None
-    return found if isinstance(found, dict) else {}
 
 
 def tone(verdict: Verdict) -> str:
@@ -72,7 +38,7 @@ def remarks(lesions: Sequence[LesionDose]) -> tuple[list[str], dict[str, list[in
     for lesion in lesions:
         mine = set()
         for flag in lesion.flags:
-            note = NUMBERS_IN_BRACKETS.sub("", flag)  # the lesion's own section keeps them
+            note = NUMBERS_IN_BRACKETS.sub("", flag)  # the lesion's own section shows them
             if note not in notes:
                 notes.append(note)
             mine.add(notes.index(note) + 1)
@@ -93,8 +59,8 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "site": lesion.site,
                 "volume": number(lesion.volume_ml),
                 "mass": number(lesion.mass_g),
-                "dose": plus_minus(lesion.dose_gy, lesion.dose_sigma_gy),
-                "mc": relative(lesion.dose_mc_sigma_gy, lesion.dose_gy),
+                "dose": plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
+                "mc": relative(lesion.dose_mc_standard_error_gy, lesion.dose_gy),
                 "ldpa": number(lesion.ldpa_gy_per_gbq),
                 "d95": "–" if mean_only else number(lesion.d95_gy),
                 "v20": "–" if mean_only else number(lesion.v20gy_percent),
@@ -111,74 +77,66 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
 
 
 def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
-    """What is told beside a lesion's images."""
-    facts = [("Mean dose", f"{plus_minus(lesion.dose_gy, lesion.dose_sigma_gy)} Gy")]
+    """What is listed beside a lesion's images."""
+    return [
+        *_dose_facts(lesion),
+        *_size_facts(lesion),
+        *_voxel_facts(lesion),
+        *_noise_corrected(lesion),
+        *_kinetic_facts(lesion),
+    ]
+
+
+def _dose_facts(lesion: LesionDose) -> list[tuple[str, str]]:
+    """Mean dose with its intervals, and how it compares."""
+    facts = [(_label("dose_gy"), f"{plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} Gy")]
     k2 = lesion.uncertainty.get("interval_k2_gy")
     if k2:
         facts.append(("Interval, k = 2", f"{number(k2[0])} to {number(k2[1])} Gy"))
-    drawn = lesion.uncertainty.get("sampled")
-    if drawn:
-        low, high = drawn["interval_k2_gy"]
-        facts.append(
-            ("… by sampling (GUM S1)", f"{number(low)} to {number(high)} Gy, P = {chance(drawn['probability'])}")
-        )
+    sampled = lesion.uncertainty.get("sampled")
+    if sampled:
+        low, high = (number(end) for end in sampled["interval_k2_gy"])
+        facts.append(("… by sampling (GUM S1)", f"{low} to {high} Gy, P = {chance(sampled['probability'])}"))
+    local = number(lesion.dose_local_gy * lesion.recovery_dose_factor)
     facts += [
-        ("Monte Carlo part of it", f"{number(lesion.dose_mc_sigma_gy, 2)} Gy"),
-        ("Dose per activity", f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
-        (
-            "Local deposition",
-            f"{number(lesion.dose_local_gy * lesion.dose_factor)} Gy "
-            f"({signed_percent(lesion.local_difference_percent)})",
-        ),
-        (
-            "Volume, mass",
-            f"{number(lesion.volume_ml)} mL, {number(lesion.mass_g)} g ({number(lesion.density_g_cm3)} g/cm³)",
-        ),
-        ("Sphere of that volume", f"{number(lesion.diameter_mm)} mm"),
+        (_label("dose_mc_standard_error_gy"), f"{number(lesion.dose_mc_standard_error_gy, 2)} Gy"),
+        (_label("ldpa_gy_per_gbq"), f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
+        ("Local deposition", f"{local} Gy ({signed_percent(lesion.local_difference_percent)})"),
     ]
-    if math.isfinite(lesion.contour_volume_ml):
-        facts.append(("Volume of the contour", f"{number(lesion.contour_volume_ml)} mL"))
-    if lesion.dose_factor != 1.0:
-        factor = number(lesion.dose_factor)
-        facts.append(("Dose of the map", f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
-    if lesion.voxel_metrics == "shown":
-        facts += [
-            ("Minimum, maximum", f"{number(lesion.min_gy)}, {number(lesion.max_gy)} Gy"),
-            (
-                "D98, D95, D90, D70",
-                ", ".join(number(v) for v in (lesion.d98_gy, lesion.d95_gy, lesion.d90_gy, lesion.d70_gy)) + " Gy",
-            ),
-            ("D50, D2", f"{number(lesion.d50_gy)}, {number(lesion.d2_gy)} Gy"),
-            (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
-            ("(D5 − D95) / mean", number(lesion.uniformity)),
-        ]
-    facts += _freed_of_noise(lesion)
-    k = lesion.kinetics
-    if k:
-        facts += [
-            ("Kinetic model", str(k.get("model", "–"))),
-            ("Residence time", f"{number(k.get('residence_time_h'))} h"),
-            ("Effective half-life", f"{number(k.get('effective_half_life_h'))} h"),
-            ("Share after the last scan", percent(k.get("extrapolated_fraction"))),
-        ]
-        if k.get("retention_percent") and k.get("times_h"):
-            facts.append(
-                (
-                    "Retention, decay-corrected",
-                    ", ".join(
-                        f"{number(v)} % at {number(t, 2)} h"
-                        for t, v in zip(k["times_h"], k["retention_percent"], strict=False)
-                    ),
-                )
-            )
-    if lesion.recovery.get("coefficient") is not None:
-        facts.append(("Recovery coefficient", number(lesion.recovery["coefficient"])))
+    if lesion.recovery_dose_factor != 1.0:
+        factor = number(lesion.recovery_dose_factor)
+        facts.append((_label("dose_map_gy"), f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
     return facts
 
 
-def _freed_of_noise(lesion: LesionDose) -> list[tuple[str, str]]:
-    """Metrics of the histogram without Monte Carlo noise, with their bands."""
-    clean = lesion.clean_dvh
+def _size_facts(lesion: LesionDose) -> list[tuple[str, str]]:
+    mass = f"{number(lesion.mass_g)} g ({number(lesion.density_g_cm3)} g/cm³)"
+    facts = [
+        ("Volume, mass", f"{number(lesion.volume_ml)} mL, {mass}"),
+        (_label("diameter_mm"), f"{number(lesion.diameter_mm)} mm"),
+    ]
+    if math.isfinite(lesion.contour_volume_ml):
+        facts.append((_label("contour_volume_ml"), f"{number(lesion.contour_volume_ml)} mL"))
+    return facts
+
+
+def _voxel_facts(lesion: LesionDose) -> list[tuple[str, str]]:
+    """Metrics of the voxel doses; none for a lesion that the PET does not resolve."""
+    if lesion.voxel_metrics != "shown":
+        return []
+    near_minimum = (lesion.d98_gy, lesion.d95_gy, lesion.d90_gy, lesion.d70_gy)
+    return [
+        ("Minimum, maximum", f"{number(lesion.min_gy)}, {number(lesion.max_gy)} Gy"),
+        ("D98, D95, D90, D70", ", ".join(number(v) for v in near_minimum) + " Gy"),
+        ("D50, D2", f"{number(lesion.d50_gy)}, {number(lesion.d2_gy)} Gy"),
+        (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
+        (_label("uniformity"), number(lesion.uniformity)),
+    ]
+
+
+def _noise_corrected(lesion: LesionDose) -> list[tuple[str, str]]:
+    """Metrics of the histogram corrected for Monte Carlo noise, with their bands."""
+    clean = lesion.noise_corrected_dvh
     if not clean:
         return []
 
@@ -187,46 +145,95 @@ def _freed_of_noise(lesion: LesionDose) -> list[tuple[str, str]]:
         return f"{number(value)} ({number(low)}–{number(high)}) {unit}"
 
     return [
-        ("Voxel noise", f"{number(clean['noise_percent'], 2)} % of the mean dose"),
-        (f"Freed of it, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
+        (_label("voxel_noise_percent"), f"{number(clean['noise_percent'], 2)} % of the mean dose"),
+        (f"Noise-corrected, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
         ("… D98, D2", f"{ends('D98', 'Gy')}, {ends('D2', 'Gy')}"),
         (f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", "%")),
     ]
 
 
-def case_facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The case's main inputs, in words."""
+def _kinetic_facts(lesion: LesionDose) -> list[tuple[str, str]]:
+    """The time-activity curve, and the recovery coefficient of the activities."""
+    k = lesion.kinetics
     facts = []
-    for name, path in CASE_FACTS:
-        value: Any = case
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if value not in (None, "", {}, []):
-            facts.append((name, words(value)))
+    if k:
+        facts = [
+            ("Kinetic model", str(k.get("model", "–"))),
+            (_label("tia_coefficient_h"), f"{number(k.get('tia_coefficient_h'))} h"),
+            (_label("effective_half_life_h"), f"{number(k.get('effective_half_life_h'))} h"),
+            (_label("extrapolated_fraction"), percent(k.get("extrapolated_fraction"))),
+        ]
+    if k.get("retention_percent") and k.get("times_h"):
+        points = zip(k["times_h"], k["retention_percent"], strict=False)
+        listed = ", ".join(f"{number(v)} % at {number(t, 2)} h" for t, v in points)
+        facts.append(("Retention, decay-corrected", listed))
+    if lesion.recovery.get("coefficient") is not None:
+        facts.append((_label("recovery_coefficient"), number(lesion.recovery["coefficient"])))
     return facts
 
 
-def scan_rows(case: Mapping[str, Any], visit: str) -> list[dict[str, str]]:
-    """The scans of the visit: what was read, and when it was made."""
-    rows = []
-    for entry in case.get("visits") or ():
-        if visit and entry.get("name", "baseline") != visit:
-            continue
-        for scan in entry.get("scans") or ():
-            after = words(scan.get("after", "from the file"))
-            rows.append({"after": after, "pet": file_name(scan.get("pet")), "ct": file_name(scan.get("ct"))})
-        if entry.get("lesions"):
-            rows.append({"after": "lesions", "pet": file_name(entry["lesions"]), "ct": ""})
+def _label(column: str) -> str:
+    """What a reader sees instead of the name of a column of the lesion table."""
+    return BY_NAME[column].label
+
+
+def therapy(given: ReportInput) -> str:
+    """Activity and nuclide of the predicted therapy, as far as they are known."""
+    gbq = given.lesions[0].therapy_activity_gbq if given.lesions else 0.0
+    nuclide = given.case.therapy_nuclide if given.case else ""
+    return " ".join(part for part in (f"{gbq:.3g} GBq" if gbq > 0 else "", nuclide) if part)
+
+
+def case_facts(case: CaseSummary) -> list[tuple[str, str]]:
+    """The case's main inputs; what the case does not state is left out."""
+    given = [f"{name.replace('_', ' ')} {100.0 * value:.6g} %" for name, value in case.uncertainties.items()]
+    facts = [
+        ("Therapy nuclide", case.therapy_nuclide),
+        ("Therapy activity", _activity(case.therapy_activity_mbq)),
+        ("Tracer", case.tracer_nuclide),
+        ("Tracer activity", _activity(case.tracer_activity_mbq)),
+        ("Tracer administered", case.administered.isoformat(sep=" ") if case.administered else ""),
+        ("Dose threshold", _quantity(case.threshold_gy, "Gy")),
+        ("Weight", _quantity(case.weight_kg, "kg")),
+        ("Height", _quantity(case.height_cm, "cm")),
+        ("Sex", case.sex or ""),
+        ("Kinetic model", case.kinetic_model),
+        ("Recovery correction", _recovery(case)),
+        ("Uncertainties given (k = 1)", ", ".join(given)),
+        ("Tissue calibration", case.tissue_calibration or ""),
+        ("Dose grid", case.grid),
+        ("Electron cut-off", _energy(case.electron_cutoff_mev)),
+        ("Photon cut-off", _energy(case.photon_cutoff_mev)),
+        ("Stop criterion", case.until or ""),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def scan_rows(case: CaseSummary) -> list[dict[str, str]]:
+    """The images of the visit: what was read, and when it was made."""
+    rows = [
+        {
+            "after": "from the image header" if scan.after_h is None else f"{scan.after_h:g} h",
+            "pet": scan.pet,
+            "ct": scan.ct,
+        }
+        for scan in case.scans
+    ]
+    if case.lesion_files:
+        rows.append({"after": "lesions", "pet": ", ".join(case.lesion_files), "ct": ""})
     return rows
 
 
-def transport_facts(result: Result) -> list[tuple[str, str]]:
+def transport_facts(given: ReportInput) -> list[tuple[str, str]]:
     """The simulation and its energy balance."""
+    result = given.result
     grid = result.grid
     spacing = " × ".join(f"{step:g}" for step in reversed(grid.spacing_mm))
     shape = " × ".join(str(n) for n in reversed(grid.shape))
     facts = [("Dose grid (x, y, z)", f"{shape} voxels of {spacing} mm")]
-    facts += [("Method", METHOD_NAMES.get(name, name)) for name in result.doses]
+    listed = [name for name in given.method_labels if name in result.doses]
+    others = [name for name in sorted(result.doses) if name not in listed]
+    facts += [("Method", given.label(name)) for name in (*listed, *others)]
     tally = result.tally
     if tally is None:
         return facts
@@ -235,7 +242,7 @@ def transport_facts(result: Result) -> list[tuple[str, str]]:
     facts += [
         (
             "Decays simulated",
-            f"{tally.histories:,}".replace(",", " ")
+            f"{tally.decays:,}".replace(",", " ")
             + f" in {tally.n_batches} batches of {tally.batch_histories:,}".replace(",", " "),
         ),
         ("Backend", f"{result.backend} ({result.device})"),
@@ -246,7 +253,7 @@ def transport_facts(result: Result) -> list[tuple[str, str]]:
         ("… escaped from it", f"{balance.escaped:.6g} ({percent(balance.escaped / whole, 4)})"),
         (
             "… unaccounted for",
-            "none: emitted = deposited + escaped, to the last quantum"
+            "none: emitted = deposited + escaped, exactly"
             if balance.residual_quanta == 0
             else f"{balance.residual_quanta} quanta of 2⁻²⁶ MeV: DO NOT USE",
         ),
@@ -264,62 +271,50 @@ def provenance_facts(result: Result) -> list[tuple[str, str]]:
     ]
     facts += [(f"{name} SHA-256", digest) for name, digest in sorted(p.table_hashes.items())]
     if p.physics:
-        facts.append(("Transport options", words(p.physics)))
+        options = (f"{key.replace('_', ' ')} {_option(v)}" for key, v in sorted(p.physics.items()) if v is not None)
+        facts.append(("Transport options", ", ".join(options)))
     if p.software:
-        facts.append(("Software", ", ".join(f"{name} {version}" for name, version in p.software.items())))
+        facts.append(("Software", ", ".join(f"{name} {version}" for name, version in sorted(p.software.items()))))
     return facts
 
 
-def warnings_of(result: Result) -> list[str]:
-    """What a reader must not miss."""
-    found = list(result.warnings)
-    if result.tally is not None:
-        if result.balance.residual_quanta != 0:
-            found.insert(0, "The energy balance does not close: this result must not be used.")
-        if result.tally.n_batches < 20 and not any(text.startswith("Only ") for text in found):
-            found.append(f"Only {result.tally.n_batches} batches: no standard error is given below 20.")
-    for dose in result.doses.values():
-        found += [note for note in dose.notes if note not in found]
-    return found
+def warnings(result: Result) -> list[str]:
+    """What a reader must not miss, each once: a broken energy balance before the result's own warnings."""
+    sentences = list(result.warnings)
+    if result.tally is not None and result.balance.residual_quanta != 0:
+        sentences.insert(0, "The energy balance does not close: this result must not be used.")
+    notes = (note for dose in result.doses.values() for note in dose.notes)
+    sentences += [note for note in notes if note not in result.assumptions]
+    return list(dict.fromkeys(sentences))
 
 
-def words(value: Any) -> str:
-    """A value of the case in words."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{str(k).replace('_', ' ')} {words(v)}" for k, v in value.items() if v is not None)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(words(item) for item in value)
+def _recovery(case: CaseSummary) -> str:
+    if case.recovery_fwhm_mm is None:
+        return case.recovery_curve or ""
+    spread = _quantity(case.recovery_fwhm_uncertainty_mm, "mm")
+    return f"{_quantity(case.recovery_fwhm_mm, 'mm')} FWHM" + (f" ± {spread}" if spread else "")
+
+
+def _activity(mbq: float | None) -> str:
+    if mbq is not None and mbq >= 1000.0:
+        return _quantity(mbq / 1000.0, "GBq")
+    return _quantity(mbq, "MBq")
+
+
+def _energy(mev: float) -> str:
+    return _quantity(1000.0 * mev, "keV") if mev < 0.1 else _quantity(mev, "MeV")
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    """A value with its unit; empty when there is none."""
+    return "" if value is None else f"{value:.6g} {unit}"
+
+
+def _option(value: Any) -> str:
+    """A transport option: a switch, a number or a word."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "–" if value is None else _quantity(str(value))
-
-
-def file_name(value: Any) -> str:
-    """The last part of a path, or of several: folders may say more about a patient than a report should."""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(file_name(item) for item in value)
-    return "–" if value is None else re.split(r"[\\/]", str(value).rstrip("\\/"))[-1]
-
-
-def _quantity(text: str) -> str:
-    """A quantity of the resolved case in the unit a reader expects: 7.4 GBq, 10 keV, 5 %."""
-    found = re.fullmatch(r"([-+.\deE]+) (MBq|MeV|fraction|\S+)", text)
-    try:
-        value = float(found[1]) if found else math.nan
-    except ValueError:
-        value = math.nan
-    if found is None or not math.isfinite(value):
-        return text
-    unit = found[2]
-    if unit == "MBq" and abs(value) >= 1000:
-        value, unit = value / 1000, "GBq"
-    elif unit == "MeV" and abs(value) < 0.1:
-        value, unit = value * 1000, "keV"
-    elif unit == "fraction":
-        value, unit = value * 100, "%"
-    return f"{value:.6g} {unit}"
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def relative(sigma: float, value: float) -> str:

@@ -46,6 +46,14 @@ def label(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def new_figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
+    """An empty figure of a size [inches] and its axes, those of `Figure.subplots`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(**subplots)
+
+
 def to_svg(figure: Figure) -> str:
     """The figure as an inline SVG element."""
     out = io.StringIO()
@@ -54,8 +62,13 @@ def to_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def to_png(figure: Figure, dpi: int = 170) -> str:
-    """The figure as a data URI."""
+def to_png(figure: Figure, dpi: int = 170) -> bytes:
+    """The figure as the bytes of a PNG file."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+    return out.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file as the source of an image inside the page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..lesions.record import LesionDose
-from ..nuclides.decay import nuclide
 from ..text import number, or_nan
-from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, line_style, to_svg
-
-
-def _figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(**subplots)
+from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, line_style, new_figure, to_svg
 
 
 def histogram(lesions: Sequence[LesionDose]) -> str:
@@ -30,7 +22,7 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
         return ""
     with mpl.rc_context(STYLE):
         many = len(shown) > 14
-        figure, axes = _figure(8.4, 3.3 + (0.12 * len(shown) if many else 0.0))
+        figure, axes = new_figure(8.4, 3.3 + (0.12 * len(shown) if many else 0.0))
         threshold = lesions[0].threshold_gy
         top = max(lesion.max_gy for _, lesion in shown)
         for i, lesion in shown:
@@ -38,7 +30,7 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
             thin = lesion.voxel_metrics != "shown"
             name = lesion.lesion + (" (mean only)" if thin else "")
             doses, volumes = _ending(lesion.dvh.dose_gy, lesion.dvh.volume_percent)
-            clean = lesion.clean_dvh
+            clean = lesion.noise_corrected_dvh
             if clean:
                 colour = line_style(i)["color"]
                 axes.fill_between(
@@ -65,22 +57,22 @@ def means(lesions: Sequence[LesionDose]) -> str:
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(8.4, 0.8 + 0.28 * len(lesions))
+        figure, axes = new_figure(8.4, 0.8 + 0.28 * len(lesions))
         threshold = lesions[0].threshold_gy
         highest = max(_upper(lesion) for lesion in lesions)
         right = 1.12 * (max(threshold, highest) if _near(threshold, highest) else highest)
         for i, lesion in enumerate(lesions):
-            sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
+            sigma = lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0
             low, high = lesion.dose_gy - sigma, lesion.dose_gy + sigma
             wide = lesion.uncertainty.get("interval_k2_gy") or [lesion.dose_gy - 2 * sigma, lesion.dose_gy + 2 * sigma]
             narrow = lesion.uncertainty.get("interval_k1_gy") or [low, high]
             axes.plot(wide, [i, i], color=FAINT, linewidth=1.2, solid_capstyle="butt")
-            if wide[1] > right:  # a skewed interval would squeeze all the others: an arrow stands for its end
+            if wide[1] > right:  # a skewed interval would squeeze the other bars, so its end is drawn as an arrow
                 axes.plot([right], [i], ">", color=FAINT, markersize=5, clip_on=False)
             axes.plot(narrow, [i, i], color=COLOURS[0], linewidth=4.0, solid_capstyle="butt", alpha=0.55)
             axes.plot([lesion.dose_gy], [i], "o", color=INK, markersize=4)
             if math.isfinite(lesion.dose_local_gy):
-                local = lesion.dose_local_gy * lesion.dose_factor
+                local = lesion.dose_local_gy * lesion.recovery_dose_factor
                 axes.plot([local], [i], "x", color=COLOURS[1], markersize=5)
         _mark_threshold(axes, threshold, right, -0.75)
         axes.set(ylim=(len(lesions) - 0.4, -0.6), xlabel="mean dose [Gy]")
@@ -97,12 +89,12 @@ def _near(threshold: float, highest: float) -> bool:
 
 
 def _mark_threshold(axes: Any, threshold: float, right: float, y: float, **how: Any) -> None:
-    """The threshold as a line, or as a word at the end of an axis that does not reach to it."""
+    """The threshold as a line, or as text at the end of an axis that does not reach it."""
     inside = threshold <= right
     if inside:
         axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)
     axes.annotate(
-        f"{threshold:g} Gy" if inside else f"{threshold:g} Gy lies far to the right \u2192",
+        f"{threshold:g} Gy" if inside else f"{threshold:g} Gy is beyond this axis \u2192",
         (threshold if inside else right, y),
         color=THRESHOLD,
         ha="center" if inside else "right",
@@ -112,8 +104,16 @@ def _mark_threshold(axes: Any, threshold: float, right: float, y: float, **how: 
     )
 
 
-def kinetics(lesion: LesionDose) -> str:
-    """Time-activity points and curve of the therapy nuclide, as SVG; empty when there are none."""
+def kinetics(lesion: LesionDose, half_lives_h: Mapping[str, float]) -> str:
+    """Time-activity points and curve of the therapy nuclide, as SVG; empty when there are none.
+
+    Parameters
+    ----------
+    lesion
+        With its kinetics.
+    half_lives_h
+        Physical half-life of the therapy nuclide [h], by its name.
+    """
     import matplotlib as mpl
 
     record = lesion.kinetics
@@ -122,9 +122,9 @@ def kinetics(lesion: LesionDose) -> str:
     if not times or retention is None:
         return ""
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(3.6, 2.35)
+        figure, axes = new_figure(3.6, 2.35)
         t = np.asarray(times, dtype=float)
-        activity = np.array([or_nan(v) for v in retention]) * _decay(record, t)
+        activity = np.array([or_nan(v) for v in retention]) * _decay(record.get("therapy"), half_lives_h, t)
         if hours and curve is not None:
             h, c = np.asarray(hours, float), np.array([or_nan(v) for v in curve])
             axes.plot(h, c, color=COLOURS[0], linewidth=1.6)
@@ -134,23 +134,21 @@ def kinetics(lesion: LesionDose) -> str:
         axes.plot(t, activity, "o", color=INK, markersize=4.5)
         axes.set_ylim(bottom=0)
         therapy = str(record.get("therapy") or "therapy nuclide")
-        axes.set(xlabel="time after administration [h]", ylabel=f"{therapy} in lesion [% of given]")
+        axes.set(xlabel="time after administration [h]", ylabel=f"{therapy} in lesion [% of administered]")
         return to_svg(figure)
 
 
 def _upper(lesion: LesionDose) -> float:
     """Mean dose plus one standard uncertainty: what the axis must show at least."""
-    sigma = lesion.dose_sigma_gy if math.isfinite(lesion.dose_sigma_gy) else 0.0
+    sigma = lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0
     return lesion.dose_gy + sigma
 
 
-def _decay(record: Any, hours: np.ndarray) -> np.ndarray:
+def _decay(nuclide: str | None, half_lives_h: Mapping[str, float], hours: np.ndarray) -> np.ndarray:
     """Physical decay of the therapy nuclide to each time; the retention is corrected for decay."""
-    name = record.get("therapy")
-    if not name:
+    if not nuclide:
         return np.ones_like(hours)
-
-    return np.exp(-math.log(2.0) / nuclide(str(name)).half_life_h * hours)
+    return np.exp(-math.log(2.0) / half_lives_h[nuclide] * hours)
 
 
 def budget(lesion: LesionDose) -> str:
@@ -162,7 +160,7 @@ def budget(lesion: LesionDose) -> str:
         return ""
     parts = sorted(parts, key=lambda part: -abs(part["relative"]))
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(3.6, 0.7 + 0.235 * len(parts))
+        figure, axes = new_figure(3.6, 0.7 + 0.235 * len(parts))
         values = [100 * abs(float(part["relative"])) for part in parts]
         colours = [COLOURS[5] if part.get("kind") == "random" else COLOURS[0] for part in parts]
         axes.barh(range(len(parts)), values, color=colours, height=0.62)

@@ -5,6 +5,7 @@ Images follow the radiological convention: the patient's right is on the left, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ..grid import Grid
 from ..lesions.record import LesionDose
 from ..results.result import Result
-from .figures import STYLE, to_png
+from .figures import STYLE, data_uri, new_figure, to_png
 
 #: Half-width of the field shown around a lesion: at least this [mm], and so many of its diameters.
 FIELD_MM, FIELD_DIAMETERS = 60.0, 2.0
@@ -31,7 +32,8 @@ _PLANES = (
 def background(result: Result) -> tuple[np.ndarray, tuple[float, float]]:
     """What the dose is drawn over, and its grey window: the CT, or the mass density where there is none."""
     if result.ct_hu is not None:
-        return np.asarray(result.ct_hu), WINDOW_HU
+        # whole numbers, as the result file holds them: a report from the file is the same, byte for byte
+        return np.rint(np.asarray(result.ct_hu, dtype=np.float32)), WINDOW_HU
     return np.asarray(result.density_g_cm3), WINDOW_DENSITY
 
 
@@ -45,12 +47,11 @@ def planes(result: Result, lesion: LesionDose, mask: np.ndarray | None, method: 
     lesion
         Record of the lesion, for its name, centre and threshold.
     mask
-        Volume share in 1/255 (nz, ny, nx) uint8, for its outline.
+        Volume share in 1/255 (nz, ny, nx) uint8, for its boundary.
     method
-        Whose dose.
+        Method whose dose is drawn.
     """
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     dose = result.doses[method].mean
     grey, window = background(result)
@@ -61,8 +62,7 @@ def planes(result: Result, lesion: LesionDose, mask: np.ndarray | None, method: 
     top = float(inside.max(initial=0.0)) or float(dose.max()) or 1.0
     shown = {**STYLE, "axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
     with mpl.rc_context(shown):
-        figure = Figure(figsize=(7.4, 2.65), layout="constrained")
-        panels = figure.subplots(1, 3)
+        figure, panels = new_figure(7.4, 2.65, ncols=3)
         drawn: Any = None
         for axes, (name, cut, (v, h), words) in zip(panels, _PLANES, strict=True):
             index: list[Any] = list(boxes)
@@ -89,13 +89,12 @@ def planes(result: Result, lesion: LesionDose, mask: np.ndarray | None, method: 
         bar = _colour_bar(figure, drawn, panels)
         if lesion.threshold_gy < top:
             bar.ax.axhline(lesion.threshold_gy, color="#35e0ff", linewidth=1.4)
-        return to_png(figure)
+        return data_uri(to_png(figure))
 
 
-def overview(result: Result, lesions: list[LesionDose], method: str) -> str:
+def overview(result: Result, lesions: Sequence[LesionDose], method: str) -> str:
     """Coronal and sagittal maximum projections of the dose over the mean CT, lesions numbered, as PNG."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     dose = result.doses[method].mean
     grey, window = background(result)
@@ -106,8 +105,7 @@ def overview(result: Result, lesions: list[LesionDose], method: str) -> str:
     sizes = [n * step for n, step in zip(grid.shape, grid.spacing_mm, strict=True)]
     height = min(max(3.7 * sizes[0] / max(sizes[1] + sizes[2], 1.0) * 1.6, 2.2), 5.2)
     with mpl.rc_context({**STYLE, "axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(7.4, height), layout="constrained")
-        panels = figure.subplots(1, 2, width_ratios=[sizes[2], sizes[1]])
+        figure, panels = new_figure(7.4, height, ncols=2, width_ratios=[sizes[2], sizes[1]])
         drawn: Any = None
         for axes, (name, cut, (v, h), words) in zip(panels, _PLANES[1:], strict=True):
             extent = _extent(grid, whole, v, h)
@@ -135,7 +133,7 @@ def overview(result: Result, lesions: list[LesionDose], method: str) -> str:
             axes.set_title(f"{name} maximum projection", fontsize=8.5)
             _letters(axes, words)
         _colour_bar(figure, drawn, panels)
-        return to_png(figure, dpi=150)
+        return data_uri(to_png(figure, dpi=150))
 
 
 def visibility(dose: np.ndarray, top: float) -> np.ndarray:

@@ -9,8 +9,7 @@ __getattr__, __dir__, __all__ = face(
     {
         "Result": "result",
         "merge": "merge",
-        "Balance": "tally",
-        "TallyData": "tally",
+        "Balance": "balance",
         "Provenance": "provenance",
     },
 )

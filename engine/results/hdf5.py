@@ -14,20 +14,18 @@ import numpy as np
 from ..dose.map import DoseMap
 from ..errors import InputError
 from ..grid import Grid
-from ..lesions.record import COLUMNS, LesionDose
+from ..lesions.columns import written_columns
+from ..lesions.record import LesionDose
+from ..transport.tally import BALANCE, Tally
 from .provenance import Provenance
 from .result import Result
-from .tally import TallyData
 
 FORMAT = "hevesy-result"
 #: Raised in front for what old readers misread, behind the point for additions.
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 _MASK64 = (1 << 64) - 1
 _STRING = h5py.string_dtype("utf-8")
-#: lesions.csv columns that are not numbers
-_TEXT_COLUMNS = ("patient", "visit", "lesion", "verdict", "method", "voxel_metrics", "site", "flags",
-                 "effect_basis")  # fmt: skip
 
 
 def write_result(result: Result, path: Path) -> Path:
@@ -178,8 +176,10 @@ def _write(result: Result, file: h5py.File) -> None:
             file,
             "lesions/table",
             _table(result.lesions),
-            "see the column names",
-            "lesions.csv: one row a lesion; a missing number is nan",
+            "attribute units, by column",
+            "lesions.csv: one row per lesion; a missing number is NaN, a flag is 1 or 0",
+            units=json.dumps({name: column.unit for name, column, _ in written_columns()}),
+            descriptions=json.dumps({name: text for name, _, text in written_columns()}),
         )
         records = json.dumps([lesion.to_dict() for lesion in result.lesions], allow_nan=False)
         file.create_dataset("lesions/records", data=records, dtype=_STRING)
@@ -191,7 +191,7 @@ def _write(result: Result, file: h5py.File) -> None:
         _write_tally(result.tally, result, file)
 
 
-def _write_tally(tally: TallyData, result: Result, file: h5py.File) -> None:
+def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
     quantum = "2^-26 MeV"
     _put(file, "tally/energy_quanta", tally.energy_quanta, quantum, "energy deposited, sum over batches")
     _put(
@@ -217,7 +217,8 @@ def _write_tally(tally: TallyData, result: Result, file: h5py.File) -> None:
         "batch b is histories [b n, (b + 1) n)",
         batch_histories=tally.batch_histories,
     )
-    limbs = np.array([[value & _MASK64, value >> 64] for value in tally.balance], dtype=np.uint64)
+    values = [tally.balance[name] for name in BALANCE]
+    limbs = np.array([[value & _MASK64, value >> 64] for value in values], dtype=np.uint64)
     balance = result.balance
     _put(
         file,
@@ -235,13 +236,13 @@ def _write_tally(tally: TallyData, result: Result, file: h5py.File) -> None:
 
 
 def _table(lesions: list[LesionDose]) -> np.ndarray:
-    kinds: list[tuple[str, Any]] = [(name, _STRING if name in _TEXT_COLUMNS else np.float64) for name in COLUMNS]
-    table = np.empty(len(lesions), dtype=np.dtype(kinds))
+    """The lesion table (lesion,): UTF-8 text, and float64 for everything else."""
+    text = {name: column.is_text for name, column, _ in written_columns()}
+    table = np.empty(len(lesions), dtype=[(name, _STRING if is_text else np.float64) for name, is_text in text.items()])
     for i, lesion in enumerate(lesions):
-        row = lesion.to_row()
-        for name in COLUMNS:
-            value = row[name]
-            table[name][i] = (value or "") if name in _TEXT_COLUMNS else (np.nan if value is None else value)
+        for name, value in lesion.to_row().items():
+            missing = "" if text[name] else np.nan
+            table[name][i] = missing if value is None else value
     return table
 
 
@@ -266,16 +267,16 @@ def _read(file: h5py.File) -> Result:
     tally = _read_tally(file) if "tally" in file else None
     doses: dict[str, DoseMap] = {}
     for method in file.get("dose", ()):
-        mean = file[f"dose/{method}/mean"]
+        mean, simulated = file[f"dose/{method}/mean"], f"dose/{method}/sigma" in file
         doses[method] = DoseMap(
             method=method,
             mean=mean[()],
-            sigma=file[f"dose/{method}/sigma"][()] if f"dose/{method}/sigma" in file else None,
+            sigma=file[f"dose/{method}/sigma"][()] if simulated else None,
             unit=_text(mean.attrs["unit"]),
             decays=float(mean.attrs["decays"]),
             notes=tuple(json.loads(mean.attrs["notes"])),
             air_density_g_cm3=float(mean.attrs["air_density_g_cm3"]),
-            tally=tally if method == "mc" else None,
+            tally=tally if simulated else None,
         )
     masks = file.get("lesions/mask")
     records = json.loads(_text(file["lesions/records"][()])) if "lesions/records" in file else []
@@ -311,17 +312,23 @@ def _read(file: h5py.File) -> Result:
     )
 
 
-def _read_tally(file: h5py.File) -> TallyData:
+def _read_tally(file: h5py.File) -> Tally:
     group = file["tally"]
     limbs = [(int(low), int(high)) for low, high in file["balance"][()]]
-    emitted, deposited, escaped = (low | high << 64 for low, high in limbs)
-    return TallyData(
+    root = file.attrs
+    return Tally(
         energy_quanta=group["energy_quanta"][()],
         energy_quanta_squared=group["energy_quanta_squared"][()],
         region_quanta=group["region_quanta"][()],
         batch_ids=group["batch_ids"][()],
         batch_histories=int(group["batch_ids"].attrs["batch_histories"]),
-        balance=(emitted, deposited, escaped),
+        balance={name: low | high << 64 for name, (low, high) in zip(BALANCE, limbs, strict=True)},
         counters=json.loads(group.attrs["counters"]),
         region_names=tuple(json.loads(group["region_quanta"].attrs["names"])),
-    )
+        seed=int(root["seed"]),
+        backend=_text(root["backend"]),
+        device=_text(root["device"]),
+        wall_time_s=float(root["wall_time_s"]),
+        complete=bool(root["complete"]),
+        options=json.loads(root["physics"]),
+    ).frozen()

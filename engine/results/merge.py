@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import statistics
+from ..dose.montecarlo import dose_map
 from ..errors import InputError
 from ..text import shortened
+from ..transport.tally import Tally
 from .result import Result
-from .tally import TallyData
 
 
 def merge(results: Sequence[Result]) -> Result:
@@ -29,14 +30,50 @@ def merge(results: Sequence[Result]) -> Result:
     """
     if not results:
         raise InputError("there is nothing to merge", why="no result was given", suggestion="give some")
-    shards = [r for r in results if r.tally is not None]
-    if len(shards) != len(results):
+    if any(r.tally is None for r in results):
         raise InputError(
             "a result without a Monte Carlo tally cannot be merged",
             why="merging adds up the integers of the transport",
             suggestion="leave it out",
         )
-    shards.sort(key=lambda r: int(_tally(r).batch_ids.min(initial=0)))
+    shards = sorted(results, key=lambda r: int(_tally(r).batch_ids.min(initial=0)))
+    _check_shards(shards)
+    first = shards[0]
+    try:
+        tally = Tally.joined(_tally(r) for r in shards)
+    except OverflowError as error:
+        raise InputError(str(error), why="too many histories", suggestion="merge fewer shards") from error
+    # how many batches there are is said anew, for the sum
+    warnings = dict.fromkeys(text for r in shards for text in r.warnings if text not in _few_batches(r))
+    provenance = replace(
+        first.provenance,
+        wall_time_s=sum(r.provenance.wall_time_s for r in shards),
+        device=", ".join(dict.fromkeys(r.provenance.device for r in shards)),
+    )
+    tally = replace(tally, device=provenance.device, wall_time_s=provenance.wall_time_s).frozen()
+    dose = first.simulated
+    decays = None if dose.unit == "Gy per decay" else dose.decays
+    simulated = dose_map(tally, first.density_g_cm3, first.grid.voxel_volume_ml, decays, dose.air_density_g_cm3)
+    return replace(
+        first,
+        tally=tally,
+        doses={**first.doses, dose.method: replace(simulated, method=dose.method)},
+        lesions=[],
+        complete=all(r.complete for r in shards),
+        stopped="; ".join(dict.fromkeys(r.stopped for r in shards if r.stopped)),
+        assumptions=tuple(dict.fromkeys(text for r in shards for text in r.assumptions)),
+        warnings=(*warnings, *statistics.few_batches_warning(tally.n_batches)),
+        provenance=provenance,
+    )
+
+
+def _few_batches(shard: Result) -> tuple[str, ...]:
+    """The warning that a shard carries for itself and the merged result may not need."""
+    return statistics.few_batches_warning(_tally(shard).n_batches)
+
+
+def _check_shards(shards: Sequence[Result]) -> None:
+    """Refuse shards of different runs, and histories that are in more than one of them."""
     first = shards[0]
     for other in shards[1:]:
         for name, mine, its in _identity(first, other):
@@ -47,8 +84,7 @@ def merge(results: Sequence[Result]) -> Result:
                     suggestion="merge shards that were made from one problem with one command",
                     field=name,
                 )
-    ids = np.concatenate([_tally(r).batch_ids for r in shards])
-    unique, counts = np.unique(ids, return_counts=True)
+    unique, counts = np.unique(np.concatenate([_tally(r).batch_ids for r in shards]), return_counts=True)
     if (counts > 1).any():
         n = _tally(first).batch_histories
         b = int(unique[counts > 1][0])
@@ -58,60 +94,9 @@ def merge(results: Sequence[Result]) -> Result:
             suggestion="leave out the repeated shard",
             field="history_range",
         )
-    squares = _tally(first).energy_quanta_squared
-    energy = _tally(first).energy_quanta
-    for shard in shards[1:]:
-        squares = statistics.add_limbs(squares, _tally(shard).energy_quanta_squared)
-        total = energy + _tally(shard).energy_quanta
-        if (((energy ^ total) & (_tally(shard).energy_quanta ^ total)) < 0).any():
-            raise InputError(
-                "the energy of a voxel does not fit into 64 bits",
-                why="too many histories",
-                suggestion="merge fewer shards",
-            )
-        energy = total
-    order = np.argsort(ids, kind="stable")
-    counters: dict[str, int] = {}
-    for shard in shards:
-        for key, value in _tally(shard).counters.items():
-            counters[key] = counters.get(key, 0) + value
-    balances = [_tally(r).balance for r in shards]
-    told = dict.fromkeys(text for r in shards for text in r.warnings if statistics.NO_SIGMA not in text)
-    tally = replace(
-        _tally(first),
-        energy_quanta=energy,
-        energy_quanta_squared=squares,
-        region_quanta=np.concatenate([_tally(r).region_quanta for r in shards])[order],
-        batch_ids=ids[order],
-        balance=(sum(b[0] for b in balances), sum(b[1] for b in balances), sum(b[2] for b in balances)),
-        counters=counters,
-    )
-    merged = replace(
-        first,
-        tally=tally,
-        doses=dict(first.doses),
-        lesions=[],
-        complete=all(r.complete for r in shards),
-        stopped="; ".join(dict.fromkeys(r.stopped for r in shards if r.stopped)),
-        assumptions=tuple(dict.fromkeys(text for r in shards for text in r.assumptions)),
-        warnings=(*told, *statistics.few_batches_warning(ids.size)),
-        provenance=replace(
-            first.provenance,
-            wall_time_s=sum(r.provenance.wall_time_s for r in shards),
-            device=", ".join(dict.fromkeys(r.provenance.device for r in shards)),
-        ),
-    )
-    dose = first.doses["mc"]
-    merged.doses["mc"] = tally.dose_map(
-        first.density_g_cm3,
-        first.grid.voxel_volume_ml,
-        None if dose.unit == "Gy per decay" else dose.decays,
-        dose.air_density_g_cm3,
-    )
-    return merged
 
 
-def _tally(result: Result) -> TallyData:
+def _tally(result: Result) -> Tally:
     assert result.tally is not None
     return result.tally
 
@@ -128,4 +113,5 @@ def _identity(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
     yield "lesions", masks[0], masks[1]
     if a.lesion_masks is not None and b.lesion_masks is not None:
         yield "lesion masks", True, bool(np.array_equal(a.lesion_masks, b.lesion_masks))
-    yield "decays", a.doses["mc"].decays, b.doses["mc"].decays
+    yield "method", a.simulated.method, b.simulated.method
+    yield "decays", a.simulated.decays, b.simulated.decays

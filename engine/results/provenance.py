@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..transport.problem import Problem
+from ..transport.tally import Tally
 from ..version import __version__
 from . import environment
 from .environment import table_hashes
@@ -64,6 +65,20 @@ class Provenance:
             "software": software_versions(),
         }
         return cls(**{**known, **values})
+
+    @classmethod
+    def of(cls, problem: Problem, tally: Tally | None = None) -> Provenance:
+        """Of doses of this problem, calculated now; with the tally of the simulation where there was one."""
+        if tally is None:
+            return cls.now(input_hash=problem_hash(problem), physics=dict(problem.physics))
+        return cls.now(
+            input_hash=problem_hash(problem),
+            seed=tally.seed,
+            backend=tally.backend,
+            device=tally.device,
+            wall_time_s=tally.wall_time_s,
+            physics=dict(tally.options or problem.physics),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary."""

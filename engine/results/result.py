@@ -1,7 +1,7 @@
 """The result of a run: doses, the integer tally they come from, lesions, and where all of it came from.
 
-A result holds the exact integers of the transport (:class:`TallyData`), so shards of one problem merge into
-the very numbers that one run would have given, and mean and standard error are recomputed, never averaged.
+A result holds the exact integers of the transport (`hevesy.engine.transport.tally.Tally`), so shards of one problem
+merge into the very numbers that one run would have given, and mean and standard error are recomputed, never averaged.
 The file format is in docs/formats/result.md; reading and writing is in `hevesy.engine.results.hdf5`.
 """
 
@@ -17,12 +17,14 @@ import numpy as np
 from .. import statistics
 from ..constants import JOULE_PER_MEV
 from ..dose.map import DoseMap, voxel_volume_ml
+from ..dose.montecarlo import dose_map
 from ..errors import InputError
 from ..grid import Grid
 from ..lesions.record import LesionDose
 from ..transport.problem import Problem
-from .provenance import Provenance, problem_hash
-from .tally import Balance, TallyData
+from ..transport.tally import BALANCE, Tally
+from .balance import Balance
+from .provenance import Provenance
 
 SIMULATE, CASE = "simulate", "case"
 
@@ -40,7 +42,7 @@ class Result:
     doses
         By method.
     tally
-        The integers behind ``doses["mc"]``.
+        The integers behind the dose that was simulated.
     tia_bq_h_ml
         Time-integrated activity concentration of the therapy nuclide [Bq h/mL].
     lesion_masks, lesion_names
@@ -63,7 +65,7 @@ class Result:
     grid: Grid
     density_g_cm3: np.ndarray
     doses: dict[str, DoseMap] = field(default_factory=dict)
-    tally: TallyData | None = None
+    tally: Tally | None = None
     tia_bq_h_ml: np.ndarray | None = None
     lesion_masks: np.ndarray | None = None
     lesion_names: tuple[str, ...] = ()
@@ -80,12 +82,11 @@ class Result:
     def from_tally(
         cls,
         problem: Problem,
-        tally: Any,
+        tally: Tally,
         *,
         grid: Grid | None = None,
         decays: float | None = None,
         air_density_g_cm3: float = 0.0,
-        region_names: Sequence[str] = (),
         **values: Any,
     ) -> Result:
         """A result with the Monte Carlo dose of a finished tally.
@@ -95,56 +96,43 @@ class Result:
         problem
             What was simulated.
         tally
-            The transport's tally, with ``seed``, ``backend``, ``device`` and ``wall_time_s``.
+            What the transport left; the result holds its frozen form.
         grid
             Geometry; by default one at the origin with the problem's voxel size.
         decays
             Decays in the whole grid that the dose stands for; None: dose per decay.
         air_density_g_cm3
             Voxels below get no dose.
-        region_names
-            Names of the tally's regions; by default those it has itself, else those of the problem.
         values
             Other fields of the result.
         """
-        names = tuple(region_names) or tuple(getattr(tally, "region_names", ()) or ()) or problem.region_names
-        data = TallyData.of(tally, names)
         if grid is None:
             nz, ny, nx = np.shape(problem.density_g_cm3)
             dz, dy, dx = (float(step) for step in problem.voxel_size_mm)
             grid = Grid((nz, ny, nx), (dz, dy, dx))
         volume = voxel_volume_ml(problem)
         values.setdefault("kind", SIMULATE if decays is None else CASE)
-        values.setdefault(
-            "provenance",
-            Provenance.now(
-                input_hash=problem_hash(problem),
-                seed=int(tally.seed),
-                backend=str(tally.backend),
-                device=str(tally.device),
-                wall_time_s=float(tally.wall_time_s),
-                physics=dict(getattr(tally, "options", None) or problem.physics),
-            ),
-        )
-        values.setdefault("complete", bool(getattr(tally, "complete", True)))
+        values.setdefault("provenance", Provenance.of(problem, tally))
+        values.setdefault("complete", tally.complete)
         if not values["complete"]:
-            values.setdefault("stopped", str(getattr(tally, "stopped_by", "")))
-        result = cls(grid=grid, density_g_cm3=np.asarray(problem.density_g_cm3, dtype=np.float32), tally=data, **values)
-        result.doses["mc"] = data.dose_map(problem.density_g_cm3, volume, decays, air_density_g_cm3)
+            values.setdefault("stopped", tally.stopped_by)
+        density = np.asarray(problem.density_g_cm3, dtype=np.float32)
+        tally = tally.frozen()
+        result = cls(grid=grid, density_g_cm3=density, tally=tally, **values)
+        result.doses["mc"] = dose_map(tally, density, volume, decays, air_density_g_cm3)
         return result
 
     @property
     def dose_gy_per_decay(self) -> np.ndarray:
         """Monte Carlo dose [Gy per decay], float64 (nz, ny, nx)."""
-        dose = self._monte_carlo()
+        dose = self.simulated
         return dose.mean if dose.decays == 1.0 else dose.mean / dose.decays
 
     @property
     def sigma_gy_per_decay(self) -> np.ndarray:
         """One standard error of `dose_gy_per_decay`; NaN when there are fewer than 20 batches."""
-        dose = self._monte_carlo()
-        if dose.sigma is None:
-            return np.full(dose.mean.shape, np.nan)
+        dose = self.simulated
+        assert dose.sigma is not None
         return dose.sigma if dose.decays == 1.0 else dose.sigma / dose.decays
 
     @property
@@ -152,7 +140,8 @@ class Result:
         """Energy emitted, deposited and escaped."""
         if self.tally is None:
             raise self._no_transport()
-        return Balance(*self.tally.balance, self.tally.histories)
+        emitted, deposited, escaped = (self.tally.balance[name] for name in BALANCE)
+        return Balance(emitted, deposited, escaped, self.tally.decays)
 
     @property
     def backend(self) -> str:
@@ -177,7 +166,7 @@ class Result:
     @property
     def histories(self) -> int:
         """Decays simulated."""
-        return 0 if self.tally is None else self.tally.histories
+        return 0 if self.tally is None else self.tally.decays
 
     @property
     def decays(self) -> int:
@@ -224,10 +213,19 @@ class Result:
 
         return merge(results)
 
-    def _monte_carlo(self) -> DoseMap:
-        if "mc" not in self.doses:
-            raise self._no_transport()
-        return self.doses["mc"]
+    @property
+    def simulated(self) -> DoseMap:
+        """The dose that was simulated: the one with standard errors.
+
+        Raises
+        ------
+        InputError
+            No method of this result simulates.
+        """
+        for dose in self.doses.values():
+            if dose.sigma is not None:
+                return dose
+        raise self._no_transport()
 
     def _no_transport(self) -> InputError:
         return InputError(

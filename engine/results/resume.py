@@ -64,24 +64,8 @@ def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.
         masks = result.lesion_masks
         if len(masks) != len(weights) or not all(np.array_equal(a, b) for a, b in zip(masks, weights, strict=True)):
             raise _changed("the lesions are not those of the stopped run", "lesions")
-    data = result.tally
-    emitted, deposited, escaped = data.balance
-    log.info("resuming after %d decays", data.histories)
-    return Tally(
-        energy_quanta=data.energy_quanta,
-        energy_quanta_squared=data.energy_quanta_squared,
-        region_quanta=data.region_quanta,
-        batch_histories=data.batch_histories,
-        batch_ids=[int(b) for b in data.batch_ids],
-        balance={"emitted": emitted, "deposited": deposited, "escaped": escaped},
-        counters=dict(data.counters),
-        seed=was.seed,
-        backend=was.backend,
-        device=was.device,
-        wall_time_s=was.wall_time_s,
-        region_names=data.region_names,
-        options=dict(was.physics),
-    )
+    log.info("resuming after %d decays", result.tally.decays)
+    return result.tally
 
 
 def _changed(problem: str, field: str) -> InputError:

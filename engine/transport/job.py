@@ -1,59 +1,40 @@
-"""A transport run as a job: batch size, progress line, gentle stop, and how it ended."""
+"""A transport run as a job that reports and can be stopped: short batches, and how it ended."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..progress import Tell
 from ..statistics import MINIMUM_BATCHES, few_batches_warning
-from .problem import Problem
-from .run import OPEN_ENDED_BATCH, chosen_backend
-from .run import simulate as transport
+from ..until import Until
+from .engines import chosen_backend
+from .run import OPEN_ENDED_BATCH
+from .run_options import RunOptions
+from .tally import Tally
 
 #: Batches that a given number of decays is divided into, unless they would be longer than the longest one
 #: (a second or two on two cores; on a GPU a fraction of a second).
 BATCHES, LONGEST_BATCH, LONGEST_BATCH_CUDA = 50, 100_000, 10_000_000
-
-
 #: The same where a time limit may end the run long before: a standard error needs twenty batches.
 BATCHES_IN_LIMITED_TIME = 200
 
 
-def run_transport(
-    problem: Problem,
-    *,
-    until: str | None = None,
-    time_limit_s: float | None = None,
-    progress: Tell | None = None,
-    stop: Callable[[], bool] | None = None,
-    regions: Sequence[Any] | None = None,
-    region_names: Sequence[str] = (),
-    **options: Any,
-) -> Any:
-    """The transport with this package's progress line and a gentle way to end it; returns the tally."""
+def in_short_batches(options: RunOptions) -> RunOptions:
+    """The same run in short batches, since progress, a stop and a time limit act between batches.
 
-    def tell(state: Any) -> None:
-        if progress is not None:
-            progress(_share(state), _line(state, until))
-        if stop is not None and stop():
-            # The transport treats it like Ctrl-C: it ends after this whole batch with what it has.
-            raise KeyboardInterrupt
-
-    decays = options.get("decays")
-    if decays is not None and not {"batches", "batch_histories"} & set(options):
-        # short batches: progress, a stop and a time limit act between batches
-        wanted = BATCHES if time_limit_s is None else BATCHES_IN_LIMITED_TIME
-        options["backend"] = chosen_backend(options.get("backend", "auto"))
-        longest = LONGEST_BATCH_CUDA if options["backend"] == "cuda" else LONGEST_BATCH
-        options["batch_histories"] = min(max(math.ceil(decays / wanted), 1), longest)
-    if regions is not None:
-        options |= {"regions": regions, "region_names": tuple(region_names)}
-    return transport(problem, until=until, time_limit_s=time_limit_s, progress=tell, **options)
+    Options that fix the batches, or leave the number of decays open, are returned as they are.
+    """
+    if options.decays is None or options.batches is not None or options.batch_histories is not None:
+        return options
+    backend = chosen_backend(options.backend)
+    longest = LONGEST_BATCH_CUDA if backend == "cuda" else LONGEST_BATCH
+    wanted = BATCHES if options.time_limit_s is None else BATCHES_IN_LIMITED_TIME
+    per_batch = min(max(math.ceil(options.decays / wanted), 1), longest)
+    return replace(options, backend=backend, batch_histories=per_batch)
 
 
-def how_it_ended(tally: Any, until: str | None) -> dict[str, Any]:
+def how_it_ended(tally: Tally, until: Until | None) -> dict[str, Any]:
     """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning."""
     short = few_batches_warning(tally.n_batches)
     if tally.stopped_by == "interrupt":
@@ -69,19 +50,6 @@ def how_it_ended(tally: Any, until: str | None) -> dict[str, Any]:
     }
 
 
-def minimum_histories() -> int:
-    """Fewest histories of a run that ends at a precision: a standard error needs whole batches."""
+def minimum_decays() -> int:
+    """Fewest decays of a run that ends at a precision: a standard error needs whole batches."""
     return int(MINIMUM_BATCHES * OPEN_ENDED_BATCH)
-
-
-def _share(state: Any) -> float:
-    if state.remaining_s is not None and state.elapsed_s + state.remaining_s > 0:
-        return float(state.elapsed_s / (state.elapsed_s + max(state.remaining_s, 0.0)))
-    return float(state.decays / state.total_decays) if state.total_decays else 0.0
-
-
-def _line(state: Any, until: str | None) -> str:
-    text = f"transport: {state.decays:.3g} decays"
-    if until and state.relative_error is not None:
-        text += f", {100 * state.relative_error:.2g} % of {until}"
-    return text

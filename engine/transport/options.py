@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import InputError
 from ..text import did_you_mean
 
-#: production threshold of hard collisions [MeV]
-DEFAULT_COLLISION_THRESHOLD_MEV = 0.010
+#: production threshold of delta rays [MeV], unless the electron cut-off is higher
+DEFAULT_DELTA_RAY_THRESHOLD_MEV = 0.010
+#: former names of options, which problem files may still use
+FORMER_NAMES = {"collision_cutoff_mev": "delta_ray_threshold_mev"}
 
 #: how photons leave their dose
 PHOTON_SCORING = ("analog", "track-length")
@@ -24,9 +27,9 @@ class PhysicsOptions:
     electron_cutoff_mev, photon_cutoff_mev
         Kinetic energy below which an electron, energy below which a photon, is deposited where it is [MeV].
         The photon cut-off is also the production threshold of bremsstrahlung.
-    collision_cutoff_mev
-        Production threshold of hard collisions; default 10 keV, or the electron cut-off when that is higher.
-        Smaller losses slow the electron down continuously, with straggling drawn once a step.
+    delta_ray_threshold_mev
+        Production threshold of delta rays (hard collisions); 0 stands for 10 keV, or the electron cut-off when that
+        is higher. Smaller losses slow the electron down continuously, with straggling sampled once per step.
     photons
         False: bremsstrahlung, annihilation and X-ray energy is deposited where it is born.
     bremsstrahlung
@@ -43,7 +46,7 @@ class PhysicsOptions:
 
     electron_cutoff_mev: float = 0.010
     photon_cutoff_mev: float = 0.001
-    collision_cutoff_mev: float | None = None
+    delta_ray_threshold_mev: float = 0.0
     photons: bool = True
     bremsstrahlung: bool = True
     range_rejection: bool = True
@@ -53,7 +56,7 @@ class PhysicsOptions:
     def __post_init__(self) -> None:
         if self.photon_scoring not in PHOTON_SCORING:
             raise InputError(
-                f"no photon scoring {self.photon_scoring!r}",
+                f"unknown photon scoring {self.photon_scoring!r}",
                 suggestion=" or ".join(f'"{name}"' for name in PHOTON_SCORING),
                 field="physics.photon_scoring",
             )
@@ -70,20 +73,17 @@ class PhysicsOptions:
                     suggestion=f"choose a value between {low:g} and {high:g} (MeV where it is an energy)",
                     field=f"physics.{name}",
                 )
-
-    @property
-    def collision_threshold_mev(self) -> float:
-        """Production threshold of hard collisions [MeV]."""
-        if self.collision_cutoff_mev is None:
-            return max(self.electron_cutoff_mev, DEFAULT_COLLISION_THRESHOLD_MEV)
-        return self.collision_cutoff_mev
+        if not self.delta_ray_threshold_mev:
+            usual = max(self.electron_cutoff_mev, DEFAULT_DELTA_RAY_THRESHOLD_MEV)
+            object.__setattr__(self, "delta_ray_threshold_mev", usual)
 
     @classmethod
-    def from_dict(cls, given: dict[str, Any], file: object | None = None) -> PhysicsOptions:
+    def from_dict(cls, given: Mapping[str, Any], file: object | None = None) -> PhysicsOptions:
         """Options from a problem file's ``physics`` object; on/off words and unknown keys are checked."""
         values: dict[str, Any] = {}
         known = list(cls.__dataclass_fields__)
         for key, value in given.items():
+            key = FORMER_NAMES.get(key, key)
             if key not in known:
                 raise InputError(
                     f"unknown key {key!r}",

@@ -49,12 +49,7 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
             suggestion="run the missing shards and merge them",
             field="batch_ids",
         )
-    tally.energy_quanta += earlier.energy_quanta
-    tally.energy_quanta_squared[...] = earlier.energy_quanta_squared
-    tally.region_quanta = earlier.region_quanta.copy()
-    tally.batch_ids = list(earlier.batch_ids)
-    tally.balance, tally.counters = dict(earlier.balance), dict(earlier.counters)
-    tally.wall_time_s, tally.cpu_time_s = earlier.wall_time_s, earlier.cpu_time_s
+    tally.add(earlier)
     return count
 
 

@@ -1,16 +1,49 @@
-"""Where the sums of batches are kept while a run goes on: in the tally, or on the device that plays them."""
+"""Where the sums of batches are held during a run: in the tally, or on the device that simulates them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from ..errors import HevesyError
+from .problem import Problem
 from .tally import Tally
 
+#: Of each region: flat indices of its voxels, and their int64 weights.
 Weights = list[tuple[np.ndarray, np.ndarray]]
+
+
+def regions_of(
+    problem: Problem, regions: Sequence[np.ndarray] | np.ndarray | None, names: Sequence[str]
+) -> tuple[tuple[str, ...], Weights]:
+    """Names and weights of the regions of a run.
+
+    Parameters
+    ----------
+    problem
+        Its own regions, each voxel in one of them with weight 1, are used when no others are given.
+    regions
+        Integer weights per voxel of each region, (n, nz, ny, nx).
+    names
+        Their names; "region 1", "region 2" and so on by default.
+    """
+    if regions is None:
+        if problem.regions is None:
+            return (), []
+        flat = np.asarray(problem.regions).ravel()
+        count = max(int(flat.max()), len(problem.region_names))
+        indices = [np.flatnonzero(flat == i) for i in range(1, count + 1)]
+        named = [problem.region_names[i] if i < len(problem.region_names) else f"region {i + 1}" for i in range(count)]
+        return tuple(named), [(index, np.ones(index.size, np.int64)) for index in indices]
+    weights = []
+    for region in regions:
+        flat = np.asarray(region).ravel()
+        index = np.flatnonzero(flat)
+        weights.append((index, flat[index].astype(np.int64)))
+    return tuple(names) or tuple(f"region {i + 1}" for i in range(len(weights))), weights
 
 
 def region_sums(quanta: np.ndarray, weights: Weights) -> np.ndarray:
@@ -25,12 +58,12 @@ class HostSums:
     def __init__(self, engine: Any, tally: Tally, weights: Weights) -> None:
         self._engine, self._tally, self._weights = engine, tally, weights
         self._scratch = np.zeros(tally.energy_quanta.size, np.int64)
-        # batches are added in a thread of its own: Ctrl-C reaches the main thread alone
+        # batches are added in a separate thread, because Ctrl-C reaches the main thread only
         self._adder = ThreadPoolExecutor(1, thread_name_prefix="hevesy-sums")
         self._adder.submit(int).result()
 
-    def play(self, batch: int) -> None:
-        """Play a batch and add it to the tally."""
+    def run_batch(self, batch: int) -> None:
+        """Simulate a batch and add it to the tally."""
         self._scratch[:] = 0
         counters = self._engine.run_batch(batch, self._tally.batch_histories, self._scratch)
         check_balance(counters)
@@ -39,17 +72,17 @@ class HostSums:
         try:
             self._adder.submit(self._tally.add_batch, batch, self._scratch, regions, counters, pool).result()
         except KeyboardInterrupt:
-            self._adder.submit(int).result()  # one after the other: what was begun is done then
+            self._adder.submit(int).result()  # returns when the batch that was being added is complete
             raise
 
     def settle(self) -> None:
-        """Bring the tally's voxels up to date: they are."""
+        """Nothing to do: the tally's voxels are up to date after every batch."""
 
 
 class DeviceSums:
     """Voxels stay on the device; counters and region totals come to the host with every batch.
 
-    The sums are those of :class:`HostSums`, to the bit.
+    The sums are bit-identical to those of :class:`HostSums`.
     """
 
     def __init__(self, device: Any, tally: Tally) -> None:
@@ -58,8 +91,8 @@ class DeviceSums:
         if self._earlier:
             device.begin(tally.energy_quanta, tally.energy_quanta_squared)
 
-    def play(self, batch: int) -> None:
-        """Play a batch; all but its voxels go to the tally."""
+    def run_batch(self, batch: int) -> None:
+        """Simulate a batch; all but its voxels go to the tally."""
         counters, regions = self._device.run_batch(batch, self._tally.batch_histories)
         check_balance(counters)
         self._tally.add_counts(batch, regions, counters)
@@ -67,7 +100,7 @@ class DeviceSums:
     def settle(self) -> None:
         """Bring the tally's voxels up to date."""
         if self._device.batches != self._tally.n_batches - self._earlier:
-            # an interrupt between the two: rather no result than one that is wrong by a batch
+            # an interrupt between the two: no result is better than one that is wrong by a batch
             raise HevesyError("the run was interrupted while a batch was being added: start it again")
         self._device.fetch(self._tally.energy_quanta, self._tally.energy_quanta_squared)
 

@@ -1,8 +1,8 @@
 """CPU backend: Numba-compiled histories on a pool of threads, atomic int64 tallies.
 
-Fast-math stays off: it gains little and makes results depend on inlining and on the processor. The compiled
-code is cached under a folder named by the hash of every kernel source, because Numba's own cache does not see
-a change in a callee of another file.
+Fast-math stays off: it gains little and makes results depend on inlining and on the processor. Compiled
+code is cached in a folder named by the hash of every kernel source, because Numba's own cache does not detect a change
+in a callee in another file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .machine import cpu_name, usable_cores
 log = logging.getLogger(__name__)
 
 OPTIONS: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "nogil": True, "_nrt": False, "forceinline": True}
-#: histories that one thread takes at a time
+#: histories assigned to a thread at a time
 CHUNK = 2048
 
 
@@ -44,7 +44,7 @@ def _retype(constant):
 
 
 def _device(function):
-    """Compile a neutral function; its float literals become float32 so that nothing widens to float64."""
+    """Compile a neutral function; its float literals become float32, so that nothing widens to float64."""
     code = function.__code__
     function.__code__ = code.replace(co_consts=tuple(_retype(c) for c in code.co_consts))
     return njit(**OPTIONS)(function)
@@ -52,7 +52,7 @@ def _device(function):
 
 @intrinsic
 def _atomic_add(typingctx, array, index, value):
-    """Add to an element; what it was before."""
+    """Add to an element; returns its previous value."""
     signature = array.dtype(array, types.intp, array.dtype)
 
     def codegen(context, builder, signature, arguments):
@@ -69,13 +69,13 @@ def _add(array, index, value):
 
 
 @njit(**OPTIONS)
-def _take(array, index):
-    return _atomic_add(array, index, np.int64(1))
+def _fetch_add(array, index, value):
+    return _atomic_add(array, index, value)
 
 
 @intrinsic
 def _fetch_line(typingctx, array, index):
-    """Ask for the cache line of an element, to write to it."""
+    """Request the cache line of an element, for writing."""
     signature = types.void(array, types.intp)
 
     def codegen(context, builder, signature, arguments):
@@ -85,7 +85,7 @@ def _fetch_line(typingctx, array, index):
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         fetch = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
         place = builder.bitcast(builder.gep(struct.data, [arguments[1]]), byte)
-        # to write, keep in all caches, data
+        # for writing, into all cache levels, data
         builder.call(fetch, [place, number(1), number(3), number(1)])
         return context.get_dummy_value()
 
@@ -97,22 +97,22 @@ def _prefetch(array, index):
     _fetch_line(array, index)
 
 
-def _foreseen(mostly: bool):
-    """A condition about which the compiler is told what it mostly is: a branch then, never a selection."""
+def _expected(value: bool):
+    """A condition whose usual value the compiler is told: it then emits a branch, never a select."""
 
     @intrinsic
     def expect(typingctx, condition):
         def codegen(context, builder, signature, arguments):
             bit = ir.IntType(1)
-            told = builder.module.declare_intrinsic("llvm.expect", (bit,), ir.FunctionType(bit, [bit, bit]))
-            return builder.call(told, [arguments[0], bit(int(mostly))])
+            hint = builder.module.declare_intrinsic("llvm.expect", (bit,), ir.FunctionType(bit, [bit, bit]))
+            return builder.call(hint, [arguments[0], bit(int(value))])
 
         return types.boolean(types.boolean), codegen
 
-    def foreseen(condition):
+    def expected(condition):
         return expect(condition)
 
-    return njit(**OPTIONS)(foreseen)
+    return njit(**OPTIONS)(expected)
 
 
 def _target() -> pytypes.ModuleType:
@@ -123,16 +123,16 @@ def _target() -> pytypes.ModuleType:
         setattr(module, name.replace("uint", "u").replace("int", "i"), getattr(np, name))
     module.device = _device  # type: ignore[attr-defined]
     module.atomic_add = _add  # type: ignore[attr-defined]
-    module.take = _take  # type: ignore[attr-defined]
+    module.fetch_add = _fetch_add  # type: ignore[attr-defined]
     module.prefetch = _prefetch  # type: ignore[attr-defined]
-    module.likely, module.unlikely = _foreseen(True), _foreseen(False)  # type: ignore[attr-defined]
-    for function in (cpu_math.float_bits, cpu_math.bits_float, cpu_math.log, cpu_math.exp, cpu_math.turn):
+    module.likely, module.unlikely = _expected(True), _expected(False)  # type: ignore[attr-defined]
+    for function in (cpu_math.float_bits, cpu_math.bits_float, cpu_math.log, cpu_math.exp, cpu_math.cos_sin_2pi):
         setattr(module, function.__name__, njit(**OPTIONS)(function))
     return module
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels of exactly these sources, this Numba and these options are kept."""
+    """Cache folder of kernels compiled from exactly these sources, with this Numba and these options."""
     key = source_hash(numba.__version__, np.__version__, sys.version, repr(sorted(OPTIONS.items())))
     return cache_root() / f"kernels-{key[:24]}"
 
@@ -140,7 +140,7 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def _compiled():
     """The batch loop, compiled (or read from the cache) at first use."""
-    # a function of a module: a closure would never be found again in the cache
+    # a module-level function: a closure would never be found in the cache
     run_range = load("cpu", _target(), "batch").run_range
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
@@ -151,7 +151,7 @@ def _compiled():
 
 
 def threads(requested: int | None = None) -> int:
-    """Threads to use: what is asked for, else every core this process may run on."""
+    """Threads to use: the requested number, else ``$HEVESY_THREADS``, else every core this process may run on."""
     if requested:
         return requested
     environment = os.environ.get("HEVESY_THREADS")
@@ -189,7 +189,7 @@ class Engine:
         self._run = _compiled()
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
-        """Play all histories of a batch into ``tally`` (int64, flat); returns the counters."""
+        """Simulate all histories of a batch into ``tally`` (int64, flat); returns the counters."""
         starts = list(range(0, per_batch, CHUNK))
 
         def work(first: int) -> np.ndarray:
@@ -209,5 +209,5 @@ class Engine:
         return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Shut down the thread pool."""
         self.pool.shutdown(wait=True)

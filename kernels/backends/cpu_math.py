@@ -1,8 +1,8 @@
 """Logarithm, exponential, sine and cosine for the CPU target, without calls into the C library.
 
-A call would force every number that a history holds in registers out to memory and back. All series are those of the
-textbooks, cut where the rest is below half a unit in the last place of a float32;
-``tests/unit/kernels/test_cpu_math.py`` holds them against NumPy.
+A call would spill every number that a history holds in registers to memory. The series are the usual Taylor series,
+truncated where the remainder is below half a unit in the last place of a float32;
+``tests/unit/kernels/test_cpu_math.py`` compares them with NumPy.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ def exp(x):
     return p * _bits_float(np.int32(np.int32(n + np.int32(127)) << np.int32(23)))
 
 
-def turn(share):
-    """Cosine and sine of a share of a full turn, 0 to 1, within 1e-7."""
-    t = np.float32(4.0) * np.float32(share)
+def cos_sin_2pi(x):
+    """Cosine and sine of 2 pi ``x``, ``x`` from 0 to 1, within 1e-7."""
+    t = np.float32(4.0) * np.float32(x)
     quarter = np.int32(t + HALF)
     a = (t - np.float32(quarter)) * HALF_PI
     z = a * a

@@ -1,6 +1,6 @@
 """Sums and squares of batches on the host: one compiled pass over the voxels that a batch reached.
 
-The numbers are those of ``engine/statistics.py``, to the bit; a square is a 128-bit number in two limbs.
+The numbers are bit-identical to those of ``engine/statistics.py``; a square is a 128-bit number in two limbs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import njit
 
 from .cpu import cache_folder
 
-#: voxels that one thread takes at a time
+#: voxels assigned to a thread at a time
 CHUNK = 1 << 17
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _HALF, _UP, _DOWN = np.uint64(32), np.uint64(33), np.uint64(31)
@@ -23,14 +23,14 @@ _MASK = np.uint64(0xFFFFFFFF)
 
 
 def _add_range(quanta, total, low, high, first, last):
-    """Add voxels ``first`` to ``last - 1``; whether a sum of squares left its 128 bits."""
-    beyond = False
+    """Add voxels ``first`` to ``last - 1``; whether a sum of squares overflowed its 128 bits."""
+    overflowed = False
     for i in range(first, last):
         value = quanta[i]
         if value == 0:
             continue
         total[i] += value
-        # the bits of -(-2^63) read as 2^63: right again
+        # the bits of -(-2^63), read as unsigned, are 2^63: correct as well
         size = np.uint64(value if value > 0 else -value)
         a = size & _MASK
         b = size >> _HALF
@@ -38,13 +38,13 @@ def _add_range(quanta, total, low, high, first, last):
         lowest = a * a
         square = lowest + (middle << _UP)
         upper = b * b + (middle >> _DOWN) + (_ONE if square < lowest else _ZERO)
-        after = low[i] + square
-        carried = upper + (_ONE if after < square else _ZERO)  # at most 2^62
+        lower = low[i] + square
+        carried = upper + (_ONE if lower < square else _ZERO)  # at most 2^62
         top = high[i] + carried
-        beyond = beyond or top < carried
-        low[i] = after
+        overflowed = overflowed or top < carried
+        low[i] = lower
         high[i] = top
-    return beyond
+    return overflowed
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +71,7 @@ def add_batch(
     low, high
         uint64 (n,): limbs of the sum of squares.
     pool
-        Threads to share the voxels; default this one.
+        Threads that share the voxels; default the calling one.
 
     Raises
     ------
@@ -84,6 +84,6 @@ def add_batch(
         return bool(function(quanta, total, low, high, first, min(first + CHUNK, quanta.size)))
 
     starts = range(0, quanta.size, CHUNK)
-    found = list(map(part, starts) if pool is None else pool.map(part, starts))
-    if any(found):
+    overflows = list(map(part, starts) if pool is None else pool.map(part, starts))
+    if any(overflows):
         raise OverflowError("a sum of squared batch energies does not fit into 128 bits")

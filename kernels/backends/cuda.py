@@ -1,4 +1,4 @@
-"""CUDA backend: whole histories on the threads of one or several GPUs, int64 atomic tallies.
+"""CUDA backend: histories on the threads of one or several GPUs, int64 atomic tallies.
 
 Random numbers are addressed by history and deposits are integers, so the tallies of one build and seed are
 bit-identical for any launch shape, number of GPUs and number of tally windows. Between CPU and GPU they agree
@@ -25,10 +25,10 @@ from .device import Device
 
 log = logging.getLogger(__name__)
 
-#: threads of a block: four warps, so that registers are handed out in small portions
+#: threads of a block: four warps, so that registers are allocated in small portions
 THREADS = 128
-#: histories of one launch at most: a launch lasts well under a second even on a small GPU, so that a display
-#: driver's watchdog and Ctrl-C find a gap
+#: histories of one launch at most: a launch then lasts well under a second even on a small GPU, so that a display
+#: driver's watchdog does not end it and Ctrl-C is noticed
 HISTORIES_PER_LAUNCH = 1 << 22
 #: particle stack and counters of one thread [bytes]
 LOCAL_BYTES = 4 * STACK_DEPTH * (STACK_REALS + STACK_INTS) + 8 * len(COUNTERS)
@@ -43,7 +43,7 @@ class Launch(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels of exactly these sources, versions and options are kept."""
+    """Cache folder of kernels compiled from exactly these sources, with these versions and options."""
     import numba
     import numba_cuda
 
@@ -55,8 +55,8 @@ def cache_folder() -> Path:
 
 
 @lru_cache(maxsize=4)
-def compiled(tiled: bool = False, schedule: str = "turns") -> Any:
-    """The kernel; Numba compiles it, or reads it from the cache, at its first launch on a device."""
+def compiled(tiled: bool = False, schedule: str = "interleaved") -> Any:
+    """The kernel; Numba compiles it, or reads it from the cache, at the first launch on a device."""
     from numba import cuda
 
     from . import cuda_target
@@ -74,7 +74,7 @@ def compiled(tiled: bool = False, schedule: str = "turns") -> Any:
 
 
 def share(first: int, last: int, lanes: int) -> list[tuple[int, int]]:
-    """Divide histories ``first`` to ``last - 1`` into one contiguous range for each lane, equal to within one."""
+    """Divide histories ``first`` to ``last - 1`` into one contiguous range per lane; sizes differ by at most one."""
     whole, rest = divmod(last - first, lanes)
     ranges, start = [], first
     for lane in range(lanes):
@@ -111,19 +111,19 @@ class _Lane:
         return cuda.gpus[self.number]
 
     def _resident(self) -> int:
-        """Threads that the device holds at a time; its driver reserves local memory for all of them."""
+        """Threads resident on the device at a time; its driver reserves local memory for all of them."""
         device = self._context()
         return int(device.MULTIPROCESSOR_COUNT) * int(device.MAX_THREADS_PER_MULTI_PROCESSOR)
 
     def _measure_launch(self) -> Launch:
-        """One wave: as many blocks as all multiprocessors hold at a time, by the kernel's own registers."""
+        """One wave: as many blocks as fit all multiprocessors at a time, given the registers of the kernel."""
         from numba import typeof
 
         arguments = self._arguments(0, 0, 0, 1, 0)
         definition = self.kernel.compile(tuple(typeof(a) for a in arguments))
         blocks = int(definition.max_cooperative_grid_blocks(THREADS))
         log.info(
-            "CUDA kernel: %d registers, %d bytes of local memory a thread",
+            "CUDA kernel: %d registers, %d bytes of local memory per thread",
             definition.regs_per_thread, definition.local_mem_per_thread,
         )  # fmt: skip
         return Launch(max(blocks, 1), THREADS, self._resident())
@@ -137,8 +137,8 @@ class _Lane:
         numbers = (np.int64(n) for n in (batch, first, last, per_batch))
         return (self.world, tally, self._totals_argument, self._tickets_argument, *self.seed, *numbers)
 
-    def play(self, batch: int, first: int, last: int, per_batch: int, tile: int = 0) -> np.ndarray:
-        """Play histories ``first`` to ``last - 1`` of a batch into this device's tally; the counters."""
+    def simulate(self, batch: int, first: int, last: int, per_batch: int, tile: int = 0) -> np.ndarray:
+        """Simulate histories ``first`` to ``last - 1`` of a batch into this device's tally; the counters."""
         with self._context():
             self.memory.clear(self.tally)
             self.memory.clear(self._totals)
@@ -150,15 +150,15 @@ class _Lane:
             return self.memory.get(self._totals)
 
     def run(self, batch: int, first: int, last: int, per_batch: int, out: np.ndarray) -> np.ndarray:
-        """Play histories ``first`` to ``last - 1`` of a batch, add their energy to ``out``; the counters."""
+        """Simulate histories ``first`` to ``last - 1`` of a batch and add their energy to ``out``; the counters."""
         totals = np.zeros(len(COUNTERS), np.int64)
         for tile in range(self.plan.tiles):
-            again = self.play(batch, first, last, per_batch, tile)
+            counters = self.simulate(batch, first, last, per_batch, tile)
             window = out[tile * self.plan.tile_voxels : (tile + 1) * self.plan.tile_voxels]
             window += self.fetch()[: window.size]
-            if tile and not np.array_equal(again, totals):
-                raise RuntimeError("the same histories, played for another window of the tally, gave other counters")
-            totals = again
+            if tile and not np.array_equal(counters, totals):
+                raise RuntimeError("the same histories gave other counters for another window of the tally")
+            totals = counters
         return totals
 
     def fetch(self) -> np.ndarray:
@@ -167,9 +167,9 @@ class _Lane:
             return self.memory.get(self.tally)
 
     def close(self) -> None:
-        """Let the device memory go."""
-        kept = ("tally", "_totals", "_tickets")
-        for name in ("world", *kept, *(f"_{name.lstrip('_')}_argument" for name in kept)):
+        """Free device memory."""
+        arrays = ("tally", "_totals", "_tickets")
+        for name in ("world", *arrays, *(f"_{name.lstrip('_')}_argument" for name in arrays)):
             if hasattr(self, name):
                 delattr(self, name)
         self.memory.release()
@@ -185,22 +185,22 @@ class Engine:
     seed
         Seed of the run (64 bits).
     devices
-        Device numbers; default every usable one (``CUDA_VISIBLE_DEVICES`` hides some). Each plays a contiguous
+        Device numbers; default every usable one (``CUDA_VISIBLE_DEVICES`` hides some). Each simulates a contiguous
         range of a batch's histories.
     launch
-        Launch shape; default measured from the device and the kernel.
+        Launch shape; default derived from the device and the kernel.
     tiles
         Windows that the tally is divided into; default as few as fit.
     schedule
-        ``"turns"`` or ``"histories"``: how a thread goes about its decays (``cuda_kernels.py``). The histories are the
-        same; compiled code may round them differently.
+        ``"interleaved"`` or ``"histories"``: the order in which a thread advances its decays (``cuda_kernels.py``). The
+        histories are the same; compiled code may round them differently.
 
     Raises
     ------
     CudaUnavailable
-        When there is no usable device, with the reason.
+        If there is no usable device, with the reason.
     CudaMemoryError
-        When the problem does not fit, with the numbers.
+        If the problem does not fit, with the numbers.
     """
 
     backend = "cuda"
@@ -212,7 +212,7 @@ class Engine:
         devices: Sequence[int] | None = None,
         launch: Launch | None = None,
         tiles: int | None = None,
-        schedule: str = "turns",
+        schedule: str = "interleaved",
     ) -> None:
         usable = cuda_probe.devices()
         numbers = usable if devices is None else tuple(devices)
@@ -234,7 +234,7 @@ class Engine:
         self.device = describe(numbers, threads)
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
-        """Play all histories of a batch into ``tally`` (int64, flat); returns the counters."""
+        """Simulate all histories of a batch into ``tally`` (int64, flat); returns the counters."""
         outs = [tally, *(np.zeros(self._voxels, np.int64) for _ in self.lanes[1:])]
         total = self._on_all(
             lambda lane, out, first, last: lane.run(batch, first, last, per_batch, out), outs, per_batch
@@ -244,7 +244,7 @@ class Engine:
         return total
 
     def sums(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> cuda_sums.Sums | None:
-        """Sums over batches that stay on the device, or None when there is no room for them (logged).
+        """Sums over batches that stay on the device, or None if they do not fit (logged).
 
         Parameters
         ----------
@@ -263,9 +263,11 @@ class Engine:
             return cuda_sums.Sums(self._whole_batch, first.tally, first.memory, weights)
 
     def _whole_batch(self, batch: int, per_batch: int) -> dict[str, int]:
-        """Play a batch; its whole tally is left on the first device."""
+        """Simulate a batch; its whole tally is left on the first device."""
         total = self._on_all(
-            lambda lane, _, first, last: lane.play(batch, first, last, per_batch), [None] * len(self.lanes), per_batch
+            lambda lane, _, first, last: lane.simulate(batch, first, last, per_batch),
+            [None] * len(self.lanes),
+            per_batch,
         )
         home = self.lanes[0]
         for lane in self.lanes[1:]:
@@ -275,7 +277,7 @@ class Engine:
         return total
 
     def _on_all(self, work: Callable[..., np.ndarray], outs: Sequence[Any], per_batch: int) -> dict[str, int]:
-        """Let every device do its range of a batch's histories; the counters of all."""
+        """Run ``work`` on every device with its range of a batch's histories; the sum of the counters."""
         ranges = share(0, per_batch, len(self.lanes))
         if len(self.lanes) == 1:
             total = work(self.lanes[0], outs[0], *ranges[0])
@@ -291,27 +293,27 @@ class Engine:
         return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
 
     def close(self) -> None:
-        """Let the device memory go."""
+        """Free device memory."""
         for lane in self.lanes:
             lane.close()
         self.lanes = []
 
 
 def describe(numbers: Sequence[int], threads: int) -> Device:
-    """Name, compute capability and driver of what runs; the simulator says that it is one."""
+    """Name, compute capability and driver of the devices; the simulator is reported as such."""
     if cuda_probe.simulated():
         return Device("cuda-simulator", "Numba's CUDA simulator (no device)", threads)
     import cupy
     from numba import cuda
 
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for number in numbers:
         name = cupy.cuda.runtime.getDeviceProperties(number)["name"]
         text = name.decode() if isinstance(name, bytes) else str(name)
         major, minor = cuda.gpus[number].compute_capability
         label = f"{text} (compute capability {major}.{minor})"
-        found[label] = found.get(label, 0) + 1
-    names = ", ".join(label if n == 1 else f"{n} x {label}" for label, n in found.items())
+        counts[label] = counts.get(label, 0) + 1
+    names = ", ".join(label if n == 1 else f"{n} x {label}" for label, n in counts.items())
     version = cupy.cuda.runtime.driverGetVersion()
     api = f"CUDA {version // 1000}.{version % 1000 // 10}"
     driver = cuda_probe.driver_version()

@@ -1,9 +1,9 @@
-"""The kernels: every thread of a launch plays histories until the launch's range is used up.
+"""The kernels: every thread of a launch simulates histories until the range of the launch is used up.
 
-Two schedules of the same histories: *turns* (``turns.py``: one flight or segment of each lane at a time) and
-*histories* (one decay to its end, then the next). Imported through the loader only, inside the alias package of a CUDA
-target. Which thread plays a history does not matter: its random numbers are addressed by its number, its deposits are
-integers.
+Two schedules of the same histories: *interleaved* (``interleaved.py``: one flight or segment per iteration of a lane)
+and *histories* (one decay to its end, then the next). Imported through the loader only, inside the alias package of a
+CUDA target. Which thread simulates a history does not matter: its random numbers are addressed by its number, and its
+deposits are integers.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from numba import cuda
 from ..batch import history_key
 from ..emission import batch_words
 from ..history import decay_history
+from ..interleaved import simulate_interleaved
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
 from ..target import device, i64, u32
-from ..turns import play_turns
 
 N_COUNTERS = len(COUNTERS)
 N_REALS = STACK_DEPTH * STACK_REALS
@@ -35,7 +35,7 @@ def clear(counters, n_counters):
 
 @device
 def add_up(counters, totals):
-    """Add the counters of all threads of a block to ``totals``, by way of the block's own."""
+    """Add the counters of all threads of a block to ``totals``, first within the block."""
     block_totals = cuda.shared.array(N_COUNTERS, np.int64)
     c = u32(cuda.threadIdx.x)
     while c < N_COUNTERS:  # a range with a step of unknown sign would compile to a division
@@ -54,24 +54,24 @@ def add_up(counters, totals):
         c = u32(c + cuda.blockDim.x)
 
 
-def by_turns(world, tally, totals, tickets, seed_low, seed_high, batch, first, last, per_batch):
-    """Play histories ``first`` to ``last - 1`` of ``batch``.
+def interleaved_kernel(world, tally, totals, tickets, seed_low, seed_high, batch, first, last, per_batch):
+    """Simulate histories ``first`` to ``last - 1`` of ``batch``, interleaved.
 
-    ``totals`` (int64) gets the counters added; ``tickets`` (int64, one zero) counts the histories given out.
+    ``totals`` (int64) gets the counters added; ``tickets`` (int64, one zero) counts the histories assigned.
     """
-    # local memory: one word of every thread of a warp side by side, cached in L1
+    # local memory: the words of a warp's threads are interleaved, and cached in L1
     counters = cuda.local.array(N_COUNTERS, np.int64)
     stack_real = cuda.local.array(N_REALS, np.float32)
     stack_int = cuda.local.array(N_INTS, np.int32)
     clear(counters, u32(totals.size))
-    play_turns(
+    simulate_interleaved(
         world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch, tickets
     )
     add_up(counters, totals)
 
 
-def by_histories(world, tally, totals, tickets, seed_low, seed_high, batch, first, last, per_batch):
-    """The same, every decay followed to its end; each thread has its own, and takes no tickets."""
+def history_kernel(world, tally, totals, tickets, seed_low, seed_high, batch, first, last, per_batch):
+    """The same, each decay followed to its end; a thread has a fixed set of decays and takes no tickets."""
     counters = cuda.local.array(N_COUNTERS, np.int64)
     stack_real = cuda.local.array(N_REALS, np.float32)
     stack_int = cuda.local.array(N_INTS, np.int32)

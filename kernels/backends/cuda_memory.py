@@ -1,4 +1,4 @@
-"""Device memory: what a run needs, whether it fits, and where its arrays live."""
+"""Device memory: how much a run needs, whether it fits, and the arrays on the device."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from ..tables import World
 
-#: Share of the free device memory that a run may plan with; the rest is the driver's and fragmentation.
+#: Fraction of the free device memory that a run may use; the rest is left for the driver and fragmentation.
 SHARE = 0.92
-#: More windows than this and the same histories are played so often that the CPU is the better choice.
+#: With more windows the same histories are simulated so often that the CPU is the better choice.
 MOST_TILES = 16
 GIB = 1024.0**3
 #: World arrays as large as the grid, and as large as the source region; all others are physics tables.
@@ -22,25 +22,25 @@ SOURCE_ARRAYS = ("source_cdf", "source_voxel", "source_guide")
 
 
 class CudaMemoryError(RuntimeError):
-    """The problem does not fit the device; the message holds the numbers."""
+    """The problem does not fit the device; the message gives the numbers."""
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes that a run takes on one device, before anything is allocated.
+    """Bytes that a run takes on one device, planned before anything is allocated.
 
     Parameters
     ----------
     voxels
         Voxels of the grid.
     grid, source, tables
-        Density and material; where decays happen; physics tables [bytes].
+        Density and material; source voxels; physics tables [bytes].
     stacks
         Particle stacks and counters of all threads that the device can hold at a time [bytes].
     free
         Free device memory [bytes].
     tiles
-        Windows that the tally is divided into; each is one more pass over the same histories.
+        Windows that the tally is divided into; each takes one pass over the same histories.
     """
 
     voxels: int
@@ -68,7 +68,7 @@ class MemoryPlan:
 
     @property
     def room(self) -> int:
-        """Bytes that may still be planned with."""
+        """Bytes still available to the run."""
         return max(int(SHARE * self.free) - self.total, 0)
 
     def describe(self) -> str:
@@ -83,7 +83,7 @@ class MemoryPlan:
 
 
 def plan(world: World, free: int, stacks: int = 0, tiles: int | None = None) -> MemoryPlan:
-    """Fit a world into ``free`` bytes: the whole tally if it can be, else the fewest windows (or ``tiles``).
+    """Fit a world into ``free`` bytes: the whole tally if possible, else the fewest windows (or ``tiles``).
 
     Raises
     ------
@@ -104,7 +104,7 @@ def plan(world: World, free: int, stacks: int = 0, tiles: int | None = None) -> 
 
 
 class CupyMemory:
-    """Arrays on one CUDA device, allocated by CuPy, in the form that Numba's kernels take."""
+    """Arrays on one CUDA device, allocated by CuPy, in the form that Numba's kernels accept."""
 
     def __init__(self, number: int) -> None:
         import cupy
@@ -134,7 +134,7 @@ class CupyMemory:
             return self._cupy.asarray(host)
 
     def zeros(self, size: int) -> tuple[Any, Any]:
-        """An int64 array of zeros: (handle for :meth:`clear` and :meth:`get`, what a kernel takes)."""
+        """An int64 array of zeros: (handle for :meth:`clear` and :meth:`get`, kernel argument)."""
         from numba import cuda
 
         with self._device:
@@ -147,12 +147,12 @@ class CupyMemory:
             handle.fill(0)
 
     def get(self, handle: Any) -> np.ndarray:
-        """A copy on the host; waits for the kernels before it."""
+        """A copy on the host; waits for the kernels launched before."""
         with self._device:
             return handle.get()
 
     def release(self) -> None:
-        """Give unused memory back to the driver."""
+        """Return unused memory to the driver."""
         with self._device:
             self._cupy.get_default_memory_pool().free_all_blocks()
 
@@ -161,15 +161,15 @@ class HostMemory:
     """The same for Numba's simulator, whose device memory is the host's."""
 
     def free(self) -> int:
-        """As good as endless."""
+        """Practically unlimited."""
         return 1 << 62
 
     def put(self, host: np.ndarray) -> Any:
-        """A copy, so that nothing on the "device" is the caller's."""
+        """A copy, so that the "device" shares nothing with the caller."""
         return host.copy()
 
     def here(self) -> Any:
-        """Nothing to choose."""
+        """A context that does nothing: there is one device."""
         return contextlib.nullcontext()
 
     def array(self, host: np.ndarray) -> Any:
@@ -177,7 +177,7 @@ class HostMemory:
         return host.copy()
 
     def zeros(self, size: int) -> tuple[Any, Any]:
-        """An int64 array of zeros, twice the same."""
+        """An int64 array of zeros, as handle and as kernel argument."""
         array = np.zeros(size, np.int64)
         return array, array
 
@@ -190,7 +190,7 @@ class HostMemory:
         return handle.copy()
 
     def release(self) -> None:
-        """Nothing to give back."""
+        """No memory to return."""
 
 
 def upload(world: World, memory: Any) -> World:

@@ -1,4 +1,4 @@
-"""Whether CUDA can be used here, and if not, why: in words that a user can act on."""
+"""Whether CUDA can be used here, and if not, why, in terms that a user can act on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CudaUnavailable(RuntimeError):
 
 
 def simulated() -> bool:
-    """Whether Numba's CUDA simulator stands in for a device (tests of the launch logic)."""
+    """Whether Numba's CUDA simulator replaces a device (tests of the launch logic)."""
     return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 
@@ -43,7 +43,7 @@ def missing_packages() -> list[str]:
 
 
 def _driver_missing() -> bool:
-    """No CUDA driver library: found out without loading Numba or CuPy."""
+    """Whether the CUDA driver library is missing, tested without loading Numba or CuPy."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         ctypes.CDLL(name)
@@ -59,7 +59,7 @@ def devices() -> tuple[int, ...]:
     Raises
     ------
     CudaUnavailable
-        When there is none, with the reason.
+        If there is none, with the reason.
     """
     if simulated():
         return (0,)
@@ -84,14 +84,14 @@ def devices() -> tuple[int, ...]:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise CudaUnavailable(f"the CUDA runtime reports: {error}", "check `nvidia-smi`") from error
-    fit = tuple(i for i in range(count) if cuda.gpus[i].compute_capability >= OLDEST)
-    if not fit:
+    usable = tuple(i for i in range(count) if cuda.gpus[i].compute_capability >= OLDEST)
+    if not usable:
         old = ", ".join(f"{c[0]}.{c[1]}" for c in (cuda.gpus[i].compute_capability for i in range(count)))
         raise CudaUnavailable(
             f"{count} CUDA devices, of compute capability {old or 'none'}; {OLDEST[0]}.{OLDEST[1]} or newer is needed",
             "use the CPU",
         )
-    return fit
+    return usable
 
 
 def _reason() -> str:
@@ -104,7 +104,7 @@ def _reason() -> str:
 def why_not() -> str | None:
     """Why CUDA cannot be used, or None when it can; the simulator does not count as a device."""
     if simulated():
-        return "Numba's CUDA simulator is on, which is no device"
+        return "Numba's CUDA simulator is on, which is not a device"
     try:
         devices()
     except CudaUnavailable as error:
@@ -113,12 +113,12 @@ def why_not() -> str | None:
 
 
 def driver_version() -> str:
-    """Version of the NVIDIA driver, empty when the system does not tell."""
-    told = Path("/proc/driver/nvidia/version")
+    """Version of the NVIDIA driver, empty if it cannot be determined."""
+    file = Path("/proc/driver/nvidia/version")
     try:
-        found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", told.read_text())
-        if found:
-            return found[1]
+        version = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", file.read_text())
+        if version:
+            return version[1]
     except OSError:
         pass
     return _driver_version_from_smi()
@@ -132,10 +132,10 @@ def _driver_version_from_smi() -> str:
     if smi is None:
         return ""
     try:
-        said = subprocess.run(
+        answer = subprocess.run(
             [smi, "--query-gpu=driver_version", "--format=csv,noheader"],
             capture_output=True, text=True, timeout=10, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return ""
-    return (said.stdout.split() or [""])[0]
+    return (answer.stdout.split() or [""])[0]

@@ -1,9 +1,9 @@
-"""Sums and squares of batches on the device: what the host would make of every batch's tally, to the same bit.
+"""Sums and squares of batches on the device, bit-identical to those of the host.
 
 A batch of some ten milliseconds on a GPU leaves a tally whose copy, sum and square take the host longer than the
-batch. Here only its counters and region totals go to the host; the tally is added and squared where it lies.
-Squares are 128-bit numbers in two limbs, as on the host. Written for any array library with NumPy's functions, so
-that tests without a device run the same lines.
+batch. Here only its counters and region totals go to the host; the tally is added and squared on the device.
+Squares are 128-bit numbers in two limbs, as on the host. The code takes any array
+library with NumPy's functions, so tests without a device run the same lines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 #: voxels handled at a time: bounds the scratch memory
 CHUNK = 1 << 21
-#: arrays of a chunk that live at the same time, 8 bytes a voxel each
+#: arrays of a chunk that exist at the same time, 8 bytes per voxel each
 SCRATCH_ARRAYS = 10
 _HALF, _UP, _DOWN = np.uint64(32), np.uint64(33), np.uint64(31)
 _MASK = np.uint64(0xFFFFFFFF)
@@ -28,7 +28,7 @@ def needed_bytes(voxels: int, entries: int) -> int:
 
 
 def add_batch(quanta: Any, total: Any, low: Any, high: Any, chunk: int = CHUNK) -> None:
-    """Add a batch to its running sum, and its square to the limbs, in place.
+    """Add a batch to the running sum, and its square to the limbs, in place.
 
     Parameters
     ----------
@@ -45,21 +45,21 @@ def add_batch(quanta: Any, total: Any, low: Any, high: Any, chunk: int = CHUNK) 
         part = slice(start, start + chunk)
         value = quanta[part]
         total[part] += value
-        # abs(-2^63) keeps its bit pattern, which reads as 2^63: right again
+        # abs(-2^63) keeps its bit pattern, which read as unsigned is 2^63: correct as well
         size = abs(value).view(np.uint64)
         a, b = size & _MASK, size >> _HALF
         middle = a * b  # (b 2^32 + a)^2 = b^2 2^64 + middle 2^33 + a^2
         lowest = a * a
         square = lowest + (middle << _UP)
         upper = b * b + (middle >> _DOWN) + (square < lowest).astype(np.uint64)
-        before = low[part]
-        after = before + square
-        high[part] += upper + (after < before).astype(np.uint64)
-        low[part] = after
+        previous = low[part]
+        lower = previous + square
+        high[part] += upper + (lower < previous).astype(np.uint64)
+        low[part] = lower
 
 
 class RegionIndex:
-    """Voxels and weights of all regions, end to end, so that one running sum serves them all."""
+    """Voxels and weights of all regions, concatenated, so that one cumulative sum serves them all."""
 
     def __init__(self, weights: Sequence[tuple[np.ndarray, np.ndarray]], put: Callable[[np.ndarray], Any]) -> None:
         sizes = np.array([index.size for index, _ in weights], np.int64)
@@ -68,11 +68,11 @@ class RegionIndex:
         if self.entries:
             self._index = put(np.concatenate([index for index, _ in weights]).astype(np.int64))
             self._weight = put(np.concatenate([weight for _, weight in weights]).astype(np.int64))
-            # the running sum at the end of every region that has voxels before or in it
+            # where the cumulative sum is read: the last voxel of every region (the first of all when none precedes it)
             self._at = put(np.maximum(self.ends[1:] - 1, 0))
 
     def totals(self, quanta: Any, get: Callable[[Any], np.ndarray]) -> np.ndarray:
-        """Weighted energy of each region, int64 (regions,): differences of one running sum, exact modulo 2^64."""
+        """Weighted energy of each region, int64 (regions,): differences of one cumulative sum, exact modulo 2^64."""
         count = self.ends.size - 1
         if not self.entries:
             return np.zeros(count, np.int64)
@@ -82,28 +82,28 @@ class RegionIndex:
 
 
 class Sums:
-    """Plays batches of an engine and keeps their sums on its first device.
+    """Simulates batches of an engine and keeps their sums on its first device.
 
     Parameters
     ----------
-    play
-        Plays one batch: leaves its whole tally in ``tally``, returns its counters.
+    simulate
+        Simulates one batch: leaves its whole tally in ``tally`` and returns its counters.
     tally
         The batch's tally on the device, int64 (voxels,).
     memory
-        Where arrays live (cuda_memory).
+        Memory of the device (cuda_memory).
     weights
         Flat indices and integer weights of every region.
     """
 
     def __init__(
         self,
-        play: Callable[[int, int], dict[str, int]],
+        simulate: Callable[[int, int], dict[str, int]],
         tally: Any,
         memory: Any,
         weights: Sequence[tuple[np.ndarray, np.ndarray]],
     ) -> None:
-        self._play, self._tally, self._memory = play, tally, memory
+        self._simulate, self._tally, self._memory = simulate, tally, memory
         with memory.here():
             self._regions = RegionIndex(weights, memory.array)
             self._total = memory.array(np.zeros(tally.size, np.int64))
@@ -118,21 +118,21 @@ class Sums:
             self._total = self._memory.array(np.ascontiguousarray(total.reshape(-1)))
             limbs = squares.reshape(2, -1)
             self._low, self._high = (self._memory.array(np.ascontiguousarray(limb)) for limb in limbs)
-            # a sum of squares is at most that of its largest voxel, times the voxels there could be of it
+            # upper bound of any voxel's sum of squares: the largest high limb, rounded up
             self._bound = (int(limbs[1].max(initial=0)) + 1) << 64
 
     def run_batch(self, batch: int, per_batch: int) -> tuple[dict[str, int], np.ndarray]:
-        """Play a batch and keep it; its counters and the totals of the regions.
+        """Simulate a batch and add it; returns its counters and the totals of the regions.
 
         Raises
         ------
         OverflowError
             When a sum of squares could need more than 128 bits.
         """
-        counters = self._play(batch, per_batch)
+        counters = self._simulate(batch, per_batch)
         with self._memory.here():
             regions = self._regions.totals(self._tally, self._memory.get)
-            # no voxel holds more than the batch scored in all
+            # no voxel holds more than the batch scored in total
             scored = counters["deposited"] + abs(counters.get("track_scored", 0))
             self._bound += scored * scored
             if self._bound >= _LARGEST:

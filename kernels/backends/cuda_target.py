@@ -1,11 +1,11 @@
-"""The CUDA target of the neutral source: what ``kernels/target.py`` is to plain Python.
+"""The CUDA target of the neutral source: the counterpart of ``kernels/target.py``.
 
 Two variants. ``"cuda"`` scores into one array of all voxels. ``"cuda_tiled"`` scores into a window of them, for
-grids whose tally does not fit the device: the same histories are then played once for each window.
+grids whose tally does not fit the device: the same histories are then simulated once per window.
 
-Everything is float32 with fast-math: without it sine, cosine and division leave float64 slow paths in the code
-(docs/decisions/0003-cuda-backend.md). Link-time optimisation stays off, so that the code that runs is made from
-the very PTX that the gates read.
+Everything is float32 with fast-math: without it, sine, cosine and division compile to float64 slow paths
+(docs/decisions/0003-cuda-backend.md). Link-time optimisation stays off, so that the machine code
+that runs is assembled from the PTX that the gates check.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def _whole(tally, index, value):
 
 
 def _tiled(tally, index, value):
-    place = np.int64(index) - tally.first
-    if place >= 0 and place < tally.values.size:
-        cuda.atomic.add(tally.values, np.uint64(place), value)  # type: ignore[call-arg]
+    local = np.int64(index) - tally.first
+    if local >= 0 and local < tally.values.size:
+        cuda.atomic.add(tally.values, np.uint64(local), value)  # type: ignore[call-arg]
 
 
-def _take(array, index):
-    return cuda.atomic.add(array, np.uint64(index), np.int64(1))  # type: ignore[call-arg]
+def _fetch_add(array, index, value):
+    return cuda.atomic.add(array, np.uint64(index), value)  # type: ignore[call-arg]
 
 
 def _likely(condition):
@@ -74,8 +74,8 @@ def _likely(condition):
 
 
 def _prefetch(tally, index):
-    """Nothing: no thread of a GPU waits for an addition whose result it does not read."""
-    return  # Numba looks for a line after the docstring
+    """Do nothing: a GPU thread does not wait for an addition whose result it does not read."""
+    return  # Numba needs a statement after the docstring
 
 
 def _float_bits(x):
@@ -94,8 +94,8 @@ def _exp(x):
     return math.exp(np.float32(x))
 
 
-def _turn(share):
-    angle = TWO_PI * np.float32(share)
+def _cos_sin_2pi(x):
+    angle = TWO_PI * np.float32(x)
     return math.cos(angle), math.sin(angle)
 
 
@@ -109,7 +109,7 @@ def _module(name: str, add: Any) -> pytypes.ModuleType:
         contents |= {name: getattr(target, name) for name in ("float_bits", "bits_float")}
     else:
         contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in (_float_bits, _bits_float)}
-    functions = (_log, _exp, _turn, _take, _likely, _prefetch)
+    functions = (_log, _exp, _cos_sin_2pi, _fetch_add, _likely, _prefetch)
     contents |= {f.__name__[1:]: cuda.jit(f, device=True, **OPTIONS) for f in functions}
     contents["unlikely"] = contents["likely"]
     vars(module).update(contents)
@@ -119,11 +119,11 @@ def _module(name: str, add: Any) -> pytypes.ModuleType:
 _modules: dict[str, pytypes.ModuleType] = {}
 
 
-#: how a thread goes about its histories, and the kernel that does so
-SCHEDULES = {"turns": "by_turns", "histories": "by_histories"}
+#: order in which a thread advances its histories, and the kernel with that order
+SCHEDULES = {"interleaved": "interleaved_kernel", "histories": "history_kernel"}
 
 
-def kernel_function(tiled: bool = False, schedule: str = "turns") -> Any:
+def kernel_function(tiled: bool = False, schedule: str = "interleaved") -> Any:
     """The undecorated kernel function, with the whole neutral call graph below it built for CUDA."""
     name = "cuda_tiled" if tiled else "cuda"
     if name not in _modules:

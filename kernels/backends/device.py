@@ -1,4 +1,4 @@
-"""What a backend says about the machine it ran on."""
+"""Description of the machine a backend ran on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Device(NamedTuple):
-    """What ran, for the result's provenance."""
+    """Backend, device and threads of a run, for the result's provenance."""
 
     backend: str
     name: str

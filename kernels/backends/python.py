@@ -22,7 +22,7 @@ class Engine:
         self.device = Device("python", "Python interpreter", 1)
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
-        """Play all histories of a batch into ``tally``; returns the counters."""
+        """Simulate all histories of a batch into ``tally``; returns the counters."""
         history = load("python", target, "history")
         emission = load("python", target, "emission")
         counters = np.zeros(len(COUNTERS), np.int64)
@@ -37,4 +37,4 @@ class Engine:
         return dict(zip(COUNTERS, (int(v) for v in counters), strict=True))
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """No resources to release."""

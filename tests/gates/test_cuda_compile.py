@@ -111,7 +111,7 @@ def test_every_problem_has_the_types_that_were_compiled():
     from hevesy.engine.nuclides.emission import Emission
     from hevesy.engine.transport.options import PhysicsOptions
     from hevesy.engine.transport.problem import Problem
-    from hevesy.engine.transport.world import prepare
+    from hevesy.engine.transport.world import build_world
     from numba import typeof
 
     tiny = cuda_offline.tiny_problem()
@@ -123,9 +123,9 @@ def test_every_problem_has_the_types_that_were_compiled():
         source=np.ones((1, 2, 3), np.float32),
         emission=Emission(electron_lines=np.array([[0.1, 1.0]])),
     )
-    prepared = prepare(other, PhysicsOptions.from_dict({"photons": "off"}))
-    assert typeof(prepared.world) == typeof(cuda_offline.world())
-    assert typeof(prepared.world) != typeof(cuda_offline.world(track_length=True))
+    world = build_world(other, PhysicsOptions.from_dict({"photons": "off"}))
+    assert typeof(world) == typeof(cuda_offline.world())
+    assert typeof(world) != typeof(cuda_offline.world(track_length=True))
 
 
 def test_cuda_and_cpu_share_no_compiled_function():

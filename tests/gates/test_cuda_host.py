@@ -107,7 +107,7 @@ def test_auto_takes_a_device_when_there_is_one(monkeypatch, caplog):
 
 def test_auto_never_takes_the_simulator(monkeypatch):
     monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    assert cuda_probe.why_not() == "Numba's CUDA simulator is on, which is no device"
+    assert cuda_probe.why_not() == "Numba's CUDA simulator is on, which is not a device"
 
 
 def test_a_problem_too_large_for_the_device_is_an_input_error(monkeypatch):

@@ -1,4 +1,4 @@
-"""The house stands: dependencies run one way, packages are complete, and libraries keep quiet.
+"""Architecture rules: one-way dependencies, complete packages, no output from library code.
 
 All of it is read from the source with :mod:`ast`; nothing is imported.
 """

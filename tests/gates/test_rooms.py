@@ -36,6 +36,7 @@ ROOMS = (
     "imaging",
     "imaging.dicom",
     "case",
+    "dose.methods",
     "kinetics",
     "physics",
     "nuclides",

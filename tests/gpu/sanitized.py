@@ -23,7 +23,7 @@ def main() -> None:
     engine = cuda.Engine(world, 1, launch=cuda.Launch(4, 64, 0))
     counters = engine.run_batch(0, 256, np.zeros(world.density.size, np.int64))
     engine.close()
-    print("played", counters["decays"])
+    print("simulated", counters["decays"])
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def parts(problem) -> dict[str, np.ndarray]:
     return {name: mask.ravel() for name, mask in found.items() if mask.any()}
 
 
-def play(engine, world, masks, per_batch: int):
+def simulated(engine, world, masks, per_batch: int):
     """Mean energy per decay of voxels [quanta] and its standard error; by batch, parts' energies and counters."""
     voxels = world.density.size
     total, squares, sums, counts = np.zeros(voxels), np.zeros(voxels), [], []
@@ -64,8 +64,8 @@ def both(request):
         pytest.skip(f"no file of {request.param}; set HEVESY_SHARED to the folder that holds reference/")
     world, masks = problems.world(problem), parts(problem)
     # other seeds: nothing but the physics is common
-    on_cpu = play(cpu.Engine(world, seed=11), world, masks, CPU_DECAYS)
-    on_gpu = play(cuda.Engine(world, seed=12), world, masks, GPU_DECAYS)
+    on_cpu = simulated(cpu.Engine(world, seed=11), world, masks, CPU_DECAYS)
+    on_gpu = simulated(cuda.Engine(world, seed=12), world, masks, GPU_DECAYS)
     return list(masks), on_cpu, on_gpu
 
 

@@ -106,4 +106,4 @@ def test_compute_sanitizer(tool):
     if "Device not supported" in said or "not supported on" in said:
         pytest.skip(f"compute-sanitizer does not work on this machine: {said.strip().splitlines()[0][:200]}")
     assert ran.returncode == 0, said[-3000:]
-    assert "played 256" in said
+    assert "simulated 256" in said

@@ -16,7 +16,7 @@ def world():
     return problems.world(problems.mixed_emission())
 
 
-def play(world, seed=5, batch=1, per_batch=PER_BATCH, **options):
+def simulated(world, seed=5, batch=1, per_batch=PER_BATCH, **options):
     engine = cuda.Engine(world, seed, **options)
     tally = np.zeros(world.density.size, np.int64)
     counters = engine.run_batch(batch, per_batch, tally)
@@ -27,7 +27,7 @@ def play(world, seed=5, batch=1, per_batch=PER_BATCH, **options):
 
 @pytest.fixture(scope="module")
 def usual(world):
-    return play(world)
+    return simulated(world)
 
 
 def same(a, b):
@@ -37,29 +37,29 @@ def same(a, b):
 
 def test_twice(world, usual):
     for _ in range(3):
-        same(usual, play(world))
+        same(usual, simulated(world))
 
 
 def test_another_seed_is_another_run(world, usual):
-    assert not np.array_equal(usual[0], play(world, seed=6)[0])
-    assert not np.array_equal(usual[0], play(world, batch=2)[0])
+    assert not np.array_equal(usual[0], simulated(world, seed=6)[0])
+    assert not np.array_equal(usual[0], simulated(world, batch=2)[0])
 
 
 @pytest.mark.parametrize("blocks", [1, 7, 133])
 @pytest.mark.parametrize("threads", [32, 96, 256])
 def test_any_launch_shape(world, blocks, threads):
     launch = cuda.Launch(blocks, threads, 0)
-    same(play(world, per_batch=20_000), play(world, per_batch=20_000, launch=launch))
+    same(simulated(world, per_batch=20_000), simulated(world, per_batch=20_000, launch=launch))
 
 
 def test_tally_in_windows(world, usual):
-    same(usual, play(world, tiles=3))
+    same(usual, simulated(world, tiles=3))
 
 
-def test_schedules_play_the_same_histories(world, usual):
-    """Decay after decay, or turn by turn: the same random numbers, in code that may round differently."""
-    other = play(world, schedule="histories")
-    same(other, play(world, schedule="histories"))
+def test_schedules_simulate_the_same_histories(world, usual):
+    """Decay after decay, or interleaved: the same random numbers, in code that may round differently."""
+    other = simulated(world, schedule="histories")
+    same(other, simulated(world, schedule="histories"))
     for name in ("decays", "photon_flights", "photon_collisions", "electrons", "electron_segments"):
         assert other[1][name] == pytest.approx(usual[1][name], rel=1e-3), name
     # a decision that rounding turns sends one history another way, not all that follow it
@@ -68,23 +68,23 @@ def test_schedules_play_the_same_histories(world, usual):
 
 def test_photons_by_track_length():
     scored = problems.world(problems.load(problems.TRACK_LENGTH))
-    first = play(scored)
+    first = simulated(scored)
     assert first[1]["track_scored"] > 0
-    same(first, play(scored))
-    same(first, play(scored, tiles=2))
+    same(first, simulated(scored))
+    same(first, simulated(scored, tiles=2))
 
 
 def test_short_launches(world, usual, monkeypatch):
     monkeypatch.setattr(cuda, "HISTORIES_PER_LAUNCH", 30_001)
-    same(usual, play(world))
+    same(usual, simulated(world))
 
 
 def test_every_device_and_all_together(world, usual):
     numbers = cuda_probe.devices()
     for number in numbers:
-        same(usual, play(world, devices=[number]))
+        same(usual, simulated(world, devices=[number]))
     # one device twice is two lanes, whatever the machine has
-    same(usual, play(world, devices=[*numbers, numbers[0]]))
+    same(usual, simulated(world, devices=[*numbers, numbers[0]]))
 
 
 def test_an_engine_used_again_starts_from_nothing(world, usual):

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.benchmarks import gpu_problems as problems
-from hevesy.engine.transport.run import _regions, simulate
-from hevesy.engine.transport.sums import DeviceSums, HostSums, sums_of
+from hevesy.engine.transport.run import simulate
+from hevesy.engine.transport.sums import DeviceSums, HostSums, regions_of, sums_of
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda, cuda_probe
 
 
-def played(engine, problem, kind) -> Tally:
-    """Ten batches, their sums kept where the engine keeps them."""
-    _, weights = _regions(problem, None, ())
+def simulated(engine, problem, kind) -> Tally:
+    """Ten batches, their sums where the engine keeps them."""
+    _, weights = regions_of(problem, None, ())
     tally = Tally.empty(problem.density_g_cm3.shape, len(weights), 20_000, 1, backend="cuda", device="")
     sums = sums_of(engine, tally, weights)
     assert isinstance(sums, kind)
     for batch in range(10):
-        sums.play(batch)
+        sums.run_batch(batch)
     sums.settle()
     engine.close()
     return tally
@@ -36,9 +36,9 @@ def same(a: Tally, b: Tally) -> None:
 def test_device_and_host_sums_are_the_same_integers(name, monkeypatch):
     problem = problems.load(name)
     world = problems.world(problem)
-    on_device = played(cuda.Engine(world, seed=6), problem, DeviceSums)
+    on_device = simulated(cuda.Engine(world, seed=6), problem, DeviceSums)
     monkeypatch.setattr(cuda.Engine, "sums", lambda self, weights: None)
-    same(on_device, played(cuda.Engine(world, seed=6), problem, HostSums))
+    same(on_device, simulated(cuda.Engine(world, seed=6), problem, HostSums))
 
 
 def test_all_devices_give_the_sums_of_one():
@@ -47,8 +47,8 @@ def test_all_devices_give_the_sums_of_one():
         pytest.skip("one CUDA device here")
     problem = problems.load(problems.HERE)
     world = problems.world(problem)
-    one = played(cuda.Engine(world, seed=6, devices=numbers[:1]), problem, DeviceSums)
-    same(one, played(cuda.Engine(world, seed=6, devices=numbers), problem, DeviceSums))
+    one = simulated(cuda.Engine(world, seed=6, devices=numbers[:1]), problem, DeviceSums)
+    same(one, simulated(cuda.Engine(world, seed=6, devices=numbers), problem, DeviceSums))
 
 
 def test_a_run_to_a_goal_ends_where_one_with_host_sums_ends(monkeypatch):

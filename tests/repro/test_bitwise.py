@@ -42,7 +42,7 @@ def assert_identical(a, b) -> None:
     np.testing.assert_array_equal(a.energy_quanta, b.energy_quanta)
     np.testing.assert_array_equal(a.energy_quanta_squared, b.energy_quanta_squared)
     np.testing.assert_array_equal(a.region_quanta, b.region_quanta)
-    assert a.balance == b.balance and a.counters == b.counters and a.batch_ids == b.batch_ids
+    assert a.balance == b.balance and a.counters == b.counters and np.array_equal(a.batch_ids, b.batch_ids)
 
 
 @pytest.fixture(scope="module")

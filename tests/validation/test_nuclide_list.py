@@ -61,7 +61,7 @@ def stratification_bound(emission: Emission, decays: int) -> float:
     return bound
 
 
-def play(emission: Emission, decays: int = DECAYS):
+def simulated(emission: Emission, decays: int = DECAYS):
     return simulate(voxel_s(emission, 4.0, 21), decays=decays, batches=1, seed=7, backend="cpu")
 
 
@@ -72,7 +72,7 @@ def test_nuclide_is_transported_with_the_energy_of_icrp107(name):
     energy = energy_per_decay(isotope.emission)
     for kind in ("electron", "positron", "photon", "heavy"):
         assert getattr(energy, kind) == pytest.approx(truth[kind], rel=1e-6, abs=1e-9), kind
-    tally = play(isotope.emission)
+    tally = simulated(isotope.emission)
     assert tally.balance["emitted"] == tally.balance["deposited"] + tally.balance["escaped"]
     assert tally.balance["deposited"] == int(tally.energy_quanta.sum())
     emitted = tally.balance["emitted"] * QUANTUM / tally.decays
@@ -102,7 +102,7 @@ def test_alpha_chain_in_equilibrium(name):
     energy = energy_per_decay(emission)
     for kind in ("electron", "photon", "heavy"):
         assert getattr(energy, kind) == pytest.approx(truth[kind], rel=1e-5), kind
-    tally = play(emission)
+    tally = simulated(emission)
     assert tally.balance["emitted"] == tally.balance["deposited"] + tally.balance["escaped"]
     emitted = tally.balance["emitted"] * QUANTUM / tally.decays
     assert abs(emitted - sum(truth.values())) < stratification_bound(emission, tally.decays) + 1e-5 * emitted
@@ -117,7 +117,7 @@ def test_alphas_alone_stay_where_they_are_born():
     """Without betas and photons nothing leaves the source voxel."""
     emission = emission_with_progeny("223Ra", "equilibrium")
     alone = Emission(emission.nuclide, alpha_lines=emission.alpha_lines)
-    tally = play(alone, 1000)
+    tally = simulated(alone, 1000)
     assert tally.balance["escaped"] == 0
     assert tally.energy_quanta[10, 10, 10] == tally.balance["emitted"] == tally.balance["deposited"]
     assert tally.balance["emitted"] * QUANTUM / 1000 == pytest.approx(energy_per_decay(emission).heavy, rel=1e-6)

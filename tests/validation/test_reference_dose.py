@@ -1,6 +1,6 @@
 """A short run of the reference problems in every test run; `make validation` does all of them with small errors.
 
-Bars are those of physics.md section 6 beyond statistics, whose share follows from the suite's alpha.
+Acceptance limits hold beyond statistics (docs/validation/method.md), whose share follows from the suite's alpha.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from hevesy.engine.transport.comparisons import compare
 from hevesy.tests.conftest import SUITE_ALPHA
 from hevesy.tools.validation.record import relative
-from hevesy.tools.validation.voxels import ENOUGH, neighbour_bar, play
+from hevesy.tools.validation.voxels import ENOUGH, neighbour_bar, simulate
 from scipy.stats import norm
 
 #: file, decays; the source voxel must be known to 0.3 % or better for its bar of 0.5 % to mean something
@@ -32,27 +32,27 @@ K = float(norm.isf(SHARE / 2))
 
 
 @pytest.fixture(scope="module", params=PROBLEMS, ids=[name for name, _ in PROBLEMS])
-def played(request, reference_dir):
+def simulated(request, reference_dir):
     name, decays = request.param
     problem = hevesy.Problem.load(reference_dir / f"{name}.npz")
     if "voxel" in name:
-        result, means = play(problem, decays, seed=31, batches=40)
+        result, means = simulate(problem, decays, seed=31, batches=40)
     else:
         result, means = hevesy.simulate(problem, decays=decays, seed=31, backend="cpu", batches=40), {}
     return name, problem, result, compare(result, problem), means
 
 
-def test_balance_is_exact_and_nothing_was_capped(played):
-    _, _, result, _, _ = played
-    emitted, deposited, escaped = result.tally.balance
+def test_balance_is_exact_and_nothing_was_capped(simulated):
+    _, _, result, _, _ = simulated
+    emitted, deposited, escaped = (result.tally.balance[name] for name in ("emitted", "deposited", "escaped"))
     assert emitted == deposited + escaped
     assert deposited == int(result.tally.energy_quanta.sum())
     assert result.backend == "cpu"
     assert not [k for k, v in result.tally.counters.items() if v and (k.startswith("capped") or "overflow" in k)]
 
 
-def test_region_means_agree_with_the_reference_code(played):
-    name, _, _, found, _ = played
+def test_region_means_agree_with_the_reference_code(simulated):
+    name, _, _, found, _ = simulated
     assert found.regions[0].sigma < 0.003, "too few decays for the bar of the source"
     for region in found.regions:
         allowed = region.bar + K * math.hypot(region.sigma, region.reference_sigma)
@@ -60,8 +60,8 @@ def test_region_means_agree_with_the_reference_code(played):
         assert abs(region.difference) <= allowed, (name, region.region, region.difference, allowed)
 
 
-def test_every_voxel_s_value_agrees_with_the_reference_code(played):
-    name, problem, result, _, means = played
+def test_every_voxel_s_value_agrees_with_the_reference_code(simulated):
+    name, problem, result, _, means = simulated
     if not means:
         pytest.skip("no voxel S problem")
     middle = [n // 2 for n in problem.source.shape]
@@ -84,8 +84,8 @@ def test_every_voxel_s_value_agrees_with_the_reference_code(played):
         assert record.verdict(SHARE) == "pass", record
 
 
-def test_voxels_scatter_as_their_standard_errors_say(played):
-    name, _, _, found, _ = played
+def test_voxels_scatter_as_their_standard_errors_say(simulated):
+    name, _, _, found, _ = simulated
     if not found.chi2_judged:
         pytest.skip("too few independent voxels above 10 % of the maximum")
     assert found.chi2_p_value > SHARE, (name, found.chi2_per_ndf)

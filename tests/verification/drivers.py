@@ -11,7 +11,7 @@ from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics.material import Material
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.engine.transport.problem import Problem
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.kernels.backends import cpu
 from hevesy.kernels.loader import load
 from hevesy.kernels.streams import HISTORY
@@ -112,7 +112,7 @@ def momentum_transfer(energy_mev, cos_theta):
 
 def world_of(problem: Problem):
     """The flat tables of a problem."""
-    return prepare(problem, PhysicsOptions.from_dict(problem.physics)).world
+    return build_world(problem, PhysicsOptions.from_dict(problem.physics))
 
 
 def material_world(material: Material, top_mev: float = 3.0, positrons: bool = False, **physics):

@@ -75,7 +75,7 @@ def choices() -> None:
             "range rejection off": {"range_rejection": "off"},
             "step strength 0.1": {"step_strength": 0.1},
             "step strength 0.4": {"step_strength": 0.4},
-            "collision threshold 30 keV": {"collision_cutoff_mev": 0.03},
+            "collision threshold 30 keV": {"delta_ray_threshold_mev": 0.03},
             "bremsstrahlung off": {"bremsstrahlung": "off"},
             "electron cut-off 50 keV": {"electron_cutoff_mev": 0.05},
         }.items()

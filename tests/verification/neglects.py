@@ -201,7 +201,7 @@ def _transport_moment(energy: float, threshold: float) -> float:
 
 def _mean_radius(energy, half_edge, radii, threshold, mean_loss) -> tuple[float, float]:
     problem = radial.point_problem(
-        electron_line(energy), half_edge, 101, {"electron_cutoff_mev": 0.001, "collision_cutoff_mev": threshold}
+        electron_line(energy), half_edge, 101, {"electron_cutoff_mev": 0.001, "delta_ray_threshold_mev": threshold}
     )
     voxel = problem.voxel_size_mm[0] * 0.1
     problem = replace(problem, regions=radial.shell_labels(101, voxel, radii))
@@ -221,7 +221,7 @@ def _mean_loss_clock() -> Iterator[None]:
 
     def changed(self, *given: Any) -> None:
         plain(self, *given)
-        omega = collisions.soft_straggling(self.material, self.energy, self.collision_cutoff, self.particle)
+        omega = collisions.soft_straggling(self.material, self.energy, self.delta_ray_threshold, self.particle)
         self.soft = self.soft + 0.5 * omega * np.gradient(np.log(self.soft), self.energy)
         self.range = self._integral(1.0 / self.soft) + self.energy[0] / (1.7 * self.soft[0])
         self.majorant = float(self._hard_per_mev().max())

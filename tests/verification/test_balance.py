@@ -39,7 +39,7 @@ CASES = {
     "range rejection off": (lambda: nuclide("I-131").emission, {"range_rejection": "off"}),
     "high cut-offs": (lambda: nuclide("I-131").emission, {"electron_cutoff_mev": 0.2, "photon_cutoff_mev": 0.05}),
     "low cut-offs": (lambda: nuclide("I-131").emission, {"electron_cutoff_mev": 0.002, "photon_cutoff_mev": 0.001}),
-    "collisions above the cut-off": (lambda: electron_line(0.5), {"collision_cutoff_mev": 0.1}),
+    "collisions above the cut-off": (lambda: electron_line(0.5), {"delta_ray_threshold_mev": 0.1}),
     "3 MeV photons": (lambda: photon_line(3.0), {}),
     "2 MeV positrons": (lambda: positron_line(2.0), {}),
     "electron at the cut-off": (lambda: Emission(electron_lines=np.array([[0.01, 1.0], [0.0101, 1.0]])), {}),

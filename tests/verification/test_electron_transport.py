@@ -68,7 +68,7 @@ def test_mean_depth_of_the_energy(material, energy) -> None:
     """Without hard collisions the mean depth at energy T is the integral of exp(-int G_1 ds) ds (Lewis 1950).
 
     The depth of the deposited energy is its mean over T. Hard collisions are switched off by a threshold above
-    T/2, so the whole of scattering is in G_1; bremsstrahlung is off. Bar: 0.5 % (physics.md asks 1 % of the
+    T/2, so the whole of scattering is in G_1; bremsstrahlung is off. Bar: 0.5 % (required is 1 % of the
     moment).
     """
     threshold = 0.55 * energy
@@ -80,7 +80,7 @@ def test_mean_depth_of_the_energy(material, energy) -> None:
         (2 * half, 1, 1),
         (10 * reach / half, 1000.0, 1000.0),
         materials=(material,),
-        collision_cutoff_mev=threshold,
+        delta_ray_threshold_mev=threshold,
         bremsstrahlung="off",
         range_rejection="off",
     )
@@ -107,7 +107,7 @@ def coarse_moment(material, energy, threshold):
 CHOICES = {
     "range rejection off": ({}, {"range_rejection": "off"}),
     "steps of half the strength": ({}, {"step_strength": 0.1}),
-    "collision threshold 30 keV": ({}, {"collision_cutoff_mev": 0.03}),
+    "collision threshold 30 keV": ({}, {"delta_ray_threshold_mev": 0.03}),
     "bremsstrahlung off": ({}, {"bremsstrahlung": "off"}),
 }
 

@@ -83,7 +83,7 @@ def test_the_validation_page_finds_a_wrong_dose(monkeypatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("source, pattern, decays", [(s, p, full) for s, p, full, _ in principles.FANO])
 def test_fano(source, pattern, decays) -> None:
-    """The bar of physics.md section 6: 0.2 % in every density and voxel, chi-square over voxels, nuclide spectra."""
+    """Required: 0.2 % in every density and voxel, chi-square over voxels, nuclide spectra."""
     records = principles.fano(source, pattern, decays, seed=5)
     assert [r.verdict(ALPHA) for r in records] == ["pass"] * len(records), records
 

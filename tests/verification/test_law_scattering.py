@@ -61,7 +61,7 @@ def log_integral(f, low: float = 1e-13, panels: int = 400) -> float:
 @pytest.mark.parametrize("particle", ["electron", "positron"])
 @pytest.mark.parametrize("material", [WATER, BONE], ids=["water", "bone"])
 def test_first_transport_moment(material, particle) -> None:
-    """G_1 = integral of 2 mu d sigma, within 0.1 % of an adaptive integral (the bar of physics.md is 1 %)."""
+    """G_1 = integral of 2 mu d sigma, within 0.1 % of an adaptive integral (the requirement is 1 %)."""
     energies = np.array([0.01, 0.05, 0.3, 1.0, 3.0])
     G, total = elastic.moments(material, energies, 0.01, particle)
     for i, energy in enumerate(energies):

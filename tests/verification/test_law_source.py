@@ -50,12 +50,12 @@ def test_isotropy() -> None:
 @pytest.mark.parametrize("start", [(0, 0, 1), (0, 0, -1), (1, 0, 0), (0.6, -0.48, 0.64), (1e-4, 0, 1)])
 def test_rotation(start) -> None:
     """The turned direction has the asked polar angle and a uniform azimuth about the old one."""
-    rotate, draw4, turn = kernel("geometry").rotate, kernel("rng").draw4, kernel("geometry").turn
+    rotate, draw4, cos_sin_2pi = kernel("geometry").rotate, kernel("rng").draw4, kernel("geometry").cos_sin_2pi
 
     def body(out, i, key, counters, u, v, w):
         a, b, c, d = draw4(key, np.int32(1))
         cosine = np.float32(2.0) * a - np.float32(1.0)
-        cos_phi, sin_phi = turn(b)
+        cos_phi, sin_phi = cos_sin_2pi(b)
         out[i, 0], out[i, 1], out[i, 2] = rotate(u, v, w, cosine, cos_phi, sin_phi)
         out[i, 3] = cosine
 
@@ -72,14 +72,14 @@ def test_rotation(start) -> None:
 
 def test_opposite_azimuths_keep_momentum_in_a_plane() -> None:
     """Two particles at phi and phi + pi lie in one plane with the old direction, also at the poles."""
-    rotate, draw4, turn = kernel("geometry").rotate, kernel("rng").draw4, kernel("geometry").turn
+    rotate, draw4, cos_sin_2pi = kernel("geometry").rotate, kernel("rng").draw4, kernel("geometry").cos_sin_2pi
 
     def body(out, i, key, counters):
         a, b, c, d = draw4(key, np.int32(1))
         w = np.float32(1.0) - np.float32(2e-7) * c
         w = w if d < np.float32(0.5) else -w
         s = np.float32(np.sqrt(max(np.float32(1.0) - w * w, np.float32(0.0))))
-        x, y = turn(b)
+        x, y = cos_sin_2pi(b)
         out[i, 0], out[i, 1], out[i, 2] = rotate(s, np.float32(0.0), w, np.float32(0.5), x, y)
         out[i, 3], out[i, 4], out[i, 5] = rotate(s, np.float32(0.0), w, np.float32(0.5), -x, -y)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hevesy.kernels.physics.electron.track import straggling_factor
+from hevesy.kernels.physics.electron.step import straggling_factor
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.1, 0.3, 0.49, 0.51, 0.8, 1.5, 3.0])

@@ -28,7 +28,7 @@ def beam(material, energy: float, scatters: bool, n: int):
         (2 * layers, 1, 1),
         (10 * step, 1000.0, 1000.0),
         materials=(material,),
-        collision_cutoff_mev=0.55 * energy,
+        delta_ray_threshold_mev=0.55 * energy,
         bremsstrahlung="off",
         range_rejection="off",
     )

@@ -35,7 +35,7 @@ HISTORIES: dict[str, tuple[int, int]] = {
     "photon_637_keV": (4_000_000, 100_000),
     "photon_1690_keV": (3_000_000, 50_000),
 }
-#: physics.md section 6: of the emitted energy at every radius; of the mean radius
+#: Acceptance limits: of the emitted energy at every radius; of the mean radius
 SHELL_BAR, MEAN_BAR = 0.01, 0.005
 BATCHES = 100
 #: voxels along an edge: full, quick

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+import textwrap
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -57,45 +58,20 @@ def write(
     quick: bool,
     seconds: float,
 ) -> bool:
-    """Write ``index.md`` and ``results.json``; returns whether every judgement passed."""
+    """Write ``index.md`` and ``results.json``; returns whether all checks passed."""
     k, share, count = budget(records)
     verdicts = [r.verdict(share) for r in records]
     failed = [r for r, v in zip(records, verdicts, strict=True) if v == "FAIL"]
-    beyond = [
-        r
-        for r, v in zip(records, verdicts, strict=True)
-        if v == "pass" and r.rule in ("plus", "larger") and abs(r.difference) > r.bar
-    ]
-    changed = where["changed_since_commit"]
     text = [
-        "# Validation",
-        "",
-        "Written by a program; do not edit." + (" **Quick run: few histories, for development.**" if quick else ""),
-        "",
-        f"- result: **{'every judgement passes' if not failed else f'{len(failed)} of {count} judgements fail'}** "
-        f"({count} judgements, {sum(v == '-' for v in verdicts)} further comparisons for information)",
-        f"- command: `{command}`, {seconds / 60:.0f} min on {where['cores']} cores",
-        f"- commit: `{where['commit'][:12]}`"
-        + (f" with uncommitted changes in {', '.join(changed)}" if changed else ""),
-        f"- machine: {where['processor']}, {where['system']}; Python {where['python']}, NumPy {where['numpy']}, "
-        f"SciPy {where['scipy']}, Numba {where['numba']}; {where['date']}",
-        "- data: `results.json` beside this page",
-        "",
-        "Differences are hevesy minus reference. Sigma combines the standard errors of both. A correct code fails the "
-        f"whole page once by chance with probability {ALPHA:g}; every judgement has its Sidak share of it, k = {k:.1f} "
-        "standard errors (more by Student's law where sigma rests on few batches). Rule *plus*: the bar holds beyond "
-        "statistics (bar + k sigma); rule *larger*: bar or k sigma, whichever is larger; *p*: a probability. "
-        "References without an uncertainty, or of other data, are shown and not judged (-). How each quantity is "
-        "simulated, and what the comparison cannot show: [method](method.md).",
-        "",
-        f"Of the differences that pass, {len(beyond)} are larger than their bar alone and pass on statistics.",
+        *_head(records, verdicts, budget(records), where, command, quick, seconds),
+        *_by_group(records, verdicts),
         "",
     ]
     if failed:
-        text += ["## What fails", "", *_table(failed, share), ""]
+        text += ["## Failed checks", "", *_table(failed, share), ""]
     text += ["## Figures", ""]
     for name, caption in figures:
-        text += [f"![{caption}]({name})", "", f"*{caption}*", ""]
+        text += [f"![{caption}]({name})", "", *_wrapped(f"*{caption}*"), ""]
     text += ["## Numbers", ""]
     for group in dict.fromkeys(r.group for r in records):
         members = [r for r in records if r.group == group]
@@ -114,6 +90,73 @@ def write(
     return not failed
 
 
+def _head(
+    records: list[Record],
+    verdicts: list[str],
+    allowed: tuple[float, float, int],
+    where: dict[str, Any],
+    command: str,
+    quick: bool,
+    seconds: float,
+) -> list[str]:
+    """What was run, where, and how the checks decide."""
+    k, _, count = allowed
+    failed = verdicts.count("FAIL")
+    beyond = sum(
+        v == "pass" and r.rule in ("plus", "larger") and abs(r.difference) > r.bar
+        for r, v in zip(records, verdicts, strict=True)
+    )
+    changed = where["changed_since_commit"]
+    items = [
+        f"- result: **{'all checks passed' if not failed else f'{failed} of {count} checks failed'}** "
+        f"({count} checks, {verdicts.count('-')} further comparisons for information)",
+        f"- command: `{command}`, {seconds / 60:.0f} min on {where['cores']} cores",
+        f"- commit: `{where['commit'][:12]}`"
+        + (f" with uncommitted changes in {', '.join(changed)}" if changed else ""),
+        f"- machine: {where['processor']}, {where['system']}; Python {where['python']}, NumPy {where['numpy']}, "
+        f"SciPy {where['scipy']}, Numba {where['numba']}; {where['date']}",
+        "- data: `results.json` in the same folder",
+    ]
+    rules = (
+        "Differences are hevesy minus reference. Sigma combines the standard errors of both. For a correct code, the "
+        f"probability that any check on this page fails by chance is {ALPHA:g}; every check has its Sidak share of it, "
+        f"k = {k:.1f} standard errors (more, by Student's law, where sigma comes from few batches). Rule *plus*: the "
+        "limit applies beyond statistics (limit + k sigma); rule *larger*: limit or k sigma, whichever is larger; "
+        "*p*: a probability. References without an uncertainty, or from other data, are shown for information (-). "
+        "How each quantity is simulated, and what the comparison cannot show: [method](method.md)."
+    )
+    return [
+        "# Validation",
+        "",
+        "Generated by `tools/validate_all.py`; do not edit."
+        + (" **Quick run: few histories, for development.**" if quick else ""),
+        "",
+        *(line for item in items for line in _wrapped(item, indent="  ")),
+        "",
+        *_wrapped(rules),
+        "",
+        *_wrapped(
+            f"Of the differences that pass, {beyond} are larger than their limit and pass because of statistics."
+        ),
+        "",
+    ]
+
+
+def _by_group(records: list[Record], verdicts: list[str]) -> list[str]:
+    """Table of the groups of quantities: how many checks, how many of them passed."""
+    lines = ["## Summary", "", "A quantity may stand for several checks (the worst of many radii or voxels).", ""]
+    lines += ["| problem | quantities compared | with a verdict | passed |", "|---|---|---|---|"]
+    for group in dict.fromkeys(r.group for r in records):
+        of_group = [v for r, v in zip(records, verdicts, strict=True) if r.group == group]
+        passed = of_group.count("pass")
+        lines.append(f"| {group} | {len(of_group)} | {passed + of_group.count('FAIL')} | {passed} |")
+    return lines
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, 110, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def _distant(r: Record) -> bool:
     """Neighbours that the page sums up in one row: neither next to the source nor on an axis."""
     if not r.quantity.startswith("voxel S") or r.quantity.endswith(("published", "scaled")):
@@ -126,14 +169,14 @@ def _summary(records: list[Record], share: float) -> str:
     judged = [r for r in records if r.rule != "information"]
     few = len(records) - len(judged)
     if not judged:
-        return f"| voxel S, {few} other neighbours: too few deposits to judge | | | | | | | - |"
+        return f"| voxel S, {few} other neighbours: too few deposits for a verdict | | | | | | | - |"
     worst = max(judged, key=lambda r: r.strain(share))
     passed = sum(r.verdict(share) == "pass" for r in judged)
     mean = np.average([r.difference for r in judged], weights=[r.sigma**-2 for r in judged])
     error = sum(r.sigma**-2 for r in judged) ** -0.5
     return (
         f"| voxel S, {len(judged)} other neighbours, weighted mean difference {100 * mean:+.2f} ({100 * error:.2f}) %; "
-        f"nearest to its limit: {worst.quantity.split()[-1]}; {few} more with too few deposits to judge | "
+        f"nearest to its limit: {worst.quantity.split()[-1]}; {few} more with too few deposits for a verdict | "
         f"{worst.reference:.5g} | {worst.ours:.5g} | {100 * worst.difference:+.3f} | {100 * worst.sigma:.3f} "
         f"| {100 * worst.bar:g} | larger | {'pass' if passed == len(judged) else f'{len(judged) - passed} FAIL'} |"
     )
@@ -141,7 +184,7 @@ def _summary(records: list[Record], share: float) -> str:
 
 def _table(records: list[Record], share: float) -> list[str]:
     lines = [
-        "| quantity | reference | ours | difference % | sigma % | bar % | rule | verdict |",
+        "| quantity | reference | ours | difference % | sigma % | limit % | rule | verdict |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for r in records:

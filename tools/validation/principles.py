@@ -21,7 +21,7 @@ from hevesy.phantoms.mixed import mixed, region_weights
 from .record import Record
 from .voxels import ENOUGH
 
-#: physics.md section 6 and the issue's bar on steps
+#: Acceptance limits for Fano's theorem and for steps half as long
 BAR = 0.002
 #: source, pattern, decays of the full and of the quick run
 FANO = (
@@ -159,7 +159,7 @@ def steps(source: str, decays: int, seed: int, threads: int | None = None) -> li
     weights = region_weights(material, activity)
     names = [f"{a} {m}" for m in ("lung", "water", "bone") for a in ("quiet", "active")]
 
-    def play(number: int, physics: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, float]:
+    def simulated(number: int, physics: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, float]:
         tally = simulate(
             problem,
             decays=decays,
@@ -173,10 +173,10 @@ def steps(source: str, decays: int, seed: int, threads: int | None = None) -> li
         mean, sigma = tally.region_energy()
         return mean, sigma, tally.counters["electron_steps"] / tally.decays
 
-    base, base_sigma, base_steps = play(0, {})
+    base, base_sigma, base_steps = simulated(0, {})
     records = []
     for number, (label, physics) in enumerate(CHOICES.items()):
-        mean, sigma, per_decay = play(number + 1, physics)
+        mean, sigma, per_decay = simulated(number + 1, physics)
         for name, a, s, b, e in zip(names, mean, sigma, base, base_sigma, strict=True):
             records.append(
                 Record(

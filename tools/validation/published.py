@@ -16,7 +16,7 @@ from hevesy.engine.physics.material import Material
 from hevesy.engine.transport.problem import Problem
 
 from .record import Record, relative
-from .voxels import neighbour_bar, play
+from .voxels import neighbour_bar, simulate
 
 #: voxel S problems of the database: emission and medium from these files, edge [mm], decays (full, quick)
 SETS: dict[str, tuple[str, str, float, int, int]] = {
@@ -25,7 +25,7 @@ SETS: dict[str, tuple[str, str, float, int, int]] = {
     "lu177_3mm_soft_tissue_1p04": ("lu177_voxel_3mm_water", "177Lu", 3.0, 2_000_000, 100_000),
     "y90_3mm_soft_tissue_1p04": ("y90_voxel_3mm_water", "90Y", 3.0, 1_000_000, 50_000),
 }
-#: energies per decay against ICRP 107, tables against NIST (physics.md: 0.1 %; ICRP spectra 0.05 %)
+#: energies per decay against ICRP 107, tables against NIST (limits: 0.1 %; ICRP spectra 0.05 %)
 ENERGY_BAR, TABLE_BAR = 5e-4, 1e-3
 
 
@@ -52,7 +52,7 @@ def voxel_s(folder: Path, quick: bool, seed: int, threads: int | None = None) ->
     for number, (key, (file, name, edge, full, short)) in enumerate(SETS.items()):
         emission = hevesy.Problem.load(folder / f"{file}.npz").emission
         problem = voxel_s_problem(emission, medium, edge)
-        result, ours = play(problem, short if quick else full, seed + number, threads)
+        result, ours = simulate(problem, short if quick else full, seed + number, threads)
         label = f"{name}, {edge:g} mm, soft tissue 1.04 g/cm3"
         for entry in data[key]["values"]:
             offset = tuple(entry["neighbour"])

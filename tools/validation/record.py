@@ -1,4 +1,4 @@
-"""One judged number of the validation, and the error budget that all of them share."""
+"""One check of the validation, and the error budget that all checks share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from hevesy.engine.transport.two_sample import quantile, root_z, welch
 
-#: Probability that the whole validation fails a correct code once by chance. Every judgement takes its Sidak share.
+#: Probability that any check of the validation fails a correct code by chance. Every check has its Sidak share.
 ALPHA = 1e-3
 
-#: How a difference is judged:
-#: ``plus`` passes up to the bar plus k combined standard errors (bars that hold "beyond statistics"),
-#: ``larger`` up to the bar or k combined standard errors, whichever is larger; the errors count between the square
+#: How a difference is checked:
+#: ``plus`` passes up to the limit plus k combined standard errors (limits "beyond statistics"),
+#: ``larger`` up to the limit or k combined standard errors, whichever is larger; the errors count between the square
 #: roots of the two means where these are given, which is right for few deposits too (engine/transport/two_sample.py),
-#: ``p`` is a probability that must not fall below the judgement's share of ALPHA,
-#: ``information`` is not judged: the reference is of other data, or carries no uncertainty of its own.
+#: ``p`` is a probability that must not fall below the check's share of ALPHA,
+#: ``information`` has no verdict: the reference is from other data, or has no uncertainty of its own.
 RULES = ("plus", "larger", "p", "information")
 
 
@@ -40,9 +40,9 @@ class Record:
     rule
         One of :data:`RULES`.
     judgements
-        How many independent judgements this one stands for (the worst of several).
+        Number of independent checks of which this one is the worst.
     remark
-        What a reader must know.
+        Remark for the reader.
     freedom
         Degrees of freedom behind ``sigma``: k is Student's quantile.
     z
@@ -79,7 +79,7 @@ class Record:
         return min(of_bar, of_noise)
 
     def verdict(self, share: float) -> str:
-        """``pass``, ``FAIL`` or ``-`` (not judged)."""
+        """``pass``, ``FAIL`` or ``-`` (no verdict)."""
         if self.rule == "information":
             return "-"
         if self.rule == "p":
@@ -94,7 +94,7 @@ class Record:
 
 
 def budget(records: list[Record]) -> tuple[float, float, int]:
-    """Standard errors allowed to each judgement, its share of :data:`ALPHA`, and the number of judgements."""
+    """Standard errors allowed to each check, its share of :data:`ALPHA`, and the number of checks."""
     count = sum(r.judgements for r in records if r.rule != "information")
     share = float(-np.expm1(np.log1p(-ALPHA) / max(count, 1)))
     return quantile(share), share, count

@@ -30,7 +30,7 @@ FILES: dict[str, tuple[str, int, int]] = {
     "i124_voxel_3mm_water_icrp107": ("124I, 3 mm, water", 24_000_000, 100_000),
     "i131_heterogeneous_3mm": ("131I in lung, tissue and bone", 120_000_000, 500_000),
 }
-#: physics.md section 6: voxel S of the source voxel, its face neighbours and all others
+#: Acceptance limits: voxel S of the source voxel, its face neighbours and all others
 SELF_BAR, FACE_BAR, OTHER_BAR = 0.005, 0.01, 0.02
 #: neighbours farther from the source than this hold bremsstrahlung only for 90Y; they are shown like all others
 REACH = 6
@@ -38,7 +38,7 @@ REACH = 6
 ENOUGH = 10.0
 #: independent parts of the heterogeneous phantom (at least 10) of so many decays and batches
 SHARDS, SHARD_DECAYS, SHARD_BATCHES = 60, 2_000_000, 50
-#: chi2/ndf of its voxels may differ from one by this (physics.md section 6)
+#: chi2/ndf of its voxels may differ from one by this
 SCATTER_BAR = 0.05
 
 
@@ -55,7 +55,7 @@ class VoxelRun:
     table: list[dict[str, Any]] = field(default_factory=list)
     profile: dict[str, Any] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    balance: tuple[int, int, int] = (0, 0, 0)
+    balance: dict[str, int] = field(default_factory=dict)
 
 
 class OffsetRegions(Sequence[np.ndarray]):
@@ -103,7 +103,7 @@ class OffsetRegions(Sequence[np.ndarray]):
         return {o: (float(m), float(e)) for o, m, e in zip(self.offsets, mean * scale, sigma * scale, strict=True)}
 
 
-def play(
+def simulate(
     problem: Problem, decays: int, seed: int, threads: int | None = None, **options: Any
 ) -> tuple[Any, dict[tuple[int, ...], tuple[float, float]]]:
     """Simulate a voxel S problem: the result, and the mean dose and standard error at each offset."""
@@ -122,7 +122,7 @@ def play(
 
 
 def neighbour_bar(offset: tuple[int, ...]) -> float:
-    """The bar of physics.md section 6 for a neighbour."""
+    """The acceptance limit of a neighbour."""
     return {0: SELF_BAR, 1: FACE_BAR}.get(sum(offset), OTHER_BAR)
 
 
@@ -130,7 +130,7 @@ def run_file(folder: Path, name: str, decays: int, seed: int, threads: int | Non
     """Simulate one problem file and judge it."""
     problem = hevesy.Problem.load(folder / f"{name}.npz")
     if "voxel" in name:
-        result, means = play(problem, decays, seed, threads)
+        result, means = simulate(problem, decays, seed, threads)
         scatter: list[float] = []
     else:
         result, scatter = _in_shards(problem, decays, seed, threads)

@@ -7,7 +7,7 @@ folder with several, ``folder#SeriesInstanceUID``.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,18 +129,27 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(kept)
 
 
-def headers_of(path: str | Path | Sequence[Path]) -> list[Header]:
-    """Headers of the DICOM files a path names: a file list, a file, a folder (its own files, else below)."""
-    if not isinstance(path, str | Path):
-        return [read_header(Path(p)) for p in path]
-    base, uid = split_path(path)
-    require(base, "file or folder")
-    if base.is_file():
-        return [read_header(base)]
-    files = sorted(p for p in base.iterdir() if p.is_file() and is_dicom(p))
+def series_headers(folder: Path, uid: str | None, read: Callable[[Path], Header] = read_header) -> list[Header]:
+    """Headers of the DICOM files of a folder: its own files, else those below; of one series if ``uid`` says so.
+
+    Parameters
+    ----------
+    folder
+        Where to look.
+    uid
+        Series instance UID, or its code (:func:`hevesy.engine.privacy.series_code`); None for every file.
+    read
+        How one header is read.
+
+    Raises
+    ------
+    InputError
+        A damaged file; no file of the series.
+    """
+    files = sorted(p for p in folder.iterdir() if p.is_file() and is_dicom(p))
     if not files or uid is not None:
-        files = [p for p in files_below(base) if is_dicom(p)]
-    headers = [read_header(p) for p in files]
+        files = [p for p in files_below(folder) if is_dicom(p)]
+    headers = [read(p) for p in files]
     if uid is not None:
         headers = [h for h in headers if uid in (h.series, series_code(h.series))]
         if not headers:
@@ -148,35 +157,30 @@ def headers_of(path: str | Path | Sequence[Path]) -> list[Header]:
                 f"no DICOM file with series UID {uid}",
                 why="the path names a series that the folder does not hold",
                 suggestion="run `hevesy import` again on the folder",
-                file=base,
+                file=folder,
             )
     return headers
 
 
-def image_series(path: str | Path | Sequence[Path], what: str, modality: str | None = None) -> list[Header]:
-    """The one image series that a path names.
+def one_series(headers: Sequence[Header], what: str, modality: str | None, source: Path) -> list[Header]:
+    """The one image series among headers.
 
     Parameters
     ----------
-    path
-        A folder, ``folder#SeriesInstanceUID``, a file of the series (its whole series is taken) or a list
-        of files.
+    headers
+        Of the files that a path names.
     what
         How the message calls it: ``"CT"``, ``"PET"``.
     modality
-        The DICOM modality it must have (CT, PT).
+        The DICOM modality it must have (CT, PT); any for None.
+    source
+        The file or folder, for messages.
 
     Raises
     ------
     InputError
         When there is none, when several series share the folder, or when the modality is another.
     """
-    headers = headers_of(path)
-    if isinstance(path, str | Path) and split_path(path)[0].is_file():
-        first = headers[0]
-        if first.modality in IMAGE_MODALITIES and int(first.dataset.get("NumberOfFrames", 1) or 1) == 1:
-            headers = [h for h in headers_of(first.path.parent) if h.series == first.series]
-    source = split_path(path)[0] if isinstance(path, str | Path) else headers[0].path.parent
     images = [h for h in headers if h.modality in IMAGE_MODALITIES]
     if not images:
         kinds = ", ".join(sorted({h.modality for h in headers})) or "none"

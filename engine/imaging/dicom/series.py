@@ -2,22 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputError
-from ...grid import Grid, canonical, dicom_affine
+from ...grid import Grid, canonical_axes, dicom_affine
 from .find import Header, quiet
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 #: Slice distances may differ from the usual one by this share of it, or by this many millimetres.
 SPACING_TOLERANCE, SPACING_TOLERANCE_MM = 0.02, 0.05
 
 
-def stack(
-    headers: list[Header], what: str, scale: dict[str, float] | None = None
-) -> tuple[np.ndarray, Grid, list[Header]]:
-    """Read a series of single-frame slices.
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A complete series of slices in order: what its headers say of the volume, before any pixel is read.
+
+    Parameters
+    ----------
+    headers
+        Its files, sorted along the slice normal.
+    affine
+        4x4, from (slice, row, column, 1) to patient position (x, y, z) [mm].
+    """
+
+    headers: tuple[Header, ...]
+    affine: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows, columns."""
+        first = self.headers[0].dataset
+        return len(self.headers), int(first.Rows), int(first.Columns)
+
+    @property
+    def frame_of_reference(self) -> str | None:
+        """Frame of reference UID of all slices."""
+        return self.headers[0].frame_of_reference
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The canonical grid of its voxels."""
+        return canonical_axes(self.shape, self.affine, self.headers[0].path.parent)[2]
+
+    def values(self, scale: Mapping[str, float] | None = None) -> np.ndarray:
+        """The pixels of every slice on :attr:`grid`, float32 (nz, ny, nx); each file is read once.
+
+        Parameters
+        ----------
+        scale
+            Optional factor per SOP instance UID, applied after the slice's own rescale slope and intercept.
+
+        Raises
+        ------
+        InputError
+            Damaged pixels.
+        """
+        order, flipped, _ = canonical_axes(self.shape, self.affine, self.headers[0].path.parent)
+        values = np.empty(self.shape, np.float32)
+        for i, header in enumerate(self.headers):
+            values[i] = _slice(header) * (1.0 if scale is None else scale[str(header.dataset.SOPInstanceUID)])
+        return np.ascontiguousarray(np.flip(np.transpose(values, order), flipped))
+
+
+def stack(headers: Sequence[Header], what: str) -> Stack:
+    """Sort the single-frame slices of a series along their normal.
 
     Parameters
     ----------
@@ -25,23 +81,44 @@ def stack(
         Its files in any order.
     what
         How messages call it.
-    scale
-        Optional factor per SOP instance UID, applied after the slice's own rescale slope and intercept.
-
-    Returns
-    -------
-    (values, grid, headers)
-        float32 (nz, ny, nx) in canonical orientation, its grid, and the headers sorted along the slice
-        normal.
 
     Raises
     ------
     InputError
-        Missing geometry, slices of different size or orientation, doubled or missing slices, uneven spacing,
-        damaged pixels.
+        Missing geometry, slices of different size or orientation, duplicate or missing slices, uneven spacing.
     """
     source = headers[0].path.parent
+    _require_geometry(headers, what)
+    _require_alike(headers, what)
     first = headers[0].dataset
+    orientation = np.array(first.ImageOrientationPatient, float)
+    normal = np.cross(orientation[:3], orientation[3:])
+    places = np.array([_position(h) @ normal for h in headers])
+    order = np.argsort(places, kind="stable")
+    headers, places = [headers[i] for i in order], places[order]
+    if len(headers) < 2:
+        raise InputError(
+            f"the {what} series has one slice",
+            why="a volume needs at least two",
+            suggestion="give the folder with all slices",
+            file=source,
+        )
+    step = _regular_step(headers, places, what, source)
+    mean_step = (_position(headers[-1]) - _position(headers[0])) / (len(headers) - 1)
+    shear = np.linalg.norm(mean_step - step * normal)
+    if shear > SPACING_TOLERANCE * step + 1e-3:
+        raise InputError(
+            f"the {what} slices are shifted against each other by {shear:.3g} mm per slice (gantry tilt)",
+            why="such a stack has no rectangular voxels",
+            suggestion="use the scanner's tilt-corrected reconstruction",
+            file=source,
+        )
+    affine = dicom_affine(_position(headers[0]), orientation, np.array(first.PixelSpacing, float), step * normal)
+    return Stack(tuple(headers), affine)
+
+
+def _require_geometry(headers: Sequence[Header], what: str) -> None:
+    """Refuse multi-frame objects and slices without a place in the patient."""
     if any(int(h.dataset.get("NumberOfFrames", 1) or 1) > 1 for h in headers):
         raise InputError(
             f"the {what} is an enhanced multi-frame object",
@@ -59,6 +136,11 @@ def stack(
                     file=header.path,
                     field=tag,
                 )
+
+
+def _require_alike(headers: Sequence[Header], what: str) -> None:
+    """Refuse slices that differ in size, orientation or frame of reference."""
+    first = headers[0].dataset
     orientation = np.array(first.ImageOrientationPatient, float)
     for header in headers:
         data = header.dataset
@@ -85,52 +167,19 @@ def stack(
             f"the {what} series has {len(frames)} frames of reference",
             why="its slices are not in one coordinate system",
             suggestion="check that two examinations were not mixed",
-            file=source,
+            file=headers[0].path.parent,
         )
-    normal = np.cross(orientation[:3], orientation[3:])
-    places = np.array([np.array(h.dataset.ImagePositionPatient, float) @ normal for h in headers])
-    order = np.argsort(places, kind="stable")
-    headers, places = [headers[i] for i in order], places[order]
-    if len(headers) < 2:
-        raise InputError(
-            f"the {what} series has one slice",
-            why="a volume needs at least two",
-            suggestion="give the folder with all slices",
-            file=source,
-        )
-    step = _regular_step(headers, places, what, source)
-    affine_step = _position(headers[-1]) - _position(headers[0])
-    affine = dicom_affine(
-        _position(headers[0]),
-        orientation,
-        np.array(first.PixelSpacing, float),
-        affine_step / (len(headers) - 1),
-    )
-    shear = np.linalg.norm(affine_step / (len(headers) - 1) - step * normal)
-    if shear > SPACING_TOLERANCE * step + 1e-3:
-        raise InputError(
-            f"the {what} slices are shifted against each other by {shear:.3g} mm a slice (gantry tilt)",
-            why="such a stack has no rectangular voxels",
-            suggestion="use the scanner's tilt-corrected reconstruction",
-            file=source,
-        )
-    affine[:3, 0] = step * normal
-    values = np.empty((len(headers), int(first.Rows), int(first.Columns)), np.float32)
-    for i, header in enumerate(headers):
-        values[i] = _slice(header) * (1.0 if scale is None else scale[str(header.dataset.SOPInstanceUID)])
-    values, grid = canonical(values, affine, source)
-    return values, grid, headers
 
 
 def _position(header: Header) -> np.ndarray:
     return np.array(header.dataset.ImagePositionPatient, float)
 
 
-def _spacing(dataset: object) -> str:
-    return " x ".join(f"{float(v):g}" for v in dataset.PixelSpacing)  # type: ignore[attr-defined]
+def _spacing(dataset: Dataset) -> str:
+    return " x ".join(f"{float(v):g}" for v in dataset.PixelSpacing)
 
 
-def _regular_step(headers: list[Header], places: np.ndarray, what: str, source: Path) -> float:
+def _regular_step(headers: Sequence[Header], places: np.ndarray, what: str, source: Path) -> float:
     """The slice distance [mm] along the normal; InputError when it is not one."""
     gaps = np.diff(places)
     if np.any(gaps < 1e-3):
@@ -183,14 +232,9 @@ def _slice(header: Header) -> np.ndarray:
 
 def _slice_by_gdcm(header: Header) -> np.ndarray | None:
     """A compressed slice through SimpleITK's decoders (rescale applied there), or None when damaged."""
-    import pydicom
-
-    with quiet():
-        try:
-            syntax = pydicom.dcmread(header.path, stop_before_pixels=True).file_meta.TransferSyntaxUID
-        except Exception:
-            return None
-    if not syntax.is_compressed:
+    meta = getattr(header.dataset, "file_meta", None)
+    syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    if syntax is None or not syntax.is_compressed:
         return None
     import SimpleITK as sitk
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import InputError
 from ...grid import Volume
 from ..resample import coverage
-from .read import Mask
+from .mask import Mask
 
 #: A lesion with more than this share of its volume outside the CT has no known density there.
 OUTSIDE_SHARE = 0.01

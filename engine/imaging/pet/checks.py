@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
+from ...notes import CONTRADICTION, Note
 
 if TYPE_CHECKING:
     from .scan import PetScan
@@ -74,8 +75,8 @@ def check_total(scan: PetScan) -> None:
             file=scan.volume.source or None,
         )
     if share > MOST_SHARE or share < LEAST_SHARE:
-        scan.assumptions.append(
-            f"WARNING: the image holds {100.0 * share:.3g} % of the administered activity left at the "
-            "scan; check "
+        text = (
+            f"the image holds {100.0 * share:.3g} % of the administered activity left at the scan; check "
             "units and activity unless it shows a small part of the body"
         )
+        scan.assumptions.append(Note(text, CONTRADICTION))

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
+from ...notes import CONTRADICTION, Note
 from ...nuclides.decay_data import decay
 from ..dicom.find import Header
 
@@ -118,7 +119,8 @@ def read_pet_header(headers: list[Header], source: str) -> PetHeader:
     _administration(first, info)
     corrected = [str(v) for v in _many(first.get("CorrectedImage"))]
     if corrected and "ATTN" not in corrected:
-        info.notes.append("WARNING: the header does not list attenuation correction; the activity is not quantitative")
+        text = "the header does not list attenuation correction; the activity is not quantitative"
+        info.notes.append(Note(text, CONTRADICTION))
     return info
 
 
@@ -174,11 +176,11 @@ def _tracer(first: Dataset, info: PetHeader) -> None:
     fraction = _positive(item.get("RadionuclidePositronFraction"))
     expected = _POSITRONS.get(info.tracer or "")
     if fraction and expected and abs(fraction / expected - 1.0) > 0.1:
-        info.notes.append(
-            f"WARNING: the header's positron fraction {fraction:g} is not that of {info.tracer} "
-            f"({expected:g}); if the scanner "
+        text = (
+            f"the header's positron fraction {fraction:g} is not that of {info.tracer} ({expected:g}); if the scanner "
             f"calibrated with it, the activity is off by a factor {fraction / expected:.3g}"
         )
+        info.notes.append(Note(text, CONTRADICTION))
 
 
 def _positive(value: object) -> float | None:

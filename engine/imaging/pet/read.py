@@ -2,36 +2,33 @@
 
 What the stored values mean follows from Units (0054,1001) and Decay Correction (0054,1102):
 
-- BQML, START: true at the start of the scan; kept.
+- BQML, START: true at the start of the scan; unchanged.
 - BQML, ADMIN: decayed back to the administration; multiplied by exp(-lambda (scan - administration)).
 - BQML, NONE: true at each slice's own acquisition; brought to the start of the scan.
-- GML, SUV by body weight: multiplied by (administered activity decayed to the scan) / weight. The SUV is
-the same
-  number for START and ADMIN, since image and activity are decayed together.
+- GML, SUV by body weight: multiplied by (administered activity decayed to the scan) / weight. The SUV is the
+  same for START and ADMIN, since image and activity are decayed together.
 
 The half-life, activity and weight used to undo a conversion are those in the header, because the scanner
-used them; the case's own values fill gaps and serve for everything after.
+used them; the values of the case fill gaps and are used for everything after.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 
 from ...errors import InputError
-from ...files import read_json, sidecar
-from ...grid import Volume
-from ..dicom.find import image_series, require, split_path
+from ...notes import CONTRADICTION, Note
 from ..dicom.series import stack
-from ..volumes import is_dicom_path, read_file
+from ..source import ImagePath, ImageSource
+from ..volumes import volume_of
 from .checks import check_total, check_values
+from .file import read_pet_file
 from .header import PetHeader, radionuclide_half_life_s, read_pet_header
-from .scan import PetScan
+from .scan import Known, PetScan
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +37,7 @@ HALF_LIFE_TOLERANCE = 0.005
 
 
 def read_pet(
-    path: str | Path | Sequence[Path],
+    path: ImagePath | ImageSource,
     *,
     administered: datetime | None = None,
     activity_mbq: float | None = None,
@@ -53,7 +50,8 @@ def read_pet(
     Parameters
     ----------
     path
-        DICOM series (folder, ``folder#SeriesInstanceUID``, file, file list) or NIfTI, MetaImage, NRRD.
+        DICOM series (folder, ``folder#SeriesInstanceUID``, file, file list) or NIfTI, MetaImage, NRRD; or any of
+        these opened before.
     administered, activity_mbq, weight_kg
         What the case says; it goes before the header, except for undoing the scanner's own conversion.
     half_life_s
@@ -75,10 +73,8 @@ def read_pet(
             suggestion="give the hours from administration to scan",
             field="after",
         )
-    if is_dicom_path(path):
-        scan = _read_dicom(path, administered, activity_mbq, weight_kg, half_life_s, after_h)
-    else:
-        scan = _read_file(split_path(str(path))[0], activity_mbq, weight_kg, half_life_s, after_h)
+    source, known = ImageSource.open(path), Known(administered, activity_mbq, weight_kg, half_life_s, after_h)
+    scan = _read_dicom(source, known) if source.is_dicom else read_pet_file(source.location, known)
     check_values(scan)
     check_total(scan)
     for text in scan.assumptions:
@@ -86,22 +82,12 @@ def read_pet(
     return scan
 
 
-def _read_dicom(
-    path: str | Path | Sequence[Path],
-    administered: datetime | None,
-    activity_mbq: float | None,
-    weight_kg: float | None,
-    half_life_s: float | None,
-    after_h: float | None,
-) -> PetScan:
-    if isinstance(path, str | Path):
-        require(split_path(path)[0], "PET")
-    headers = image_series(path, "PET", "PT")
-    source = str(path) if isinstance(path, str | Path) else str(headers[0].path.parent)
-    info = read_pet_header(headers, source)
+def _read_dicom(source: ImageSource, known: Known) -> PetScan:
+    headers = source.series("PET", "PT")
+    info = read_pet_header(headers, source.name)
     notes = list(info.notes)
-    half_life = _half_life(info, half_life_s, notes)
-    time_h, header_h = _times(info, administered, after_h, notes)
+    half_life = _half_life(info, known.half_life_s, notes)
+    time_h, header_h = _times(info, known.administered, known.after_h, notes)
     scanner_half_life = info.half_life_s or half_life
 
     if time_h is None:
@@ -109,45 +95,43 @@ def _read_dicom(
             "the time between administration and scan is unknown",
             why="; ".join(info.time_notes) or "the header gives no administration time or no scan time",
             suggestion="give `after: 24 h` for the scan, or `administered` for the tracer, in the case",
-            file=source,
+            file=source.name,
         )
     undo_h = header_h if header_h is not None else time_h
-    factor, conversion = _factor(info, undo_h, scanner_half_life, activity_mbq, weight_kg, source)
+    factor, conversion = _factor(info, undo_h, scanner_half_life, known, source.name)
     notes += conversion
-    scale = None
-    if info.decay_correction == "NONE":
-        scale = _per_slice_decay(info, scanner_half_life, source, notes)
-    values, grid, headers = stack(headers, "PET", scale)
-    values *= np.float32(factor)
-    volume = Volume(grid, values, "Bq/mL", headers[0].frame_of_reference, source)
-    volume.meta = {
-        "modality": "PT",
-        "series_uid": headers[0].series,
-        "units": info.units,
-        "slices": len(headers),
-    }
-    if not grid.is_axis_aligned:
-        volume.notes.append("the image axes are oblique to the patient axes; its direction cosines are kept")
-    activity = activity_mbq if activity_mbq is not None else info.activity_mbq
-    if activity_mbq is not None and info.activity_mbq and abs(activity_mbq / info.activity_mbq - 1.0) > 0.01:
-        notes.append(
-            f"the case's administered activity {activity_mbq:.4g} MBq is used; the header says "
-            f"{info.activity_mbq:.4g} MBq"
-        )
-    weight = weight_kg if weight_kg is not None else info.weight_kg
-    if weight_kg is not None and info.weight_kg and abs(weight_kg / info.weight_kg - 1.0) > 0.01:
-        notes.append(f"the case's weight {weight_kg:g} kg is used; the header says {info.weight_kg:g} kg")
+    scale = _per_slice_decay(info, scanner_half_life, notes) if info.decay_correction == "NONE" else None
+    volume = volume_of(stack(headers, "PET"), "Bq/mL", source.name, scale)
+    volume.values *= np.float32(factor)
+    notes += _differences(info, known)
     return PetScan(
         volume,
         time_h,
-        activity,
+        known.activity_mbq if known.activity_mbq is not None else info.activity_mbq,
         info.tracer,
         notes,
-        weight,
+        known.weight_kg if known.weight_kg is not None else info.weight_kg,
         half_life,
         info.scan_start,
-        administered or info.administered,
+        known.administered or info.administered,
     )
+
+
+def _differences(info: PetHeader, known: Known) -> list[str]:
+    """Where the case and the header state another activity or weight; the case's is used."""
+    notes = []
+    if known.activity_mbq is not None and info.activity_mbq and _differ(known.activity_mbq, info.activity_mbq):
+        notes.append(
+            f"the case's administered activity {known.activity_mbq:.4g} MBq is used; the header says "
+            f"{info.activity_mbq:.4g} MBq"
+        )
+    if known.weight_kg is not None and info.weight_kg and _differ(known.weight_kg, info.weight_kg):
+        notes.append(f"the case's weight {known.weight_kg:g} kg is used; the header says {info.weight_kg:g} kg")
+    return notes
+
+
+def _differ(a: float, b: float) -> bool:
+    return abs(a / b - 1.0) > 0.01
 
 
 def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float | None:
@@ -161,11 +145,11 @@ def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float 
             f"undone with the header's, decay after the scan uses the tracer's"
         )
         if abs(stated / known - 1.0) > 0.05:
-            text = (
-                f"WARNING: {text}; the scan was set up for another nuclide, its branching ratio may be "
-                "wrong as well and "
-                f"with it the calibration"
+            text += (
+                "; the scan was set up for another nuclide, its branching ratio may be wrong as well and with it the "
+                "calibration"
             )
+            text = Note(text, CONTRADICTION)
         notes.append(text)
     return known or stated
 
@@ -211,8 +195,7 @@ def _factor(
     info: PetHeader,
     hours: float,
     half_life_s: float | None,
-    activity_mbq: float | None,
-    weight_kg: float | None,
+    known: Known,
     source: str,
 ) -> tuple[float, list[str]]:
     """Factor from rescaled values to Bq/mL at the scan start, and what to tell about it."""
@@ -237,8 +220,8 @@ def _factor(
             f"for {hours:.4g} h "
             "to be true at the scan"
         ]
-    activity = info.activity_mbq or activity_mbq
-    weight = info.weight_kg or weight_kg
+    activity = info.activity_mbq or known.activity_mbq
+    weight = info.weight_kg or known.weight_kg
     for value, what, key in (
         (activity, "administered activity", "activity"),
         (weight, "body weight", "weight"),
@@ -261,9 +244,7 @@ def _factor(
     ]
 
 
-def _per_slice_decay(
-    info: PetHeader, half_life_s: float | None, source: str, notes: list[str]
-) -> dict[str, float] | None:
+def _per_slice_decay(info: PetHeader, half_life_s: float | None, notes: list[str]) -> dict[str, float] | None:
     """Factors that bring uncorrected slices from their own mid-acquisition time to the start of the scan."""
     if not info.slice_delay_s or not half_life_s:
         notes.append("PET values are not decay corrected (NONE); they are taken as true at the scan start")
@@ -276,68 +257,3 @@ def _per_slice_decay(
         f"{min(factors.values()):.4f} to {max(factors.values()):.4f})"
     )
     return factors
-
-
-_FILE_UNITS = {"bq/ml": 1.0, "bqml": 1.0, "bq/cc": 1.0, "kbq/ml": 1e3, "kbqml": 1e3, "mbq/ml": 1e6}
-
-
-def _read_file(
-    path: Path,
-    activity_mbq: float | None,
-    weight_kg: float | None,
-    half_life_s: float | None,
-    after_h: float | None,
-) -> PetScan:
-    """NIfTI, MetaImage, NRRD: Bq/mL true at the scan, unless a BIDS-PET sidecar (.json) says otherwise."""
-    volume = read_file(path, "Bq/mL")
-    notes = []
-    beside = sidecar(path)
-    facts: dict = {}
-    if beside.is_file():
-        advice = "repair or remove this sidecar of the PET"
-        facts = read_json(beside, advice)
-        if not isinstance(facts, dict):
-            raise InputError("holds no JSON object", why="its keys are read", suggestion=advice, file=beside)
-    units = str(facts.get("Units", "")).strip()
-    if units:
-        if units.lower() not in _FILE_UNITS:
-            raise InputError(
-                f"the PET's unit is {units!r}",
-                why="activity concentration is needed",
-                suggestion="convert the image to Bq/mL",
-                file=beside,
-                field="Units",
-            )
-        volume.values *= np.float32(_FILE_UNITS[units.lower()])
-        notes.append(f"the sidecar says {units}")
-    else:
-        notes.append(f"{path.name} carries no unit; its values are taken as Bq/mL")
-    if after_h is None:
-        raise InputError(
-            "the time between administration and scan is unknown",
-            why="this file format carries no times",
-            suggestion="give `after: 24 h` for the scan in the case",
-            file=path,
-            field="after",
-        )
-    corrected_to = facts.get("ImageDecayCorrectionTime")
-    if facts.get("ImageDecayCorrected") and corrected_to is not None and "ScanStart" in facts:
-        shift_s = float(facts["ScanStart"]) - float(corrected_to)
-        if abs(shift_s) > 1.0:
-            if not half_life_s:
-                raise InputError(
-                    "the tracer's half-life is unknown",
-                    why="the sidecar's decay correction has to be undone",
-                    suggestion="name the tracer nuclide in the case",
-                    file=beside,
-                )
-            factor = math.exp(-math.log(2.0) * shift_s / half_life_s)
-            volume.values *= np.float32(factor)
-            notes.append(
-                f"the sidecar says decay corrected to {shift_s:g} s before the scan; multiplied by {factor:.5g}"
-            )
-    else:
-        notes.append("its values are taken as true at the time of the scan (no decay correction undone)")
-    if activity_mbq is None and facts.get("InjectedRadioactivityUnits") == "MBq":
-        activity_mbq = float(facts["InjectedRadioactivity"])
-    return PetScan(volume, after_h, activity_mbq, None, notes, weight_kg, half_life_s)

@@ -39,3 +39,14 @@ class PetScan:
     half_life_s: float | None = None
     scan_start: datetime | None = None
     administered: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the case says of a PET; None where it is silent. Arguments of :func:`read_pet`."""
+
+    administered: datetime | None = None
+    activity_mbq: float | None = None
+    weight_kg: float | None = None
+    half_life_s: float | None = None
+    after_h: float | None = None

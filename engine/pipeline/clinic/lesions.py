@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,8 @@ from ...clinic.radiobiology import Radiosensitivity, lesion_effect
 from ...dose.sphere import sphere_ldpa
 from ...grid import Grid
 from ...kinetics.conversion import percent_per_gram, suv
+from ...kinetics.curves import Curve
+from ...lesions.parts import Clinic
 from ...lesions.record import LesionDose
 from ...lesions.recovery import sphere_diameter_mm
 from ...results.result import Result
@@ -38,7 +39,7 @@ def with_clinic(
         clinic = _clinic(case, images, lesion, record, dose)
         flags = list(record.flags)
         shifts = clinic["centroid_shift_mm"]
-        worst = max((s for s in shifts if math.isfinite(s)), default=0.0)
+        worst = max((s for s in shifts if s is not None and math.isfinite(s)), default=0.0)
         if worst > SHIFT_WARNING_MM:
             flags.append(f"its centre of activity moves by {worst:.1f} mm between the scans: look at the alignment")
         if clinic["upper_bound"]:
@@ -47,16 +48,14 @@ def with_clinic(
     return out
 
 
-def _clinic(
-    case: Case, images: VisitImages, lesion: LesionActivity, record: LesionDose, dose: np.ndarray
-) -> dict[str, Any]:
+def _clinic(case: Case, images: VisitImages, lesion: LesionActivity, record: LesionDose, dose: np.ndarray) -> Clinic:
     curve = lesion.curve
     uptake = float(curve.retention(UPTAKE_H))
     own_mass = lesion.density_g_cm3 * lesion.volume_ml
     per_gram = percent_per_gram(uptake, own_mass)
     weight = images.visit.weight_kg or case.weight_kg
-    long_axis, short_axis = section_axes(np.asarray(lesion.mask.fraction), images.grid)
-    found: dict[str, Any] = {
+    long_axis, short_axis = section_axes(np.asarray(lesion.fraction), images.grid)
+    clinic: Clinic = {
         "uptake_24h_percent": 100.0 * uptake,
         "uptake_24h_percent_per_g": per_gram,
         "suv_24h": None if weight is None else suv(per_gram, weight),
@@ -67,21 +66,21 @@ def _clinic(
         "upper_bound": bool(curve.upper_bound),
         "detection_bq_ml": None if lesion.detection_bq_ml is None else lesion.detection_bq_ml.tolist(),
         "centroid_shift_mm": lesion.centroid_shift_mm.tolist(),
-        "dose_local_gy": record.dose_local_gy * record.dose_factor,
+        "dose_local_gy": record.dose_local_gy * record.recovery_dose_factor,
     }
     interval = record.uncertainty.get("interval_k1_gy")
     if interval:
-        found["dose_low_gy"], found["dose_high_gy"] = interval
-    found |= _sphere(case, curve.residence_time_h, own_mass, record.dose_gy)
-    found |= _effect(case, images, lesion, record, dose)
-    return found
+        clinic["dose_low_gy"], clinic["dose_high_gy"] = interval
+    clinic.update(_sphere(case, curve.tia_coefficient_h, own_mass, record.dose_gy))
+    clinic.update(_effect(case, images, lesion, record, dose))
+    return clinic
 
 
-def _sphere(case: Case, residence_h: float, mass_g: float, dose_gy: float) -> dict[str, Any]:
+def _sphere(case: Case, tia_coefficient_h: float, mass_g: float, dose_gy: float) -> Clinic:
     """The closed form beside the transport: dose of a sphere from its own 131I."""
     if case.therapy.nuclide != IODINE_131 or not mass_g > 0:
         return {}
-    per_gbq, within = sphere_ldpa(residence_h, mass_g)
+    per_gbq, within = sphere_ldpa(tia_coefficient_h, mass_g)
     sphere = per_gbq * case.therapy.activity_mbq / 1e3
     return {
         "sphere_dose_gy": sphere,
@@ -90,16 +89,14 @@ def _sphere(case: Case, residence_h: float, mass_g: float, dose_gy: float) -> di
     }
 
 
-def _effect(
-    case: Case, images: VisitImages, lesion: LesionActivity, record: LesionDose, dose: np.ndarray
-) -> dict[str, Any]:
+def _effect(case: Case, images: VisitImages, lesion: LesionActivity, record: LesionDose, dose: np.ndarray) -> Clinic:
     """BED, EQD2, EUD: from the voxels where the PET resolves the lesion, else from the mean dose alone."""
     if not record.dose_gy > 0:
         return {}
-    where = np.asarray(lesion.mask.fraction) > 0
+    where = np.asarray(lesion.fraction) > 0
     if record.voxel_metrics == "shown":
-        values = np.maximum(dose[where], 0.0) * record.dose_factor
-        weight = np.asarray(lesion.mask.fraction)[where] * images.density[where]
+        values = np.maximum(dose[where], 0.0) * record.recovery_dose_factor
+        weight = np.asarray(lesion.fraction)[where] * images.density[where]
         basis = "voxels"
     else:
         values, weight = np.array([record.dose_gy]), np.ones(1)
@@ -120,7 +117,7 @@ def _effect(
     }
 
 
-def half_life_relative(curve: Any) -> float:
+def half_life_relative(curve: Curve) -> float:
     """Relative standard uncertainty of the effective half-life from the fit; nan where the fit cannot tell."""
     rates = curve.rates
     if rates.size == 0 or curve.covariance.shape[0] <= rates.size:

@@ -10,16 +10,13 @@ from typing import Any
 
 from ...case.model import Case
 from ...clinic.blood import BloodDose
+from ...dose.methods import main_method
 from ...results.provenance import code_version
 from ..activity import VisitActivity
-from ..dose import main_method
 from ..scans import VisitImages
 
-METHODS = {
-    "mc": "Monte Carlo transport of photons and electrons on the voxel grid",
-    "local": "local deposition of charged particles",
-    "local+photons": "local deposition of charged particles and photons",
-}
+#: An item of the checklist: its name, its value (None where there is none), and who states it ("run", "case").
+Item = tuple[str, str | None, str]
 
 
 def checklist(
@@ -32,94 +29,131 @@ def checklist(
     list of dict
         ``section``, ``item``, ``value`` (text or None), ``source`` ("run", "case" or None).
     """
-    free, visit = case.reporting, images.visit
-    rows: list[dict[str, Any]] = []
+    sections: dict[str, list[Item]] = {
+        "Patient and preparation": _patient(case, images),
+        "Administration": _administration(case, images),
+        "Imaging": _imaging(case, images),
+        "Lesions": _lesions(case, images),
+        "Kinetics": _kinetics(case, images, activity),
+        "Dose": _dose(case),
+        "Blood and whole body": _blood(case, blood),
+    }
+    if case.reporting.remarks:
+        sections["Remarks"] = [("remarks", case.reporting.remarks, "case")]
+    return [
+        {"section": section, "item": item, "value": value or None, "source": source if value else None}
+        for section, items in sections.items()
+        for item, value, source in items
+    ]
 
-    def add(section: str, item: str, value: str | None, source: str) -> None:
-        rows.append({"section": section, "item": item, "value": value or None, "source": source if value else None})
 
-    weight = visit.weight_kg or case.weight_kg
-    given = visit.administered or case.tracer.administered
-    section = "Patient and preparation"
-    add(section, "body weight", None if weight is None else f"{weight:g} kg", "case")
-    add(section, "height, sex", _joined(case.height_cm and f"{case.height_cm:g} cm", case.sex), "case")
-    add(section, "rhTSH or withdrawal", free.preparation, "case")
-    add(section, "TSH", free.tsh, "case")
-    add(section, "low-iodine diet", free.diet, "case")
-    add(section, "iodine excretion", free.iodine_excretion, "case")
-    add(section, "drugs", free.drugs, "case")
-    add(section, "previous treatments", free.previous_treatments, "case")
-    section = "Administration"
-    add(section, "nuclide and activity", f"{images.tracer_activity_mbq:.4g} MBq {case.tracer.nuclide}", "run")
-    add(section, "time", None if given is None else given.isoformat(sep=" ", timespec="minutes"), "case")
-    add(section, "residual activity", free.residual_activity, "case")
-    add(section, "activity meter and its traceability", free.activity_meter, "case")
-    section = "Imaging"
-    times = ", ".join(f"{t:.4g} h" for t in images.times_h)
+def _patient(case: Case, images: VisitImages) -> list[Item]:
+    free = case.reporting
+    weight = images.visit.weight_kg or case.weight_kg
+    return [
+        ("body weight", None if weight is None else f"{weight:g} kg", "case"),
+        ("height, sex", _joined(case.height_cm and f"{case.height_cm:g} cm", case.sex), "case"),
+        ("rhTSH or withdrawal", free.preparation, "case"),
+        ("TSH", free.tsh, "case"),
+        ("low-iodine diet", free.diet, "case"),
+        ("iodine excretion", free.iodine_excretion, "case"),
+        ("drugs", free.drugs, "case"),
+        ("previous treatments", free.previous_treatments, "case"),
+    ]
+
+
+def _administration(case: Case, images: VisitImages) -> list[Item]:
+    free = case.reporting
+    given = images.visit.administered or case.tracer.administered
+    return [
+        ("nuclide and activity", f"{images.tracer_activity_mbq:.4g} MBq {case.tracer.nuclide}", "run"),
+        ("time", None if given is None else given.isoformat(sep=" ", timespec="minutes"), "case"),
+        ("residual activity", free.residual_activity, "case"),
+        ("activity meter and its traceability", free.activity_meter, "case"),
+    ]
+
+
+def _imaging(case: Case, images: VisitImages) -> list[Item]:
+    free = case.reporting
     spacing = " x ".join(f"{s:.3g}" for s in images.pet_spacing_mm)
-    add(section, "times after administration", times, "run")
-    add(section, "voxel size (z, y, x)", f"{spacing} mm", "run")
-    add(section, "scanner and mode", free.scanner, "case")
-    add(section, "calibration and cross-calibration", free.calibration, "case")
-    add(section, "dead time", free.dead_time, "case")
-    add(section, "duration of bed positions", free.acquisition, "case")
-    add(section, "reconstruction", free.reconstruction, "case")
-    add(section, "attenuation, scatter, prompt-gamma, decay correction", free.corrections, "case")
-    add(section, "alignment of the scans", _alignment(images), "run")
-    section = "Lesions"
+    return [
+        ("times after administration", ", ".join(f"{t:.4g} h" for t in images.times_h), "run"),
+        ("voxel size (z, y, x)", f"{spacing} mm", "run"),
+        ("scanner and mode", free.scanner, "case"),
+        ("calibration and cross-calibration", free.calibration, "case"),
+        ("dead time", free.dead_time, "case"),
+        ("duration of bed positions", free.acquisition, "case"),
+        ("reconstruction", free.reconstruction, "case"),
+        ("attenuation, scatter, prompt-gamma, decay correction", free.corrections, "case"),
+        ("alignment of the scans", _alignment(images), "run"),
+    ]
+
+
+def _lesions(case: Case, images: VisitImages) -> list[Item]:
+    free = case.reporting
     drawn = None if images.contour_spacing_mm is None else "drawn on the CT"
-    if visit.drawn_on is not None:
-        drawn = f"drawn on the {visit.drawn_on.upper()}"
-    add(section, "method of segmentation", _joined(free.segmentation, drawn), "case")
-    add(section, "operator", free.operator, "case")
-    add(section, "recovery correction", _recovery(case), "run")
-    add(section, "mass and density", "outline on the dose grid, density from the CT", "run")
-    section = "Kinetics"
+    if images.visit.drawn_on is not None:
+        drawn = f"drawn on the {images.visit.drawn_on.upper()}"
+    return [
+        ("method of segmentation", _joined(free.segmentation, drawn), "case"),
+        ("operator", free.operator, "case"),
+        ("recovery correction", _recovery(case), "run"),
+        ("mass and density", "outline on the dose grid, density from the CT", "run"),
+    ]
+
+
+def _kinetics(case: Case, images: VisitImages, activity: VisitActivity) -> list[Item]:
     models = ", ".join(sorted({lesion.curve.model for lesion in activity.lesions}))
-    late = [lesion.curve.extrapolated_fraction for lesion in activity.lesions]
-    add(section, "function and number of points", f"{models}; {len(images.times_h)} scans", "run")
     noise = [100.0 * value for lesion in activity.lesions for value in lesion.noise_relative]
     weights = f"{100 * case.uncertainty.per_scan:g} % a scan, with the image noise of each lesion"
-    add(section, "weights", f"{weights} ({min(noise):.2g} to {max(noise):.2g} %)", "run")
+    late = [lesion.curve.extrapolated_fraction for lesion in activity.lesions]
     late = [value for value in late if math.isfinite(value)]
-    span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the residence time" if late else None
-    add(section, "extrapolated after the last scan", span, "run")
-    section = "Dose"
-    add(section, "method", METHODS[main_method(case)], "run")
-    add(section, "software and version", f"hevesy {code_version()}", "run")
-    add(section, "uncertainties", "EANM chain (Gear et al. 2018) joined with the Monte Carlo error", "run")
-    given_bio = case.radiobiology
-    add(
-        section,
-        "radiobiological parameters",
-        f"alpha/beta {given_bio.alpha_beta_gy:g} Gy, alpha {given_bio.alpha_per_gy:g} /Gy, repair half-time "
-        f"{given_bio.repair_half_time_h:g} h ({given_bio.source})",
-        "case",
+    span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the time-integrated activity" if late else None
+    return [
+        ("function and number of points", f"{models}; {len(images.times_h)} scans", "run"),
+        ("weights", f"{weights} ({min(noise):.2g} to {max(noise):.2g} %)", "run"),
+        ("extrapolated after the last scan", span, "run"),
+    ]
+
+
+def _dose(case: Case) -> list[Item]:
+    given = case.radiobiology
+    parameters = (
+        f"alpha/beta {given.alpha_beta_gy:g} Gy, alpha {given.alpha_per_gy:g} /Gy, repair half-time "
+        f"{given.repair_half_time_h:g} h ({given.source})"
     )
-    section = "Blood and whole body"
-    add(section, "samples", None if blood is None else blood.method, "run")
-    add(section, "drawing and counting", _joined(free.blood_sampling, free.counting), "case")
-    components = None
+    return [
+        ("method", main_method(case.methods).sentence, "run"),
+        ("software and version", f"hevesy {code_version()}", "run"),
+        ("uncertainties", "EANM chain (Gear et al. 2018) joined with the Monte Carlo error", "run"),
+        ("radiobiological parameters", parameters, "case"),
+    ]
+
+
+def _blood(case: Case, blood: BloodDose | None) -> list[Item]:
+    free = case.reporting
+    parts = None
     if blood is not None:
-        components = (
+        parts = (
             f"residence {blood.tau_blood_h_per_ml:.3g} h/mL blood, {blood.tau_body_h:.3g} h body; "
             f"{blood.dose_gy_per_gbq:.3g} Gy/GBq; 48 h retention {100 * blood.retention_48h:.2g} %; "
             f"maximum {blood.maximum.activity_gbq:.3g} GBq by {blood.maximum.limiting_rule}"
         )
-    add(section, "maximum tolerable activity and its parts", components, "run")
-    if free.remarks:
-        add("Remarks", "remarks", free.remarks, "case")
-    return rows
+    return [
+        ("samples", None if blood is None else blood.method, "run"),
+        ("drawing and counting", _joined(free.blood_sampling, free.counting), "case"),
+        ("maximum tolerable activity and its parts", parts, "run"),
+    ]
 
 
-def _joined(*parts: Any) -> str | None:
+def _joined(*parts: object) -> str | None:
     return ", ".join(str(part) for part in parts if part) or None
 
 
 def _alignment(images: VisitImages) -> str:
     if len(images.times_h) == 1:
         return "one scan"
-    kinds = {one.model for one in images.alignments[1:]}
+    kinds = {scan.alignment.model for scan in images.scans[1:]}
     known = {
         "none": "taken as aligned in patient coordinates", "rigid": "rigid, by the CTs",
         "deformable": "deformable, by the CTs",

@@ -13,10 +13,10 @@ import numpy as np
 from ...case.model import Case, Visit
 from ...clinic import blood as blood_dosimetry
 from ...clinic.blood import BloodDose
-from ...clinic.eligibility import LesionPrediction, assess
+from ...clinic.eligibility import ELIGIBLE, ActivityVerdict, LesionPrediction, assess
 from ...errors import InputError
 from ...lesions.record import LesionDose
-from ...lesions.verdict import ELIGIBLE
+from ...notes import CONTRADICTION, code_of
 from ...nuclides.decay import nuclide
 from ...nuclides.names import canonical_name
 from ...text import count_of, plain
@@ -95,8 +95,8 @@ def visit_record(
             f"The therapy activity of {therapy_gbq:g} GBq is above the maximum tolerable one of "
             f"{blood.maximum.activity_gbq:.3g} GBq ({blood.maximum.limiting_rule})."
         )
-    for name, one in zip(images.scan_names, images.alignments, strict=False):
-        warnings += [f"{name}: {text}." for text in one.warnings]
+    for scan in images.scans:
+        warnings += [f"{scan.name}: {text}." for text in scan.alignment.warnings]
     warnings += contradictions(images, activity, blood)
     return plain(
         {
@@ -106,8 +106,8 @@ def visit_record(
             "blood": None if blood is None else _blood(blood),
             "eligibility": eligibility,
             "alignment": [
-                {"scan": name, "hours": float(t), **one.to_dict()}
-                for name, t, one in zip(images.scan_names[1:], images.times_h[1:], images.alignments[1:], strict=True)
+                {"scan": scan.name, "hours": float(t), **scan.alignment.to_dict()}
+                for scan, t in zip(images.scans[1:], images.times_h[1:], strict=True)
             ],
             "reporting": checklist(case, images, activity, blood),
             "warnings": warnings,
@@ -117,9 +117,9 @@ def visit_record(
 
 def contradictions(images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
     """What in the input contradicts itself and was used all the same, a sentence each."""
-    found = [text.replace("WARNING: ", "") + "." for text in images.assumptions if "WARNING: " in text]
+    found = [f"{text}." for text in images.assumptions if code_of(text) == CONTRADICTION]
     for lesion in activity.lesions:
-        found += [f"{lesion.mask.name}: {text}." for text in lesion.contradictions]
+        found += [f"{lesion.name}: {text}." for text in lesion.contradictions]
     if blood is not None:
         found += [f"Retention samples: {text}." for text in blood.contradictions]
     return found
@@ -159,7 +159,7 @@ def prediction(record: LesionDose) -> LesionPrediction:
     )
 
 
-def _sentence(one: Any, lesions: int) -> str:
+def _sentence(one: ActivityVerdict, lesions: int) -> str:
     reached = [row for row in one.lesions if row.verdict == ELIGIBLE]
     name = one.name if one.name.endswith("GBq") else f"{one.name} ({one.activity_gbq:.3g} GBq)"
     count = count_of(len(reached), lesions, "lesion", ("reaches", "reach"))
@@ -175,7 +175,8 @@ def _blood(blood: BloodDose) -> dict[str, Any]:
         else {
             "activity": fit.activity(hours).tolist(),
             "method": fit.method,
-            "residence_sigma_h": fit.residence_sigma_h,
+            "tia_coefficient_uncertainty_h": fit.tia_coefficient_uncertainty_h,
+            "residence_sigma_h": fit.tia_coefficient_uncertainty_h,  # deprecated name
             "extrapolated_fraction": fit.extrapolated_fraction,
         }
         for name, fit in (("blood", blood.blood), ("body", blood.body))

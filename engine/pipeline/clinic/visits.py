@@ -19,7 +19,8 @@ from ...case.model import Case
 from ...clinic.matching import LesionPlace, Match, match_lesions
 from ...clinic.response import VisitValues, lesion_response, reinduction
 from ...grid import Volume
-from ...imaging.registration import Alignment, register
+from ...imaging.alignment import Alignment
+from ...imaging.registration import register
 from ...lesions.record import LesionDose
 from ...lesions.recovery import sphere_diameter_mm
 from ...results.result import Result
@@ -210,8 +211,8 @@ def _values(parts: Sequence[LesionDose]) -> dict[str, Any]:
 
 
 def _largest(parts: Sequence[LesionDose], key: str) -> float:
-    found = [p.uncertainty.get(key) for p in parts]
-    return max((float(v) for v in found if v is not None), default=math.nan)
+    relative: list[Mapping[str, Any]] = [p.uncertainty for p in parts]
+    return max((float(r[key]) for r in relative if r.get(key) is not None), default=math.nan)
 
 
 def _log_sigma(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> float:

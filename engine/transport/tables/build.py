@@ -16,7 +16,7 @@ def build(needs: Needs) -> PhysicsTables:
         needs.electron_top_mev,
         needs.electron_cutoff_mev,
         needs.photon_cutoff_mev,
-        needs.collision_threshold_mev,
+        needs.delta_ray_threshold_mev,
         positrons=needs.positrons,
         emit_bremsstrahlung=needs.bremsstrahlung,
         strength=needs.step_strength,

@@ -48,7 +48,7 @@ def build(
     high_mev: float,
     electron_cutoff_mev: float,
     photon_cutoff_mev: float,
-    collision_cutoff_mev: float,
+    delta_ray_threshold_mev: float,
     *,
     positrons: bool,
     emit_bremsstrahlung: bool = True,
@@ -60,7 +60,7 @@ def build(
     energy = hard_grid.values
     particles = PARTICLES if positrons else PARTICLES[:1]
     rows = [
-        _Slowing(material, particle, energy, photon_cutoff_mev, collision_cutoff_mev, emit_bremsstrahlung)
+        _Slowing(material, particle, energy, photon_cutoff_mev, delta_ray_threshold_mev, emit_bremsstrahlung)
         for particle in particles
         for material in materials
     ]
@@ -110,15 +110,15 @@ class _Slowing:
         particle: str,
         energy: np.ndarray,
         photon_cutoff: float,
-        collision_cutoff: float,
+        delta_ray_threshold: float,
         emit: bool,
     ) -> None:
         self.material, self.particle, self.energy = material, particle, energy
-        self.photon_cutoff, self.collision_cutoff, self.emit = photon_cutoff, collision_cutoff, emit
+        self.photon_cutoff, self.delta_ray_threshold, self.emit = photon_cutoff, delta_ray_threshold, emit
         full = stopping.collision(material, energy, particle)
         radiative = stopping.radiative(material, energy, particle)
-        self.collisions = collisions.hard_collisions(material, energy, collision_cutoff, particle)
-        soft = full - collisions.hard_stopping(material, energy, collision_cutoff, particle)
+        self.collisions = collisions.hard_collisions(material, energy, delta_ray_threshold, particle)
+        soft = full - collisions.hard_stopping(material, energy, delta_ray_threshold, particle)
         self.radiation = np.zeros_like(energy)
         soft_radiative = radiative
         if emit:
@@ -154,7 +154,7 @@ class _Slowing:
 
     def _first_moment(self, energy: np.ndarray) -> np.ndarray:
         coarse = np.geomspace(energy[0], energy[-1], 64)
-        G, _ = elastic.moments(self.material, coarse, self.collision_cutoff, self.particle)
+        G, _ = elastic.moments(self.material, coarse, self.delta_ray_threshold, self.particle)
         from scipy.interpolate import CubicSpline
 
         return np.exp(CubicSpline(np.log(coarse), np.log(G[1]))(np.log(energy)))
@@ -181,7 +181,7 @@ class _Slowing:
         step = np.where(short, strength / at(self.G1, energy), step)
         end = np.where(short, np.maximum(0.5 * energy, self.energy[0]), end)
         skew = np.maximum(0.5 * (at(self.G1, end) / at(self.G1, energy) - 1.0), 0.0)
-        variance = collisions.soft_straggling(self.material, energy, self.collision_cutoff, self.particle) * step
+        variance = collisions.soft_straggling(self.material, energy, self.delta_ray_threshold, self.particle) * step
         loss = np.maximum(energy - end, 1e-9)
         spread = np.sqrt(variance) / loss
         table = np.zeros((path.size, TRACK_COLUMNS))
@@ -215,7 +215,7 @@ class _Slowing:
         strength = step_strength(start, low_strength)
         left = np.interp(np.log(start), log_e, self.strength)
         middle = np.exp(np.interp(np.maximum(left - 0.5 * strength, 0.0), self.strength, log_e))
-        G, total = elastic.moments(self.material, middle, self.collision_cutoff, self.particle)
+        G, total = elastic.moments(self.material, middle, self.delta_ray_threshold, self.particle)
         return elastic.goudsmit_saunderson(G, total, strength, GS_POINTS)
 
     def photon_spectra(self, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,8 +21,8 @@ class Needs:
     ----------
     materials
         The materials, in the order of their tables.
-    photon_cutoff_mev, electron_cutoff_mev, collision_threshold_mev
-        Where the tables begin, and the threshold of hard collisions [MeV].
+    photon_cutoff_mev, electron_cutoff_mev, delta_ray_threshold_mev
+        Where the tables begin, and the threshold of delta rays [MeV].
     photon_top_mev, electron_top_mev
         Where they end [MeV].
     positrons
@@ -38,7 +38,7 @@ class Needs:
     materials: tuple[Material, ...]
     photon_cutoff_mev: float
     electron_cutoff_mev: float
-    collision_threshold_mev: float
+    delta_ray_threshold_mev: float
     photon_top_mev: float
     electron_top_mev: float
     positrons: bool

@@ -1,8 +1,10 @@
-"""Hard electron-electron collisions: Moller's cross section above the production threshold.
+"""Hard electron-electron collisions.
 
-Energy transfer W between the threshold and T/2 (the faster electron is called the primary). Sampled from
-1/W^2 and accepted with the remaining factor (Moller, Ann Phys 14 (1932) 531; EGS5 manual, SLAC-R-730,
-section 2.13).
+Law: Moller's cross section for energy transfers W from the production threshold to T/2 (the faster electron is called
+    the primary); sampled from 1/W^2 and accepted with the remaining factor.
+Source: Moller, Ann Phys 14 (1932) 531; EGS5 manual, SLAC-R-730, section 2.13.
+Neglects: the binding of the struck electron, and K X rays after the ionisation of inner shells
+    (docs/methods/electrons.md).
 """
 
 from ...constants import LOOP_CAP, MC2

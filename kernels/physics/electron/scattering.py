@@ -1,9 +1,12 @@
-"""Multiple elastic scattering: Goudsmit-Saunderson angles for a step of given scattering strength.
+"""Multiple elastic scattering of a step of given scattering strength.
 
-The tables hold, for each particle, material and energy, the inverse cumulative distribution of
-mu = (1 - cos)/2 after a step of strength K (path over transport mean free path), in the variable x of
-mu = w x / (1 - x + w), in which it is nearly a straight line (Kawrakow & Bielajew, NIM B 134 (1998) 325). The
-energy node is chosen at random between the two neighbours, so that one table row is read. The azimuth is uniform.
+Law: Goudsmit and Saunderson's angular distribution after a step of strength K (path over transport mean free path).
+    The tables hold, for each particle, material and energy, the inverse cumulative distribution of mu = (1 - cos)/2
+    in the variable x of mu = w x/(1 - x + w), in which it is nearly a straight line. The energy node is chosen at
+    random between the two neighbours, so that one table row is read. The azimuth is uniform.
+Source: Goudsmit & Saunderson, Phys Rev 57 (1940) 24; Kawrakow & Bielajew, NIM B 134 (1998) 325 for x.
+Neglects: the change of the angular distribution along a step, taken at the energy at half its strength; soft collisions
+    deflect by Rutherford's 1/W^2 instead of Moller's law (docs/methods/electrons.md).
 """
 
 import math

@@ -1,10 +1,12 @@
-"""Incoherent scattering: Klein-Nishina times the incoherent scattering function of the material.
+"""Incoherent scattering.
 
-The angle comes from a table of inverse cumulative distributions (``engine/transport/tables/compton.py``), straight
-lines in energy and in the root of the probability: one random number, no rejection, so that neighbouring histories of
-a GPU take the same time and a processor has nothing to guess.
-Neglected: the Doppler broadening of the scattered energy and the binding energy of the struck shell
-(docs/methods/photons.md).
+Law: Klein and Nishina's cross section times the incoherent scattering function S(x)/Z of the material. The angle comes
+    from a table of inverse cumulative distributions (``engine/transport/tables/compton.py``), straight lines in energy
+    and in the square root of the probability: one random number and no rejection loop, so that the lanes of a GPU take
+    the same time and a processor has no branch to predict.
+Source: Klein and Nishina's law and Hubbell et al., J Phys Chem Ref Data 4 (1975) 471 for S.
+Neglects: the Doppler broadening of the scattered energy, the binding energy of the struck shell, and polarisation
+    (docs/methods/photons.md).
 """
 
 import math

@@ -1,8 +1,10 @@
-"""Pair production (and triplet, treated as a pair): energy sharing and directions.
+"""Pair production, and triplet production treated as a pair: directions and energy sharing.
 
-Below 3 MeV the energy distribution of the pair is nearly flat (Bethe & Heitler 1934): it is sampled uniformly.
-Directions follow the leading term 1/(1 - beta cos)^2. The recoil electron of a triplet is neglected; both are
-below 0.1 % of the dose of any radionuclide of this project (docs/methods/photons.md).
+Law: the kinetic energy is shared uniformly (Bethe and Heitler's law is nearly flat below 3 MeV); directions follow the
+    leading term 1/(1 - beta cos)^2, opposite in azimuth.
+Source: Bethe & Heitler 1934 (docs/methods/photons.md).
+Neglects: the shape of the energy sharing and the recoil electron of a triplet, together below 0.1 % of the dose of any
+    radionuclide of this project (docs/methods/photons.md).
 """
 
 import math

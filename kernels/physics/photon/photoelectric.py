@@ -1,8 +1,10 @@
 """Photoelectric absorption: which X ray follows, and the direction of the photoelectron.
 
-Elements whose K edge lies above 5 keV may emit a K X ray; all lighter binding energy stays local (its Auger
-electrons and X rays have ranges below 0.1 mm in tissue). The photoelectron's direction follows Sauter's
-distribution for the K shell (Ann Phys 11 (1931) 454).
+Law: elements with a K edge above 5 keV may emit a K X ray; the photoelectron's direction follows Sauter's
+    distribution for the K shell.
+Source: Sauter, Ann Phys 11 (1931) 454; attenuation coefficients of NIST XCOM (docs/methods/photons.md).
+Neglects: X rays of 5 keV and less, deposited at the absorption with the binding energy of their shell (ranges below
+    0.1 mm in tissue); other shells than K for the direction (docs/methods/photons.md).
 """
 
 import math
@@ -17,7 +19,7 @@ from ...target import device, i32, i64, real, u32
 def sample_fluorescence(world, medium, energy, r):
     """Binding energy released and X-ray energy [MeV] after absorption at ``energy``; zeros for light shells.
 
-    The table row of an element holds its K edge and, for each line, the running probability (share of the
+    The table row of an element holds its K edge and, for each line, the cumulative probability (share of the
     element in the absorption above its edge, times K fraction, times yield, times intensity) and the energy.
     """
     binding = real(0.0)
@@ -40,7 +42,7 @@ def sample_fluorescence(world, medium, energy, r):
 
 @device
 def sample_sauter(counters, energy, key, draw):
-    """Cosine and azimuth (share of a turn) of a photoelectron of ``energy`` [MeV]; and the next draw address.
+    """Cosine and azimuth (fraction of 2 pi) of a photoelectron of ``energy`` [MeV]; and the next draw address.
 
     Sampled in nu = 1 - cosine from the PENELOPE form of the density, g(nu) = (2 - nu) (1/(A + nu) + B),
     with an envelope nu/(A + nu)^3 that is inverted in closed form.

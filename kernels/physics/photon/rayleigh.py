@@ -1,7 +1,10 @@
-"""Coherent scattering: Thomson's (1 + cos^2)/2 times the squared form factor of the material.
+"""Coherent scattering.
 
-x^2 is sampled from F(x)^2 by inverting its running integral up to the largest transfer that the energy allows,
-then accepted with (1 + cos^2)/2 (Hubbell & Overbo, J Phys Chem Ref Data 8 (1979) 69 for F).
+Law: Thomson's (1 + cos^2)/2 times the squared form factor F(x)^2 of the material. x^2 is sampled from F^2 by
+    inverting its cumulative integral up to the largest transfer that the energy allows, then accepted with (1 +
+    cos^2)/2.
+Source: Hubbell & Overbo, J Phys Chem Ref Data 8 (1979) 69 for F.
+Neglects: interference between atoms, and polarisation (docs/methods/photons.md).
 """
 
 from ...constants import INVERSE_HC, LOOP_CAP
@@ -13,13 +16,13 @@ from ...target import device, i32, i64, real, u32
 
 @device
 def sample_rayleigh(world, counters, medium, energy, key, draw):
-    """Cosine and azimuth (share of a turn) of the scattered photon; and the next draw address."""
+    """Cosine and azimuth (fraction of 2 pi) of the scattered photon; and the next draw address."""
     base = i32(world.x_coherent + medium * world.x_nodes)
     x_max = energy * INVERSE_HC
     node, fraction = locate(x_max, world.x_low, world.x_nodes, TRANSFER_SHIFT)
     x_low = node_value(node, world.x_low, TRANSFER_SHIFT)
     x_high = node_value(i32(node + i32(1)), world.x_low, TRANSFER_SHIFT)
-    # inside a node interval the integrand F^2 is constant: the running integral is a straight line in x^2
+    # between nodes the integrand F^2 is constant, so the cumulative integral is linear in x^2
     fraction = (x_max * x_max - x_low * x_low) / (x_high * x_high - x_low * x_low)
     fraction = min(max(fraction, real(0.0)), real(1.0))
     top = lerp(world.photons, base + node, i32(1), fraction)
@@ -42,7 +45,7 @@ def sample_rayleigh(world, counters, medium, energy, key, draw):
         a = node_value(low, world.x_low, TRANSFER_SHIFT)
         a = a * a
         if target < first:
-            # below the first node the running integral is a straight line from 0
+            # below the first node the cumulative integral is linear from 0
             x2 = a * target / first
         else:
             width = world.photons[u32(base + low + 1)] - first

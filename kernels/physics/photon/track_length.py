@@ -1,29 +1,30 @@
-"""Track-length scoring of photon dose: a flight leaves its expected energy in every voxel it crosses.
+"""Track-length scoring of photon dose: a flight deposits its expected energy in every voxel it crosses.
 
-A photon of energy E that crosses a length l of a voxel gives it, in the mean, E mu_en l, whether it collides there
-or not (Williamson, Radiat Prot Dosim 19 (1987) 209; Baldacci et al., Z Med Phys 25 (2015) 36). The collisions are
-played as in the analog mode; the electrons they release are not transported, and their energy is not scored, since
-the flights already have scored its mean. Delta tracking knows no voxel faces, so here the flight itself is traced from
-face to face and its optical depth is used up on the way: one pass finds the collision and leaves the scores.
-
-Neglected: the way that electrons carry their energy (docs/methods/track-length.md). Their bremsstrahlung is played,
-from the spectrum of a whole slowing-down, and its mean is left out of mu_en.
+Law: a photon of energy E that crosses a length l of a voxel deposits E mu_en l there on average, whether or not it
+    collides. Collisions are simulated as in the analog mode; the electrons they release are not transported and their
+    energy is not scored, since the flights have scored its mean. Delta tracking does not stop at voxel faces, so in
+    this mode the flight is traced from face to face and its optical depth is used up on the way: one pass finds the
+    collision and the scores.
+Source: Williamson, Radiat Prot Dosim 19 (1987) 209; Baldacci et al., Z Med Phys 25 (2015) 36.
+Neglects: the transport of energy by those electrons (docs/methods/track-length.md). Their bremsstrahlung is
+    simulated, from the spectrum of the whole slowing-down, and its mean is left out of mu_en.
 """
 
-from ...constants import LOOP_CAP, MC2_QUANTA, PER_QUANTUM, QUANTA
-from ...geometry import face_distance, inside, isotropic, voxel_index
+from ...constants import LOOP_CAP, PER_QUANTUM
+from ...geometry import face_distance, inside, voxel_index
 from ...interp import lerp
 from ...rng import draw4, next_draw
-from ...scoring import push, score_path, transfer
-from ...tables import BREMS_PHOTONS, CAPPED_FLIGHTS, PHOTON, PHOTON_COLUMNS, PHOTON_FLIGHTS, YIELD
+from ...scoring import score_path, transfer
+from ...tables import CAPPED_FLIGHTS, PHOTON_COLUMNS, PHOTON_FLIGHTS, YIELD
 from ...target import device, i32, i64, real
-from ..electron.bremsstrahlung import sample_photon_energy
-from ..electron.track import residual_range, track_column
+from ..electron.bremsstrahlung import emit_slowing_down_photon
+from ..electron.step import residual_range, track_column
+from ..positron.annihilation import annihilate_at_rest
 
 
 @device
-def landing(p, direction, h, distance):
-    """Offset in the voxel of a flight that has ``distance`` to go to the next face of this axis."""
+def new_position(p, direction, h, distance):
+    """Offset in the voxel of a flight that ends ``distance`` before the next face of this axis."""
     if direction > 1e-9:
         return min(max(h - direction * distance, real(0.0)), h)
     if direction < -1e-9:
@@ -33,12 +34,15 @@ def landing(p, direction, h, distance):
 
 @device
 def scored_flight(world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quanta, node, fraction, depth_left):
-    """Fly ``depth_left`` mean free paths, scoring in every voxel; returns the place, outside after an escape."""
+    """Fly ``depth_left`` mean free paths, scoring in every voxel.
+
+    Returns the position, outside the grid after an escape.
+    """
     counters[PHOTON_FLIGHTS] += i64(1)
     right = i32(1) if u > 0.0 else i32(-1)
     front = i32(1) if v > 0.0 else i32(-1)
     up = i32(1) if w > 0.0 else i32(-1)
-    # to the next face of each axis; only ever reset to a whole crossing, so that rounding does not build up
+    # to the next face of each axis; reset to a whole crossing at each face, so that rounding does not accumulate
     fx = face_distance(px, u, world.hx)
     fy = face_distance(py, v, world.hy)
     fz = face_distance(pz, w, world.hz)
@@ -64,8 +68,8 @@ def scored_flight(world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quant
             s = depth_left / (attenuation * density)
             score_path(tally, counters, voxel, i64(absorption * density * s + 0.5))
             return (
-                ix, iy, iz, landing(px, u, world.hx, fx - s), landing(py, v, world.hy, fy - s),
-                landing(pz, w, world.hz, fz - s),
+                ix, iy, iz, new_position(px, u, world.hx, fx - s), new_position(py, v, world.hy, fy - s),
+                new_position(pz, w, world.hz, fz - s),
             )  # fmt: skip
         score_path(tally, counters, voxel, i64(absorption * density * s + 0.5))
         depth_left = depth_left - depth
@@ -91,8 +95,10 @@ def scored_flight(world, tally, counters, ix, iy, iz, px, py, pz, u, v, w, quant
 
 
 @device
-def settle(world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, quanta, key, draw):
-    """End an electron where it is set in motion; only its bremsstrahlung leaves. Returns (depth, draw).
+def absorb_locally(
+    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, quanta, key, draw
+):
+    """Absorb an electron where it is released; only its bremsstrahlung leaves. Returns (depth, draw).
 
     The number of photons and their spectrum are those of the slowing-down to rest (as in range rejection).
     """
@@ -102,39 +108,23 @@ def settle(world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px,
         draw = next_draw(draw)
         mean = track_column(world, medium, residual_range(world, medium, kinetic), i32(YIELD))
         for _ in range(i32(mean + r1)):
-            q1, q2, q3, q4 = draw4(key, draw)
-            draw = next_draw(draw)
-            k = sample_photon_energy(world, world.b_thick, medium, kinetic, q1, q2)
-            kq = min(i32(k * QUANTA), quanta)
-            a, b, c = isotropic(q3, q4)
-            counters[BREMS_PHOTONS] += i64(1)
-            depth = push(
-                world, stack_real, stack_int, depth, tally, counters,
-                PHOTON, ix, iy, iz, px, py, pz, a, b, c, kq,
+            quanta, depth, draw = emit_slowing_down_photon(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, quanta, kinetic,
+                key, draw,
             )  # fmt: skip
-            quanta = i32(quanta - kq)
     transfer(counters, quanta)
     return depth, draw
 
 
 @device
-def settle_pair(
+def absorb_pair_locally(
     world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q, p_q, key, draw
 ):
-    """End an electron and a positron where they are made: two annihilation photons leave. Returns (depth, draw)."""
-    depth, draw = settle(
+    """Absorb an electron and a positron where they are created; their photons leave. Returns (depth, draw)."""
+    depth, draw = absorb_locally(
         world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, e_q, key, draw
     )
-    depth, draw = settle(
+    depth, draw = absorb_locally(
         world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, medium, p_q, key, draw
     )
-    r1, r2, r3, r4 = draw4(key, draw)
-    draw = next_draw(draw)
-    a, b, c = isotropic(r1, r2)
-    for side in range(2):
-        sign = real(1.0) if side == 0 else real(-1.0)
-        depth = push(
-            world, stack_real, stack_int, depth, tally, counters,
-            PHOTON, ix, iy, iz, px, py, pz, sign * a, sign * b, sign * c, MC2_QUANTA,
-        )  # fmt: skip
-    return depth, draw
+    return annihilate_at_rest(world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, key, draw)

@@ -1,15 +1,21 @@
-"""Annihilation of a positron in flight into two photons (Heitler, The Quantum Theory of Radiation, 1954).
+"""Annihilation of a positron into two photons, in flight and at rest.
 
-The share zeta of the total energy T + 2 m c^2 that the less energetic photon takes is sampled from
-S(zeta) + S(1 - zeta), S(z) = -(g+1)^2 + (g^2 + 4 g + 1)/z - 1/z^2, by 1/zeta and rejection (Nelson, Hirayama &
-Rogers, SLAC-265, section 2.12).
+Law: the share zeta of the total energy T + 2 m c^2 that the less energetic photon takes has the density
+    S(zeta) + S(1 - zeta), S(z) = -(g+1)^2 + (g^2 + 4 g + 1)/z - 1/z^2, g = 1 + T/(m c^2); sampled from 1/zeta with
+    rejection. At rest: two photons of m c^2, opposite and isotropic.
+Source: Heitler, The Quantum Theory of Radiation (1954); sampling as in Nelson, Hirayama & Rogers, SLAC-265, section
+    2.12.
+Neglects: positronium (acollinearity, three photons), annihilation into one photon with a bound electron, polarisation
+    (docs/methods/positrons.md).
 """
 
 import math
 
-from ...constants import LOOP_CAP, MC2
+from ...constants import LOOP_CAP, MC2, MC2_QUANTA
+from ...geometry import isotropic
 from ...rng import draw4, next_draw
-from ...tables import CAPPED_ANNIHILATION
+from ...scoring import push
+from ...tables import CAPPED_ANNIHILATION, PHOTON
 from ...target import device, exp, i64, log, real
 
 
@@ -42,3 +48,18 @@ def sample_annihilation(counters, energy, key, draw):
     soft = min(max(soft, real(-1.0)), real(1.0))
     hard = min(max(hard, real(-1.0)), real(1.0))
     return z, soft, hard, r3, draw
+
+
+@device
+def annihilate_at_rest(world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, key, draw):
+    """Put the two photons of an annihilation at rest on the stack. Returns (depth, draw)."""
+    r1, r2, r3, r4 = draw4(key, draw)
+    draw = next_draw(draw)
+    u, v, w = isotropic(r1, r2)
+    for side in range(2):
+        sign = real(1.0) if side == 0 else real(-1.0)
+        depth = push(
+            world, stack_real, stack_int, depth, tally, counters,
+            PHOTON, ix, iy, iz, px, py, pz, sign * u, sign * v, sign * w, MC2_QUANTA,
+        )  # fmt: skip
+    return depth, draw

@@ -1,7 +1,9 @@
-"""Hard positron-electron collisions: Bhabha's cross section above the production threshold.
+"""Hard positron-electron collisions.
 
-Energy transfer W between the threshold and T. Sampled from 1/W^2 and accepted with the remaining factor
-(Bhabha, Proc R Soc A 154 (1936) 195; EGS5 manual, SLAC-R-730, section 2.14).
+Law: Bhabha's cross section for energy transfers W from the production threshold to T; sampled from 1/W^2 and accepted
+    with the remaining factor.
+Source: Bhabha, Proc R Soc A 154 (1936) 195; EGS5 manual, SLAC-R-730, section 2.14.
+Neglects: the binding of the struck electron (docs/methods/electrons.md).
 """
 
 from ...constants import LOOP_CAP, MC2

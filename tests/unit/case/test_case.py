@@ -102,11 +102,15 @@ def test_command_line_changes_give_another_case(folder):
         ("20 Gy", "20 Sv", ["threshold", "'Sv' is not a unit of dose"]),
         ("model: auto", "model: two-pont", ["kinetics.model", "'two-pont'", "did you mean 'two-point'?"]),
         ("pet_96h", "pet_69h", ["visits[0].scans[1].pet", "no such file or folder: pet_69h.nii.gz"]),
-        ("lesions:1%", "lesion:1%", ["transport.until", "no stop criterion", "lesions:1%"]),
+        (
+            "lesions:1%",
+            "lesion:1%",
+            ["transport.until", "'lesion:1%' is not a valid stop criterion", "did you mean 'lesions'?"],
+        ),
         ("grid: pet", "grid: 2", ["transport.grid", "2 has no unit"]),
-        ("grid: pet", "grid: fine", ["transport.grid", "is no dose grid"]),
+        ("grid: pet", "grid: fine", ["transport.grid", "is not a dose grid"]),
         ("fwhm: 6 mm", "", ["recovery", "needs either 'fwhm' or 'curve'"]),
-        ("weight: 75 kg", "weight: 75 kg\nweight: 80 kg", ["'weight' stands twice", "line 6"]),
+        ("weight: 75 kg", "weight: 75 kg\nweight: 80 kg", ["'weight' is listed twice", "line 6"]),
         ("nuclide: 124I", "nuclide: I-125x", ["tracer.nuclide"]),
         ("    lesions: lesions.nii.gz\n", "", ["visits[0].lesions", "is missing", "add 'lesions:'"]),
         ("kinetics: {", "kinetics: [", ["is not valid YAML", "line 12"]),
@@ -131,7 +135,7 @@ def test_several_mistakes_are_announced_together(folder):
 def test_visit_names_differ(folder):
     visit = GOOD[GOOD.index("  - name") : GOOD.index("kinetics")]
     text = refusal(folder, GOOD.replace("kinetics", visit + "kinetics", 1))
-    assert "'baseline' stands twice" in text
+    assert "'baseline' is used twice" in text
 
 
 def test_missing_case_file(tmp_path):
@@ -145,7 +149,7 @@ def test_missing_case_file(tmp_path):
 def test_no_mapping(tmp_path, content):
     path = tmp_path / "c.yaml"
     path.write_text(content)
-    with pytest.raises(InputError, match="holds no mapping"):
+    with pytest.raises(InputError, match="is not a mapping"):
         Case.load(path)
 
 

@@ -140,6 +140,7 @@ def test_check_runs_nothing_and_tells_all(command, case_file):
     found = json.loads(out)
     assert code == 0
     assert found["visits"][0]["scans"][1]["hours_after"] == 96
+    assert found["visits"][0]["decays"] == found["visits"][0]["histories"] > 0  # the second is deprecated
     assert found["visits"][0]["lesions"][0]["volume_ml"] == pytest.approx(1.728, rel=1e-5)
 
 
@@ -159,7 +160,7 @@ def test_run_json_is_json_alone(command, case_file, tmp_path):
     assert found["verdicts"][0]["verdict"] == "eligible"
     balance = found["visits"][0]["balance_mev_per_decay"]
     assert balance["emitted"] == pytest.approx(balance["deposited"] + balance["escaped"], rel=1e-12)
-    assert found["visits"][0]["histories"] == 20_000
+    assert found["visits"][0]["decays"] == found["visits"][0]["histories"] == 20_000  # the second is deprecated
     code, out, _ = command("report", tmp_path / "o")
     assert (code, "report.html" in out) == (0, True)
 
@@ -169,7 +170,7 @@ def test_run_json_is_json_alone(command, case_file, tmp_path):
     [
         (("--method", "locl"), "did you mean 'local'?"),
         (("--decays", "many"), "is not a number of decays"),
-        (("--until", "1%"), "is no stop criterion"),
+        (("--until", "1%"), "'1%' is not a valid stop criterion"),
         (("--time-limit", "10"), "10 has no unit"),
         (("--backend", "gpu"), "is not a choice"),
     ],
@@ -203,7 +204,7 @@ def test_simulate_and_merge(command, problem_file, tmp_path):
         "simulate", problem_file, "--decays", "2e4", "--seed", "5", "-o", tmp_path / "r.h5", "--json"
     )
     assert code == 0
-    assert json.loads(out)["histories"] == 20_000
+    assert json.loads(out)["decays"] == json.loads(out)["histories"] == 20_000  # the second is deprecated
     result = hevesy.Result.load(tmp_path / "r.h5")
     again = hevesy.simulate(hevesy.Problem.load(problem_file), decays=20_000, seed=5, backend="cpu")
     np.testing.assert_array_equal(result.tally.energy_quanta, again.tally.energy_quanta)

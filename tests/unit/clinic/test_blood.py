@@ -24,7 +24,7 @@ L124, L131 = math.log(2) / T124, math.log(2) / T131
 
 
 def test_eanm_formula():
-    """clinical.md 6 B (Lassmann 2008): 75 kg, 16 h whole body, 14 % of it in 5150 mL of blood."""
+    """Lassmann et al. 2008 (docs/methods/blood.md): 75 kg, 16 h whole body, 14 % of it in 5150 mL of blood."""
     dose = blood_dose_per_gbq(0.14 * 16 / 5150, 16.0, 75.0)
     assert dose == pytest.approx(0.06388839366307116, rel=1e-12)
     limit = maximum_activity(dose, None)
@@ -33,7 +33,7 @@ def test_eanm_formula():
 
 
 def test_single_measurement():
-    """clinical.md 2.3 (Haenscheid 2009): 8 % at 48 h, man of 75 kg and 175 cm."""
+    """Haenscheid et al. 2009 (docs/methods/blood.md): 8 % at 48 h, man of 75 kg and 175 cm."""
     assert blood_volume_ml(75, 175, "male") == pytest.approx(5153.0)
     result = single_measurement(48.0, 0.08, 75.0, 175.0, "male")
     assert result.tau_body_h == pytest.approx(19.00441684745837, rel=1e-12)
@@ -80,7 +80,7 @@ def write(path, times, decay_corrected=False, settings="# nuclide: I-124\n"):
 
 
 @pytest.mark.parametrize("corrected", [False, True])
-def test_samples_of_the_tracer_give_the_residence_times_of_the_therapy(tmp_path, corrected):
+def test_samples_of_the_tracer_give_the_tia_coefficients_of_the_therapy(tmp_path, corrected):
     path = write(tmp_path / "s.csv", [2, 6, 24, 48, 72, 96, 144], corrected)
     samples = read_samples(path, T124)
     assert samples.nuclide == "I-124"
@@ -114,13 +114,13 @@ def test_washout_never_outlasts_physical_decay():
 
 
 @pytest.mark.parametrize("times, one", [([2, 6, 24, 48, 96], True), ([2, 24], True), ([2, 24, 96], False)])
-def test_residence_is_the_integral_of_the_curve(times, one):
+def test_tia_coefficient_is_the_integral_of_the_curve(times, one):
     t = np.array(times, float)
     fit = fit_washout(t, body(t), None, T131, starts_at_one=one)
     parts = [0.0, *times, 400.0, 3000.0]
     pieces = zip(parts, parts[1:], strict=False)
     whole = sum(quad(lambda x: float(fit.activity(x)), a, b)[0] for a, b in pieces)
-    assert fit.residence_h == pytest.approx(whole, rel=1e-4)
+    assert fit.tia_coefficient_h == pytest.approx(whole, rel=1e-4)
     late = quad(lambda x: float(fit.activity(x)), times[-1], 3000, limit=300)[0]
     assert fit.extrapolated_fraction == pytest.approx(late / whole, rel=1e-3)
 
@@ -133,9 +133,9 @@ def test_stated_sigma_matches_repeated_noise():
     fits = [
         fit_washout(t, y * (1 + 0.03 * rng.standard_normal(7)), 0.03 * y, T131, starts_at_one=True) for _ in range(150)
     ]
-    spread = np.std([f.residence_h for f in fits])
-    assert np.median([f.residence_sigma_h for f in fits]) == pytest.approx(spread, rel=0.3)
-    assert np.mean([f.residence_h for f in fits]) == pytest.approx(TAU_BODY, rel=0.01)
+    spread = np.std([f.tia_coefficient_h for f in fits])
+    assert np.median([f.tia_coefficient_uncertainty_h for f in fits]) == pytest.approx(spread, rel=0.3)
+    assert np.mean([f.tia_coefficient_h for f in fits]) == pytest.approx(TAU_BODY, rel=0.01)
 
 
 def test_counts_and_absolute_blood(tmp_path):
@@ -210,7 +210,7 @@ def test_what_cannot_be_is_refused_and_what_is_odd_is_named(tmp_path):
         run("2,98,60\n24,30,2\n48,10,1\n")
     odd = run("2,95,4\n24,10,3.5\n48,12,1\n")
     assert any("rises" in flag for flag in odd.flags)
-    assert any("the blood would hold" in flag for flag in odd.flags)
+    assert any("the blood would contain" in flag for flag in odd.flags)
 
 
 def test_body_measures_that_cannot_be():
@@ -246,7 +246,7 @@ def test_noise_of_the_first_samples_makes_no_spike_before_them(tmp_path):
 
 
 def test_maximum_activity_over_repeated_noise():
-    """100 repetitions of noisy samples: blood residence time without outliers, and unbiased within 3 %."""
+    """100 repetitions of noisy samples: blood TIA coefficient without outliers, and unbiased within 3 %."""
     rng = np.random.default_rng(4)
     t = np.array([2.0, 6.0, 24.0, 48.0, 96.0])
     decay = nuclide("I-131").decay_constant_per_h
@@ -257,6 +257,6 @@ def test_maximum_activity_over_repeated_noise():
     ratios = []
     for _ in range(100):
         drawn = y * (1.0 + 0.04 * rng.standard_normal(t.size))
-        ratios.append(fit_washout(t, drawn, 0.04 * drawn, nuclide("I-131").half_life_h).residence_h / true)
+        ratios.append(fit_washout(t, drawn, 0.04 * drawn, nuclide("I-131").half_life_h).tia_coefficient_h / true)
     assert min(ratios) > 0.85 and max(ratios) < 1.3
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.03)

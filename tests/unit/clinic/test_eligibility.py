@@ -16,7 +16,7 @@ assess = partial(eligibility.assess, threshold_gy=20.0)
 
 
 def test_threshold_of_the_clinical_page():
-    """clinical.md 0: 20 Gy from 7.4 GBq is 2.70 Gy/GBq."""
+    """By hand: 20 Gy from 7.4 GBq is 2.70 Gy/GBq."""
     over = assess([LesionPrediction("a", 2.71)]).at[0]
     under = assess([LesionPrediction("a", 2.70)]).at[0]
     assert over.verdict == "eligible" and over.lesions[0].dose_gy == pytest.approx(20.054)

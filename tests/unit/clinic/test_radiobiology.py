@@ -26,7 +26,7 @@ CURVE = fit_curve([24, 96], [8e-4, 5e-4], None, T124, T131)
 
 
 def test_mono_exponential_example():
-    """clinical.md 3.3: 20 Gy, alpha/beta 10, repair 1.5 h, effective half-life 68.4 h."""
+    """By hand: 20 Gy, alpha/beta 10, repair 1.5 h, effective half-life 68.4 h."""
     g = repair_factor_mono(1.5, CURVE.effective_half_life_h)
     assert g == pytest.approx(0.021444520706016684, rel=1e-12)
     assert float(bed(20.0, g, 10.0)) == pytest.approx(20.857780828240667, rel=1e-12)

@@ -23,7 +23,7 @@ from scipy.stats import ttest_rel
 
 
 def test_volume_equivalents():
-    """clinical.md 3.4: 65.7 % decrease and 72.8 % increase."""
+    """RECIST in volume: 65.7 % decrease and 72.8 % increase."""
     assert pytest.approx(0.657, abs=5e-4) == PARTIAL_VOLUME_DECREASE
     assert pytest.approx(0.728, abs=5e-4) == PROGRESSIVE_VOLUME_INCREASE
     assert lesion_response(10.0, 3.42) == "PR" and lesion_response(10.0, 3.44) == "SD"
@@ -161,7 +161,7 @@ def visit(name, total, per_g, ldpa):
 
 
 def test_shrinkage_at_constant_uptake_is_never_reinduction():
-    """clinical.md 3.4: a 66 % volume loss triples %IA/g and LDpA at constant total uptake."""
+    """By hand: a 66 % volume loss triples %IA/g and LDpA at constant total uptake."""
     for factor in (3.0, 6.0, 30.0):
         verdict = reinduction([visit("L", 0.01, 0.005, 0.5)], [visit("L", 0.01, 0.005 * factor, 0.5 * factor)])[0]
         assert verdict.verdict != "re-induced"

@@ -12,6 +12,7 @@ from hevesy.engine.errors import InputError
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics.material import Material
 from hevesy.engine.transport.problem import Problem
+from hevesy.engine.transport.run_options import RunOptions
 
 MEV = 1.602176634e-13
 WATER = Material("water", (1, 8), (0.111894, 0.888106), 78.0, 1.0)
@@ -136,40 +137,20 @@ def test_unknown_methods_and_empty_sources_are_refused():
         dose.compute_dose("local", p, decays=float("nan"))
 
 
-def test_a_new_method_registers_itself():
-    try:
-
-        @dose.register("zero")
-        def zero(problem, *, air_density_g_cm3):
-            return dose.DoseMap("zero", np.zeros(problem.density_g_cm3.shape), None, "Gy per decay")
-
-        assert not dose.compute_dose("zero", problem([[[1.0]]], [[[1.0]]])).mean.any()
-    finally:
-        dose.METHODS.pop("zero", None)
-
-
-def test_monte_carlo_goes_through_the_same_call(monkeypatch):
-    from hevesy.engine.dose import montecarlo
-
-    class Finished:
-        def dose_gy_per_decay(self, density, voxel_volume_ml):
-            assert voxel_volume_ml == pytest.approx(0.024)
-            return np.full(density.shape, 2e-12), np.full(density.shape, 1e-13)
-
-    asked = {}
-
-    def simulate(problem, **options):
-        asked.update(options)
-        return Finished()
-
-    monkeypatch.setattr(montecarlo, "simulate", simulate)
-    got = dose.compute_dose(
-        "mc", problem([[[1.0, 0.001]]], [[[1.0, 0.0]]]), decays=1e12, histories=500, seed=7, air_density_g_cm3=0.01
-    )
-    assert asked == {"decays": 500, "seed": 7}
-    np.testing.assert_allclose(got.mean, [[[2.0, 0.0]]], rtol=1e-12)
-    np.testing.assert_allclose(got.sigma, [[[0.1, 0.0]]], rtol=1e-12)
-    assert isinstance(got.tally, Finished) and "1 air voxels" in got.notes[0]
+def test_monte_carlo_goes_through_the_same_call():
+    """Dose and error of one voxel from the run's integers by hand; air has none."""
+    p = problem([[[1.0, 0.001]]], [[[1.0, 0.0]]])
+    options = RunOptions(decays=500, seed=7, backend="cpu")
+    got = dose.compute_dose("mc", p, decays=1e12, options=options, air_density_g_cm3=0.01)
+    tally = got.tally
+    assert (tally.decays, tally.seed, tally.backend, got.method, got.unit) == (500, 7, "cpu", "mc", "Gy")
+    mev = tally.energy_quanta[0, 0, 0] / 2**26 / 500
+    assert mev > 0.1
+    np.testing.assert_allclose(got.mean, [[[1e12 * mev * MEV / 0.024e-3, 0.0]]], rtol=1e-6)
+    assert got.sigma[0, 0, 0] > 0 and got.sigma[0, 0, 1] == 0
+    per_decay = dose.compute_dose("mc", p, options=options)
+    np.testing.assert_allclose(per_decay.mean[0, 0, 0] * 1e12, got.mean[0, 0, 0], rtol=1e-12)
+    assert per_decay.unit == "Gy per decay" and per_decay.mean[0, 0, 1] > 0
 
 
 def test_energies_of_the_reference_emissions(reference_dir):

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 from hevesy.engine.text import (
-    cell,
     chance,
     count_of,
     counted,
+    csv_cell,
     did_you_mean,
     number,
     or_nan,
@@ -99,7 +99,7 @@ def test_suggestions():
 
 
 def test_cells_and_what_comes_back():
-    assert [cell(v) for v in (None, True, False, 1 / 3, 7, "a")] == ["", "yes", "no", "0.333333333", "7", "a"]
+    assert [csv_cell(v) for v in (None, True, False, 1 / 3, 7, "a")] == ["", "yes", "no", "0.333333333", "7", "a"]
     assert math.isnan(or_nan(None)) and or_nan("2.5") == 2.5
 
 

@@ -45,12 +45,14 @@ def test_exponential() -> None:
     assert over(TARGET.exp, np.zeros(1, np.float32))[0] == 1.0
 
 
-TURN = TARGET.turn
+COS_SIN_2PI = TARGET.cos_sin_2pi
 
 
-def test_turn() -> None:
+def test_cosine_and_sine_of_2_pi_x() -> None:
     share = np.linspace(0, 1, 400_001).astype(np.float32)
-    cosine, sine = (over(numba.njit(**cpu.OPTIONS)(f), share) for f in (lambda s: TURN(s)[0], lambda s: TURN(s)[1]))
+    cosine, sine = (
+        over(numba.njit(**cpu.OPTIONS)(f), share) for f in (lambda s: COS_SIN_2PI(s)[0], lambda s: COS_SIN_2PI(s)[1])
+    )
     angle = 2 * np.pi * share.astype(float)
     assert np.abs(cosine - np.cos(angle)).max() < 1.5e-7
     assert np.abs(sine - np.sin(angle)).max() < 1.5e-7
@@ -95,7 +97,7 @@ def test_kernels_find_the_nodes_of_the_host(shift) -> None:
 @pytest.mark.parametrize("skew", [0.0, 0.05, 1.5])
 def test_hinge_share(strength, skew) -> None:
     """Share of the path before the hinge: the inverse of a truncated exponential in strength, then in path."""
-    hinge_share = load("python", target, "physics.electron.track").hinge_share
+    hinge_share = load("python", target, "physics.electron.step").hinge_share
     r = np.linspace(0.0, 1.0, 1001)
     share = -np.log(1 - r * (1 - np.exp(-strength))) / strength
     x = np.array([hinge_share(strength, skew, v) for v in r])

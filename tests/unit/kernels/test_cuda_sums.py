@@ -34,20 +34,20 @@ class FakeDevice:
 
     backend = "cuda"
 
-    def __init__(self, played: list[np.ndarray], offer: bool = True) -> None:
-        self.played, self.offer = played, offer
-        self.tally = np.zeros(played[0].size, np.int64)
+    def __init__(self, energies: list[np.ndarray], offer: bool = True) -> None:
+        self.energies, self.offer = energies, offer
+        self.tally = np.zeros(energies[0].size, np.int64)
 
     def _counters(self, batch: int) -> dict[str, int]:
-        scored = int(np.abs(self.played[batch]).astype(object).sum())
+        scored = int(np.abs(self.energies[batch]).astype(object).sum())
         return {"emitted": scored, "deposited": scored, "escaped": 0}
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
-        tally += self.played[batch]
+        tally += self.energies[batch]
         return self._counters(batch)
 
     def _whole(self, batch: int, per_batch: int) -> dict[str, int]:
-        self.tally[:] = self.played[batch]
+        self.tally[:] = self.energies[batch]
         return self._counters(batch)
 
     def sums(self, weights):
@@ -71,20 +71,20 @@ def weights_of(voxels: int) -> list:
 
 @pytest.mark.parametrize("chunk", [7, 1 << 21])
 def test_squares_are_exact_in_128_bits(chunk):
-    played = batches(6, 100)
-    played[0][:4] = [np.iinfo(np.int64).min, np.iinfo(np.int64).max, 0, -1]
+    energies = batches(6, 100)
+    energies[0][:4] = [np.iinfo(np.int64).min, np.iinfo(np.int64).max, 0, -1]
     total, limbs = np.zeros(100, np.int64), zero_limbs((100,))
     low, high = np.zeros(100, np.uint64), np.zeros(100, np.uint64)
     with np.errstate(over="ignore"):
-        for quanta in played:
+        for quanta in energies:
             limbs = add_limbs(limbs, square_limbs(quanta))
             total += quanta
         mine = np.zeros(100, np.int64)
-        for quanta in played:
+        for quanta in energies:
             cuda_sums.add_batch(quanta, mine, low, high, chunk)
     assert np.array_equal(mine, total)
     assert np.array_equal(np.stack([low, high]), limbs)
-    exact = sum(q.astype(object) ** 2 for q in played)
+    exact = sum(q.astype(object) ** 2 for q in energies)
     assert [int(h) * 2**64 + int(v) for h, v in zip(high, low, strict=True)] == list(exact)
 
 
@@ -100,32 +100,32 @@ def test_regions_are_differences_of_one_running_sum():
 
 
 def test_a_run_is_the_same_on_the_device_and_on_the_host():
-    played = [quanta >> 14 for quanta in batches(8, 60)]
+    energies = [quanta >> 14 for quanta in batches(8, 60)]
     weights = weights_of(60)
     tallies = []
     for offer in (True, False):
         tally = tally_of(regions=len(weights))
-        sums = sums_of(FakeDevice(played, offer), tally, weights)
+        sums = sums_of(FakeDevice(energies, offer), tally, weights)
         assert isinstance(sums, DeviceSums if offer else HostSums)
         for batch in range(8):
-            sums.play(batch)
+            sums.run_batch(batch)
         sums.settle()
         tallies.append(tally)
     a, b = tallies
     assert np.array_equal(a.energy_quanta, b.energy_quanta)
     assert np.array_equal(a.energy_quanta_squared, b.energy_quanta_squared)
     assert np.array_equal(a.region_quanta, b.region_quanta)
-    assert (a.batch_ids, a.balance, a.counters) == (b.batch_ids, b.balance, b.counters)
+    assert (a.batch_ids.tolist(), a.balance, a.counters) == (b.batch_ids.tolist(), b.balance, b.counters)
 
 
 def test_a_run_goes_on_from_earlier_sums():
-    played = [quanta >> 14 for quanta in batches(6, 60)]
+    energies = [quanta >> 14 for quanta in batches(6, 60)]
     whole, parts = tally_of(regions=0), tally_of(regions=0)
     for tally, spans in ((whole, [range(6)]), (parts, [range(2), range(2, 6)])):
         for span in spans:
-            sums = sums_of(FakeDevice(played), tally, [])
+            sums = sums_of(FakeDevice(energies), tally, [])
             for batch in span:
-                sums.play(batch)
+                sums.run_batch(batch)
             sums.settle()
             sums.settle()  # as often as one likes
     assert np.array_equal(whole.energy_quanta, parts.energy_quanta)
@@ -137,7 +137,7 @@ def test_a_batch_that_was_counted_by_halves_is_no_result():
     device = FakeDevice([q >> 14 for q in batches(2, 60)])
     offered = device.sums([])
     sums = DeviceSums(offered, tally)
-    sums.play(0)
+    sums.run_batch(0)
     offered.run_batch(1, 10)  # as if an interrupt came before the host counted it
     with pytest.raises(HevesyError, match="interrupted while a batch was being added"):
         sums.settle()
@@ -213,7 +213,7 @@ def test_gpu_bench_times_a_patient(simulated):
     assert row["target_per_s"] == 1.5e8
     assert row["by_devices"]["1"]["sums"] == "device"
     assert row["by_devices"]["1"]["decays_per_s"] > 0
-    assert row["by_schedule"].keys() == {"turns", "histories"}
+    assert row["by_schedule"].keys() == {"interleaved", "histories"}
     assert row["goals"]["voxels>50%:99%"]["reached"]
     problem = {
         "problem": "p",

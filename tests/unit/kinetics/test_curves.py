@@ -21,40 +21,40 @@ def two_point(u1=8e-4, u2=5e-4, **more):
 
 
 def test_two_point_of_the_clinical_page():
-    """clinical.md 6 A; form of Jentzen 2008 (J Nucl Med 49:1017)."""
+    """Worked example of docs/methods/kinetics.md; form of Jentzen 2008 (J Nucl Med 49:1017)."""
     curve = two_point()
     assert curve.model == "two-point"
-    assert curve.residence_time_h == pytest.approx(0.0812682993451709, rel=1e-12)
+    assert curve.tia_coefficient_h == pytest.approx(0.0812682993451709, rel=1e-12)
     assert curve.effective_half_life_h == pytest.approx(68.44793777690472, rel=1e-12)
     assert curve.biological_half_life_h == pytest.approx(106.18342900970028, rel=1e-12)
     assert curve.extrapolated_fraction == pytest.approx(0.43, abs=0.005)
     assert curve.sensitivity == pytest.approx([-0.22291294429159197, 1.222912944291592], rel=1e-9)
     assert curve.relative_sigma(0.08) == pytest.approx(0.09944506021070898, rel=1e-9)
-    assert math.isnan(curve.residence_time_sigma_h)  # two points leave no scatter
+    assert math.isnan(curve.tia_coefficient_uncertainty_h)  # two points leave no scatter
     assert curve.flags == []
 
 
 def test_the_unseen_uptake_phase_is_a_choice():
-    assert two_point(uptake="linear-retention").residence_time_h == pytest.approx(0.08152738756687643, rel=1e-10)
-    assert two_point(uptake="instant").residence_time_h == pytest.approx(0.09239849304943444, rel=1e-12)
+    assert two_point(uptake="linear-retention").tia_coefficient_h == pytest.approx(0.08152738756687643, rel=1e-10)
+    assert two_point(uptake="instant").tia_coefficient_h == pytest.approx(0.09239849304943444, rel=1e-12)
 
 
 def test_same_result_from_tracer_activity():
     times = np.array([24.0, 96.0])
     u = np.array([8e-4, 5e-4])
     curve = fit_curve(times, u * np.exp(-math.log(2) / T124 * times), None, T124, T131, quantity="tracer-activity")
-    assert curve.residence_time_h == pytest.approx(0.0812682993451709, rel=1e-12)
+    assert curve.tia_coefficient_h == pytest.approx(0.0812682993451709, rel=1e-12)
 
 
 def test_sigma_is_propagated_through_two_points():
     curve = fit_curve([24, 96], [8e-4, 5e-4], [0.08 * 8e-4, 0.08 * 5e-4], T124, T131)
-    assert curve.residence_time_sigma_h / curve.residence_time_h == pytest.approx(0.09944506021070898, rel=1e-9)
+    assert curve.tia_coefficient_uncertainty_h / curve.tia_coefficient_h == pytest.approx(0.09944506021070898, rel=1e-9)
 
 
 def test_rising_uptake_is_physical_decay_and_said():
     curve = two_point(5e-4, 8e-4)
     a1 = 5e-4 * math.exp(-L131 * 24)
-    assert curve.residence_time_h == pytest.approx(a1 * (12 + 1 / L131), rel=1e-12)
+    assert curve.tia_coefficient_h == pytest.approx(a1 * (12 + 1 / L131), rel=1e-12)
     assert curve.effective_half_life_h == pytest.approx(T131, rel=1e-12)
     assert curve.biological_half_life_h == math.inf
     assert RISING in curve.flags and CAPPED in curve.flags
@@ -64,7 +64,7 @@ def test_rising_uptake_is_physical_decay_and_said():
 def test_one_scan_is_physical_decay_only():
     curve = fit_curve([1.0], [0.01], None, 1.83, 1.83)
     assert curve.model == "physical-decay" and curve.flags == [ONE_SCAN]
-    assert curve.residence_time_h == pytest.approx(0.01 * 1.83 / math.log(2), rel=1e-12)
+    assert curve.tia_coefficient_h == pytest.approx(0.01 * 1.83 / math.log(2), rel=1e-12)
 
 
 def test_population_half_life_only_when_asked():
@@ -79,22 +79,22 @@ def test_population_half_life_only_when_asked():
         "single-time-point",
         population_biological_half_life_h=106.18342900970028,
     )
-    assert curve.residence_time_h == pytest.approx(0.0812682993451709, rel=1e-10)
+    assert curve.tia_coefficient_h == pytest.approx(0.0812682993451709, rel=1e-10)
     assert POPULATION in curve.flags
 
 
 def test_detection_limit_gives_an_upper_bound():
     curve = two_point(8e-4, 1e-5, detection_limit=5e-4)
-    assert curve.residence_time_h == pytest.approx(0.0812682993451709, rel=1e-12)
+    assert curve.tia_coefficient_h == pytest.approx(0.0812682993451709, rel=1e-12)
     assert curve.upper_bound and BELOW in curve.flags
 
 
 @pytest.mark.parametrize("u2", [1e-4, 3e-4, 6e-4])
 def test_bound_holds_whatever_hides_below_the_limit(u2):
-    """The residence time is not monotone in U1, so the bound must be searched, not assumed."""
+    """The TIA coefficient is not monotone in U1, so the bound must be searched, not assumed."""
     limit = 5e-4
-    bound = two_point(1e-5, u2, detection_limit=[limit, 0.0]).residence_time_h
-    hidden = [two_point(u1, u2).residence_time_h for u1 in np.linspace(1e-6, limit, 400)]
+    bound = two_point(1e-5, u2, detection_limit=[limit, 0.0]).tia_coefficient_h
+    hidden = [two_point(u1, u2).tia_coefficient_h for u1 in np.linspace(1e-6, limit, 400)]
     assert bound >= max(hidden) * (1 - 1e-12)
     assert bound == pytest.approx(max(hidden), rel=1e-2)
 
@@ -104,7 +104,7 @@ def test_value_below_zero_needs_a_limit_or_sigma():
         two_point(8e-4, -1e-5)
     curve = fit_curve([24, 96], [8e-4, -1e-5], [5e-5, 5e-5], T124, T131)
     assert curve.upper_bound
-    assert curve.residence_time_h == pytest.approx(two_point(8e-4, 1.5e-4).residence_time_h, rel=1e-12)
+    assert curve.tia_coefficient_h == pytest.approx(two_point(8e-4, 1.5e-4).tia_coefficient_h, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def made(kind, times, **shape):
 def test_exact_data_give_the_curve_back(kind, model, times, more, with_sigma):
     u, tau = made(kind, times, **more)
     curve = fit_curve(times, u, 0.05 * u if with_sigma else None, T124, T131, model)
-    assert curve.residence_time_h == pytest.approx(tau, rel=2e-5)
+    assert curve.tia_coefficient_h == pytest.approx(tau, rel=2e-5)
     assert curve.model == model
 
 
@@ -179,7 +179,7 @@ def test_auto_rules():
     u, tau = made("bi", times, rates=[0.008, 0.08])
     bi = fit_curve(times, u, 0.03 * u, T124, T131)
     assert bi.model == "bi-exponential"
-    assert bi.residence_time_h == pytest.approx(tau, rel=1e-5)
+    assert bi.tia_coefficient_h == pytest.approx(tau, rel=1e-5)
 
 
 def test_retention_that_grows_is_capped():
@@ -197,8 +197,8 @@ def test_fitted_sigma_matches_the_scatter_of_repeated_noise():
     taus, stated = [], []
     for _ in range(400):
         curve = fit_curve(times, u + sigma * rng.standard_normal(4), sigma, T124, T131, "mono-exponential")
-        taus.append(curve.residence_time_h)
-        stated.append(curve.residence_time_sigma_h)
+        taus.append(curve.tia_coefficient_h)
+        stated.append(curve.tia_coefficient_uncertainty_h)
     assert np.mean(stated) == pytest.approx(np.std(taus), rel=0.18)  # 5 standard errors
     assert abs(np.mean(taus) / tau - 1) < 5 * np.std(taus) / tau / 20 + 0.01
 
@@ -211,19 +211,19 @@ def test_sensitivities_are_those_of_a_refit():
         up = u.copy()
         up[i] *= 1.001
         moved = fit_curve(times, up, 0.05 * u, T124, T131, "linear-exponential", peak_h=24.0)
-        slope = math.log(moved.residence_time_h / base.residence_time_h) / math.log(1.001)
+        slope = math.log(moved.tia_coefficient_h / base.tia_coefficient_h) / math.log(1.001)
         assert base.sensitivity[i] == pytest.approx(slope, abs=0.02)
 
 
 def test_same_nuclide_needs_one_half_life():
     one = fit_curve([24, 96], [0.3, 0.2], None, 159.5)
-    assert one.residence_time_h == fit_curve([24, 96], [0.3, 0.2], None, 159.5, 159.5).residence_time_h
+    assert one.tia_coefficient_h == fit_curve([24, 96], [0.3, 0.2], None, 159.5, 159.5).tia_coefficient_h
 
 
 def test_using_the_tracer_decay_instead_is_a_known_error():
-    """clinical.md 7.1: -28 % at a biological half-life of 106 h."""
-    wrong = fit_curve([24, 96], [8e-4, 5e-4], None, T124).residence_time_h
-    assert wrong / two_point().residence_time_h - 1 == pytest.approx(-0.28, abs=0.03)
+    """By hand: -28 % at a biological half-life of 106 h."""
+    wrong = fit_curve([24, 96], [8e-4, 5e-4], None, T124).tia_coefficient_h
+    assert wrong / two_point().tia_coefficient_h - 1 == pytest.approx(-0.28, abs=0.03)
 
 
 @pytest.mark.parametrize(

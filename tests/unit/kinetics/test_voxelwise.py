@@ -31,7 +31,7 @@ def test_uniform_image_equals_the_lesion_curve(rate):
     voxels = voxel_tia(TIMES, images(uniform([800.0, 500.0])), T124, T131, rate=rate)
     curve = fit_curve(TIMES, [800.0, 500.0], None, T124, T131)
     assert voxels.model == "two-point"
-    assert voxels.tia_h == pytest.approx(curve.residence_time_h, rel=1e-6)
+    assert voxels.tia_h == pytest.approx(curve.tia_coefficient_h, rel=1e-6)
     assert voxels.effective_half_life_h == pytest.approx(curve.effective_half_life_h, rel=1e-5)
     assert voxels.extrapolated_fraction == pytest.approx(curve.extrapolated_fraction, rel=1e-5)
 
@@ -85,7 +85,7 @@ def test_a_region_integrates_to_its_lesion_curve():
     voxels = voxel_tia(TIMES, images(u), T124, T131, regions=labels)
     inside = labels == 3
     curve = fit_curve(TIMES, u[:, inside].sum(axis=1), None, T124, T131)
-    assert voxels.tia_h[inside].sum() == pytest.approx(curve.residence_time_h, rel=1e-9)
+    assert voxels.tia_h[inside].sum() == pytest.approx(curve.tia_coefficient_h, rel=1e-9)
 
 
 def test_guards_are_counted():
@@ -99,7 +99,7 @@ def test_guards_are_counted():
     assert voxels.flags["negative_input"] == 2
     assert voxels.flags["clipped"] == 1 and voxels.tia_h.min() == 0.0
     rising = fit_curve(TIMES, [500.0, 900.0], None, T124, T131)
-    assert voxels.tia_h[0, 0, 0] == pytest.approx(rising.residence_time_h, rel=1e-9)
+    assert voxels.tia_h[0, 0, 0] == pytest.approx(rising.tia_coefficient_h, rel=1e-9)
     assert voxels.effective_half_life_h.max() <= T131 * (1 + 1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Histograms freed of Monte Carlo noise: synthetic noise with a known truth, and short runs against a long one."""
+"""Histograms corrected for Monte Carlo noise: synthetic noise with a known truth, and short runs against a long one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.lesions.dvh import RegionDoses
-from hevesy.engine.lesions.dvh_noise import (
-    batch_bands,
-    clean_histogram,
-    metric,
-    noise_variance,
-    volumes_at,
-    voxel_bands,
-)
+from hevesy.engine.lesions.dvh_bands import Resampling, batch_bands, metric, volumes_at, voxel_bands
+from hevesy.engine.lesions.dvh_noise import NoisyVoxels, noise_corrected_histogram, noise_variance
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.statistics import gy_per_mev
 from hevesy.kernels.backends import cpu
@@ -53,7 +47,7 @@ def test_noise_of_fifteen_percent_is_undone(name) -> None:
     dose, sigma = mean_and_sigma(noisy(truth, 0.15))
     weight = np.ones(truth.size)
     true, raw = RegionDoses(truth, weight), RegionDoses(dose, weight)
-    clean = clean_histogram(dose, sigma, weight, BATCHES).region()
+    clean = noise_corrected_histogram(NoisyVoxels(dose, sigma, weight, BATCHES)).region()
     assert area_between(clean, true) < 0.66 * area_between(raw, true)
     assert abs(clean.volume_mean() - raw.volume_mean()) < 1e-3
     # the spread left over: the true one and at most a tenth of the noise's variance, and the scatter of both
@@ -73,9 +67,9 @@ def test_little_noise_changes_little() -> None:
     """Half a per cent: the corrected histogram lies within a tenth of a Gy of the voxels' own."""
     truth = TRUTHS["ramp"]
     dose, sigma = mean_and_sigma(noisy(truth, 0.005))
-    clean = clean_histogram(dose, sigma, np.ones(truth.size), BATCHES).region()
+    clean = noise_corrected_histogram(NoisyVoxels(dose, sigma, np.ones(truth.size), BATCHES)).region()
     assert area_between(clean, RegionDoses(dose, np.ones(truth.size))) < 0.1
-    exact = clean_histogram(truth, 1e-7 * truth, np.ones(truth.size), BATCHES)
+    exact = noise_corrected_histogram(NoisyVoxels(truth, 1e-7 * truth, np.ones(truth.size), BATCHES))
     assert exact.iterations == 0 and np.array_equal(exact.dose_gy, np.sort(truth))
 
 
@@ -84,7 +78,7 @@ def test_weights_are_volumes() -> None:
     truth = TRUTHS["ramp"][::10]
     dose, sigma = mean_and_sigma(noisy(truth, 0.1))
     weight = np.where(np.arange(truth.size) % 2, 2.0, 1.0)
-    once = clean_histogram(dose, sigma, weight, BATCHES).region()
+    once = noise_corrected_histogram(NoisyVoxels(dose, sigma, weight, BATCHES)).region()
     assert abs(once.volume_mean() - RegionDoses(dose, weight).volume_mean()) < 1e-3
 
 
@@ -100,7 +94,7 @@ def test_noise_at_the_true_dose_has_no_bias() -> None:
 def test_few_batches_are_refused() -> None:
     dose = np.linspace(10, 20, 50)
     with pytest.raises(InputError, match="(?s)noise that is not known .19 batches.*20 batches or more"):
-        clean_histogram(dose, 0.1 * dose, np.ones(50), 19)
+        noise_corrected_histogram(NoisyVoxels(dose, 0.1 * dose, np.ones(50), 19))
 
 
 def test_bands_cover_the_truth() -> None:
@@ -112,7 +106,9 @@ def test_bands_cover_the_truth() -> None:
     hits = dict.fromkeys(names, 0)
     for sample in range(40):
         batches = noisy(truth, 0.08, seed=100 + sample)
-        found = batch_bands(batches, weight, np.array([25.0]), metrics=names, resamples=40, seed=sample)
+        found = batch_bands(
+            batches, weight, np.array([25.0]), metrics=names, resampling=Resampling(resamples=40, seed=sample)
+        )
         for name in names:
             _, low, high = found.metrics[name]
             hits[name] += low <= metric(true, name) <= high
@@ -125,8 +121,10 @@ def test_bands_from_voxel_errors_are_like_those_from_batches() -> None:
     batches = noisy(truth, 0.1)
     dose, sigma = mean_and_sigma(batches)
     weight, at = np.ones(truth.size), np.linspace(15, 40, 6)
-    a = batch_bands(batches, weight, at, metrics=("mean",), resamples=150)
-    b = voxel_bands(dose, sigma, weight, BATCHES, at, metrics=("mean",), resamples=150)
+    a = batch_bands(batches, weight, at, metrics=("mean",), resampling=Resampling(resamples=150))
+    b = voxel_bands(
+        NoisyVoxels(dose, sigma, weight, BATCHES), at, metrics=("mean",), resampling=Resampling(resamples=150)
+    )
     widths = [v[2] - v[1] for v in (a.metrics["mean"], b.metrics["mean"])]
     assert 0.6 < widths[0] / widths[1] < 1.6
     assert (a.high_percent >= a.low_percent).all() and (b.high_percent >= b.low_percent).all()
@@ -154,7 +152,7 @@ def test_short_run_tells_the_long_runs_histogram() -> None:
     weight = np.ones(int(lesion.sum()))
     dose, sigma = mean_and_sigma(short)
     true, raw = RegionDoses(long.mean(axis=0), weight), RegionDoses(dose, weight)
-    clean = clean_histogram(dose, sigma, weight, BATCHES).region()
+    clean = noise_corrected_histogram(NoisyVoxels(dose, sigma, weight, BATCHES)).region()
     assert area_between(clean, true) < 0.6 * area_between(raw, true)
     assert abs(clean.dose_at_volume(2) - true.dose_at_volume(2)) < 0.5 * abs(
         raw.dose_at_volume(2) - true.dose_at_volume(2)

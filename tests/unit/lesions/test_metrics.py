@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid
+from hevesy.engine.lesions.columns import header
 from hevesy.engine.lesions.dvh import DoseVolumeHistogram, RegionDoses
-from hevesy.engine.lesions.metrics import summarise, with_uncertainty
-from hevesy.engine.lesions.record import COLUMNS, LesionDose
+from hevesy.engine.lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
+from hevesy.engine.lesions.record import LesionDose
 from hevesy.engine.lesions.verdict import verdict, verdicts
 
 GRID = Grid((1, 1, 4), (10.0, 10.0, 10.0), (5.0, 6.0, 7.0))  # voxels of 1 mL
@@ -31,17 +32,16 @@ MASK = Mask("lung 1", np.array([[[1.0, 0.4, 0.6, 0.0]]], dtype=np.float32), 2.01
 
 
 def lesion(**changes):
-    options = {
-        "patient": "P1",
-        "visit": "baseline",
-        "threshold_gy": 20.0,
-        "therapy_activity_gbq": 7.4,
-        "mc_sigma_gy": 0.3,
-        "relative_uncertainty": 0.1,
-        **changes,
-    }
-    options = {"threshold_gy": 20.0, **options}
-    return summarise(options.pop("dose", DOSE), DENSITY, options.pop("mask", MASK), GRID, **options)
+    """The lesion of `MASK`; changes go to whichever of the inputs has a field of that name."""
+
+    def made(kind, **values):
+        return kind(**values | {name: changes.pop(name) for name in kind.__dataclass_fields__ if name in changes})
+
+    maps = made(DoseMaps, dose_gy=DOSE, density_g_cm3=DENSITY, grid=GRID)
+    context = made(DoseContext, patient="P1", visit="baseline", threshold_gy=20.0, therapy_activity_gbq=7.4)
+    errors = made(MeanDoseErrors, mc_standard_error_gy=0.3, chain_relative=0.1)
+    parts = made(LesionParts)
+    return summarise(maps, changes.pop("mask", MASK), context, errors=errors, parts=parts, **changes)
 
 
 def test_mean_is_energy_over_mass_and_the_rest_is_weighted_with_volume():
@@ -51,7 +51,7 @@ def test_mean_is_energy_over_mass_and_the_rest_is_weighted_with_volume():
     assert got.volume_ml == pytest.approx(2.0) and got.mass_g == pytest.approx(mass)
     assert got.dose_gy == pytest.approx(mean) and got.dose_map_gy == pytest.approx(mean)
     assert got.density_g_cm3 == pytest.approx(mass / 2)
-    assert got.dose_sigma_gy == pytest.approx(math.hypot(0.3, 0.1 * mean))
+    assert got.dose_uncertainty_gy == pytest.approx(math.hypot(0.3, 0.1 * mean))
     assert got.ldpa_gy_per_gbq == pytest.approx(mean / 7.4)
     assert (got.min_gy, got.max_gy, got.voxels) == (10.0, 40.0, 3)
     # hottest first: 1.0 mL at 40, 0.6 mL at 20, 0.4 mL at 10 (50 %, 80 %, 100 % of the volume)
@@ -75,15 +75,15 @@ def test_the_threshold_of_the_case_is_the_one_that_counts():
 
 def test_borderline_means_within_one_total_sigma():
     mean = lesion().dose_gy
-    assert lesion(threshold_gy=mean * 1.05, mc_sigma_gy=0.0).borderline
-    assert not lesion(threshold_gy=mean * 1.11, mc_sigma_gy=0.0).borderline
-    assert not lesion(threshold_gy=mean * 1.05, mc_sigma_gy=0.0, relative_uncertainty=0.01).borderline
+    assert lesion(threshold_gy=mean * 1.05, mc_standard_error_gy=0.0).borderline
+    assert not lesion(threshold_gy=mean * 1.11, mc_standard_error_gy=0.0).borderline
+    assert not lesion(threshold_gy=mean * 1.05, mc_standard_error_gy=0.0, chain_relative=0.01).borderline
 
 
 def test_recovery_factor_acts_on_the_mean_once_and_not_on_the_map():
-    plain, corrected = lesion(), lesion(dose_factor=1.5)
+    plain, corrected = lesion(), lesion(recovery_dose_factor=1.5)
     assert corrected.dose_gy == pytest.approx(1.5 * plain.dose_gy)
-    assert corrected.dose_mc_sigma_gy == pytest.approx(1.5 * plain.dose_mc_sigma_gy)
+    assert corrected.dose_mc_standard_error_gy == pytest.approx(1.5 * plain.dose_mc_standard_error_gy)
     assert corrected.dose_map_gy == plain.dose_map_gy and corrected.d95_gy == plain.d95_gy
     assert "voxel metrics are those of the map without recovery correction" in corrected.flags
 
@@ -95,27 +95,21 @@ def test_small_lesions_have_a_mean_only():
 
 
 def test_missing_uncertainties_are_said_not_invented():
-    only_mc = lesion(relative_uncertainty=math.nan)
-    assert only_mc.dose_sigma_gy == 0.3 and "uncertainty is the Monte Carlo part alone" in only_mc.flags
-    no_mc = lesion(mc_sigma_gy=math.nan)
-    assert no_mc.dose_sigma_gy == pytest.approx(0.1 * no_mc.dose_gy)
+    only_mc = lesion(chain_relative=math.nan)
+    assert only_mc.dose_uncertainty_gy == 0.3 and "uncertainty is the Monte Carlo part alone" in only_mc.flags
+    no_mc = lesion(mc_standard_error_gy=math.nan)
+    assert no_mc.dose_uncertainty_gy == pytest.approx(0.1 * no_mc.dose_gy)
     assert any("Monte Carlo uncertainty not known" in flag for flag in no_mc.flags)
-    nothing = lesion(mc_sigma_gy=math.nan, relative_uncertainty=math.nan)
-    assert math.isnan(nothing.dose_sigma_gy) and not nothing.borderline
-    assert nothing.to_row()["dose_sigma_gy"] is None
-
-
-def test_uncertainty_can_be_put_in_later():
-    late = with_uncertainty(lesion(relative_uncertainty=math.nan), 0.1, probability=0.97)
-    assert late.dose_sigma_gy == lesion().dose_sigma_gy and late.probability == 0.97
-    assert not late.flags
+    nothing = lesion(mc_standard_error_gy=math.nan, chain_relative=math.nan)
+    assert math.isnan(nothing.dose_uncertainty_gy) and not nothing.borderline
+    assert nothing.to_row()["dose_uncertainty_gy"] is None
 
 
 @pytest.mark.parametrize(
     "change, problem",
     [
         ({"mask": Mask("L9", np.zeros((1, 1, 4)))}, "lesion 'L9' has no volume on the dose grid"),
-        ({"dose": np.array([[[np.nan, 1.0, 1, 1]]])}, "the dose is undefined in 1 voxels of lesion 'lung 1'"),
+        ({"dose_gy": np.array([[[np.nan, 1.0, 1, 1]]])}, "the dose is undefined in 1 voxels of lesion 'lung 1'"),
     ],
 )
 def test_lesions_without_volume_or_dose_are_refused(change, problem):
@@ -127,11 +121,11 @@ def test_lesions_without_volume_or_dose_are_refused(change, problem):
 def test_row_and_json_come_back():
     got = lesion(
         local_dose_gy=DOSE,
-        kinetics={"residence_time_h": np.float64(0.08), "model": "two-point"},
+        kinetics={"tia_coefficient_h": np.float64(0.08), "model": "two-point"},
         recovery={"coefficient": 0.7},
     )
     row = got.to_row()
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == header()
     assert tuple(row)[:12] == (
         "patient",
         "visit",
@@ -139,14 +133,14 @@ def test_row_and_json_come_back():
         "volume_ml",
         "mass_g",
         "dose_gy",
-        "dose_sigma_gy",
-        "dose_mc_sigma_gy",
+        "dose_uncertainty_gy",
+        "dose_mc_standard_error_gy",
         "ldpa_gy_per_gbq",
         "d95_gy",
         "v20gy_percent",
         "verdict",
     )
-    assert row["residence_time_h"] == 0.08 and row["recovery_coefficient"] == 0.7
+    assert row["tia_coefficient_h"] == 0.08 and row["recovery_coefficient"] == 0.7
     again = LesionDose.from_dict(json.loads(json.dumps(got.to_dict(), allow_nan=False)))
     assert again.to_row() == row and again.kinetics["model"] == "two-point"
     np.testing.assert_allclose(again.dvh.volume_percent, got.dvh.volume_percent, rtol=1e-5)
@@ -176,9 +170,9 @@ def test_metrics_of_a_linear_dose_agree_with_the_continuum():
 
 
 def test_verdict_of_a_patient():
-    high = replace(lesion(), lesion="A", dose_gy=30.0, dose_sigma_gy=3.0, verdict="eligible")
-    near = replace(high, lesion="B", dose_gy=19.0, dose_sigma_gy=2.0, verdict="below", borderline=True)
-    low = replace(high, lesion="C", dose_gy=2.0, dose_sigma_gy=0.5, verdict="below", borderline=False)
+    high = replace(lesion(), lesion="A", dose_gy=30.0, dose_uncertainty_gy=3.0, verdict="eligible")
+    near = replace(high, lesion="B", dose_gy=19.0, dose_uncertainty_gy=2.0, verdict="below", borderline=True)
+    low = replace(high, lesion="C", dose_gy=2.0, dose_uncertainty_gy=0.5, verdict="below", borderline=False)
     yes = verdict([low, high, near])
     assert yes.eligible and yes.certain and yes.reached == ("A",) and yes.borderline == ("B",)
     assert yes.sentence == (

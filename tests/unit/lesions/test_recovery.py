@@ -72,7 +72,7 @@ def test_slope_is_the_derivative(d):
 
 
 def test_slope_and_edge_of_the_clinical_example():
-    """clinical.md 3.1 test: 2 mL, FWHM 6 mm."""
+    """2 mL at a FWHM of 6 mm, the worked example of docs/methods/uncertainty.md."""
     d = float(sphere_diameter_mm(2.0))
     assert float(sphere_recovery(d, 6.0)) == pytest.approx(0.6236598362215366, rel=1e-12)
     assert float(edge_density(d, 6.0)) == pytest.approx(0.7398923506822843, rel=1e-12)

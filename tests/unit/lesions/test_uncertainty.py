@@ -11,27 +11,29 @@ from hevesy.engine.grid import Grid
 from hevesy.engine.kinetics.curves import fit_curve
 from hevesy.engine.lesions.recovery import PhantomRecovery, SphereRecovery, edge_density, sphere_diameter_mm
 from hevesy.engine.lesions.uncertainty import (
+    MeasurementChain,
     lesion_uncertainty,
     log_ratio_relative,
     probability_at_least,
     scan_relative_error,
 )
-from hevesy.engine.lesions.uncertainty_sampling import sample_dose
+from hevesy.engine.lesions.uncertainty_sampling import SampledScans, sample_dose
 from hevesy.engine.pipeline.lesion_density import SLOPE_STEP, density_slope, lesion_density
 from hevesy.phantoms.shapes import full_fraction, sphere
 from scipy import ndimage
 
 T124, T131 = 100.224, 192.6048
 CURVE = fit_curve([24, 96], [8e-4, 5e-4], None, T124, T131)
+SCANS = SampledScans([24, 96], [8e-4, 5e-4], T131)
 
 
 def example(**more):
     settings = {"curve_sensitivity": CURVE.sensitivity, "density_relative": 0.0} | more
-    return lesion_uncertainty(33.07, 2.0, 4.0, 6.0, **settings)
+    return lesion_uncertainty(MeasurementChain(33.07, 2.0, 4.0, 6.0, **settings))
 
 
 def test_example_of_the_clinical_page():
-    """clinical.md 3.1: 2 mL, 4 mm voxels, FWHM 6 mm, 5 % calibration, 8 % a scan."""
+    """Worked example of docs/methods/uncertainty.md: 2 mL, 4 mm voxels, FWHM 6 mm, 5 % calibration, 8 % per scan."""
     u = example()
     assert u.volume_relative == pytest.approx(0.7592429377571667, rel=1e-12)
     assert u.recovery == pytest.approx(0.6236598362215366, rel=1e-12)
@@ -39,7 +41,7 @@ def test_example_of_the_clinical_page():
     assert u.counts_relative == pytest.approx(0.4503721494713389, rel=1e-12)
     assert u.activity_relative == pytest.approx(0.3128916165830821, rel=1e-6)
     assert u.curve_relative == pytest.approx(0.09944506021070898, rel=1e-9)
-    assert u.dose_factor_relative == pytest.approx(0.7362606540312572, rel=1e-9)
+    assert u.s_value_relative == pytest.approx(0.7362606540312572, rel=1e-9)
     assert u.relative == pytest.approx(0.4416462583559221, rel=1e-6)
     assert u.relative_without_covariance == pytest.approx(0.8061452936058243, rel=1e-6)
 
@@ -74,15 +76,17 @@ def test_intervals_are_asymmetric_and_probability_is_lognormal():
 def test_volume_terms_cancel_for_large_lesions_without_recovery_slope():
     """phi/2R - dlnR/dlnv tends to 1/2 and c2 to 1: half the volume error is left."""
     u = lesion_uncertainty(
-        20,
-        5e4,
-        4.0,
-        6.0,
-        mass_exponent=1.0,
-        scan_relative=0,
-        calibration_relative=0,
-        density_relative=0,
-        volume_relative=0.1,
+        MeasurementChain(
+            20,
+            5e4,
+            4.0,
+            6.0,
+            mass_exponent=1.0,
+            scan_relative=0,
+            calibration_relative=0,
+            density_relative=0,
+            volume_relative=0.1,
+        )
     )
     assert u.relative == pytest.approx(0.05, rel=0.03)
 
@@ -112,22 +116,11 @@ def chain_against_draws(volume: float, scale: float, draws: int = 100000) -> flo
         "density_relative": 0.02 * scale,
     }
     model = SphereRecovery(6.0, 0.3 * scale)
-    chain = lesion_uncertainty(
+    chain = MeasurementChain(
         33.07, volume, 4.0, 6.0, curve_sensitivity=CURVE.sensitivity, recovery_model=model, **errors
     )
-    drawn = sample_dose(
-        33.07,
-        volume,
-        4.0,
-        6.0,
-        times_h=[24, 96],
-        retention=[8e-4, 5e-4],
-        therapy_half_life_h=T131,
-        fwhm_relative=0.05 * scale,
-        draws=draws,
-        **errors,
-    )
-    return drawn.log_sigma / chain.relative - 1
+    drawn = sample_dose(chain, SCANS, fwhm_relative=0.05 * scale, draws=draws)
+    return drawn.log_sigma / lesion_uncertainty(chain).relative - 1
 
 
 @pytest.mark.parametrize("volume", [2.0, 20.0])
@@ -142,25 +135,14 @@ def test_sampling_converges_to_the_chain_as_the_errors_shrink(volume):
 
 def test_sampling_of_the_small_lesion_shows_the_chain_is_of_the_right_size():
     """u(v)/v = 0.76 is far from linear: the chain must stay within a quarter of the draws."""
-    drawn = sample_dose(
-        33.07,
-        2.0,
-        4.0,
-        6.0,
-        times_h=[24, 96],
-        retention=[8e-4, 5e-4],
-        therapy_half_life_h=T131,
-        density_relative=0.0,
-        draws=50000,
-    )
+    drawn = sample_dose(MeasurementChain(33.07, 2.0, 4.0, 6.0, density_relative=0.0), SCANS, draws=50000)
     assert drawn.log_sigma == pytest.approx(0.4416, rel=0.25)
 
 
 def test_sampling_is_seeded():
     def draw(seed):
-        return sample_dose(
-            20, 2.0, 4.0, 6.0, times_h=[24], retention=[1e-3], therapy_half_life_h=T131, draws=1000, seed=seed
-        ).samples_gy
+        scans = SampledScans([24], [1e-3], T131)
+        return sample_dose(MeasurementChain(20, 2.0, 4.0, 6.0), scans, draws=1000, seed=seed).samples_gy
 
     assert np.array_equal(draw(3), draw(3)) and not np.array_equal(draw(3), draw(4))
 
@@ -206,7 +188,7 @@ def test_scan_noise_is_that_of_means_over_correlated_noise(radius_voxels):
 def test_bad_input_is_named(change, text):
     arguments = {"dose_gy": 20.0, "volume_ml": 2.0, "voxel_mm": 4.0, "fwhm_mm": 6.0} | change
     with pytest.raises(InputError, match=text):
-        lesion_uncertainty(**arguments)
+        MeasurementChain(**arguments)
     with pytest.raises(InputError, match="threshold"):
         probability_at_least(20, 0.1, 0.0)
 

@@ -119,7 +119,7 @@ def test_samples_give_back_the_true_blood_dose(saved: tuple[Cohort, Path]) -> No
             found = blood_dose(samples, scan.weight_kg, tracer_half_life_h=100.224, therapy_half_life_h=192.4968)
             expected = truth.blood_dose_gy_per_gbq(scan.weight_kg)
             assert found.dose_gy_per_gbq == pytest.approx(expected, rel=0.12)
-            assert found.tau_body_h == pytest.approx(truth.body_residence_h, rel=0.12)
+            assert found.tau_body_h == pytest.approx(truth.body_tia_coefficient_h, rel=0.12)
 
 
 def test_every_patient_tolerates_7_4_gbq() -> None:

@@ -22,7 +22,7 @@ def patient() -> SyntheticPatient:
     return synthetic_patient(seed=5, **COARSE)
 
 
-def test_residence_time_is_the_closed_form_of_clinical_test_vector_a() -> None:
+def test_tia_coefficient_is_the_closed_form_of_clinical_test_vector_a() -> None:
     """2 mL, 8e-4 of the activity at 24 h and 5e-4 at 96 h: tau 0.08127 h with 131I of 8.0252 d.
 
     With the 8.0207 d of ICRP-107 both half-lives shift by 0.06 %; worked by hand here for that value.
@@ -34,8 +34,8 @@ def test_residence_time_is_the_closed_form_of_clinical_test_vector_a() -> None:
     assert truth.biological_half_life_h == pytest.approx(106.18, abs=0.01)
     decay = math.log(2.0) / 192.4968
     by_hand = 8e-4 * math.exp(-24 * decay) * (12.0 + 1.0 / (decay + math.log(1.6) / 72.0))
-    assert truth.residence_time_h == pytest.approx(by_hand, rel=1e-12)
-    assert truth.residence_time_h == pytest.approx(0.081268, rel=8e-4)
+    assert truth.tia_coefficient_h == pytest.approx(by_hand, rel=1e-12)
+    assert truth.tia_coefficient_h == pytest.approx(0.081268, rel=8e-4)
     assert truth.sphere_ldpa_gy_per_gbq == pytest.approx(4.468, rel=1e-3)
     assert truth.sphere_dose_gy == pytest.approx(33.07, rel=1e-3)
 
@@ -48,7 +48,7 @@ def test_default_lesions_lie_on_both_sides_of_20_gy_and_one_close_to_it() -> Non
     assert min(t.volume_ml for t in synthetic_patient().truth) < 0.5
 
 
-def test_true_tia_integrates_to_the_residence_time_of_each_lesion(patient: SyntheticPatient) -> None:
+def test_true_tia_integrates_to_the_tia_coefficient_of_each_lesion(patient: SyntheticPatient) -> None:
     """Without the background, what is painted is what the truth says, on any grid."""
     grid = patient.grid_of(4.0)
     tia = patient.true_tia(grid)
@@ -56,9 +56,9 @@ def test_true_tia_integrates_to_the_residence_time_of_each_lesion(patient: Synth
         part = patient.lesion_fraction(t.label, grid)
         core = part >= 1.0
         if core.any():  # voxels wholly inside hold the lesion's own concentration
-            np.testing.assert_allclose(tia[core], t.residence_time_h / t.volume_ml, rtol=1e-9)
+            np.testing.assert_allclose(tia[core], t.tia_coefficient_h / t.volume_ml, rtol=1e-9)
         # What is left without the lesion's share is background, never less than none.
-        background = tia - part * t.residence_time_h / t.volume_ml
+        background = tia - part * t.tia_coefficient_h / t.volume_ml
         assert background[part > 0].min() > -1e-12
         assert part.sum() * grid.voxel_volume_ml == pytest.approx(t.volume_ml, rel=7e-3)
 
@@ -114,7 +114,7 @@ def test_pet_is_the_concentration_at_scan_time_blurred(patient: SyntheticPatient
 
 
 def test_recovery_of_a_lesion_is_that_of_a_sphere_in_the_stated_resolution() -> None:
-    """Analytic sphere recovery (clinical.md 1.4) with voxel averaging of image and outline added in
+    """Analytic sphere recovery (docs/methods/recovery.md) with voxel averaging of image and outline added in
     quadrature.
 
     Box and Gaussian blurs add in variance, not in shape; 1.5 % covers that at 4 mm voxels.
@@ -208,7 +208,7 @@ def test_true_problem_holds_every_decay(patient: SyntheticPatient) -> None:
     for t in patient.truth:
         inside = problem.regions == t.label
         volume = np.count_nonzero(inside) * grid.voxel_volume_ml
-        expected = t.residence_time_h / t.volume_ml * volume * 7400e6 * 3600.0
+        expected = t.tia_coefficient_h / t.volume_ml * volume * 7400e6 * 3600.0
         assert float(problem.source[inside].sum(dtype=np.float64)) == pytest.approx(expected, rel=1e-6)
         np.testing.assert_allclose(problem.density_g_cm3[inside], t.density_g_cm3, rtol=1e-6)
     assert problem.region_names == tuple(lesion.name for lesion in DEFAULT_LESIONS)

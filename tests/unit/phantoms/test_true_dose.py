@@ -32,7 +32,7 @@ def test_local_dose_is_that_of_the_reference_sphere(patient: SyntheticPatient, r
     reference = next(row["S_gy_per_decay"] for row in spheres if row["mass_g"] == 1.0)
     none = np.zeros(2)
     found = true_dose.true_doses(patient, decays=20_000, background=none)[0]
-    decays = patient.truth[0].residence_time_h * patient.therapy_mbq * 1e6 * 3600.0
+    decays = patient.truth[0].tia_coefficient_h * patient.therapy_mbq * 1e6 * 3600.0
     assert found.local_gy / decays == pytest.approx(reference, abs=4 * found.sigma_gy / decays + 0.015 * reference)
     assert found.dose_gy == pytest.approx(found.local_gy + found.other_lesions_gy)
 
@@ -52,7 +52,7 @@ def test_lesion_box_is_sharp_and_holds_the_whole_lesion(patient: SyntheticPatien
     inside = given.regions == 1
     assert np.count_nonzero(inside) * volume == pytest.approx(1.0, abs=volume)
     np.testing.assert_allclose(given.density_g_cm3[inside], 1.0)
-    decays = patient.truth[0].residence_time_h * patient.therapy_mbq * 1e6 * 3600.0
+    decays = patient.truth[0].tia_coefficient_h * patient.therapy_mbq * 1e6 * 3600.0
     assert given.source[inside].sum(dtype=float) == pytest.approx(decays, rel=2e-3)
     assert given.source[~inside].max() < 0.01 * given.source[inside].min()
 

@@ -29,7 +29,7 @@ FURTHER = [{"nuclide": "Lu-177", "activity": "7.4 GBq"}, {"nuclide": "I-124", "a
 
 
 def test_several_therapies_from_one_tracer_study(tmp_path: Path) -> None:
-    """Each has the retention of the scans and its own decay: the residence time by hand for all three."""
+    """Each has the retention of the scans and its own decay: the TIA coefficient by hand for all three."""
     outcome = hevesy.run(load(tmp_path, further_therapies=FURTHER), method="local", out=tmp_path / "run")
     assert [one.case.therapy.nuclide for one in outcome.further] == ["Lu-177", "I-124"]
     clearance = math.log(RETENTION[24.0] / RETENTION[96.0]) / 72.0
@@ -37,7 +37,7 @@ def test_several_therapies_from_one_tracer_study(tmp_path: Path) -> None:
         decay = nuclide(one.case.therapy.nuclide).decay_constant_per_h
         first = RETENTION[24.0] * math.exp(-24.0 * decay)
         by_hand = 1.728 * first * (12.0 + 1.0 / (clearance + decay))
-        assert one.lesions[0].kinetics["residence_time_h"] == pytest.approx(by_hand, rel=1e-4)
+        assert one.lesions[0].kinetics["tia_coefficient_h"] == pytest.approx(by_hand, rel=1e-4)
     for name in ("", "therapy_Lu-177/", "therapy_I-124/"):
         record = json.loads((tmp_path / "run" / name / "lesions.json").read_text())
         assert record["lesions"][0]["kinetics"]["therapy"] == (name.strip("/").removeprefix("therapy_") or "I-131")
@@ -48,7 +48,7 @@ def test_several_therapies_from_one_tracer_study(tmp_path: Path) -> None:
 
 
 def test_the_same_therapy_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="I-131 stands twice"):
+    with pytest.raises(InputError, match="I-131 is listed twice"):
         load(tmp_path, further_therapies=[{"nuclide": "131I", "activity": "3.7 GBq"}])
 
 
@@ -69,7 +69,7 @@ def test_one_scan_with_a_population_half_life_when_asked_and_flagged(tmp_path: P
     (lesion,) = outcome.lesions
     decay = nuclide("I-131").decay_constant_per_h
     by_hand = 1.728 * RETENTION[24.0] * math.exp(-24 * decay) * (12 + 1 / (decay + math.log(2) / 70))
-    assert lesion.kinetics["residence_time_h"] == pytest.approx(by_hand, rel=1e-4)
+    assert lesion.kinetics["tia_coefficient_h"] == pytest.approx(by_hand, rel=1e-4)
     assert lesion.kinetics["biological_half_life_h"] == pytest.approx(70.0)
     assert any("population" in flag for flag in lesion.flags)
     assert any("70 h from a population" in text for text in outcome.visits[0].result.assumptions)

@@ -14,6 +14,7 @@ import yaml
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import write_image
 from hevesy.engine.imaging.pet.read import _half_life
+from hevesy.engine.notes import about
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.clinic.therapy import contradictions
 from hevesy.tests.unit.small_case import GRID, HOT, TEXT, TRACER_MBQ, write_small_case
@@ -83,7 +84,7 @@ BODY = "time_h,whole_body_percent,blood_percent_per_l\n"
 def test_blood_that_holds_more_than_the_body_is_named(tmp_path: Path) -> None:
     write_small_case(tmp_path)
     outcome = run(tmp_path, BODY + "2,95,3.5\n24,8,3.0\n48,3,0.4\n96,1,0.1\n", height="175 cm", sex="male")
-    said(outcome, tmp_path, "Retention samples: at 24 h the blood would hold")
+    said(outcome, tmp_path, "Retention samples: at 24 h the blood would contain")
 
 
 def test_a_body_that_takes_up_again_is_named(tmp_path: Path) -> None:
@@ -126,6 +127,6 @@ def test_another_nuclides_half_life_in_the_header_reaches_the_warnings() -> None
     notes: list[str] = []
     used = _half_life(SimpleNamespace(tracer="I-124", half_life_s=6586.2), None, notes)  # type: ignore[arg-type]
     assert used == pytest.approx(nuclide("I-124").half_life_s, rel=1e-3)  # never the header's
-    images = SimpleNamespace(assumptions=["baseline, pet: " + notes[0], "density from CT numbers"])
+    images = SimpleNamespace(assumptions=[about("baseline, pet", notes[0]), "density from CT numbers"])
     found = contradictions(images, SimpleNamespace(lesions=[]), None)  # type: ignore[arg-type]
     assert len(found) == 1 and "the header's half-life 6586.2 s is not the tracer's" in found[0]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import yaml
 from hevesy.engine.case.clinic import Reporting
-from hevesy.engine.dose.sphere import sphere_dose_factor
+from hevesy.engine.dose.sphere import sphere_s_value_gy_per_gbq_h
 from hevesy.engine.errors import InputError
 from hevesy.engine.export import clinic as clinic_outputs
 from hevesy.engine.grid import write_image
-from hevesy.engine.lesions.uncertainty import lesion_uncertainty
+from hevesy.engine.lesions.uncertainty import MeasurementChain, lesion_uncertainty
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.clinic.lesions import section_axes
 from hevesy.engine.pipeline.lesion_records import uptake_relative
@@ -107,7 +107,7 @@ def test_therapy_above_what_is_tolerable_is_a_warning(tmp_path):
 def test_sphere_formula_beside_the_dose(done):
     (lesion,) = done.lesions
     mass = VOLUME_ML * lesion.density_g_cm3
-    by_hand = hot_tia_h_per_ml() * VOLUME_ML * sphere_dose_factor(mass) * 7.4
+    by_hand = hot_tia_h_per_ml() * VOLUME_ML * sphere_s_value_gy_per_gbq_h(mass) * 7.4
     assert lesion.clinic["sphere_dose_gy"] == pytest.approx(by_hand, rel=1e-4)
     assert lesion.to_row()["sphere_difference_percent"] == pytest.approx(100 * (by_hand / lesion.dose_gy - 1), abs=1e-3)
 
@@ -177,7 +177,7 @@ def test_contradictions_in_the_samples_are_refused(tmp_path):
         run(tmp_path / "b", samples(), weight=None)
     assert caught.value.field == "weight"
     too_much = "time_h,whole_body_percent\n2,98\n24,95\n48,90\n"
-    with pytest.raises(InputError, match="cannot hold more than was administered"):
+    with pytest.raises(InputError, match="cannot contain more than was administered"):
         run(tmp_path / "c", too_much)
 
 
@@ -218,7 +218,7 @@ def test_detection_limit_makes_an_upper_bound(tmp_path, share, seen):
     data = yaml.safe_load(TEXT) | {"kinetics": {"detection_sigmas": "0"}}
     (without,) = hevesy.run(hevesy.Case.from_dict(data, base=tmp_path), method="local").lesions
     assert not without.clinic["upper_bound"]
-    assert (without.kinetics["residence_time_h"] < lesion.kinetics["residence_time_h"]) is not seen
+    assert (without.kinetics["tia_coefficient_h"] < lesion.kinetics["tia_coefficient_h"]) is not seen
 
 
 def test_image_noise_joins_the_weights_and_the_budget(tmp_path):
@@ -242,7 +242,9 @@ def test_image_noise_joins_the_weights_and_the_budget(tmp_path):
     errors = np.array(lesion.uncertainty["scans"])
     assert errors == pytest.approx(np.hypot(0.08, noise))
     curve = next(c["relative"] for c in lesion.uncertainty["contributions"] if c["name"].startswith("scan noise"))
-    assert curve * lesion.kinetics["residence_time_h"] == pytest.approx(lesion.kinetics["residence_time_sigma_h"])
+    assert curve * lesion.kinetics["tia_coefficient_h"] == pytest.approx(
+        lesion.kinetics["tia_coefficient_uncertainty_h"]
+    )
 
 
 def test_axes_of_an_ellipsoid():
@@ -255,14 +257,12 @@ def test_axes_of_an_ellipsoid():
 
 
 def test_random_parts_of_uptake_share_the_volume_error():
-    budget = lesion_uncertainty(20.0, 2.0, 4.0, 6.0, scan_relative=0.08, mc_relative=0.0)
-    found = uptake_relative(budget, 0.08)
-    assert found["volume"] == pytest.approx(0.759, abs=1e-3)  # clinical_vectors.py, part C
+    budget = lesion_uncertainty(MeasurementChain(20.0, 2.0, 4.0, 6.0, scan_relative=0.08, mc_relative=0.0))
+    uptake, per_gram = uptake_relative(budget, 0.08)
+    assert budget.volume_relative == pytest.approx(0.759, abs=1e-3)  # clinical_vectors.py, part C
     # u(A)/A of the vector holds the same volume term and 5 % calibration
-    assert math.hypot(found["uptake_random"], 0.05) == pytest.approx(
-        math.hypot(budget.activity_relative, 0.08), rel=1e-6
-    )
-    assert found["uptake_per_g_random"] > found["volume"] - found["uptake_random"]
+    assert math.hypot(uptake, 0.05) == pytest.approx(math.hypot(budget.activity_relative, 0.08), rel=1e-6)
+    assert per_gram > budget.volume_relative - uptake
 
 
 def test_files_and_report(tmp_path):
@@ -284,5 +284,5 @@ def test_files_and_report(tmp_path):
     assert float(row["bed_gy"]) > float(row["dose_gy"])
     assert any("maximum tolerable activity" in line for line in clinic_outputs.clinic_lines(record))
     (out / "patient.json").write_text('{"format": "something"}')
-    with pytest.raises(InputError, match="no patient record"):
+    with pytest.raises(InputError, match="not a patient record of format version 1"):
         clinic_outputs.read_patient(out)

@@ -11,7 +11,7 @@ import hevesy
 import numpy as np
 import pytest
 from hevesy.engine.export.clinic import VISIT_COLUMNS, clinic_lines, write_patient
-from hevesy.engine.lesions.metrics import summarise
+from hevesy.engine.lesions.metrics import DoseContext, DoseMaps, summarise
 from hevesy.engine.lesions.record import LesionDose
 from hevesy.engine.pipeline.clinic.response import is_node
 from hevesy.engine.pipeline.clinic.visits import VisitLesions, follow_up, ratios
@@ -32,10 +32,11 @@ BUDGET = {"random": 0.15, "systematic": 0.06, "volume": 0.2, "uptake_random": 0.
 
 def lesion(name, centre, volume_ml, uptake, *, visit="baseline", site="lung", half_life=60.0, **clinic) -> LesionDose:
     """A record whose dose per activity is that of its uptake per gram; ``uptake`` is %IA in the whole lesion."""
-    cube = SimpleNamespace(name=name, fraction=np.zeros(GRID.shape), contour_volume_ml=None)
+    cube = SimpleNamespace(name=name, fraction=np.zeros(GRID.shape), contour_volume_ml=None, site=site)
     cube.fraction[10, 10, 10] = 1.0
-    about = {"patient": "P1", "visit": visit, "site": site, "threshold_gy": 20.0}
-    record = summarise(np.ones(GRID.shape), np.ones(GRID.shape), cube, GRID, **about)
+    record = summarise(
+        DoseMaps(np.ones(GRID.shape), np.ones(GRID.shape), GRID), cube, DoseContext("P1", visit, threshold_gy=20.0)
+    )
     ldpa = 97.0 * uptake / volume_ml
     axis = (6000 * volume_ml / math.pi) ** (1 / 3)
     return replace(

@@ -1,4 +1,4 @@
-"""Histograms freed of Monte Carlo noise in lesion records: against a known truth, in tables, file and report."""
+"""Histograms corrected for Monte Carlo noise in lesion records: against a known truth, in tables, file and report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hevesy.engine.dose.map import DoseMap
 from hevesy.engine.lesions.record import LesionDose
-from hevesy.engine.pipeline.lesion_histogram import MOST_VOXELS, _thinned, clean_dvh
+from hevesy.engine.pipeline.lesion_histogram import MOST_VOXELS, _thinned, noise_corrected_dvh
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 
@@ -27,7 +27,7 @@ def test_extremes_come_back_and_the_bands_hold_the_truth() -> None:
     held = dict.fromkeys(("D98", "D95", "D50", "D2", "V20"), 0)
     for seed in range(12):
         dose, true = noisy((8, 8, 8), 0.10, seed)
-        found = clean_dvh(dose, np.ones(true.shape), 40, 0.0, 20.0)
+        found = noise_corrected_dvh(dose, np.ones(true.shape), 40, 0.0, 20.0)
         raw = np.quantile(dose.mean, [0.02, 0.98])
         exact = {
             "D98": np.quantile(true, 0.02),
@@ -50,8 +50,8 @@ def test_extremes_come_back_and_the_bands_hold_the_truth() -> None:
 
 def test_nothing_is_claimed_without_enough_batches_or_errors() -> None:
     dose, true = noisy((4, 4, 4), 0.1, 1)
-    assert clean_dvh(dose, np.ones(true.shape), 19, 0.0, 20.0) == {}
-    assert clean_dvh(DoseMap("local", dose.mean, None, "Gy", 1.0), np.ones(true.shape), 40, 0.0, 20.0) == {}
+    assert noise_corrected_dvh(dose, np.ones(true.shape), 19, 0.0, 20.0) == {}
+    assert noise_corrected_dvh(DoseMap("local", dose.mean, None, "Gy", 1.0), np.ones(true.shape), 40, 0.0, 20.0) == {}
 
 
 def test_thinning_keeps_the_volume_and_the_shape() -> None:
@@ -74,22 +74,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_records_tables_and_report_hold_both(folder: Path) -> None:
     (record,) = json.loads((folder / "lesions.json").read_text())["lesions"]
-    clean = record["clean_dvh"]
+    clean = record["noise_corrected_dvh"]
     assert clean["level"] == 0.95 and clean["batches"] >= 20
     value, low, high = clean["metrics"]["D95"]
     assert low <= value <= high
-    assert (record["d95_clean_gy"], record["d95_clean_low_gy"], record["d95_clean_high_gy"]) == (value, low, high)
+    assert [record[f"d95_noise_corrected{end}_gy"] for end in ("", "_low", "_high")] == [value, low, high]
     with (folder / "lesions.csv").open() as stream:
         (row,) = csv.DictReader(stream)
-    assert float(row["d95_clean_gy"]) == pytest.approx(value)
+    assert float(row["d95_noise_corrected_gy"]) == pytest.approx(value)
     assert float(row["d95_gy"]) > 0 and float(row["voxel_noise_percent"]) == pytest.approx(clean["noise_percent"])
-    assert LesionDose.from_dict(record).to_row()["d2_clean_high_gy"] == record["d2_clean_high_gy"]
+    assert LesionDose.from_dict(record).to_row()["d2_noise_corrected_high_gy"] == record["d2_noise_corrected_high_gy"]
     report = (folder / "report.html").read_text()
-    assert "Freed of it, with 95 % bands" in report and "freed of Monte Carlo noise, shaded its 95 % band" in report
+    assert (
+        "Noise-corrected, with 95 % bands" in report and "corrected for Monte Carlo noise, with its 95 % band" in report
+    )
 
 
 def test_a_lesion_that_the_pet_does_not_resolve_has_none(tmp_path: Path) -> None:
     text = TEXT + "recovery: {fwhm: 9 mm}\n"
     (lesion,) = hevesy.run(write_small_case(tmp_path, text)).lesions
-    assert lesion.voxel_metrics == "mean only" and lesion.clean_dvh == {}
-    assert lesion.to_row()["d95_clean_gy"] is None
+    assert lesion.voxel_metrics == "mean only" and lesion.noise_corrected_dvh == {}
+    assert lesion.to_row()["d95_noise_corrected_gy"] is None

@@ -9,16 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hevesy.engine.case.model import Case
 from hevesy.engine.constants import QUANTA_PER_MEV
 from hevesy.engine.dose.map import DoseMap
-from hevesy.engine.export.tables import read_lesions_json, write_lesions_json
+from hevesy.engine.export.folder import rewrite_report
+from hevesy.engine.export.report_input import report_input
+from hevesy.engine.export.tables import write_lesions_json
 from hevesy.engine.grid import Grid
-from hevesy.engine.lesions.metrics import summarise
-from hevesy.engine.report import content, render_report, slices, write_report
+from hevesy.engine.lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
+from hevesy.engine.report import ReportInput, content, plots, render_report, slices
 from hevesy.engine.results.provenance import Provenance
 from hevesy.engine.results.result import Result
-from hevesy.engine.results.tally import TallyData
-from hevesy.engine.statistics import zero_limbs
+from hevesy.engine.statistics import few_batches_warning, zero_limbs
+from hevesy.engine.transport.tally import Tally
 
 SHAPE = (20, 24, 28)
 GRID = Grid(SHAPE, (4.0, 4.0, 4.0), (-100.0, 20.0, -50.0))
@@ -34,7 +37,7 @@ CASE = {
 KINETICS = {
     "model": "two-point", "therapy": "I-131", "times_h": [24.0, 96.0], "retention_percent": [0.16, 0.09],
     "curve_times_h": [0.0, 24.0, 96.0, 240.0], "curve_activity_percent": [0.0, 0.147, 0.064, 0.012],
-    "residence_time_h": 0.145, "effective_half_life_h": 61.0, "extrapolated_fraction": 0.39,
+    "tia_coefficient_h": 0.145, "effective_half_life_h": 61.0, "extrapolated_fraction": 0.39,
 }  # fmt: skip
 BUDGET = {"contributions": [{"name": "volume", "relative": 0.2, "kind": "random"},
                             {"name": "calibration", "relative": 0.05, "kind": "systematic"}],
@@ -56,13 +59,13 @@ def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes
     for mask, level in zip(MASKS, (30.0, 6.0), strict=True):
         dose = dose + level * mask.fraction
     q = 10 * QUANTA_PER_MEV
-    tally = TallyData(
+    tally = Tally(
         np.full(SHAPE, q),
         zero_limbs(SHAPE),
         np.full((n_batches, 2), q),
         np.arange(n_batches),
         1000,
-        (3 * q, 2 * q - missing, q),
+        {"emitted": 3 * q, "deposited": 2 * q - missing, "escaped": q},
         {"loop_caps": 0},
     )
     result = Result(
@@ -89,25 +92,22 @@ def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes
     )
     result.lesions = [
         summarise(
-            dose,
-            result.density_g_cm3,
+            DoseMaps(dose, result.density_g_cm3, GRID, dose * 0.97),
             mask,
-            GRID,
-            patient="P <01>",
-            threshold_gy=20.0,
-            visit="baseline",
-            therapy_activity_gbq=7.4,
-            mc_sigma_gy=0.05,
-            relative_uncertainty=0.2,
-            local_dose_gy=dose * 0.97,
-            kinetics=KINETICS,
-            uncertainty=BUDGET,
-            resolution_mm=6.0,
-            flags=(f"corrected (x {1.2 + i:.1f})",),
+            DoseContext("P <01>", "baseline", therapy_activity_gbq=7.4, resolution_mm=6.0, threshold_gy=20.0),
+            errors=MeanDoseErrors(0.05, 0.2),
+            parts=LesionParts(KINETICS, uncertainty=BUDGET, flags=(f"corrected (x {1.2 + i:.1f})",)),
         )
         for i, mask in enumerate(MASKS)
     ]
     return replace(result, **changes)
+
+
+def render(result: Result, lesions=None) -> str:
+    """The report of a result and its lesions, with the case above."""
+    case = Case.from_dict(CASE, check_files=False)
+    result = replace(result, case_yaml=case.to_yaml(names_only=True))
+    return render_report(report_input(result, result.lesions if lesions is None else lesions, {}, case=case))
 
 
 class Page(html.parser.HTMLParser):
@@ -146,8 +146,7 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def report() -> str:
-    result = make()
-    return render_report(result, result.lesions, CASE)
+    return render(make())
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +193,7 @@ def test_what_the_records_say_is_there(page):
         "f" * 64,
         "e" * 64,
         "cpu (2 cores)",
-        "emitted = deposited + escaped, to the last quantum",
+        "emitted = deposited + escaped, exactly",
         "25 000 in 25 batches of 1 000",
         "pet_24h.nii.gz",
         "calibration 5 %",
@@ -220,18 +219,16 @@ def test_remarks_that_differ_in_a_number_share_a_footnote():
 
 
 def test_an_incomplete_run_is_told_on_top():
-    result = make(complete=False)
-    page = Page(render_report(result, result.lesions, CASE))
+    page = Page(render(make(complete=False)))
     assert "Incomplete run. It ended before its goal (interrupt)" in page.words
     assert page.words.index("Incomplete run") < page.words.index("Eligible at")
 
 
 def test_warnings_of_statistics_and_balance_are_told():
-    few = make(n_batches=5, warnings=("a warning of the run",))
-    page = Page(render_report(few, few.lesions, CASE))
-    assert "Only 5 batches" in page.words and "a warning of the run" in page.words
-    broken = make(missing=3)
-    page = Page(render_report(broken, broken.lesions, CASE))
+    few = make(n_batches=5, warnings=("a warning of the run", *few_batches_warning(5)))
+    page = Page(render(few))
+    assert page.words.count("5 batches were run") == 1 and "a warning of the run" in page.words
+    page = Page(render(make(missing=3)))
     assert "this result must not be used" in page.words and "3 quanta" in page.words
 
 
@@ -247,41 +244,64 @@ def test_warnings_of_statistics_and_balance_are_told():
 def test_the_banner_never_hides_doubt(dose, sigma, tone, words):
     result = make()
     verdict = "eligible" if dose >= 20 else "below"
-    one = replace(result.lesions[0], dose_gy=dose, dose_sigma_gy=sigma, verdict=verdict)
-    text = render_report(result, [one], CASE)
+    one = replace(result.lesions[0], dose_gy=dose, dose_uncertainty_gy=sigma, verdict=verdict)
+    text = render(result, [one])
     assert f'class="verdict {tone}"' in text and f'<p class="headline">{words}</p>' in text
 
 
 def test_rebuilt_from_the_files_of_a_run_alone(tmp_path):
-    result = make()
+    result = replace(make(), case_yaml=Case.from_dict(CASE, check_files=False).to_yaml(names_only=True))
     result.save(tmp_path / "result.h5")
     write_lesions_json(result.lesions, tmp_path / "lesions.json")
-    case = "patient: P1\ntherapy: {nuclide: I-131, activity: 7400.0 MBq}\n"
-    (tmp_path / "case.resolved.yaml").write_text(case)
-    loaded = Result.load(tmp_path / "result.h5")
-    lesions = read_lesions_json(tmp_path / "lesions.json")
-    path = write_report(loaded, lesions, None, tmp_path / "report.html")
+    (path,) = rewrite_report(tmp_path)
     first = path.read_text(encoding="utf-8")
     assert "7.4 GBq I-131" in first and Page(first).tags.count("img") == 3
-    again = write_report(loaded, lesions, None, path).read_text(encoding="utf-8")
-    assert again == first, "the same bytes"
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "case.resolved.yaml",
-        "lesions.json",
-        "report.html",
-        "result.h5",
-    ]
+    rewrite_report(tmp_path)
+    assert path.read_text(encoding="utf-8") == first, "the same bytes"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lesions.json", "report.html", "result.h5"]
+
+
+def test_a_case_of_another_version_is_shown_as_it_stands(tmp_path, caplog):
+    result = replace(make(), case_yaml="patient: P1\ndose_limit: 20 Gy\n")
+    result.save(tmp_path / "result.h5")
+    write_lesions_json(result.lesions, tmp_path / "lesions.json")
+    (path,) = rewrite_report(tmp_path)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert "The resolved case is of another version" in page.words and "dose_limit: 20 Gy" in page.words
+    assert "unknown key 'dose_limit'" in caplog.text
+
+
+def test_inputs_are_given_in_the_units_of_a_reader(page):
+    for fact in (
+        "Therapy activity 7.4 GBq", "Tracer activity 74 MBq", "Dose threshold 20 Gy", "Recovery correction 6 mm FWHM",
+        "calibration 5 %, per scan 8 %, density 3 %", "Electron cut-off 10 keV", "Photon cut-off 1 keV",
+        "Stop criterion lesions:1%", "24 h pet_24h.nii.gz",
+    ):  # fmt: skip
+        assert fact in page.words, fact
+
+
+def test_points_of_the_curve_decay_with_the_half_life_that_is_given():
+    """Retention without decay of the tracer; the nuclide that is drawn halves in 24 h, by hand."""
+    lesion = make().lesions[0]
+    curve = {**KINETICS, "curve_times_h": None, "retention_percent": [8.0, 8.0], "times_h": [24.0, 72.0]}
+    figure = plots.kinetics(replace(lesion, kinetics=curve), {"I-131": 24.0})
+    points = re.findall(r'<use [^>]*y="([\d.]+)" style="fill: #1c2430; stroke: #1c2430"/>', figure)
+    ((top, height),) = re.findall(r'<rect [^>]*y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', figure)
+    zero = float(top) + float(height)  # of the axis, in the pixels of the picture
+    assert (zero - float(points[0])) / (zero - float(points[1])) == pytest.approx(4.0, rel=1e-3)
 
 
 def test_less_input_gives_less_report_not_an_error():
     local = DoseMap("local", np.ones(SHAPE), None, "Gy")
     bare = Result("case", GRID, np.ones(SHAPE, np.float32), {"local": local})
-    page = Page(render_report(bare, [], {}))
+    page = Page(render_report(ReportInput(bare)))
     assert "No verdict" in page.words and "The resolved case was not found" in page.words
     lesion = summarise(
-        np.ones(SHAPE), bare.density_g_cm3, MASKS[0], GRID, patient="P", method="local", threshold_gy=20.0
+        DoseMaps(np.ones(SHAPE), bare.density_g_cm3, GRID),
+        MASKS[0],
+        DoseContext("P", method="local", threshold_gy=20.0),
     )
-    page = Page(render_report(bare, [lesion], {}))
+    page = Page(render_report(report_input(bare, [lesion], {})))
     assert "over mass density" in page.words and "Not eligible" in page.words
 
 

@@ -12,15 +12,15 @@ from hevesy.engine.constants import QUANTUM_MEV
 from hevesy.engine.errors import InputError
 from hevesy.engine.export.tables import read_lesions_json, write_lesions_csv, write_lesions_json
 from hevesy.engine.grid import Grid
-from hevesy.engine.lesions.metrics import summarise
-from hevesy.engine.lesions.record import COLUMNS
+from hevesy.engine.lesions.columns import BY_NAME, header
+from hevesy.engine.lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics.material import Material
+from hevesy.engine.results.balance import Balance
 from hevesy.engine.results.hdf5 import FORMAT_VERSION
 from hevesy.engine.results.merge import merge
 from hevesy.engine.results.provenance import problem_hash
 from hevesy.engine.results.result import Result
-from hevesy.engine.results.tally import Balance
 from hevesy.engine.statistics import square_limbs
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.tally import Tally
@@ -151,16 +151,11 @@ def full(whole: Result) -> Result:
     case.ct_hu = np.full(SHAPE, -1024.0)
     case.lesions = [
         summarise(
-            case.doses["mc"].mean,
-            case.density_g_cm3,
+            DoseMaps(case.doses["mc"].mean, case.density_g_cm3, case.grid),
             Mask,
-            case.grid,
-            patient="P1",
-            threshold_gy=20.0,
-            visit="baseline",
-            therapy_activity_gbq=7.4,
-            mc_sigma_gy=0.1,
-            kinetics={"times_h": [24, 96]},
+            DoseContext("P1", "baseline", therapy_activity_gbq=7.4, threshold_gy=20.0),
+            errors=MeanDoseErrors(0.1),
+            parts=LesionParts({"times_h": [24, 96]}),
         )
     ]
     return case
@@ -204,7 +199,11 @@ def test_the_file_is_what_the_format_page_says(whole, tmp_path):
         assert file["tally/energy_quanta"].dtype == np.int64 and file["tally/energy_quanta"].shape == SHAPE
         assert file["tally/energy_quanta_squared"].dtype == np.uint64
         table = file["lesions/table"]
-        assert table.dtype.names == COLUMNS and table["lesion"][0] == "Läsion 1".encode()
+        assert table.dtype.names == header() and table["lesion"][0] == "Läsion 1".encode()
+        units, meanings = (json.loads(table.attrs[name]) for name in ("units", "descriptions"))
+        assert tuple(units) == tuple(meanings) == header() and all(meanings.values())
+        assert units["dose_gy"] == units["dose_sigma_gy"] == "Gy" and units["volume_ml"] == "mL"
+        assert meanings["d95_gy"] == BY_NAME["d95_gy"].description
         datasets = []
         file.visititems(lambda name, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
         assert {
@@ -386,7 +385,7 @@ def test_input_hash_sees_every_part_of_a_problem():
 def test_lesion_tables(whole, tmp_path):
     lesions = full(whole).lesions
     lines = write_lesions_csv(lesions, tmp_path / "lesions.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0].split(",") == list(COLUMNS) and lines[1].startswith("P1,baseline,Läsion 1,0.216,0.216,")
+    assert lines[0].split(",") == list(header()) and lines[1].startswith("P1,baseline,Läsion 1,0.216,0.216,")
     again = read_lesions_json(write_lesions_json(lesions, tmp_path / "lesions.json"))
     assert [a.to_row() for a in again] == [a.to_row() for a in lesions]
     content = json.loads((tmp_path / "lesions.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import hevesy
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.transport.stopping_rules import Until
+from hevesy.engine.until import Until
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 TWO_VISITS = TEXT.replace(
@@ -70,7 +70,7 @@ def test_resumed_run_is_the_uninterrupted_run(case_file, stopped, whole):
     assert_same(outcome.visits[0].result, whole.visits[0].result)
     assert_same(hevesy.Result.load(stopped / "result.h5"), whole.visits[0].result)
     assert outcome.lesions[0].dose_gy == whole.lesions[0].dose_gy
-    assert outcome.lesions[0].dose_mc_sigma_gy == whole.lesions[0].dose_mc_sigma_gy
+    assert outcome.lesions[0].dose_mc_standard_error_gy == whole.lesions[0].dose_mc_standard_error_gy
     log = (stopped / "log.txt").read_text()
     assert log.index("resuming after") > 0
     assert log.count("hevesy 0.1.0") == 2, "the log of the stopped run is kept"
@@ -214,7 +214,7 @@ def test_command_line(problem, tmp_path, monkeypatch, capsys):
         patch.setattr(interrupt, "stop_on_interrupt", Stopped)
         code, _, err = command(*words)
     assert code == 3
-    assert "--resume goes on" in err
+    assert "--resume continues" in err
     assert not hevesy.Result.load(result).complete
     code, _, err = command(*words[:-3], "9", "-o", result, "--resume")
     assert code == 2

@@ -52,7 +52,7 @@ def test_local_dose_of_the_hot_cube_by_hand(local):
 def test_curve_of_the_lesion_is_the_two_point_formula(local):
     kinetics = local.lesions[0].kinetics
     volume = 27 * 0.064
-    assert kinetics["residence_time_h"] == pytest.approx(hot_tia_h_per_ml() * volume, rel=1e-4)
+    assert kinetics["tia_coefficient_h"] == pytest.approx(hot_tia_h_per_ml() * volume, rel=1e-4)
     assert kinetics["model"] == "two-point"
     assert kinetics["retention_percent"] == pytest.approx([4e-2 * volume, 2.5e-2 * volume], rel=1e-4)
 
@@ -71,12 +71,12 @@ def test_monte_carlo_balances_and_agrees_with_its_own_tally(case_file):
     assert result.balance.residual_quanta == 0
     assert result.balance.emitted == pytest.approx(result.balance.deposited + result.balance.escaped)
     assert result.backend == "cpu"
-    assert 0 < lesion.dose_mc_sigma_gy < 0.05 * lesion.dose_gy
+    assert 0 < lesion.dose_mc_standard_error_gy < 0.05 * lesion.dose_gy
     # the mean of the map over the outline is the tally of the lesion's region (mask weights are whole here)
     mean, sigma = result.region_dose_gy_per_decay([255 * lesion.mass_g])
     decays = float(result.tia_bq_h_ml.astype(np.float64).sum()) * 0.064 * 3600
     assert mean[0] * decays == pytest.approx(lesion.dose_map_gy, rel=1e-5)
-    assert sigma[0] * decays == pytest.approx(lesion.dose_mc_sigma_gy, rel=1e-5)
+    assert sigma[0] * decays == pytest.approx(lesion.dose_mc_standard_error_gy, rel=1e-5)
     # beta particles leave a 12 mm cube: less than local deposition, by several per cent, photons included
     assert 0.85 < lesion.dose_map_gy / lesion.dose_local_gy < 1.0
 
@@ -114,8 +114,8 @@ def test_output_folder_holds_all_and_is_rerunnable(case_file, tmp_path):
         "volume_ml",
         "mass_g",
         "dose_gy",
-        "dose_sigma_gy",
-        "dose_mc_sigma_gy",
+        "dose_uncertainty_gy",
+        "dose_mc_standard_error_gy",
         "ldpa_gy_per_gbq",
         "d95_gy",
         "v20gy_percent",
@@ -198,8 +198,8 @@ def test_several_visits_have_folders_of_their_own(case_file, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"method": "mcc"}, "'mcc' is no method"),
-        ({"until": "lesion:1%"}, "no stop criterion"),
+        ({"method": "mcc"}, "unknown dose method 'mcc'"),
+        ({"until": "lesion:1%"}, "'lesion:1%' is not a valid stop criterion"),
         ({"decays": 0}, "not a number of decays"),
         ({"backend": "gpu"}, "'gpu' is not a choice"),
         ({"seed": -1}, "seed"),

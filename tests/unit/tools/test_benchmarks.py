@@ -31,7 +31,7 @@ def tiny():
     return synthetic_patient().true_problem(voxel_mm=cases.TINY_MM)
 
 
-def test_names_are_those_of_the_issue():
+def test_every_named_problem_exists_once():
     names = cases.names()
     assert len(set(names)) == len(names) == 14
     assert {cases.MAIN, *cases.QUICK} <= set(names)
@@ -42,7 +42,7 @@ def test_figures_of_a_problem(tiny):
     watch = measure.Stopwatch(tiny, threads=1)
     watch.start(50)
     for _ in range(20):
-        watch.play()
+        watch.run_batch()
     found = watch.figures()
     watch.close()
     assert found["decays"] == 1000
@@ -73,7 +73,7 @@ def test_commits_beside_each_other(tmp_path, monkeypatch):
 def test_batches_are_sized_by_time():
     watch = measure.Stopwatch(voxel_s("Y-90", voxels=5), threads=1)
     assert watch.size_batches(0.01) >= 100
-    watch.play()
+    watch.run_batch()
     assert watch.seconds[0] < 5.0
     watch.close()
 

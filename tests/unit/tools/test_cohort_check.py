@@ -91,7 +91,7 @@ def test_judgements_fail_when_they_must_and_say_when_the_run_was_short() -> None
     assert holds["false re-induction"] is False
     assert holds["noise seeds in which the control arm is found"] is True
     text = page(record)
-    assert "2 noise seeds, 1 of 14 patients" in text and "It is not the full check" in text
+    assert "2 noise seeds, 1 of 14 patients" in text and "This is not the full check" in text
     assert "+7.5 ± 9.0 %" in text
     full = ABOUT | {"noise_seeds": 20, "patients": [f"P{k}" for k in range(14)]}
     assert "not the full check" not in page(summary(ROWS, judged, full))
@@ -139,9 +139,9 @@ def test_a_repetition_changes_what_it_says_and_nothing_else(one: tuple[Any, Case
     found = with_errors(images, scan, clean, errors, 3, tmp_path)
     assert found.density == pytest.approx(images.density * errors.density, rel=1e-6)
     voxel = scan.ct_grid.voxel_volume_ml
-    for mask, before, lesion, factor in zip(found.masks, images.masks, scan.lesions, errors.volumes, strict=True):
-        assert (mask.name, mask.site) == (before.name, before.site)
-        assert mask.volume_ml == pytest.approx(max(round(lesion.volume_ml * factor / voxel), 1) * voxel, rel=1e-5)
+    for drawn, before, lesion, factor in zip(found.lesions, images.lesions, scan.lesions, errors.volumes, strict=True):
+        assert (drawn.name, drawn.site) == (before.name, before.site)
+        assert drawn.mask.volume_ml == pytest.approx(max(round(lesion.volume_ml * factor / voxel), 1) * voxel, rel=1e-5)
     total = found.concentration.sum(axis=(1, 2, 3)) / images.concentration.sum(axis=(1, 2, 3))
     assert total == pytest.approx(errors.activity * errors.scans, rel=0.01)  # noise of the whole image
     assert found.times_h is images.times_h and found.ct_hu is images.ct_hu

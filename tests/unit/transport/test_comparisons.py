@@ -122,7 +122,7 @@ def test_a_region_that_few_particles_reach_is_not_judged(validate, reference):
     given = replace(reference, regions=regions, region_names=("source", "corner"))
     code, out, _ = validate(given, "--decays", "2e4")
     assert code == 0
-    assert "too few" in out and "ask for more --decays): corner" in out
+    assert "too few" in out and "(increase --decays): corner" in out
     regions[2, 2, 2] = 0
     code, out, _ = validate(replace(given, regions=regions), "--decays", "2e4")
     assert code == 1 and out.rstrip().endswith("FAIL")

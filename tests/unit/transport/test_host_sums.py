@@ -79,7 +79,7 @@ def test_an_interrupt_leaves_whole_batches(monkeypatch) -> None:
 
     threading.Thread(target=press).start()
     with pytest.raises(KeyboardInterrupt):
-        sums.HostSums(Engine(), tally, []).play(0)
-    assert tally.batch_ids == [0]
+        sums.HostSums(Engine(), tally, []).run_batch(0)
+    assert tally.batch_ids.tolist() == [0]
     assert (tally.energy_quanta == 3).all()
     assert (limbs_to_int(tally.energy_quanta_squared) == 9).all()

@@ -137,8 +137,8 @@ def test_physics_options(given, expected) -> None:
 def test_run_options() -> None:
     for options, expected in (
         ({"decays": 0}, "0 decays"),
-        ({"decays": 10, "backend": "gpu"}, "no backend 'gpu'"),
-        ({"until": "lesions:1"}, "is no stop criterion"),
+        ({"decays": 10, "backend": "gpu"}, "unknown backend 'gpu'"),
+        ({"until": "lesions:1"}, "is not a valid stop criterion"),
         ({"until": "lesions:1%"}, "no regions"),
     ):
         with pytest.raises(InputError, match=expected):

@@ -17,7 +17,7 @@ from hevesy.engine.transport.tables.lookup import tables_of
 from hevesy.tests.verification.drivers import BONE, WATER
 
 NEEDS = Needs(
-    materials=(WATER, BONE), photon_cutoff_mev=0.01, electron_cutoff_mev=0.05, collision_threshold_mev=0.05,
+    materials=(WATER, BONE), photon_cutoff_mev=0.01, electron_cutoff_mev=0.05, delta_ray_threshold_mev=0.05,
     photon_top_mev=0.6, electron_top_mev=0.61, positrons=True, bremsstrahlung=True, step_strength=0.2, absorption=True,
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ def test_kept_tables_are_those_that_were_built(builds) -> None:
 def test_everything_that_is_asked_for_is_part_of_the_name() -> None:
     changed = {
         "materials": (BONE, WATER), "photon_cutoff_mev": 0.011, "electron_cutoff_mev": 0.051,
-        "collision_threshold_mev": 0.06, "photon_top_mev": 0.7, "electron_top_mev": 0.7, "positrons": False,
+        "delta_ray_threshold_mev": 0.06, "photon_top_mev": 0.7, "electron_top_mev": 0.7, "positrons": False,
         "bremsstrahlung": False, "step_strength": 0.19, "absorption": False,
     }  # fmt: skip
     assert changed.keys() == {field.name for field in fields(Needs)}
@@ -130,14 +130,14 @@ print(json.dumps(loaded))
     assert loaded <= hashed
     code = """
 import sys
-from hevesy.engine.transport.world import prepare
+from hevesy.engine.transport.world import build_world
 from hevesy.engine.transport.options import PhysicsOptions
 from hevesy.phantoms.problems import point_source
 import numpy
 problem = point_source("I-131", voxel_mm=3.0, voxels=3)
 for name in [name for name in sys.modules if name.startswith("scipy")]:
     del sys.modules[name]
-prepare(problem, PhysicsOptions())
+build_world(problem, PhysicsOptions())
 print(any(name.startswith("scipy") for name in sys.modules))
 """
     said = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]

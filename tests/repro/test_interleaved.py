@@ -1,4 +1,4 @@
-"""Turn by turn, as a lane of a GPU plays, or particle by particle, as the CPU does: the same histories to the bit."""
+"""Interleaved as on a lane of a GPU, or particle by particle as on the CPU: the histories are bit-identical."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HISTORIES, SEED, BATCH = 20_000, 5, 3
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
-def test_both_schedules_play_the_same_histories(lanes) -> None:
+def test_both_schedules_simulate_the_same_histories(lanes) -> None:
     """Betas, positrons, electrons, photons and alphas in water and bone; each lane until no decay is left."""
     world = cuda_offline.world()
     tally = np.zeros(world.density.size, np.int64)
@@ -23,16 +23,18 @@ def test_both_schedules_play_the_same_histories(lanes) -> None:
     expected = engine.run_batch(BATCH, HISTORIES, tally)
     engine.close()
 
-    turns, counters, tickets = np.zeros_like(tally), np.zeros(len(COUNTERS), np.int64), np.zeros(1, np.int64)
+    interleaved, counters, tickets = np.zeros_like(tally), np.zeros(len(COUNTERS), np.int64), np.zeros(1, np.int64)
     reals, ints = np.zeros(STACK_DEPTH * STACK_REALS, np.float32), np.zeros(STACK_DEPTH * STACK_INTS, np.int32)
-    # a lane stops where its share ends, and the next takes the decays after it
-    play_turns = load("cpu", cpu._target(), "turns").play_turns
+    # each lane has its own range of decays here
+    simulate = load("cpu", cpu._target(), "interleaved").simulate_interleaved
     per_batch = np.int64(HISTORIES)
     for first, last in pairwise(np.linspace(0, HISTORIES, lanes + 1, dtype=np.int64)):
         tickets[0] = 0
-        play_turns(world, turns, counters, reals, ints, *engine.seed, np.int64(BATCH), first, last, per_batch, tickets)
-        assert tickets[0] == last - first + 1  # the one too many tells that none is left
+        simulate(
+            world, interleaved, counters, reals, ints, *engine.seed, np.int64(BATCH), first, last, per_batch, tickets
+        )
+        assert tickets[0] == last - first + 1  # the last ticket finds no decay left
     assert dict(zip(COUNTERS, counters.tolist(), strict=True)) == expected
-    assert np.array_equal(turns, tally)
+    assert np.array_equal(interleaved, tally)
     assert expected["decays"] == HISTORIES
     assert expected["bremsstrahlung_photons"] > 0

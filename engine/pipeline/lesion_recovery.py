@@ -1,0 +1,98 @@
+"""Which recovery model a case asks for, and the concentrations of a lesion corrected with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..case.model import Recovery
+from ..errors import InputError
+from ..files import read_csv
+from ..grid import Grid
+from ..lesions.recovery import Corrected, PhantomRecovery, RecoveryModel, correct
+from .lesion import Lesion
+from .lesion_views import LesionView, PlacedRecovery
+from .mask_recovery import OutlineRecovery
+
+
+def corrected_scans(
+    asked: Recovery, grid: Grid, lesion: Lesion, views: Sequence[LesionView], limit: np.ndarray | None
+) -> tuple[Corrected, RecoveryModel, np.ndarray | None]:
+    """A lesion's concentrations after recovery, each scan by the lesion's mask on the voxels it was read from.
+
+    Parameters
+    ----------
+    asked
+        Resolution or phantom curve, as the case gives it.
+    grid
+        The dose grid.
+    lesion
+        The lesion.
+    views
+        The lesion in each scan.
+    limit
+        Detection limit in the mask at each scan [Bq/mL]; None without one.
+
+    Returns
+    -------
+    (corrected, model, limit)
+        Concentrations of all scans, with the first scan's coefficient; the first scan's model; the detection
+        limit after correction [Bq/mL].
+    """
+    volume = float(np.asarray(lesion.fraction, dtype=np.float64).sum()) * grid.voxel_volume_ml
+    models: list[RecoveryModel]
+    if asked.fwhm_mm is None:
+        assert asked.curve is not None
+        models = [read_recovery_curve(asked.curve)] * len(views)
+    else:
+        models = [_by_resolution(asked.fwhm_mm, asked.fwhm_sigma_mm or 0.0, grid, lesion, view) for view in views]
+    scans = [correct(v.mean, volume, model, v.background) for v, model in zip(views, models, strict=True)]
+    whole = replace(
+        scans[0],
+        concentration=np.concatenate([scan.concentration for scan in scans]),
+        factor=np.concatenate([scan.factor for scan in scans]),
+        flags=tuple(dict.fromkeys(text for scan in scans for text in scan.flags)),
+    )
+    if limit is None:
+        return whole, models[0], None
+    # a lesion just at the limit: B + k sigma seen, less the background's share, over the coefficient
+    seen = zip(limit, models, views, strict=True)
+    least = [float(correct(at, volume, model, view.background).concentration[0]) for at, model, view in seen]
+    return whole, models[0], np.array(least)
+
+
+def _by_resolution(fwhm_mm: float, sigma_mm: float, grid: Grid, lesion: Lesion, view: LesionView) -> OutlineRecovery:
+    """Recovery of the lesion's mask at a resolution [mm], on fine voxels where it has them."""
+    if view.fine is not None:
+        return PlacedRecovery(view, fwhm_mm, sigma_mm)
+    return OutlineRecovery(lesion.fraction, grid.spacing_mm, fwhm_mm, sigma_mm)
+
+
+def read_recovery_curve(path: Path) -> PhantomRecovery:
+    """A phantom curve from CSV: ``diameter_mm`` or ``volume_ml``, ``recovery``, and optionally ``sigma``."""
+    curve = read_csv(path, "give the recovery curve as CSV, saved as UTF-8")
+    rows = list(curve.records())
+    columns = set(rows[0]) if rows else set()
+    size = next((c for c in ("diameter_mm", "volume_ml") if c in columns), None)
+    if size is None or "recovery" not in columns:
+        raise InputError(
+            "is no recovery curve",
+            why=f"its columns are {', '.join(sorted(columns)) or 'none'}",
+            suggestion="give the columns diameter_mm (or volume_ml), recovery, and optionally sigma",
+            file=path,
+            field="recovery.curve",
+        )
+    try:
+        table = {c: np.array([curve.number(row[c]) for row in rows]) for c in columns & {size, "recovery", "sigma"}}
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "holds a value that is no number",
+            why=str(error),
+            suggestion="give numbers with a decimal point, one sphere a line",
+            file=path,
+            field="recovery.curve",
+        ) from error
+    return PhantomRecovery.fit(table["recovery"], sigma=table.get("sigma"), **{size: table[size]})
