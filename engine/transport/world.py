@@ -139,7 +139,7 @@ def _electrons(e: ElectronTables, options: PhysicsOptions) -> dict[str, Any]:
     return {
         "track": e.track,
         "hard": e.hard,
-        "rejection": e.arrest,
+        "rejection": e.rejection,
         "hard_majorant": e.majorant,
         "cut_range": e.cut_range,
         "gs": e.gs,

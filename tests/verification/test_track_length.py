@@ -170,5 +170,5 @@ def test_python_source_gives_the_compiled_answer() -> None:
 
 
 def test_unknown_scoring_is_refused() -> None:
-    with pytest.raises(InputError, match='(?s)no photon scoring .kerma.*"analog" or "track-length"'):
+    with pytest.raises(InputError, match='(?s)unknown photon scoring .kerma.*"analog" or "track-length"'):
         PhysicsOptions.from_dict({"photon_scoring": "kerma"})

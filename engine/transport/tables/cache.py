@@ -35,6 +35,7 @@ SOURCES = (
     "engine/physics/*.py",
     "engine/transport/tables/*.py",
     "kernels/constants.py",
+    "kernels/scalar_types.py",
     "kernels/tables.py",
     "kernels/data/physics.h5",
 )

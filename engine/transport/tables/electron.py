@@ -85,7 +85,7 @@ def build(
         track_grid=track_grid,
         hard=flat(hard),
         hard_grid=hard_grid,
-        arrest=flat(np.stack([row.arrest_table() for row in rows])),
+        rejection=flat(np.stack([row.rejection_table() for row in rows])),
         majorant=np.array([row.majorant for row in rows], np.float32),
         cut_range=np.array([row.range_at(electron_cutoff_mev) for row in rows], np.float32),
         gs=flat(gs),
@@ -205,7 +205,7 @@ class _Slowing:
         table[:, RADIATIVE_SHARE] = (self.collisions + self.radiation) / safe
         return table
 
-    def arrest_table(self) -> np.ndarray:
+    def rejection_table(self) -> np.ndarray:
         """CSDA range and photons still made, on the energy nodes; shape (nodes, columns)."""
         return np.column_stack([self.csda, self._integral(self.radiation / self.total)])
 

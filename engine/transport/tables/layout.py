@@ -69,7 +69,7 @@ class ElectronTables:
     track_grid: BitGrid
     hard: np.ndarray
     hard_grid: BitGrid
-    arrest: np.ndarray
+    rejection: np.ndarray
     majorant: np.ndarray
     cut_range: np.ndarray
     gs: np.ndarray
