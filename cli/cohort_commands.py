@@ -40,27 +40,7 @@ def cohort(
     """A synthetic trial of redifferentiation: PET/CT, blood samples, cohort.yaml, and truth.csv."""
     from ..phantoms.cohort import VISITS, make_cohort
 
-    if patients + control == 0:
-        raise InputError(
-            "a trial without patients",
-            why="there is nothing to make",
-            suggestion="--patients 9",
-            field="--patients",
-        )
-    if truth not in ("transport", "sphere"):
-        raise InputError(
-            f"'{truth}' is no way to the true doses",
-            why="there are transport and sphere",
-            suggestion="--truth transport",
-            field="--truth",
-        )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            "is not empty",
-            why="a trial is one set of files that belong together",
-            suggestion="give a new --out",
-            file=out,
-        )
+    _check_cohort(out, patients + control, truth)
     made = make_cohort(seed, patients=patients, control_patients=control, noise_seed=noise_seed, voxel_mm=voxel_mm)
     total, done = len(made.patients) * len(VISITS), 0
     with progress_line(quiet or json) as tell:
@@ -84,6 +64,30 @@ def cohort(
         return
     typer.echo(f"{len(made.patients)} patients, {len(VISITS)} visits, {lesions} lesions; the truth is in truth.csv")
     typer.echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
+
+
+def _check_cohort(out: Path, patients: int, truth: str) -> None:
+    if patients == 0:
+        raise InputError(
+            "a trial without patients",
+            why="there is nothing to make",
+            suggestion="--patients 9",
+            field="--patients",
+        )
+    if truth not in ("transport", "sphere"):
+        raise InputError(
+            f"'{truth}' is no way to the true doses",
+            why="there are transport and sphere",
+            suggestion="--truth transport",
+            field="--truth",
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            "is not empty",
+            why="a trial is one set of files that belong together",
+            suggestion="give a new --out",
+            file=out,
+        )
 
 
 def batch(

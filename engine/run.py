@@ -58,7 +58,8 @@ def run(
         Names of dose methods (:data:`hevesy.engine.dose.methods.METHODS`: ``"mc"``, ``"local"``, ...), separated by
         commas or as a tuple; the case's own by default.
     until, decays, time_limit_s, seed, backend
-        In place of the case's own transport values; ``decays`` alone also lifts the case's ``until``.
+        In place of the case's own transport values, the limit of time in seconds [s]; ``decays`` alone also lifts the
+        case's ``until``.
     out
         Folder to write; nothing is written without one.
     progress

@@ -151,6 +151,7 @@ def make_cohort(
         Standard deviation along each axis of the patient's movement between the scans of a visit [mm].
     """
     noise_seed = seed if noise_seed is None else noise_seed
+    design = _Design(seed, noise_seed, voxel_mm, shift_sd_mm)
     order = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0])))
     total = patients + control_patients
     counts: list[int] = []
@@ -163,35 +164,34 @@ def make_cohort(
         in_arm = number - patients if control else number
         made.append(
             _make_patient(
+                design,
+                number + 1,
                 name=f"{'C' if control else 'P'}{in_arm + 1:02d}",
                 control=control,
                 responder=control and in_arm in responders,
                 lesions=counts[number],
                 # A borderline lesion in the second and the sixth patient of the main arm.
                 borderline=not control and in_arm % 4 == 1,
-                seed=seed,
-                number=number + 1,
-                noise_seed=noise_seed,
-                voxel_mm=voxel_mm,
-                shift_sd_mm=shift_sd_mm,
             )
         )
     return Cohort(seed, noise_seed, tuple(made))
 
 
+@dataclass(frozen=True)
+class _Design:
+    """What all patients of a trial share: seeds, PET voxel size and standard deviation of the scans' shifts [mm]."""
+
+    seed: int
+    noise_seed: int
+    voxel_mm: float
+    shift_sd_mm: float
+
+
 def _make_patient(
-    name: str,
-    control: bool,
-    responder: bool,
-    lesions: int,
-    borderline: bool,
-    seed: int,
-    number: int,
-    noise_seed: int,
-    voxel_mm: float,
-    shift_sd_mm: float,
+    design: _Design, number: int, *, name: str, control: bool, responder: bool, lesions: int, borderline: bool
 ) -> CohortPatient:
-    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
+    """Draw the patient of this number (from 1), which addresses its random numbers."""
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([design.seed, number])))
     sex = "female" if rng.random() < 0.55 else "male"
     weight = float(np.clip(rng.normal(70.0 if sex == "female" else 82.0, 11.0), 45.0, 120.0))
     height = float(np.clip(rng.normal(164.0 if sex == "female" else 177.0, 6.5), 145.0, 200.0))
@@ -212,14 +212,14 @@ def _make_patient(
         scans.append(
             SyntheticPatient(
                 patient=name,
-                seed=_noise_number(noise_seed, number, index),
-                voxel_mm=voxel_mm,
+                seed=_noise_number(design.noise_seed, number, index),
+                voxel_mm=design.voxel_mm,
                 lesions=found,
                 uptakes=uptakes,
                 weight_kg=round(weight, 1),
                 tracer_mbq=float(round(rng.uniform(70.0, 78.0), 1)),
                 administered=f"{_FIRST_DAY + timedelta(days=day):%Y-%m-%dT%H:%M}",
-                shift_mm=_triple(rng.normal(0.0, 1.0, 3) * shift_sd_mm),
+                shift_mm=_triple(rng.normal(0.0, 1.0, 3) * design.shift_sd_mm),
             )
         )
         washouts.append(washout.again(rng))

@@ -246,6 +246,67 @@ def _radionuclide_code(name: str) -> Dataset | None:
     return item
 
 
+def _ct_image(uid: str) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    image = Dataset()
+    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CT_CLASS, uid
+    return image
+
+
+def _frame_reference(patient: SyntheticPatient, number: int, common: dict[str, Any], ct_uids: list[str]) -> Dataset:
+    """The frame of reference with the study and the CT that the contours were drawn on."""
+    from pydicom.dataset import Dataset
+
+    series = Dataset()
+    series.SeriesInstanceUID = _uid(_key(patient, number, "CT"), "series")
+    series.ContourImageSequence = [_ct_image(uid) for uid in ct_uids]
+    study = Dataset()
+    study.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.3.1"
+    study.ReferencedSOPInstanceUID = common["StudyInstanceUID"]
+    study.RTReferencedSeriesSequence = [series]
+    reference = Dataset()
+    reference.FrameOfReferenceUID = common["FrameOfReferenceUID"]
+    reference.RTReferencedStudySequence = [study]
+    return reference
+
+
+def _roi(label: int, name: str, frame: str) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    roi = Dataset()
+    roi.ROINumber, roi.ROIName = label, name
+    roi.ReferencedFrameOfReferenceUID, roi.ROIGenerationAlgorithm = frame, "AUTOMATIC"
+    return roi
+
+
+def _contour(label: int, planes: list[tuple[int, np.ndarray]], ct_uids: list[str]) -> Dataset:
+    """The contours of one lesion: slice of the CT and points (n, 3) [mm] of each."""
+    from pydicom.dataset import Dataset
+
+    contour = Dataset()
+    contour.ReferencedROINumber = label
+    contour.ROIDisplayColor = [255, 64, 64]
+    contour.ContourSequence = []
+    for index, points in planes:
+        plane = Dataset()
+        plane.ContourImageSequence = [_ct_image(ct_uids[index])]
+        plane.ContourGeometricType = "CLOSED_PLANAR"
+        plane.NumberOfContourPoints = len(points)
+        plane.ContourData = [_ds(v) for v in points.ravel()]
+        contour.ContourSequence.append(plane)
+    return contour
+
+
+def _observation(label: int) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    observation = Dataset()
+    observation.ObservationNumber = observation.ReferencedROINumber = label
+    observation.RTROIInterpretedType, observation.ROIInterpreter = "GTV", ""
+    return observation
+
+
 def _write_structures(
     patient: SyntheticPatient,
     number: int,
@@ -255,51 +316,16 @@ def _write_structures(
     start: datetime,
     path: Path,
 ) -> None:
-    from pydicom.dataset import Dataset
-
+    """One closed contour per lesion and slice of the CT."""
     key = _key(patient, number, "RTSTRUCT")
-    frame = common["FrameOfReferenceUID"]
-    images = []
-    for uid in ct_uids:
-        image = Dataset()
-        image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CT_CLASS, uid
-        images.append(image)
-    series = Dataset()
-    series.SeriesInstanceUID = _uid(_key(patient, number, "CT"), "series")
-    series.ContourImageSequence = images
-    study = Dataset()
-    study.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.3.1"
-    study.ReferencedSOPInstanceUID = common["StudyInstanceUID"]
-    study.RTReferencedSeriesSequence = [series]
-    reference = Dataset()
-    reference.FrameOfReferenceUID = frame
-    reference.RTReferencedStudySequence = [study]
-
+    reference = _frame_reference(patient, number, common, ct_uids)
     rois, contours, observations = [], [], []
     for label, region in enumerate(patient.regions[-len(patient.lesions) :], start=1):
         assert isinstance(region.shape, Ellipsoid)
-        roi = Dataset()
-        roi.ROINumber, roi.ROIName = label, region.name
-        roi.ReferencedFrameOfReferenceUID, roi.ROIGenerationAlgorithm = frame, "AUTOMATIC"
-        rois.append(roi)
-        contour = Dataset()
-        contour.ReferencedROINumber = label
-        contour.ROIDisplayColor = [255, 64, 64]
-        contour.ContourSequence = []
-        for index, points in ellipsoid_contours(region.shape, grid, patient.shift_of(number)):
-            plane = Dataset()
-            image = Dataset()
-            image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CT_CLASS, ct_uids[index]
-            plane.ContourImageSequence = [image]
-            plane.ContourGeometricType = "CLOSED_PLANAR"
-            plane.NumberOfContourPoints = len(points)
-            plane.ContourData = [_ds(v) for v in points.ravel()]
-            contour.ContourSequence.append(plane)
-        contours.append(contour)
-        observation = Dataset()
-        observation.ObservationNumber = observation.ReferencedROINumber = label
-        observation.RTROIInterpretedType, observation.ROIInterpreter = "GTV", ""
-        observations.append(observation)
+        planes = ellipsoid_contours(region.shape, grid, patient.shift_of(number))
+        rois.append(_roi(label, region.name, common["FrameOfReferenceUID"]))
+        contours.append(_contour(label, planes, ct_uids))
+        observations.append(_observation(label))
 
     fields = {
         "Modality": "RTSTRUCT",

@@ -35,9 +35,8 @@ PEAK_H = 24.0
 class LesionTruth:
     """What is true of one lesion.
 
-    ``tia_coefficient_h`` is the time integral of the therapy activity in the lesion per administered
-    activity. ``sphere_dose_gy`` is the closed-form sphere dose, a check figure and not the reference: the
-    true dose is that of a transport run on :meth:`SyntheticPatient.true_problem`.
+    ``tia_coefficient_h`` is the time integral of the therapy activity in the lesion per administered activity.
+    ``sphere_dose_gy`` (closed form) is a check; the true dose is that of :meth:`SyntheticPatient.true_problem`.
     """
 
     label: int
@@ -86,8 +85,7 @@ class SyntheticPatient:
     fwhm_mm
         Resolution of the PET: a Gaussian point spread [mm], positron range included, voxel averaging apart.
     liver_cov
-        Voxel noise (COV) in the liver at 24 h. Elsewhere it goes as one over the square root of the
-        concentration, so later and colder means noisier.
+        Voxel noise (COV) in the liver at 24 h; elsewhere it is proportional to concentration ** -0.5.
     ct_noise_hu
         Standard deviation of the CT noise [HU].
     shift_mm

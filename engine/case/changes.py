@@ -37,6 +37,11 @@ def with_changes(
     seed, backend
         Of the transport.
 
+    Returns
+    -------
+    Case
+        A new case, with the changes.
+
     Raises
     ------
     InputError

@@ -75,7 +75,22 @@ class Scan(Block):
 
 
 class Visit(Block):
-    """One administration of the tracer with its scans and lesions; its values take precedence over the case's."""
+    """One administration of the tracer with its scans and lesions; its values take precedence over the case's.
+
+    Parameters
+    ----------
+    name
+        Name of the visit, unique in the case.
+    scans
+        Scans of this administration, one at least; each with its PET, its CT and its time.
+    lesions, retention
+        Files with the lesions (label map, RTSTRUCT or SEG), and with blood and whole-body samples (CSV).
+    administered, activity_mbq, weight_kg
+        Time of administration, tracer activity [MBq] and body weight [kg]; None: that of the case. Keys of the last
+        two: ``activity`` and ``weight``.
+    drawn_on
+        Image that the lesions were drawn on, ``"ct"`` or ``"pet"``; None: as their file says.
+    """
 
     name: Text = "baseline"
     scans: tuple[Scan, ...] = Field(min_length=1)
@@ -188,7 +203,29 @@ class Transport(Block):
 
 
 class Case(Block):
-    """A patient, what was given and scanned, and what is to be calculated."""
+    """A patient, what was given and scanned, and what is to be calculated.
+
+    Parameters
+    ----------
+    patient
+        Pseudonym of the patient.
+    threshold_gy
+        Mean dose that at least one lesion must reach [Gy]. Key ``threshold``.
+    therapy, further_therapies
+        The planned therapy, and those with other nuclides that are predicted from the same scans.
+    tracer
+        Nuclide, activity and time of administration.
+    weight_kg, height_cm, sex
+        Body weight [kg] and height [cm], and ``"male"`` or ``"female"``. Keys ``weight`` and ``height``.
+    diffuse_lung_metastases
+        Whether the lower limit of whole-body retention holds.
+    visits
+        Administrations of the tracer, in order; one at least.
+    kinetics, recovery, uncertainty, tissue, alignment, eligibility, radiobiology, reporting
+        Settings of these steps; without a ``recovery`` there is no recovery correction.
+    methods, transport
+        Dose methods by name; dose grid, cut-offs, number of decays or stop criterion, seed and backend.
+    """
 
     patient: Text
     threshold_gy: Dose = Field(20.0, alias="threshold")
@@ -326,6 +363,8 @@ class Case(Block):
         schema = cls.model_json_schema(by_alias=True)
         for block in (cls, *Block.__subclasses__()):
             part = schema if block is cls else schema["$defs"].get(block.__name__, {})
+            if "description" in part:  # the docstring: its fields are for readers of the code
+                part["description"] = part["description"].split("\n\nParameters\n")[0]
             defaults = block.model_construct().model_dump(mode="json", by_alias=True)
             for key, described in part.get("properties", {}).items():
                 if "default" in described:
@@ -337,6 +376,11 @@ class Case(Block):
 
 def checked_transport(values: dict[str, Any]) -> dict[str, Any]:
     """Transport values as text or numbers (``decays``, ``until``, ``seed``), through the case's own checks.
+
+    Parameters
+    ----------
+    values
+        Values by key of the case file; any may be left out.
 
     Returns
     -------

@@ -7,7 +7,20 @@ from ..faces import face
 __getattr__, __dir__, __all__ = face(
     __name__,
     {
-        "assess": "eligibility",
+        "BloodDose": "blood",
         "blood_dose": "blood",
+        "maximum_activity": "tolerance",
+        "read_samples": "blood_samples",
+        "assess": "eligibility",
+        "LesionPrediction": "eligibility",
+        "LesionPlace": "matching",
+        "match_lesions": "matching",
+        "Radiosensitivity": "radiobiology",
+        "lesion_effect": "radiobiology",
+        "TargetLesion": "response",
+        "VisitValues": "response",
+        "lesion_response": "response",
+        "recist_response": "response",
+        "paired_ratio": "response",
     },
 )

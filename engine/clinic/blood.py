@@ -1,8 +1,8 @@
-"""Blood and whole-body dosimetry: time-integrated activity from samples, blood dose, maximum tolerable activity.
+"""Blood and whole-body dosimetry: time-integrated activity from samples, and blood dose.
 
-Formulae: the EANM standard procedure (Lassmann et al., EJNMMI 35 (2008) 1405), the single-measurement
-estimate (Haenscheid et al., Endocr Relat Cancer 16 (2009) 1283) and the 48 h retention limits of Benua and
-Leeper. The file format of the samples is in docs/methods/blood.md.
+Formulae: the EANM standard procedure (Lassmann et al., EJNMMI 35 (2008) 1405) and the single-measurement
+estimate (Haenscheid et al., Endocr Relat Cancer 16 (2009) 1283). The file format of the samples is in
+docs/methods/blood.md.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..kinetics.conversion import to_therapy
 from .blood_samples import Samples, read_samples
+from .tolerance import MaximumActivity, maximum_activity
 from .washout import Washout, fit_washout
 
 __all__ = [
@@ -36,29 +37,6 @@ BODY_FACTOR = 0.0188
 #: Share of the whole-body time-integrated activity that is in blood, for the single measurement.
 BLOOD_SHARE = 0.14
 
-BLOOD_LIMIT_GY = 2.0
-RETENTION_LIMIT_GBQ = 4.44
-LUNG_RETENTION_LIMIT_GBQ = 2.96
-
-
-@dataclass(frozen=True)
-class MaximumActivity:
-    """Maximum tolerable activity and the rule that sets it.
-
-    Attributes
-    ----------
-    activity_gbq
-        The smallest of the limits [GBq].
-    limiting_rule
-        ``"blood dose"``, ``"48 h retention"`` or ``"48 h retention, diffuse lung metastases"``.
-    by_rule_gbq
-        Every rule that could be applied, with its activity [GBq].
-    """
-
-    activity_gbq: float
-    limiting_rule: str
-    by_rule_gbq: dict[str, float]
-
 
 @dataclass(frozen=True, eq=False)
 class BloodDose:
@@ -67,8 +45,8 @@ class BloodDose:
     Attributes
     ----------
     dose_gy_per_gbq, dose_sigma_gy_per_gbq
-        Blood dose per administered activity, and its standard uncertainty from the two fits (NaN when
-        unknown).
+        Blood dose per administered activity [Gy/GBq], and its standard uncertainty from the two fits [Gy/GBq] (NaN
+        when unknown).
     tau_blood_h_per_ml, tau_body_h
         Residence times in 1 mL of blood [h/mL] and in the body [h].
     retention_48h
@@ -136,46 +114,6 @@ def blood_volume_ml(weight_kg: float, height_cm: float, sex: str) -> float:
     return volume
 
 
-def maximum_activity(
-    dose_gy_per_gbq: float,
-    retention_48h: float | None,
-    *,
-    diffuse_lung: bool = False,
-    blood_limit_gy: float = BLOOD_LIMIT_GY,
-    retention_limit_gbq: float = RETENTION_LIMIT_GBQ,
-    lung_limit_gbq: float = LUNG_RETENTION_LIMIT_GBQ,
-) -> MaximumActivity:
-    """Smallest of the blood dose limit and the whole-body 48 h retention limit.
-
-    Parameters
-    ----------
-    dose_gy_per_gbq
-        Blood dose per administered activity [Gy/GBq].
-    retention_48h
-        Physical whole-body retention of the therapy nuclide at 48 h, in (0, 1]; None when not measured.
-    diffuse_lung
-        Whether there are diffuse lung metastases: the lower retention limit then replaces the other.
-    blood_limit_gy, retention_limit_gbq, lung_limit_gbq
-        The limits: 2 Gy, 4.44 GBq (120 mCi) and 2.96 GBq (80 mCi).
-    """
-    if not dose_gy_per_gbq > 0.0:
-        raise InputError(f"blood dose {dose_gy_per_gbq!r} Gy/GBq", why="it must be positive", field="retention")
-    rules = {"blood dose": blood_limit_gy / dose_gy_per_gbq}
-    if retention_48h is not None:
-        if not 0.0 < retention_48h <= 1.0:
-            raise InputError(
-                f"48 h retention {100 * retention_48h:g} %",
-                why="it lies between 0 and 100 %",
-                field="retention",
-            )
-        if diffuse_lung:
-            rules["48 h retention, diffuse lung metastases"] = lung_limit_gbq / retention_48h
-        else:
-            rules["48 h retention"] = retention_limit_gbq / retention_48h
-    rule = min(rules, key=lambda name: rules[name])
-    return MaximumActivity(rules[rule], rule, rules)
-
-
 def single_measurement(
     time_h: float,
     retention: float,
@@ -240,14 +178,24 @@ def blood_dose(
     tracer_half_life_h, therapy_half_life_h
         Half-lives of the measured nuclide and of the therapy nuclide [h]. The dose factors are those of 131I.
     height_cm, sex
-        For the plausibility of the blood content; and for the blood part when no blood was drawn.
+        Body height [cm] and ``"male"`` or ``"female"``: for the plausibility of the blood content, and for the blood
+        part when no blood was drawn.
     diffuse_lung
         See :func:`maximum_activity`.
+
+    Returns
+    -------
+    BloodDose
+        Dose per activity, residence times, the maximum tolerable activity, and what a reader must know.
 
     Raises
     ------
     InputError
         No whole-body samples; no blood samples and no height and sex; values that cannot be.
+
+    References
+    ----------
+    Lassmann et al., Eur J Nucl Med Mol Imaging 2008;35:1405 (EANM standard procedure).
     """
     _weight(weight_kg)
     if samples.body_time_h.size == 0:
@@ -258,53 +206,86 @@ def blood_dose(
     if height_cm is not None and sex is not None:
         volume = blood_volume_ml(weight_kg, height_cm, sex)
     contradictions = _implausible(samples, tracer_half_life_h, volume)
-    flags = list(contradictions)
     halves = (tracer_half_life_h, therapy_half_life_h)
-    body_values = to_therapy(samples.body_fraction, samples.body_time_h, *halves)
-    body_sigma = None
-    if samples.body_sigma is not None:
-        body_sigma = to_therapy(samples.body_sigma, samples.body_time_h, *halves)
-    body = fit_washout(samples.body_time_h, body_values, body_sigma, therapy_half_life_h, starts_at_one=True)
-    flags += [f"whole body: {text}" for text in body.flags]
-    blood: Washout | None = None
+    body = _washout(samples.body_time_h, samples.body_fraction, samples.body_sigma, *halves, starts_at_one=True)
+    blood = _blood_part(samples, body, volume, *halves)
+    dose = blood_dose_per_gbq(blood.tau_h_per_ml, body.tia_coefficient_h, weight_kg)
+    body_sigma = BODY_FACTOR / weight_kg ** (2.0 / 3.0) * body.tia_coefficient_uncertainty_h
+    r48 = float(body.activity(48.0))
+    return BloodDose(
+        dose_gy_per_gbq=dose,
+        dose_sigma_gy_per_gbq=math.hypot(BLOOD_FACTOR * blood.tau_sigma_h_per_ml, body_sigma),
+        tau_blood_h_per_ml=blood.tau_h_per_ml,
+        tau_body_h=body.tia_coefficient_h,
+        retention_48h=r48,
+        maximum=maximum_activity(dose, r48, diffuse_lung=diffuse_lung),
+        blood=blood.washout,
+        body=body,
+        method=blood.method,
+        flags=(*contradictions, *(f"whole body: {text}" for text in body.flags), *blood.flags),
+        contradictions=tuple(contradictions),
+    )
+
+
+def _washout(
+    times_h: np.ndarray,
+    fraction: np.ndarray,
+    sigma: np.ndarray | None,
+    tracer_half_life_h: float,
+    therapy_half_life_h: float,
+    *,
+    starts_at_one: bool = False,
+) -> Washout:
+    """Washout of the therapy nuclide from samples of the tracer."""
+    halves = (tracer_half_life_h, therapy_half_life_h)
+    values = to_therapy(fraction, times_h, *halves)
+    error = None if sigma is None else to_therapy(sigma, times_h, *halves)
+    return fit_washout(times_h, values, error, therapy_half_life_h, starts_at_one=starts_at_one)
+
+
+@dataclass(frozen=True, eq=False)
+class _BloodPart:
+    """Residence time in 1 mL of blood and its standard uncertainty [h/mL], and how they were obtained."""
+
+    tau_h_per_ml: float
+    tau_sigma_h_per_ml: float
+    washout: Washout | None
+    method: str
+    flags: tuple[str, ...]
+
+
+def _blood_part(
+    samples: Samples, body: Washout, volume_ml: float | None, tracer_half_life_h: float, therapy_half_life_h: float
+) -> _BloodPart:
+    """From the blood samples; without them a fixed share of the whole body, in the patient's blood volume."""
     if samples.blood_time_h.size >= 2:
-        values = to_therapy(samples.blood_fraction_per_ml, samples.blood_time_h, *halves)
-        error = None
-        if samples.blood_sigma is not None:
-            error = to_therapy(samples.blood_sigma, samples.blood_time_h, *halves)
-        blood = fit_washout(samples.blood_time_h, values, error, therapy_half_life_h)
-        flags += [f"blood: {text}" for text in blood.flags]
-        tau_blood, blood_sigma, method = (
-            blood.tia_coefficient_h,
-            blood.tia_coefficient_uncertainty_h,
-            "blood and whole body",
+        washout = _washout(
+            samples.blood_time_h,
+            samples.blood_fraction_per_ml,
+            samples.blood_sigma,
+            tracer_half_life_h,
+            therapy_half_life_h,
         )
-    elif volume is not None:
-        tau_blood = BLOOD_SHARE * body.tia_coefficient_h / volume
-        blood_sigma, method = math.nan, "whole body, blood taken as 14 % of it"
-        flags.append("no blood samples: 14 % of the whole-body time-integrated activity taken to be in the blood")
-    else:
+        return _BloodPart(
+            washout.tia_coefficient_h,
+            washout.tia_coefficient_uncertainty_h,
+            washout,
+            "blood and whole body",
+            tuple(f"blood: {text}" for text in washout.flags),
+        )
+    if volume_ml is None:
         raise InputError(
             f"{samples.blood_time_h.size} blood samples",
             why="the blood curve needs at least two",
             suggestion="add samples, or give height and sex to use 14 % of the whole-body time-integrated activity",
             file=samples.source or None,
         )
-    dose = blood_dose_per_gbq(tau_blood, body.tia_coefficient_h, weight_kg)
-    body_part = BODY_FACTOR / weight_kg ** (2.0 / 3.0) * body.tia_coefficient_uncertainty_h
-    r48 = float(body.activity(48.0))
-    return BloodDose(
-        dose_gy_per_gbq=dose,
-        dose_sigma_gy_per_gbq=math.hypot(BLOOD_FACTOR * blood_sigma, body_part),
-        tau_blood_h_per_ml=tau_blood,
-        tau_body_h=body.tia_coefficient_h,
-        retention_48h=r48,
-        maximum=maximum_activity(dose, r48, diffuse_lung=diffuse_lung),
-        blood=blood,
-        body=body,
-        method=method,
-        flags=tuple(flags),
-        contradictions=tuple(contradictions),
+    return _BloodPart(
+        BLOOD_SHARE * body.tia_coefficient_h / volume_ml,
+        math.nan,
+        None,
+        "whole body, blood taken as 14 % of it",
+        ("no blood samples: 14 % of the whole-body time-integrated activity taken to be in the blood",),
     )
 
 

@@ -64,6 +64,11 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
         Administered activity [MBq] at administration, for absolute blood activities; the file's own
         ``administered_mbq`` comes first.
 
+    Returns
+    -------
+    Samples
+        Times and shares of the administered activity in the body and per mL of blood, not decay corrected.
+
     Raises
     ------
     InputError
@@ -97,40 +102,73 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
     corrected = settings.get("decay_corrected", "no") in ("yes", "true", "1")
     rate = None if half_life_h is None else decay_constant(half_life_h)
     activity = float(settings["administered_mbq"]) if "administered_mbq" in settings else administered_mbq
+    measured = _Measured(columns, corrected, rate, file)
+    t_body, body, s_body = _used(times, measured.body(), measured.scaled("whole_body_sigma_percent", 1e-2), file)
+    blood = measured.blood(activity)
+    t_blood, blood, s_blood = _used(times, blood, measured.scaled("blood_sigma_percent_per_l", 1e-5), file)
+    return Samples(t_body, body, s_body, t_blood, blood, s_blood, settings.get("nuclide"), str(file))
 
-    def undo(values: np.ndarray) -> np.ndarray:
-        """Physical values, from decay-corrected ones where the file says so."""
-        if not corrected:
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """The columns of a samples file by name, and what turns them into physical shares of the administered activity.
+
+    Attributes
+    ----------
+    columns
+        Values as the file has them; NaN where a cell is empty.
+    decay_corrected
+        Whether the file states values corrected for decay.
+    rate
+        Decay constant of the measured nuclide [1/h]; None when not known.
+    file
+        For messages.
+    """
+
+    columns: dict[str, np.ndarray]
+    decay_corrected: bool
+    rate: float | None
+    file: Path
+
+    def physical(self, name: str) -> np.ndarray:
+        """A column, its decay correction undone where the file says that there is one."""
+        values = self.columns[name]
+        if not self.decay_corrected:
             return values
-        if rate is None:
+        if self.rate is None:
             raise InputError(
                 "decay-corrected samples without a half-life",
                 why="the correction must be undone before the therapy nuclide's decay is applied",
                 suggestion="name the tracer in the case",
-                file=file,
+                file=self.file,
             )
-        return values * np.exp(-rate * times)
+        return values * np.exp(-self.rate * self.columns["time_h"])
 
-    body, body_sigma = None, columns.get("whole_body_sigma_percent")
-    if "whole_body_percent" in columns:
-        body = undo(columns["whole_body_percent"]) / 100.0
-    elif "whole_body_counts" in columns:
-        body = _from_counts(undo(columns["whole_body_counts"]), times, rate, file)
-    blood, blood_sigma = None, columns.get("blood_sigma_percent_per_l")
-    if "blood_percent_per_l" in columns:
-        blood = undo(columns["blood_percent_per_l"]) * 1e-5
-    elif "blood_kbq_per_ml" in columns:
-        if not activity or not activity > 0.0:
+    def scaled(self, name: str, factor: float) -> np.ndarray | None:
+        """A physical column times a factor; None when the file lacks it."""
+        return self.physical(name) * factor if name in self.columns else None
+
+    def body(self) -> np.ndarray | None:
+        """Share of the administered activity in the body."""
+        if "whole_body_percent" in self.columns:
+            return self.physical("whole_body_percent") / 100.0
+        if "whole_body_counts" in self.columns:
+            counts = self.physical("whole_body_counts")
+            return _from_counts(counts, self.columns["time_h"], self.rate, self.file)
+        return None
+
+    def blood(self, administered_mbq: float | None) -> np.ndarray | None:
+        """Share of the administered activity in 1 mL of blood [1/mL]."""
+        if "blood_percent_per_l" in self.columns or "blood_kbq_per_ml" not in self.columns:
+            return self.scaled("blood_percent_per_l", 1e-5)
+        if not administered_mbq or not administered_mbq > 0.0:
             raise InputError(
                 "blood activities in kBq/mL without the administered activity",
                 suggestion="add a line '# administered_mbq: 74'",
-                file=file,
+                file=self.file,
                 field="blood_kbq_per_ml",
             )
-        blood = undo(columns["blood_kbq_per_ml"]) * 1e-3 / activity
-    t_body, body, s_body = _used(times, body, None if body_sigma is None else undo(body_sigma) * 1e-2, file)
-    t_blood, blood, s_blood = _used(times, blood, None if blood_sigma is None else undo(blood_sigma) * 1e-5, file)
-    return Samples(t_body, body, s_body, t_blood, blood, s_blood, settings.get("nuclide"), str(file))
+        return self.physical("blood_kbq_per_ml") * 1e-3 / administered_mbq
 
 
 def _settings(samples: CsvFile) -> dict[str, str]:

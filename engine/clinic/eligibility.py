@@ -25,7 +25,7 @@ class LesionPrediction:
     lesion
         Name.
     ldpa_gy_per_gbq
-        Predicted mean absorbed dose per administered activity.
+        Predicted mean absorbed dose per administered activity [Gy/GBq].
     relative_random, relative_systematic
         Parts of its relative standard uncertainty; the systematic one is shared by the lesions of a patient.
     lower_bound, upper_bound
@@ -124,9 +124,20 @@ def assess(
     threshold_gy
         Mean dose that at least one lesion must reach [Gy].
     activities_gbq
-        Activities by name; 7.4 GBq and 11.1 GBq when not given.
+        Activities by name [GBq]; 7.4 and 11.1 when not given.
     maximum_gbq
         Maximum tolerable activity [GBq], added as ``"MTA"``; None when blood dosimetry is missing.
+
+    Returns
+    -------
+    Eligibility
+        The verdict at each activity, the lesions whose verdict depends on it, and the activity that each lesion
+        needs.
+
+    Raises
+    ------
+    InputError
+        A threshold or an activity that is not positive, or a predicted dose that is negative or not finite.
     """
     if not threshold_gy > 0.0:
         raise InputError(f"threshold {threshold_gy!r} Gy", why="a dose threshold is positive", field="threshold")

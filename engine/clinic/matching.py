@@ -19,7 +19,19 @@ REGISTRATION_MM = 3.0
 
 @dataclass(frozen=True)
 class LesionPlace:
-    """A lesion's place after registration to a common frame: centroid (z, y, x) [mm, LPS], volume, site."""
+    """A lesion's place after registration to a common frame.
+
+    Parameters
+    ----------
+    name
+        Unique within its visit.
+    centroid_mm
+        Centroid (z, y, x) in the common frame [mm], LPS.
+    volume_ml
+        Volume [mL].
+    site
+        Where it is in the body; empty when not stated.
+    """
 
     name: str
     centroid_mm: tuple[float, float, float]
@@ -81,6 +93,11 @@ def match_lesions(
     -------
     list of Match
         Every lesion appears exactly once.
+
+    Raises
+    ------
+    InputError
+        Two lesions of one visit share a name.
     """
     for visit in (before, after):
         names = [one.name for one in visit]

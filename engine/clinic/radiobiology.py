@@ -31,6 +31,11 @@ class Radiosensitivity:
         Exponent a of the generalised EUD; about -10 for tumours (cold spots dominate).
     source
         Where the values come from, for the report.
+
+    Raises
+    ------
+    InputError
+        A parameter outside its range.
     """
 
     alpha_beta_gy: float = 10.0
@@ -202,7 +207,31 @@ def lesion_effect(
     parameters: Radiosensitivity = TUMOUR,
     weights: np.ndarray | None = None,
 ) -> LesionEffect:
-    """All biological quantities of a lesion, from its voxel doses and its curve or effective half-life."""
+    """All biological quantities of a lesion, from its voxel doses and its curve or effective half-life.
+
+    Parameters
+    ----------
+    dose_gy
+        Doses of the voxels (n,), float64 [Gy].
+    curve
+        Time-activity curve of the lesion; it determines the repair during the irradiation.
+    effective_half_life_h
+        Effective half-life [h], used where there is no curve.
+    parameters
+        Radiosensitivity of the tissue.
+    weights
+        Weight of each voxel (n,), float64; equal when not given.
+
+    Returns
+    -------
+    LesionEffect
+        Mean dose, BED, EQD2, EUD and gEUD [Gy], and the repair factor.
+
+    Raises
+    ------
+    InputError
+        Neither a curve nor an effective half-life.
+    """
     if curve is not None:
         g = repair_factor(curve, parameters.repair_half_time_h)
     elif effective_half_life_h is not None and effective_half_life_h > 0.0:

@@ -29,7 +29,21 @@ BIOLOGICAL_SIGMA = math.log(1.3)
 
 @dataclass(frozen=True)
 class TargetLesion:
-    """A measured lesion: longest axis and, for a lymph node, the short axis [mm]."""
+    """A measured lesion.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    organ
+        Organ that it is in; RECIST limits the targets per organ.
+    long_axis_mm
+        Longest axis [mm].
+    short_axis_mm
+        Short axis [mm], which counts for a lymph node; None when not measured.
+    node
+        Whether it is a lymph node.
+    """
 
     name: str
     organ: str
@@ -82,11 +96,32 @@ def recist_response(
     baseline_mm, current_mm
         Sums of diameters [mm]. For a complete response the current sum counts non-nodal targets only.
     nadir_mm
-        Smallest sum so far, baseline included; the baseline when not given.
+        Smallest sum so far, baseline included [mm]; the baseline when not given.
     new_lesions
         Any new lesion is progression.
     nodes_normal
         Whether every target node is below 10 mm (needed for a complete response).
+
+    Returns
+    -------
+    str
+        ``"CR"`` (complete response), ``"PR"`` (partial), ``"SD"`` (stable disease) or ``"PD"`` (progressive
+        disease).
+
+    Raises
+    ------
+    InputError
+        A baseline that is not positive, or a negative current sum.
+
+    References
+    ----------
+    Eisenhauer et al., Eur J Cancer 2009;45:228 (RECIST 1.1).
+
+    Examples
+    --------
+    >>> from hevesy.engine.clinic import recist_response
+    >>> recist_response(50.0, 34.0), recist_response(50.0, 34.0, nadir_mm=28.0)
+    ('PR', 'PD')
     """
     if not baseline_mm > 0.0 or current_mm < 0.0:
         raise InputError(
@@ -105,7 +140,23 @@ def recist_response(
 
 
 def lesion_response(baseline_ml: float, current_ml: float) -> str:
-    """Response of one lesion by its volume, through the sphere of that volume (RECIST bounds, 5 mm rule)."""
+    """Response of one lesion by its volume, through the sphere of that volume (RECIST bounds, 5 mm rule).
+
+    Parameters
+    ----------
+    baseline_ml, current_ml
+        Volumes of the lesion at the first visit and now [mL].
+
+    Returns
+    -------
+    str
+        As :func:`recist_response`.
+
+    Raises
+    ------
+    InputError
+        A baseline that is not positive, or a negative current volume.
+    """
     if not baseline_ml > 0.0 or current_ml < 0.0:
         raise InputError(
             f"volumes of {baseline_ml:g} and {current_ml:g} mL",
@@ -158,6 +209,16 @@ def paired_ratio(
         independent observations.
     coverage
         Of the interval.
+
+    Returns
+    -------
+    PairedRatio
+        Geometric mean ratio after/before with its interval and p value; NaN where there are too few pairs.
+
+    Raises
+    ------
+    InputError
+        Different numbers of values before and after, or of groups.
     """
     a, b = (np.asarray(v, dtype=np.float64).reshape(-1) for v in (before, after))
     if a.size != b.size or (groups is not None and len(groups) != a.size):
@@ -191,9 +252,10 @@ class VisitValues:
     lesion
         Its name, the same at both visits.
     uptake_percent, uptake_percent_per_g
-        Total uptake %IA and concentration %IA/g, decay corrected, at the same time after administration.
+        Total uptake [%] and concentration [%/g] of the administered activity, decay corrected, at the same time after
+        administration.
     ldpa_gy_per_gbq
-        Predicted absorbed dose per administered activity.
+        Predicted absorbed dose per administered activity [Gy/GBq].
     uptake_relative, ldpa_relative
         Random relative standard uncertainties of uptake and LDpA (systematic parts cancel on one scanner).
     """

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares, nnls
+from scipy.optimize import OptimizeResult, least_squares, nnls
 
 from ..errors import InputError
 from ..kinetics.conversion import decay_constant
@@ -15,6 +15,8 @@ from ..text import counted
 #: Fastest rate of a component of a curve without a value at t = 0 [1/h], where the first sample does not allow more:
 #: the fast phase of iodine in blood has half-lives of 5 to 12 h.
 FASTEST_UNSAMPLED = 0.15
+#: Largest difference of the two rates [1/h] where the samples do not limit it.
+UNLIMITED_STEP = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,73 +100,134 @@ def fit_washout(
     return _interpolated(t, y, physical, starts_at_one)
 
 
+@dataclass(frozen=True, eq=False)
+class _BiExponential:
+    """Least squares of two exponentials, both at least as fast as physical decay.
+
+    Parameters of the fit: amplitudes (one where they sum to 1, else two), biological rate of the slow component [1/h],
+    and ln of the step from it to the fast one.
+
+    Attributes
+    ----------
+    t, y
+        Sample times [h] and values.
+    w
+        Weight of each residual.
+    physical
+        Decay constant [1/h].
+    starts_at_one
+        Whether the amplitudes sum to 1.
+    """
+
+    t: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    physical: float
+    starts_at_one: bool
+
+    @property
+    def fastest(self) -> float:
+        """Largest step to the fast component [1/h].
+
+        A component that is gone before the first sample fits its noise with any area: it must not have more than
+        halved.
+        """
+        if self.starts_at_one or self.t[0] <= 0.0:
+            return UNLIMITED_STEP
+        return max(math.log(2.0) / float(self.t[0]), FASTEST_UNSAMPLED)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Typical size of each parameter."""
+        if self.starts_at_one:
+            return np.array([0.1, 0.01, 1.0])
+        return np.array([self.y.max(), self.y.max(), 0.01, 1.0])
+
+    @property
+    def bounds(self) -> tuple[list[float], list[float]]:
+        """Lowest and highest value of each parameter."""
+        amplitudes = self.scale.size - 2
+        low = [0.0] * amplitudes + [0.0, math.log(1e-5)]
+        high = [1.0 if self.starts_at_one else math.inf] * amplitudes + [3.0, math.log(self.fastest)]
+        return low, high
+
+    def unpack(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Amplitudes and effective rates [1/h], slow first."""
+        amplitudes = np.array([x[0], 1.0 - x[0]]) if self.starts_at_one else x[:2]
+        slow, fast = x[-2] + self.physical, x[-2] + math.exp(x[-1]) + self.physical
+        return amplitudes, np.array([slow, fast])
+
+    def residual(self, x: np.ndarray) -> np.ndarray:
+        """Weighted residuals of the samples."""
+        amplitudes, rates = self.unpack(x)
+        return (np.exp(-np.outer(self.t, rates)) @ amplitudes - self.y) * self.w
+
+    def integral(self, x: np.ndarray) -> float:
+        """Time integral of the curve [h]."""
+        amplitudes, rates = self.unpack(x)
+        return float(np.sum(amplitudes / rates))
+
+    def start(self) -> np.ndarray:
+        """Best point of a grid of rates, with the best amplitudes at each."""
+        best: tuple[float, np.ndarray] = (math.inf, np.empty(0))
+        for slow in np.concatenate([[1e-9], np.geomspace(1e-4, 0.3, 24)]):
+            for step in np.geomspace(1e-3, min(self.fastest, 3.0), 24):
+                cost, x = self._at_rates(slow, step)
+                if cost < best[0]:
+                    best = (cost, x)
+        low, high = self.bounds
+        return np.clip(best[1], np.array(low) + 1e-12, high)
+
+    def _at_rates(self, slow: float, step: float) -> tuple[float, np.ndarray]:
+        """Sum of squares and parameters with the best amplitudes for two biological rates."""
+        w, y = self.w, self.y
+        exponents = [(slow + self.physical) * self.t, (slow + step + self.physical) * self.t]
+        g = np.exp(-np.stack(exponents, axis=1))
+        if self.starts_at_one:
+            d = (g[:, 0] - g[:, 1]) * w
+            share = float(np.clip(d @ ((y - g[:, 1]) * w) / (d @ d), 1e-6, 1.0 - 1e-6))
+            x = np.array([share, slow, math.log(step)])
+            return float(np.sum(self.residual(x) ** 2)), x
+        amplitudes, norm = nnls(g * w[:, None], y * w)
+        return norm**2, np.array([*amplitudes, slow, math.log(step)])
+
+    def integral_error(self, fit: OptimizeResult, sigma_known: bool) -> float:
+        """Standard uncertainty of the integral [h], by its gradient; NaN where no scatter is left to judge."""
+        x = fit.x
+        gradient = np.array(
+            [(self.integral(x + h) - self.integral(x - h)) / (2 * np.abs(h).max()) for h in np.diag(1e-6 * self.scale)]
+        )
+        free = self.t.size - x.size
+        chi2 = float(np.sum(fit.fun**2))
+        variance_scale = 1.0 if sigma_known else (chi2 / free if free > 0 else math.nan)
+        if not math.isfinite(variance_scale):
+            return math.nan
+        covariance = np.linalg.pinv(fit.jac.T @ fit.jac) * variance_scale
+        return math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+
+
 def _bi_exponential(
     t: np.ndarray, y: np.ndarray, sigma: np.ndarray | None, physical: float, starts_at_one: bool
 ) -> Washout:
-    w = 1.0 / (y if sigma is None else sigma)
-    # A component that is gone before the first sample fits its noise with any area: it must not have more than halved.
-    fastest = 6.0 if starts_at_one or t[0] <= 0.0 else max(math.log(2.0) / float(t[0]), FASTEST_UNSAMPLED)
-
-    def basis(slow: float, step: float) -> np.ndarray:
-        return np.exp(-np.stack([(slow + physical) * t, (slow + step + physical) * t], axis=1))
-
-    def unpack(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Amplitudes and rates from (amplitudes..., slow rate, ln of the step to the fast rate)."""
-        amplitudes = np.array([x[0], 1.0 - x[0]]) if starts_at_one else x[:2]
-        slow, fast = x[-2] + physical, x[-2] + math.exp(x[-1]) + physical
-        return amplitudes, np.array([slow, fast])
-
-    def residual(x: np.ndarray) -> np.ndarray:
-        amplitudes, rates = unpack(x)
-        return (np.exp(-np.outer(t, rates)) @ amplitudes - y) * w
-
-    best: tuple[float, np.ndarray] = (math.inf, np.empty(0))
-    for slow in np.concatenate([[1e-9], np.geomspace(1e-4, 0.3, 24)]):
-        for step in np.geomspace(1e-3, min(fastest, 3.0), 24):
-            g = basis(slow, step)
-            if starts_at_one:
-                d = (g[:, 0] - g[:, 1]) * w
-                share = float(np.clip(d @ ((y - g[:, 1]) * w) / (d @ d), 1e-6, 1.0 - 1e-6))
-                x = np.array([share, slow, math.log(step)])
-                cost = float(np.sum(residual(x) ** 2))
-            else:
-                amplitudes, norm = nnls(g * w[:, None], y * w)
-                x, cost = np.array([*amplitudes, slow, math.log(step)]), norm**2
-            if cost < best[0]:
-                best = (cost, x)
-    scale = np.array([0.1, 0.01, 1.0]) if starts_at_one else np.array([y.max(), y.max(), 0.01, 1.0])
-    low = [0.0] * (scale.size - 2) + [0.0, math.log(1e-5)]
-    high = [1.0 if starts_at_one else math.inf] * (scale.size - 2) + [3.0, math.log(fastest)]
-    start = np.clip(best[1], np.array(low) + 1e-12, high)
-    found = least_squares(residual, start, bounds=(low, high), x_scale=scale, xtol=1e-14, ftol=1e-14, gtol=1e-14)
-    amplitudes, rates = unpack(found.x)
-    coefficient = float(np.sum(amplitudes / rates))
-
-    def integral(x: np.ndarray) -> float:
-        a, r = unpack(x)
-        return float(np.sum(a / r))
-
-    gradient = np.array(
-        [(integral(found.x + h) - integral(found.x - h)) / (2 * np.abs(h).max()) for h in np.diag(1e-6 * scale)]
+    """Bi-exponential fit; what limits it is flagged."""
+    model = _BiExponential(t, y, 1.0 / (y if sigma is None else sigma), physical, starts_at_one)
+    fit = least_squares(
+        model.residual, model.start(), bounds=model.bounds, x_scale=model.scale, xtol=1e-14, ftol=1e-14, gtol=1e-14
     )
-    free = t.size - found.x.size
-    chi2 = float(np.sum(found.fun**2))
-    variance_scale = 1.0 if sigma is not None else (chi2 / free if free > 0 else math.nan)
-    error = math.nan
-    if math.isfinite(variance_scale):
-        covariance = np.linalg.pinv(found.jac.T @ found.jac) * variance_scale
-        error = math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+    amplitudes, rates = model.unpack(fit.x)
+    coefficient = float(np.sum(amplitudes / rates))
     tail = float(np.sum(amplitudes / rates * np.exp(-rates * t[-1])))
     used = amplitudes > 1e-9 * amplitudes.max()
     tail_rate = float(rates[used].min())
     flags = []
-    if fastest < 6.0 and used[1] and found.x[-1] >= math.log(fastest) - 1e-6:
+    fastest = model.fastest
+    if fastest < UNLIMITED_STEP and used[1] and fit.x[-1] >= math.log(fastest) - 1e-6:
         flags.append("fast phase not resolved by the samples: no faster than its half-life to the first of them")
     if tail_rate <= physical * (1 + 1e-6):
         flags.append("final phase capped at physical decay")
     return Washout(
         coefficient,
-        error,
+        model.integral_error(fit, sigma is not None),
         amplitudes,
         rates,
         np.empty(0),

@@ -63,7 +63,15 @@ class CaseStatus:
 
 @dataclass
 class Batch:
-    """What a batch did, a status a case in the trial's order."""
+    """What a batch did.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+    cases
+        How each case ended, in the trial's order.
+    """
 
     out: Path
     cases: list[CaseStatus] = field(default_factory=list)
@@ -80,6 +88,11 @@ class Batch:
 
 def check_executor(name: str) -> None:
     """Refuse an executor that is not there.
+
+    Parameters
+    ----------
+    name
+        As given on the command line.
 
     Raises
     ------
@@ -135,6 +148,11 @@ def run_batch(
     -------
     Batch
         A status a case. A case that fails is recorded with its message, and the others go on.
+
+    Raises
+    ------
+    InputError
+        Fewer than one worker, or a file where the folder should be.
     """
     if workers < 1:
         raise InputError(

@@ -61,6 +61,11 @@ def load_trial(files: Sequence[Path]) -> Trial:
     files
         Each a cohort file (it has the key ``cases``) or a case file.
 
+    Returns
+    -------
+    Trial
+        Its title and its cases, in the order of the files.
+
     Raises
     ------
     InputError

@@ -17,6 +17,11 @@ def shown_tables(tables: Mapping[str, Any]) -> list[Table]:
     ----------
     tables
         ``tables`` of trial.json.
+
+    Returns
+    -------
+    list of Table
+        For the terminal: rows of text under headings.
     """
     return [_visits(tables), *([_changes(tables)] if tables["changes"] else []), _eligibility(tables)]
 

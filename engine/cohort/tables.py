@@ -57,7 +57,18 @@ class PatientRun:
 
 
 def trial_tables(runs: Sequence[PatientRun]) -> dict[str, Any]:
-    """Every table of the trial as plain data; keys as in docs/formats/cohort.md."""
+    """Every table of the trial as plain data; keys as in docs/formats/cohort.md.
+
+    Parameters
+    ----------
+    runs
+        Results of the patients, in order.
+
+    Returns
+    -------
+    dict
+        Lists of rows by table name, ready for JSON.
+    """
     visits = list(dict.fromkeys(v["visit"] for run in runs for v in run.visits))
     arms = list(dict.fromkeys(run.arm for run in runs))
     tables: dict[str, Any] = {

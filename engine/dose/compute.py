@@ -31,13 +31,14 @@ def compute_dose(
         Number of decays in the whole grid (activity integrated over time) that the dose is stated for; None
         for dose per decay.
     air_density_g_cm3
-        Voxels of lower density get zero dose; 0 shows them all. Patients: 0.01 g/cm3.
+        Voxels of lower density get zero dose [g/cm3]; 0 shows them all. Patients: 0.01.
     options
         Of the simulation, for methods that simulate.
 
     Returns
     -------
     DoseMap
+        Mean, standard error where the method has one, and unit.
 
     Raises
     ------

@@ -87,7 +87,25 @@ def spectrum_moments(energy_mev: np.ndarray, per_mev: np.ndarray) -> tuple[float
 
 
 def emitted_energy(emission: Emission) -> EmittedEnergy:
-    """Mean energies per decay of an emission, from the same lines and spectra that the transport samples."""
+    """Mean energies per decay of an emission, from the same lines and spectra that the transport samples.
+
+    Parameters
+    ----------
+    emission
+        Lines and spectra of one decay.
+
+    Returns
+    -------
+    EmittedEnergy
+        Electrons and betas, positrons, alphas, photons and annihilation photons, each [MeV per decay].
+
+    Examples
+    --------
+    >>> from hevesy.engine.dose import emitted_energy
+    >>> from hevesy.engine.nuclides import nuclide
+    >>> round(emitted_energy(nuclide("Y-90").emission).electron, 2)
+    0.93
+    """
 
     def lines(table: np.ndarray) -> float:
         table = np.asarray(table, dtype=np.float64).reshape(-1, 2)
@@ -117,9 +135,9 @@ def deposit_locally(
     Parameters
     ----------
     decays
-        Number of decays in each voxel (nz, ny, nx), not negative.
+        Number of decays in each voxel (nz, ny, nx), float64, not negative.
     density_g_cm3
-        Mass density (nz, ny, nx) [g/cm3].
+        Mass density (nz, ny, nx), float64 [g/cm3].
     voxel_volume_ml
         Volume of one voxel [mL].
     emission
@@ -127,7 +145,12 @@ def deposit_locally(
     photons
         ``"none"``: photon energy leaves; ``"all"``: it stays where it is born.
     air_density_g_cm3
-        Voxels below this density get no dose.
+        Voxels below this density [g/cm3] get no dose.
+
+    Returns
+    -------
+    LocalDeposit
+        The dose, and the energy that fell on voxels without one.
 
     Raises
     ------
@@ -179,7 +202,24 @@ def local_dose(
     emission: Emission,
     photons: str = "none",
 ) -> np.ndarray:
-    """Dose [Gy] of `deposit_locally`, the array alone: float64 (nz, ny, nx)."""
+    """The dose of :func:`deposit_locally`, without its other findings.
+
+    Parameters
+    ----------
+    decays, density_g_cm3
+        Decays in each voxel and mass density [g/cm3]; (nz, ny, nx), float64.
+    voxel_volume_ml
+        Volume of one voxel [mL].
+    emission
+        What one decay emits.
+    photons
+        ``"none"``: photon energy leaves; ``"all"``: it stays where it is born.
+
+    Returns
+    -------
+    ndarray
+        Dose (nz, ny, nx), float64 [Gy].
+    """
     return deposit_locally(decays, density_g_cm3, voxel_volume_ml, emission, photons).dose_gy
 
 

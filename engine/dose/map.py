@@ -22,7 +22,7 @@ class DoseMap:
     mean
         float64 (nz, ny, nx) [`unit`].
     sigma
-        One standard error of `mean`, same shape; None for methods without statistics.
+        One standard error of `mean`, same shape and dtype; None for methods without statistics.
     unit
         ``"Gy"`` or, when no number of decays was given, ``"Gy per decay"``.
     decays
@@ -30,7 +30,7 @@ class DoseMap:
     notes
         What was assumed or left out, one sentence each.
     air_density_g_cm3
-        Voxels below this density were given no dose.
+        Voxels below this density [g/cm3] were given no dose.
     tally
         The integer tally behind a Monte Carlo dose.
     """

@@ -90,6 +90,11 @@ METHODS: dict[str, DoseMethod] = {
 def register(method: DoseMethod) -> None:
     """Add a method from outside this package.
 
+    Parameters
+    ----------
+    method
+        The method, under a name that is not taken.
+
     Raises
     ------
     ValueError
@@ -102,6 +107,16 @@ def register(method: DoseMethod) -> None:
 
 def dose_method(name: str) -> DoseMethod:
     """The method of this name.
+
+    Parameters
+    ----------
+    name
+        Name in :data:`METHODS`.
+
+    Returns
+    -------
+    DoseMethod
+        Its function, and what may be asked of it.
 
     Raises
     ------

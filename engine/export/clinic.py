@@ -32,7 +32,20 @@ VISIT_COLUMNS = (
 
 
 def patient_record(case: Case, visits: Sequence[VisitOutcome]) -> dict[str, Any]:
-    """The clinic's record of a patient: every visit, and what changed between them."""
+    """The clinic's record of a patient: every visit, and what changed between them.
+
+    Parameters
+    ----------
+    case
+        The case.
+    visits
+        What its visits gave, in order.
+
+    Returns
+    -------
+    dict
+        Plain data as docs/formats/patient.md describes it, ready for JSON.
+    """
     several = [VisitLesions(v.name, v.lesions, v.result, v.frame_of_reference) for v in visits]
     return plain(
         {
@@ -102,6 +115,16 @@ def read_alignment_picture(folder: Path) -> bytes:
 
 def read_patient(folder: Path) -> dict[str, Any]:
     """The patient record in a run's folder or in the one above; empty when there is none.
+
+    Parameters
+    ----------
+    folder
+        Folder of a run, or of one of its visits.
+
+    Returns
+    -------
+    dict
+        What :func:`patient_record` gave.
 
     Raises
     ------

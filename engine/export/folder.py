@@ -38,6 +38,11 @@ def check_output_folder(out: Path) -> None:
 
     A folder that holds the resolved case of an earlier run may be replaced.
 
+    Parameters
+    ----------
+    out
+        Where results are to go.
+
     Raises
     ------
     InputError
@@ -61,6 +66,21 @@ def replace_folder(out: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``out``; rename it to ``out`` when the block ends without an error.
 
     The output of an earlier run there becomes ``<out>.previous`` (one generation).
+
+    Parameters
+    ----------
+    out
+        The folder to write.
+
+    Yields
+    ------
+    Path
+        The temporary folder; it is deleted when the block ends with an error.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_output_folder`.
     """
     check_output_folder(out)
     out = out.absolute()
@@ -84,7 +104,22 @@ def replace_folder(out: Path) -> Iterator[Path]:
 
 
 def visit_folder(root: Path, names: list[str], name: str) -> Path:
-    """Where a visit's files go: the folder itself for one visit, one sub-folder per visit for several."""
+    """Where a visit's files go: the folder itself for one visit, one sub-folder per visit for several.
+
+    Parameters
+    ----------
+    root
+        Folder of the run.
+    names
+        Names of all visits of the case, in order.
+    name
+        The visit.
+
+    Returns
+    -------
+    Path
+        ``root`` itself, or a folder in it named after the visit.
+    """
     if len(names) == 1:
         return root
     slugs = [re.sub(r"[^\w.-]+", "_", n).strip("._") or "visit" for n in names]
@@ -93,7 +128,17 @@ def visit_folder(root: Path, names: list[str], name: str) -> Path:
 
 
 def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
-    """Write everything but the log into ``part``; paths in the resolved case are relative to ``out``."""
+    """Write everything but the log into ``part``; paths in the resolved case are relative to ``out``.
+
+    Parameters
+    ----------
+    outcome
+        What a run gave, its further therapies included.
+    part
+        Existing folder to write into.
+    out
+        Where that folder will be in the end.
+    """
     write_text(part / CASE_FILE, outcome.case.to_yaml(relative_to=out))
     write_lesions_csv(outcome.lesions, part / "lesions.csv")
     write_lesions_json(outcome.lesions, part / "lesions.json")
@@ -117,7 +162,18 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
 
 
 def therapy_folder(case: Case) -> str:
-    """Where the results of a further therapy go, in the folder of the first one's."""
+    """Where the results of a further therapy go, in the folder of the first one's.
+
+    Parameters
+    ----------
+    case
+        The case of the further therapy.
+
+    Returns
+    -------
+    str
+        Name of the folder.
+    """
     return f"therapy_{case.therapy.nuclide}"
 
 
@@ -136,6 +192,16 @@ def _write_map(values: object, result: Result, path: Path) -> None:
 
 def rewrite_report(run_dir: Path) -> list[Path]:
     """Write the reports of a run again from the files that the run left.
+
+    Parameters
+    ----------
+    run_dir
+        Folder that a run wrote.
+
+    Returns
+    -------
+    list of Path
+        The reports written.
 
     Raises
     ------

@@ -25,7 +25,18 @@ def lesion_table(outcome: Outcome) -> Table:
 
 
 def run_lines(outcome: Outcome) -> list[str]:
-    """Verdicts, clinical record and how to read the table, one sentence per line."""
+    """Verdicts, clinical record and how to read the table, one sentence per line.
+
+    Parameters
+    ----------
+    outcome
+        What a run gave.
+
+    Returns
+    -------
+    list of str
+        Sentences for the terminal.
+    """
     lines = [f"{verdict.visit}: {verdict.sentence}" for verdict in outcome.verdicts]
     lines += clinic_lines(outcome.clinic)
     if any(lesion.recovery_dose_factor != 1.0 for lesion in outcome.lesions):
@@ -37,7 +48,18 @@ def run_lines(outcome: Outcome) -> list[str]:
 
 
 def warning_lines(outcome: Outcome) -> list[str]:
-    """The warnings of every visit."""
+    """The warnings of every visit.
+
+    Parameters
+    ----------
+    outcome
+        What a run gave.
+
+    Returns
+    -------
+    list of str
+        Sentences, each after the name of its visit.
+    """
     return [f"{visit.name}: {text}" for visit in outcome.visits for text in visit.result.warnings]
 
 

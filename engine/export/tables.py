@@ -18,12 +18,38 @@ READABLE_VERSIONS = (1, 2)
 
 
 def write_lesions_csv(lesions: Iterable[LesionDose], path: str | Path) -> Path:
-    """One row per lesion and visit, columns as in `header`; numbers with nine digits, or nothing."""
+    """One row per lesion and visit, columns as in `header`; numbers with nine digits, or nothing.
+
+    Parameters
+    ----------
+    lesions
+        Lesions, in the order of the rows.
+    path
+        File to write.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     return write_text(path, csv_text(header(), (lesion.to_row() for lesion in lesions)))
 
 
 def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
-    """The same with histograms, kinetics and the verdicts: what the report is rebuilt from."""
+    """The same with histograms, kinetics and the verdicts: what the report is rebuilt from.
+
+    Parameters
+    ----------
+    lesions
+        Lesions, in order.
+    path
+        File to write.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     content = {
         "format": LESIONS_FORMAT,
         "format_version": LESIONS_VERSION,
@@ -34,7 +60,23 @@ def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
 
 
 def read_lesions_json(path: str | Path) -> list[LesionDose]:
-    """Lesions from what `write_lesions_json` wrote, in this format version or the one before."""
+    """Lesions from what `write_lesions_json` wrote, in this format version or the one before.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    list of LesionDose
+        In the order of the file.
+
+    Raises
+    ------
+    InputError
+        No such file, not JSON, other content, or a version that cannot be read.
+    """
     path = Path(path)
     content = read_json(path, "give the folder of a run, or run again")
     if not isinstance(content, dict) or content.get("format") != LESIONS_FORMAT:

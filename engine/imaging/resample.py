@@ -119,7 +119,22 @@ def resample_conserving(volume: Volume, grid: Grid) -> Volume:
 
 
 def resample_fraction(fraction: np.ndarray, source: Grid, grid: Grid) -> np.ndarray:
-    """A mask of volume fractions on another grid, its volume conserved; float32 (nz, ny, nx) in [0, 1]."""
+    """A mask of volume fractions on another grid, its volume conserved.
+
+    Parameters
+    ----------
+    fraction
+        Volume fractions (nz, ny, nx) in [0, 1], any dtype.
+    source
+        Their grid.
+    grid
+        The grid wanted.
+
+    Returns
+    -------
+    ndarray
+        Volume fractions (nz, ny, nx) in [0, 1], float32; zero outside the source.
+    """
     return np.clip(average(fraction, source, grid), 0.0, 1.0).astype(np.float32)
 
 

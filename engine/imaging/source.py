@@ -36,6 +36,10 @@ class ImageSource:
         The series that the path names in its folder; None where it names none.
     is_dicom
         Whether it is read as DICOM, and not as one volume file.
+    path
+        File, folder, ``folder#SeriesInstanceUID``, or the files of a DICOM series.
+    read
+        How one header is read; by default each file once.
     """
 
     def __init__(self, path: ImagePath, read: Callable[[Path], Header] | None = None) -> None:

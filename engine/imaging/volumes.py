@@ -89,6 +89,11 @@ def read_volume(path: ImagePath | ImageSource, quantity: str = "HU") -> Volume:
         modality it is cannot be told for the other formats). DICOM PET values are returned as stored and
         rescaled; use ``read_pet`` for activity concentration.
 
+    Returns
+    -------
+    Volume
+        Values (nz, ny, nx) with their grid and quantity.
+
     Raises
     ------
     InputError
@@ -122,10 +127,24 @@ def volume_of(stack: Stack, quantity: str, source: str, scale: Mapping[str, floa
 
 
 def read_ct(path: ImagePath | ImageSource) -> Volume:
-    """A CT in Hounsfield units; ``path`` as for :func:`read_volume`.
+    """A CT in Hounsfield units.
 
-    Raises InputError for a series without rescale values and for what :func:`read_volume` refuses; values
-    that cannot be HU are refused in :func:`hevesy.engine.imaging.tissue.from_ct`.
+    Values that cannot be HU are refused in :func:`hevesy.engine.imaging.tissue.from_ct`.
+
+    Parameters
+    ----------
+    path
+        As for :func:`read_volume`.
+
+    Returns
+    -------
+    Volume
+        Values (nz, ny, nx) [HU] with their grid.
+
+    Raises
+    ------
+    InputError
+        Voxels that are not a number, a series without rescale values, and what :func:`read_volume` refuses.
     """
     volume = read_volume(path, "HU")
     bad = int(volume.values.size - np.count_nonzero(np.isfinite(volume.values)))

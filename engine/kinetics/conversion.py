@@ -72,11 +72,17 @@ def retention(activity: np.ndarray, times_h: np.ndarray, tracer_half_life_h: flo
     Parameters
     ----------
     activity
-        Tracer activity, or concentration, or share of the administered activity; (nt, ...), scan first.
+        Tracer activity, or concentration, or share of the administered activity; (nt, ...), float64; scan
+        first.
     times_h
-        Scan times [h after administration], (nt,).
+        Scan times after administration (nt,), float64 [h].
     tracer_half_life_h
         Physical half-life of the tracer [h].
+
+    Returns
+    -------
+    ndarray
+        Same shape as ``activity``, float64, in its unit.
     """
     return _scale(activity, times_h, decay_constant(tracer_half_life_h, "tracer_half_life_h"))
 
@@ -88,6 +94,27 @@ def to_therapy(
 
     ``a_therapy = a_tracer exp((lambda_tracer - lambda_therapy) t)``: a factor 1.083 at 24 h and 1.375 at 96 h
     from I-124 to I-131.
+
+    Parameters
+    ----------
+    activity
+        Tracer activity, physical, at the scan times; (nt, ...), float64; scan first.
+    times_h
+        Scan times after administration (nt,), float64 [h].
+    tracer_half_life_h, therapy_half_life_h
+        Physical half-lives [h].
+
+    Returns
+    -------
+    ndarray
+        Same shape as ``activity``, float64, in its unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hevesy.engine.kinetics import to_therapy
+    >>> to_therapy(np.ones(2), np.array([24.0, 96.0]), 100.2, 192.6).round(3)
+    array([1.083, 1.375])
     """
     difference = decay_constant(tracer_half_life_h, "tracer_half_life_h") - decay_constant(
         therapy_half_life_h, "therapy_half_life_h"
@@ -103,12 +130,38 @@ def _scale(activity: np.ndarray, times_h: np.ndarray, rate: float) -> np.ndarray
 
 
 def percent_per_gram(retained_fraction: float, mass_g: float) -> float:
-    """Percentage of the administered activity per gram, decay corrected [%IA/g]."""
+    """Percentage of the administered activity per gram, decay corrected [%IA/g].
+
+    Parameters
+    ----------
+    retained_fraction
+        Share of the administered activity in the tissue, decay corrected to administration.
+    mass_g
+        Mass of the tissue [g].
+
+    Returns
+    -------
+    float
+        %IA/g.
+    """
     return 100.0 * retained_fraction / mass_g
 
 
 def suv(percent_ia_per_gram: float, weight_kg: float) -> float:
-    """Body-weight standardised uptake value of a decay-corrected %IA/g [g/mL at 1 g/mL]."""
+    """Body-weight standardised uptake value of a decay-corrected %IA/g [g/mL at 1 g/mL].
+
+    Parameters
+    ----------
+    percent_ia_per_gram
+        Decay-corrected percentage of the administered activity per gram [%IA/g].
+    weight_kg
+        Body weight [kg].
+
+    Returns
+    -------
+    float
+        SUV [g/mL], for tissue of 1 g/mL.
+    """
     return percent_ia_per_gram / 100.0 * weight_kg * 1000.0
 
 
@@ -123,9 +176,9 @@ def contradictions(
     Parameters
     ----------
     times_h, retained_fraction
-        Scan times [h] and retention U (share of the administered activity, decay corrected), (nt,).
+        Scan times [h] and retention U (share of the administered activity, decay corrected); (nt,), float64.
     sigma
-        Standard uncertainty of each value; 10 % of the value where not given.
+        Standard uncertainty of each value, (nt,) or scalar, float64; 10 % of the value where not given.
     allowance
         How many standard uncertainties count as beyond the noise.
 

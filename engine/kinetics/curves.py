@@ -37,7 +37,8 @@ class Curve:
     parameters
         Amplitude and biological rates [1/h] by name, ``peak_h`` where the model has one.
     parameter_names, covariance
-        Order and covariance matrix of amplitude and rates (NaN where the data cannot give it).
+        Order (n names) and covariance matrix (n, n), float64, of amplitude and rates (NaN where the data cannot give
+        it).
     tia_coefficient_h, tia_coefficient_uncertainty_h
         Time-integrated activity (TIA) coefficient: the time integral of the activity per administered activity [h]
         (MIRD 21; formerly "residence time"), in the unit of the input otherwise, and
@@ -48,12 +49,16 @@ class Curve:
         Share of the time-integrated activity that lies after the last scan.
     flags
         What a reader must know: uptake not resolved, half-life capped, upper bound, one scan.
+    times_h, values
+        Scan times [h] and activity of the therapy nuclide there per administered activity, as fitted; (nt,) float64.
     aicc, chi2
         Corrected Akaike criterion (infinite or NaN where there are too few points) and weighted residual sum.
     sensitivity
-        d ln(TIA coefficient) / d ln(value) of each scan.
+        d ln(TIA coefficient) / d ln(value) of each scan, (nt,) float64.
     upper_bound
         True when a value below the detection limit was replaced so that the coefficient cannot be larger.
+    candidates
+        AICc of each model that was compared, by name; empty where the model was given.
     """
 
     model: str
@@ -119,7 +124,7 @@ def fit_curve(
     Parameters
     ----------
     times_h
-        Scan times [h after administration], strictly increasing.
+        Scan times after administration [h], strictly increasing.
     fraction
         One value a scan: retention U (decay corrected) or tracer activity at scan time, see ``quantity``. Any
         unit; the coefficient is then in that unit times hours (h for a share of the administered one).
@@ -140,13 +145,14 @@ def fit_curve(
         Detection limit in the unit of ``fraction`` (scalar or one a scan). Values below it are replaced so
         that the coefficient is an upper bound. Without it, a value at or below zero uses 3 sigma.
     peak_h
-        Time of the peak for the linear-exponential model; chosen among the scans when not given.
+        Time of the peak [h] for the linear-exponential model; chosen among the scans when not given.
     population_biological_half_life_h
-        Only for ``model="single-time-point"``.
+        Biological half-life [h], for ``model="single-time-point"`` only.
 
     Returns
     -------
     Curve
+        The fitted curve, its time integral and what a reader must know of it.
 
     Raises
     ------

@@ -31,8 +31,9 @@ class VoxelKinetics:
     Attributes
     ----------
     tia_h
-        Time-integrated activity concentration of the therapy nuclide [Bq h/mL], (nz, ny, nx) float64, for an
-        administered activity of the therapy nuclide equal to that of the tracer. Never negative.
+        Time-integrated activity concentration of the therapy nuclide, (nz, ny, nx) float64, in the unit of the
+        images times hours [h]: Bq h/mL from images in Bq/mL; for an administered activity of the therapy nuclide equal
+        to that of the tracer. Never negative.
     effective_half_life_h
         Effective half-life of the final phase [h], (nz, ny, nx) float32.
     extrapolated_map
@@ -81,9 +82,10 @@ def voxel_tia(
     Parameters
     ----------
     times_h
-        Scan times [h after administration], (nt,).
+        Scan times after administration [h], (nt,).
     concentration
-        Tracer activity concentration, physical, true at each scan's time [Bq/mL], (nt, nz, ny, nx).
+        Tracer activity concentration, physical, true at each scan's time [Bq/mL]; (nt, nz, ny, nx), float32 or
+        float64.
     tracer_half_life_h, therapy_half_life_h
         Physical half-lives [h]; the therapy nuclide is the tracer itself when not given.
     model
@@ -96,8 +98,8 @@ def voxel_tia(
         ``"smoothed"``: rate from images smoothed to ``smooth_fwhm_mm`` (default). ``"voxel"``: rate of each
         voxel by itself, noisy and biased, for comparison.
     regions
-        Integer labels (nz, ny, nx), 0 for none: each label takes one rate, that of its summed activity, so
-        that the map integrates to the lesion-wise result.
+        Labels (nz, ny, nx), int32 or another integer, 0 for none: each label takes one rate, that of its summed
+        activity, so that the map integrates to the lesion-wise result.
     voxel_size_mm
         (dz, dy, dx) [mm]; without it the smoothing is three voxels wide.
     smooth_fwhm_mm
@@ -105,7 +107,12 @@ def voxel_tia(
     uptake
         Unseen phase before the first scan, see :func:`hevesy.engine.kinetics.curves.fit_curve`.
     population_biological_half_life_h
-        Only for ``model="single-time-point"``.
+        Biological half-life [h], for ``model="single-time-point"`` only.
+
+    Returns
+    -------
+    VoxelKinetics
+        The integral of each voxel, its effective half-life, and how both were obtained.
 
     Raises
     ------

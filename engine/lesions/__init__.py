@@ -14,7 +14,6 @@ __getattr__, __dir__, __all__ = face(
         "DoseMaps": "metrics",
         "summarise": "metrics",
         "Verdict": "verdict",
-        "verdict": "verdict",
         "verdicts": "verdict",
         "DoseVolumeHistogram": "dvh",
         "RegionDoses": "dvh",

@@ -20,11 +20,11 @@ class DoseVolumeHistogram:
     Parameters
     ----------
     dose_gy
-        Bin edges (n + 1,) [Gy], from 0.
+        Bin edges (n + 1,), float64 [Gy], from 0.
     volume_percent
-        Share of the volume that receives at least each edge (n + 1,) [%].
+        Share of the volume that receives at least each edge (n + 1,), float64 [%].
     differential_percent_per_gy
-        Share of the volume in each bin over its width (n,) [% per Gy].
+        Share of the volume in each bin over its width (n,), float64 [%/Gy].
     """
 
     dose_gy: np.ndarray
@@ -51,9 +51,9 @@ class RegionDoses:
     Parameters
     ----------
     dose_gy
-        Doses of the voxels (n,) [Gy].
+        Doses of the voxels (n,), float64 [Gy].
     weight
-        Volume fraction of each voxel inside the region (n,), positive.
+        Volume fraction of each voxel inside the region (n,), float64, positive.
     """
 
     def __init__(self, dose_gy: np.ndarray, weight: np.ndarray) -> None:

@@ -42,13 +42,13 @@ class DoseMaps:
     Parameters
     ----------
     dose_gy
-        Dose for the therapy activity (nz, ny, nx) [Gy].
+        Dose for the therapy activity (nz, ny, nx), float64 [Gy].
     density_g_cm3
-        Mass density (nz, ny, nx) [g/cm3].
+        Mass density (nz, ny, nx), float32 or float64 [g/cm3].
     grid
         Their geometry.
     local_dose_gy
-        Local deposition, for comparison (nz, ny, nx) [Gy].
+        Local deposition, for comparison (nz, ny, nx), float64 [Gy].
     """
 
     dose_gy: np.ndarray
@@ -157,6 +157,11 @@ def summarise(
         What the other steps found out about this lesion.
     bins
         Bins of the histogram.
+
+    Returns
+    -------
+    LesionDose
+        The lesion's record.
 
     Raises
     ------

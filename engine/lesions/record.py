@@ -25,19 +25,33 @@ class LesionDose:
 
     Parameters
     ----------
+    patient, visit, lesion
+        Whose lesion it is, by name.
+    volume_ml, mass_g
+        Volume [mL] and mass [g] on the dose grid, sub-voxel weights included.
     dose_gy
         Mass-weighted mean [Gy]: of the dose map (`dose_map_gy`) times `recovery_dose_factor`.
     dose_uncertainty_gy
         Combined standard uncertainty u of `dose_gy` (k = 1) [Gy].
     dose_mc_standard_error_gy
         Its Monte Carlo part: standard error of the mean [Gy].
+    dose_map_gy, dose_local_gy
+        Mass-weighted mean of the dose map and of local deposition [Gy].
+    threshold_gy, verdict
+        Dose that the mean must reach [Gy], and whether it does.
+    therapy_activity_gbq
+        Administered activity that the doses are stated for [GBq].
     recovery_dose_factor
         Ratio of the recovery-corrected mean dose to that of the map (1: no correction). Minimum, maximum, D and V
         stay those of the uncorrected map.
     ldpa_gy_per_gbq
         Lesion dose per administered activity [Gy/GBq].
-    vthreshold_percent
-        Volume that gets at least `threshold_gy` [%]; `v20gy_percent` is the same at 20 Gy.
+    min_gy, max_gy, sd_gy
+        Smallest and largest voxel dose of the map, and the standard deviation of the voxel doses [Gy].
+    d98_gy, d95_gy, d90_gy, d70_gy, d50_gy, d2_gy
+        D98: the smallest dose among the hottest 98 % of the volume [Gy]; the others alike.
+    vthreshold_percent, v20gy_percent
+        Share of the volume that gets at least `threshold_gy` [%], and at least 20 Gy [%].
     uniformity
         (D5 - D95) / mean of the map.
     voxel_metrics
@@ -46,8 +60,22 @@ class LesionDose:
         The mean lies within one total standard uncertainty of the threshold.
     probability
         P(mean dose >= threshold), when the uncertainty chain gives one.
+    density_g_cm3, voxels
+        Mean mass density [g/cm3], and number of voxels with any share of the lesion.
+    centroid_mm
+        Centroid (z, y, x), LPS [mm].
+    contour_volume_ml
+        Volume inside the contours as drawn [mL]; NaN where the mask comes without.
+    method
+        Dose method of the map.
+    site
+        Where it is in the body; empty when not stated.
+    flags
+        What a reader must know, one sentence each.
     diameter_mm
-        Diameter of the sphere of the same volume.
+        Diameter of the sphere of the same volume [mm].
+    dvh
+        Histogram of the dose map.
     noise_corrected_dvh
         The histogram corrected for Monte Carlo noise, its metrics and bands
         (:func:`hevesy.engine.pipeline.lesion_histogram.noise_corrected_dvh`); empty without it.

@@ -22,10 +22,16 @@ class Verdict:
 
     Parameters
     ----------
+    patient, visit, verdict
+        Whose it is, and ``"eligible"`` or ``"below"``.
+    threshold_gy, therapy_activity_gbq
+        Dose that a mean must reach [Gy], and activity that the doses are stated for [GBq].
     reached
         Lesions at or above the threshold, highest dose first.
     borderline
         Lesions within one standard uncertainty of it.
+    highest_lesion, highest_dose_gy, highest_sigma_gy
+        The lesion with the highest mean, that mean and its standard uncertainty [Gy].
     certain
         The verdict stays the same when every lesion's dose moves by one standard uncertainty.
     sentence
@@ -103,7 +109,18 @@ def verdict(lesions: Iterable[LesionDose]) -> Verdict:
 
 
 def verdicts(lesions: Iterable[LesionDose]) -> list[Verdict]:
-    """One verdict for each patient and visit, in the order in which they first appear."""
+    """One verdict for each patient and visit, in the order in which they first appear.
+
+    Parameters
+    ----------
+    lesions
+        Lesions of any patients and visits.
+
+    Returns
+    -------
+    list of Verdict
+        In that order.
+    """
     groups: dict[tuple[str, str], list[LesionDose]] = {}
     for lesion in lesions:
         groups.setdefault((lesion.patient, lesion.visit), []).append(lesion)

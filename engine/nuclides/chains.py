@@ -83,6 +83,16 @@ def emission_with_progeny(
     longest_progeny_half_life_s
         See above [s]; only for ``"complete"``.
 
+    Returns
+    -------
+    Emission
+        Per decay of the parent.
+
+    Raises
+    ------
+    InputError
+        An unknown nuclide or treatment of progeny.
+
     Notes
     -----
     Recoiling daughters of alpha emitters leave their carrier and may leave the lesion; that redistribution

@@ -109,10 +109,26 @@ class Nuclide:
 def nuclide(name: str) -> Nuclide:
     """Look up a radionuclide by any usual spelling of its name.
 
+    Parameters
+    ----------
+    name
+        In any spelling that :func:`canonical_name` understands.
+
+    Returns
+    -------
+    Nuclide
+        Half-life, decay modes and emission.
+
     Raises
     ------
     InputError
         Unknown or stable nuclide.
+
+    Examples
+    --------
+    >>> from hevesy.engine.nuclides import nuclide
+    >>> round(nuclide("131I").half_life_h / 24, 2)
+    8.02
     """
     return _nuclide(canonical_name(name))
 

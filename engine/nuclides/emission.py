@@ -9,11 +9,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Emission:
-    """What one decay emits. Arrays of lines are (n, 2): energy [MeV], number per decay.
+    """What one decay emits.
 
-    ``beta_mev``/``beta_per_mev`` and ``positron_mev``/``positron_per_mev`` are spectra as points joined by
-    straight lines [MeV, per MeV per decay]. Annihilation photons are NOT photon lines: the transport makes
-    them. Alpha lines are deposited at the position of the decay.
+    Spectra are points joined by straight lines. Annihilation photons are NOT photon lines: the transport makes them.
+    Alpha lines are deposited at the position of the decay.
+
+    Parameters
+    ----------
+    nuclide
+        Name; a label only.
+    electron_lines, photon_lines, alpha_lines
+        Energy [MeV] and number per decay of each line; (n, 2), float64.
+    beta_mev, positron_mev
+        Energies of the points of the spectra (n,), float64 [MeV], ascending.
+    beta_per_mev, positron_per_mev
+        Number per decay and energy at these points (n,), float64 [1/MeV].
     """
 
     nuclide: str = ""

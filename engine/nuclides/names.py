@@ -18,10 +18,26 @@ def canonical_name(text: str) -> str:
     ``I-131``, ``I131``, ``131I``, ``i 131``, ``iodine-131``, ``^131^I``, superscripts, ``Tc-99m``,
     ``99mTc``, ``technetium 99m`` and the older ``99Tcm`` are understood.
 
+    Parameters
+    ----------
+    text
+        Any of these.
+
+    Returns
+    -------
+    str
+        Symbol, hyphen, mass number and state: ``"I-131"``, ``"Tc-99m"``.
+
     Raises
     ------
     InputError
         When the text names no nuclide of ICRP-107; the message suggests near names.
+
+    Examples
+    --------
+    >>> from hevesy.engine.nuclides import canonical_name
+    >>> canonical_name("131I"), canonical_name("technetium 99m")
+    ('I-131', 'Tc-99m')
     """
     name = spelled_nuclide(text)
     if name is not None and name in known_names():

@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "Material": "material",
+        "nist_material": "composition",
     },
 )

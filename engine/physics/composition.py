@@ -136,7 +136,23 @@ def nist_names() -> list[str]:
 
 
 def nist_material(name: str) -> Material:
-    """An element or material of the NIST tables by name, e.g. ``"WATER, LIQUID"`` or ``"LUNG (ICRP)"``."""
+    """An element or material of the NIST tables by name, e.g. ``"WATER, LIQUID"`` or ``"LUNG (ICRP)"``.
+
+    Parameters
+    ----------
+    name
+        As NIST spells it, in either case.
+
+    Returns
+    -------
+    Material
+        Composition by mass, mean excitation energy and nominal density.
+
+    Raises
+    ------
+    InputError
+        No material of this name; the message has the nearest ones.
+    """
     index = _nist_names().get(name.upper())
     if index is None:
         raise InputError(

@@ -107,7 +107,7 @@ class VisitActivity:
     Parameters
     ----------
     tia_bq_h_ml
-        Time-integrated activity concentration for the therapy activity (nz, ny, nx) [Bq h/mL].
+        Time-integrated activity concentration for the therapy activity (nz, ny, nx), float64 [Bq h/mL].
     decays
         Decays in each voxel (nz, ny, nx), float64.
     voxels
@@ -132,6 +132,18 @@ class VisitActivity:
 
 def integrate(case: Case, images: VisitImages) -> VisitActivity:
     """Integrate a visit's scans into decays of the therapy nuclide for the therapy activity.
+
+    Parameters
+    ----------
+    case
+        The case.
+    images
+        The visit on its dose grid.
+
+    Returns
+    -------
+    VisitActivity
+        Decays per voxel, and the curves of the lesions.
 
     Raises
     ------

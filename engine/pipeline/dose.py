@@ -29,7 +29,22 @@ WEIGHT_ONE = 255
 
 
 def transport_problem(case: Case, images: VisitImages, activity: VisitActivity) -> Problem:
-    """The transport problem of a visit: its tissue, its decays, the therapy nuclide's emission."""
+    """The transport problem of a visit: its tissue, its decays, the therapy nuclide's emission.
+
+    Parameters
+    ----------
+    case
+        The case; of its ``transport`` the cut-offs.
+    images
+        The visit on its dose grid.
+    activity
+        Its decays.
+
+    Returns
+    -------
+    Problem
+        Without a reference dose; vacuum around the grid.
+    """
     return Problem(
         density_g_cm3=np.ascontiguousarray(images.density, dtype=np.float32),
         material=images.tissue.material,
@@ -58,15 +73,28 @@ def dose_of_visit(
     stop: Stop | None,
     earlier: Result | None = None,
 ) -> tuple[Result, np.ndarray]:
-    """Dose by every method of the case; ``earlier`` is what a stopped run of the same visit left.
+    """Dose by every method of the case.
+
+    Parameters
+    ----------
+    case
+        The case.
+    images, activity
+        What the steps before gave for the visit.
+    progress
+        Called with the fraction done (0 to 1) and a line of text.
+    stop
+        Asked after every batch; True ends the transport.
+    earlier
+        What a stopped run of the same visit left.
 
     Returns
     -------
     result
         With ``doses`` in Gy for the therapy activity, and the tally when one of the methods simulates.
     mc_sigma
-        Monte Carlo standard error of each lesion's mean [Gy]; zero without a simulation, NaN when there are
-        too few batches for one.
+        Monte Carlo standard error of each lesion's mean (n,), float64 [Gy]; zero without a simulation, NaN when there
+        are too few batches for one.
     """
     problem = transport_problem(case, images, activity)
     weights = region_weights(images.lesions)

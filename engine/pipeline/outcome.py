@@ -16,9 +16,24 @@ from ..results.result import Result
 
 @dataclass
 class VisitOutcome:
-    """One visit: its result with every dose map, its lesions, and the clinic's record of it.
+    """What a run gives for one visit.
 
-    ``overlays`` holds the aligned CT of each later scan on the dose grid [HU], by the scan's name.
+    Parameters
+    ----------
+    name
+        Name of the visit.
+    result
+        Every dose map with its provenance.
+    lesions
+        Doses of the lesions.
+    verdict
+        Whether the patient is eligible by these lesions.
+    clinic
+        The clinic's record of the visit, as plain data.
+    frame_of_reference
+        DICOM frame of reference UID of the dose grid, where known.
+    overlays
+        Aligned CT of each later scan on the dose grid [HU], (nz, ny, nx), float32, by the scan's name.
     """
 
     name: str

@@ -74,9 +74,9 @@ class VisitImages:
     tissue
         Density and material on the dose grid.
     times_h
-        Scan times after administration [h], increasing.
+        Scan times after administration (nt,), float64 [h], increasing.
     concentration
-        Tracer activity concentration at the scan times (nt, nz, ny, nx) [Bq/mL].
+        Tracer activity concentration at the scan times (nt, nz, ny, nx), float32 [Bq/mL].
     scans
         What else there is of each scan, in the same order.
     lesions
@@ -86,7 +86,7 @@ class VisitImages:
     pet_spacing_mm
         Voxel size of the first PET (dz, dy, dx) [mm].
     contour_spacing_mm
-        Voxel size of the image that the lesions were drawn on, where that is not the PET.
+        Voxel size of the image that the lesions were drawn on (dz, dy, dx) [mm], where that is not the PET.
     frame_of_reference
         DICOM frame of reference UID of the first scan, where known.
     assumptions
@@ -154,6 +154,18 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     The dose grid is that of the first PET (or of its CT, or a spacing, as ``transport.grid`` says), cropped
     to the body, the lesions and a margin. Later scans are brought to the first as ``alignment`` says: used
     unregistered when their frame of reference is the same, aligned by their CTs when it is another.
+
+    Parameters
+    ----------
+    case
+        The case.
+    visit
+        One of its visits.
+
+    Returns
+    -------
+    VisitImages
+        Tissue, activity concentrations and lesions on one grid.
 
     Raises
     ------

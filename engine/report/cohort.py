@@ -23,12 +23,36 @@ VISIT_QUANTITIES = (
 
 
 def write_trial_report(record: Mapping[str, Any], path: str | Path) -> Path:
-    """Write the report of a trial from the content of trial.json."""
+    """Write the report of a trial from the content of trial.json.
+
+    Parameters
+    ----------
+    record
+        As for :func:`render_trial`.
+    path
+        File to write.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     return write_text(Path(path), render_trial(record))
 
 
 def render_trial(record: Mapping[str, Any]) -> str:
-    """The trial's report as HTML text."""
+    """The trial's report as HTML text.
+
+    Parameters
+    ----------
+    record
+        Content of trial.json (docs/formats/cohort.md).
+
+    Returns
+    -------
+    str
+        One page; figures and styles are in it.
+    """
     tables, data = record["tables"], record["figures"]
     arms = [row["arm"] for row in tables["arms"]]
     visits = tables["visit_names"]

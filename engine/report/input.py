@@ -35,8 +35,10 @@ class CaseSummary:
 
     Parameters
     ----------
+    therapy_nuclide, tracer_nuclide
+        Names such as ``"I-131"``.
     tracer_activity_mbq, administered, weight_kg
-        Those of the visit where it has its own, else those of the case.
+        Activity [MBq], time and body weight [kg]: of the visit where it has its own, else of the case.
     recovery_curve, tissue_calibration
         Names of the files.
     uncertainties
@@ -47,6 +49,18 @@ class CaseSummary:
         Stop criterion, as in the case.
     scans, lesion_files
         Images of the visit.
+    therapy_activity_mbq
+        Planned activity [MBq].
+    threshold_gy
+        Mean dose that at least one lesion must reach [Gy].
+    height_cm, sex
+        Body height [cm]; ``"male"`` or ``"female"``.
+    kinetic_model
+        Name, or ``"auto"``.
+    recovery_fwhm_mm, recovery_fwhm_uncertainty_mm
+        Resolution of the PET (FWHM) and its standard uncertainty [mm].
+    electron_cutoff_mev, photon_cutoff_mev
+        Energies below which particles are deposited where they are [MeV].
     """
 
     therapy_nuclide: str
@@ -74,7 +88,17 @@ class CaseSummary:
 
 @dataclass(frozen=True)
 class ChecklistItem:
-    """One item of good dosimetry reporting; ``value`` is None when nobody stated it."""
+    """One item of good dosimetry reporting.
+
+    Parameters
+    ----------
+    section
+        Heading that it is listed under.
+    item
+        What should be stated.
+    value
+        What is stated; None when nothing is.
+    """
 
     section: str
     item: str

@@ -32,7 +32,18 @@ def write_report(given: ReportInput, path: str | Path) -> Path:
 
 
 def render_report(given: ReportInput) -> str:
-    """The report as HTML text; equal inputs give equal bytes."""
+    """The report as HTML text; equal inputs give equal bytes.
+
+    Parameters
+    ----------
+    given
+        Everything that the report shows.
+
+    Returns
+    -------
+    str
+        One page; figures and styles are in it.
+    """
     result, lesions = given.result, given.lesions
     notes, _ = content.remarks(lesions)
     return render(

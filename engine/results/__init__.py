@@ -8,7 +8,6 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "Result": "result",
-        "merge": "merge",
         "Balance": "balance",
         "Provenance": "provenance",
     },

@@ -13,6 +13,13 @@ class Balance(Mapping[str, float]):
     """Energy emitted, deposited in the grid and escaped from it: exact integers, read as MeV per decay.
 
     A mapping too: ``balance["emitted"]`` and ``balance.emitted`` are the same number.
+
+    Parameters
+    ----------
+    emitted_quanta, deposited_quanta, escaped_quanta
+        Energies in units of :data:`hevesy.engine.statistics.QUANTUM_MEV`, exact: emitted = deposited + escaped.
+    histories
+        Number of decays simulated.
     """
 
     emitted_quanta: int

@@ -121,6 +121,18 @@ def _put(file: h5py.File, name: str, values: Any, unit: str, description: str, *
 
 
 def _write(result: Result, file: h5py.File) -> None:
+    _write_attributes(result, file)
+    _write_images(result, file)
+    _write_lesions(result, file)
+    if result.case_yaml:
+        file.create_dataset("case", data=result.case_yaml, dtype=_STRING)
+        file["case"].attrs.update(unit="", description="the resolved case, YAML")
+    if result.tally is not None:
+        _write_tally(result.tally, result, file)
+
+
+def _write_attributes(result: Result, file: h5py.File) -> None:
+    """Provenance, how the run ended, and the geometry."""
     p, root = result.provenance, file.attrs
     root["format"], root["format_version"] = FORMAT, FORMAT_VERSION
     root["kind"] = result.kind
@@ -141,6 +153,9 @@ def _write(result: Result, file: h5py.File) -> None:
     root["direction"] = grid.direction
     root["axes"] = "z, y, x; origin is the centre of voxel [0, 0, 0] in LPS; direction is row-major x, y, z"
 
+
+def _write_images(result: Result, file: h5py.File) -> None:
+    """Density, doses, activity and CT on the dose grid."""
     _put(file, "density", np.asarray(result.density_g_cm3, np.float32), "g/cm3", "mass density")
     for method, dose in result.doses.items():
         extra = {
@@ -162,6 +177,10 @@ def _write(result: Result, file: h5py.File) -> None:
     if result.ct_hu is not None:
         hu = np.clip(np.rint(result.ct_hu), -32768, 32767).astype(np.int16)
         _put(file, "image/ct", hu, "HU", "CT on the dose grid, for display")
+
+
+def _write_lesions(result: Result, file: h5py.File) -> None:
+    """Masks, table and full records of the lesions."""
     if result.lesion_masks is not None:
         _put(
             file,
@@ -184,11 +203,6 @@ def _write(result: Result, file: h5py.File) -> None:
         records = json.dumps([lesion.to_dict() for lesion in result.lesions], allow_nan=False)
         file.create_dataset("lesions/records", data=records, dtype=_STRING)
         file["lesions/records"].attrs.update(unit="", description="lesions.json: the same with histograms")
-    if result.case_yaml:
-        file.create_dataset("case", data=result.case_yaml, dtype=_STRING)
-        file["case"].attrs.update(unit="", description="the resolved case, YAML")
-    if result.tally is not None:
-        _write_tally(result.tally, result, file)
 
 
 def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:

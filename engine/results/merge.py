@@ -22,6 +22,16 @@ def merge(results: Sequence[Result]) -> Result:
     The outcome does not depend on the order of the shards. Lesion records are left out, since their Monte
     Carlo part changes: the caller computes them again.
 
+    Parameters
+    ----------
+    results
+        Shards with their tallies, in any order.
+
+    Returns
+    -------
+    Result
+        With the histories of all.
+
     Raises
     ------
     InputError

@@ -33,7 +33,7 @@ class Provenance:
     table_hashes
         SHA-256 of each shipped data table, by file name.
     seed, backend, device, wall_time_s
-        Of the run.
+        Of the run; the time in seconds [s].
     physics
         Cut-offs and switches that differ from the defaults, as given.
     created

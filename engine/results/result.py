@@ -38,19 +38,19 @@ class Result:
     kind
         ``"simulate"`` (Gy per decay) or ``"case"`` (Gy for the therapy activity).
     grid, density_g_cm3
-        Dose grid and mass density on it [g/cm3].
+        Dose grid and mass density on it (nz, ny, nx), float32 [g/cm3].
     doses
         By method.
     tally
         The integers behind the dose that was simulated.
     tia_bq_h_ml
-        Time-integrated activity concentration of the therapy nuclide [Bq h/mL].
+        Time-integrated activity concentration of the therapy nuclide (nz, ny, nx), float32 [Bq h/mL].
     lesion_masks, lesion_names
         uint8 (lesion, nz, ny, nx): volume fraction times 255, and the names.
     lesions
         Records of the lesions.
     ct_hu
-        CT on the dose grid, for display [HU].
+        CT on the dose grid, for display (nz, ny, nx), float32 [HU].
     assumptions, warnings
         One sentence each.
     case_yaml

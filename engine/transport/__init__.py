@@ -8,6 +8,12 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "Problem": "problem",
+        "PhysicsOptions": "options",
+        "RunOptions": "run_options",
+        "Goal": "stopping_rules",
         "simulate": "run",
+        "run_transport": "run",
+        "Tally": "tally",
+        "compare": "comparisons",
     },
 )

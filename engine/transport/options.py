@@ -28,8 +28,8 @@ class PhysicsOptions:
         Kinetic energy below which an electron, energy below which a photon, is deposited where it is [MeV].
         The photon cut-off is also the production threshold of bremsstrahlung.
     delta_ray_threshold_mev
-        Production threshold of delta rays (hard collisions); 0 stands for 10 keV, or the electron cut-off when that
-        is higher. Smaller losses slow the electron down continuously, with straggling sampled once per step.
+        Production threshold of delta rays (hard collisions) [MeV]; 0 stands for 10 keV, or the electron cut-off when
+        that is higher. Smaller losses slow the electron down continuously, with straggling sampled once per step.
     photons
         False: bremsstrahlung, annihilation and X-ray energy is deposited where it is born.
     bremsstrahlung
@@ -42,6 +42,11 @@ class PhysicsOptions:
         below the voxel.
     step_strength
         Scattering strength K of one electron step (mean cosine exp(-K)).
+
+    Raises
+    ------
+    InputError
+        A cut-off, threshold or strength out of its range, or an unknown scoring.
     """
 
     electron_cutoff_mev: float = 0.010

@@ -14,7 +14,32 @@ from ..physics.material import Material
 
 @dataclass(frozen=True)
 class Problem:
-    """Geometry, materials, source and emission; optionally a reference dose. See docs/formats/problem.md."""
+    """Geometry, materials, source and emission; optionally a reference dose. See docs/formats/problem.md.
+
+    Parameters
+    ----------
+    density_g_cm3
+        Mass density (nz, ny, nx), float32 [g/cm3]; positive everywhere.
+    material
+        Index into ``materials`` (nz, ny, nx), uint8.
+    materials
+        Compositions of the tissues.
+    voxel_size_mm
+        (dz, dy, dx) [mm].
+    source
+        Relative number of decays (nz, ny, nx), float32, in any scale; not negative.
+    emission
+        What one decay emits.
+    reference_dose, reference_sigma
+        Dose to compare with and its standard error (nz, ny, nx), float64 [Gy per decay of the whole problem]; NaN
+        where it is not known.
+    physics
+        Options by name (:class:`~hevesy.engine.transport.options.PhysicsOptions`).
+    regions, region_names
+        Regions whose means are reported (nz, ny, nx), uint8; 0 is no region, region i has the name at index i - 1.
+    notes
+        Free-form facts about the problem.
+    """
 
     density_g_cm3: np.ndarray
     material: np.ndarray

@@ -20,7 +20,7 @@ class Goal:
     until
         Which error is asked for, and how small.
     density
-        Mass density (nz, ny, nx) [g/cm3].
+        Mass density (nz, ny, nx), float32 or float64 [g/cm3].
     filled
         Which regions contain any voxel, bool (regions,); all by default. A region that has voxels and no energy yet
         is not known: the run continues.

@@ -177,3 +177,28 @@ def test_the_architecture_page_lists_the_rooms_in_this_order():
     page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `engine/([\w/]+?)(?:\.py)?/?` \|", page, re.M)
     assert [name.replace("/", ".") for name in listed] == [room for room in ROOMS if room != "ground"]
+
+
+PACKAGES = {module: path for module, path in FILES.items() if path.name == "__init__.py" and module != "engine"}
+
+
+def face_of(path: Path) -> dict[str, str]:
+    """The names that a room shows and the files that they are in; empty without ``face(...)``."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    table = next((call.args[1] for call in calls if ast.unparse(call.func) == "face"), None)
+    return {} if table is None else dict(ast.literal_eval(table))
+
+
+@pytest.mark.parametrize("room", PACKAGES)
+def test_every_room_has_a_face(room):
+    shown = face_of(PACKAGES[room])
+    assert shown, f"{room} shows no names: give it a face (engine/faces.py)"
+    missing = {name: file for name, file in shown.items() if f"{room}.{file}" not in FILES}
+    assert not missing, f"{room} shows names of files that it does not have: {missing}"
+
+
+@pytest.mark.parametrize("room", PACKAGES)
+def test_a_face_hides_none_of_its_files(room):
+    """A name and a file of one name: which of the two one gets would depend on what was imported before."""
+    twice = [name for name in face_of(PACKAGES[room]) if f"{room}.{name}" in FILES]
+    assert not twice, f"{room}: {twice}"

@@ -36,7 +36,15 @@ def quiet() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Header:
-    """One DICOM file without its pixels."""
+    """One DICOM file without its pixels.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dataset
+        Its elements, as pydicom reads them.
+    """
 
     path: Path
     dataset: Dataset
@@ -59,12 +67,34 @@ class Header:
 
 
 def split_path(path: str | Path) -> SeriesPath:
-    """A path and the series UID after its ``#``, if it has one."""
+    """A path and the series UID after its ``#``, if it has one.
+
+    Parameters
+    ----------
+    path
+        File or folder, with or without ``#SeriesInstanceUID``.
+
+    Returns
+    -------
+    SeriesPath
+        The file or folder, and the series UID.
+    """
     return SeriesPath.parse(path)
 
 
 def exists(path: str | Path) -> bool:
-    """Whether the file or folder of a case's path (with or without ``#SeriesInstanceUID``) exists."""
+    """Whether the file or folder of a case's path (with or without ``#SeriesInstanceUID``) exists.
+
+    Parameters
+    ----------
+    path
+        As for :func:`split_path`.
+
+    Returns
+    -------
+    bool
+        True when it exists.
+    """
     return split_path(path)[0].exists()
 
 
@@ -95,7 +125,23 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_header(path: Path) -> Header:
-    """One file's header; InputError when it is damaged."""
+    """One file's header, without its pixels.
+
+    Parameters
+    ----------
+    path
+        A DICOM file.
+
+    Returns
+    -------
+    Header
+        The file and its elements.
+
+    Raises
+    ------
+    InputError
+        A damaged file, or one without SOP class or series UID.
+    """
     import pydicom
 
     try:
@@ -140,6 +186,11 @@ def series_headers(folder: Path, uid: str | None, read: Callable[[Path], Header]
         Series instance UID, or its code (:func:`hevesy.engine.privacy.series_code`); None for every file.
     read
         How one header is read.
+
+    Returns
+    -------
+    list of Header
+        In the order of the file names.
 
     Raises
     ------

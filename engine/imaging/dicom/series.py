@@ -30,7 +30,7 @@ class Stack:
     headers
         Its files, sorted along the slice normal.
     affine
-        4x4, from (slice, row, column, 1) to patient position (x, y, z) [mm].
+        (4, 4), float64: from (slice, row, column, 1) to patient position (x, y, z) [mm].
     """
 
     headers: tuple[Header, ...]

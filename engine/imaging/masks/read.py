@@ -24,6 +24,11 @@ def open_masks(path: str | Path | ImageSource) -> MaskFile:
         ``{"1": "name"}``), RTSTRUCT or SEG file, a folder that holds one of these, or
         ``folder#SeriesInstanceUID``; or any of these opened before.
 
+    Returns
+    -------
+    MaskFile
+        The file, opened: its lesions by name, and on any grid.
+
     Raises
     ------
     InputError
@@ -70,6 +75,11 @@ def read_masks(
         Of the image that the grid belongs to; contours and segments on another one are refused.
     names
         Only these lesions; all by default.
+
+    Returns
+    -------
+    list of Mask
+        Lesions with their volume fractions on the grid, in the order of the file.
 
     Raises
     ------

@@ -35,10 +35,30 @@ _SAME_DAY_HALF_LIFE_S = 20.0 * 3600.0
 
 @dataclass
 class PetHeader:
-    """The facts of one PET series; ``None`` where the header is silent.
+    """The facts of one PET series; None where the header is silent.
 
-    ``time_notes`` says how the administration time was found or why it could not be; ``slice_delay_s``
-    gives, per SOP instance, the time from scan start to the slice's own mid-acquisition.
+    Parameters
+    ----------
+    units
+        ``"BQML"`` or ``"GML"`` (SUV by body weight).
+    decay_correction
+        As DICOM states it: ``"START"``, ``"ADMIN"`` or ``"NONE"``.
+    tracer
+        Nuclide, e.g. ``"F-18"``.
+    half_life_s
+        Half-life of the tracer [s].
+    activity_mbq
+        Administered activity [MBq].
+    weight_kg
+        Body weight [kg].
+    scan_start, administered
+        Start of the scan and time of administration.
+    slice_delay_s
+        Time from the start of the scan to the middle of a slice's own acquisition [s], by SOP instance UID.
+    notes
+        What was assumed or is contradictory, one sentence each.
+    time_notes
+        How the time of administration was determined, or why it could not be.
     """
 
     units: str
@@ -82,7 +102,25 @@ def radionuclide_half_life_s(name: str | None) -> float | None:
 
 
 def read_pet_header(headers: list[Header], source: str) -> PetHeader:
-    """Read and check the header of one PET series; InputError for units that cannot become Bq/mL."""
+    """Read and check the header of one PET series.
+
+    Parameters
+    ----------
+    headers
+        Headers of its files.
+    source
+        Name of the series in messages.
+
+    Returns
+    -------
+    PetHeader
+        What the header says.
+
+    Raises
+    ------
+    InputError
+        Units that cannot become Bq/mL, or slices that differ in units or decay correction.
+    """
     first = headers[0].dataset
     units = str(first.get("Units", "") or "").upper().strip()
     if units not in ("BQML", "GML"):

@@ -53,11 +53,17 @@ def read_pet(
         DICOM series (folder, ``folder#SeriesInstanceUID``, file, file list) or NIfTI, MetaImage, NRRD; or any of
         these opened before.
     administered, activity_mbq, weight_kg
-        What the case says; it goes before the header, except for undoing the scanner's own conversion.
+        Time, activity [MBq] and body weight [kg] as the case says; they go before the header, except for undoing the
+        scanner's own conversion.
     half_life_s
-        Half-life of the case's tracer nuclide.
+        Half-life of the case's tracer nuclide [s].
     after_h
-        Hours from administration to the scan, from the case; goes before all dates.
+        Time from administration to the scan [h], from the case; goes before all dates.
+
+    Returns
+    -------
+    PetScan
+        The images with its time, and what was assumed.
 
     Raises
     ------

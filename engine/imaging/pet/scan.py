@@ -17,7 +17,7 @@ class PetScan:
     volume
         Activity concentration [Bq/mL] of the tracer, true at ``time_h``.
     time_h
-        Hours from administration to the start of the scan.
+        Time from administration to the start of the scan [h].
     administered_activity_mbq
         At administration [MBq]; None when neither case nor header says.
     tracer
@@ -25,7 +25,7 @@ class PetScan:
     assumptions
         What was assumed, converted or contradictory, one sentence each.
     weight_kg, half_life_s
-        Body weight and tracer half-life, where known.
+        Body weight [kg] and half-life of the tracer [s], where known.
     scan_start, administered
         Dates and times as resolved, where known.
     """

@@ -40,7 +40,17 @@ class SortedVisit:
 
 @dataclass
 class Sorted:
-    """What was found, what was taken into which visit, and what was left out and why."""
+    """What was found, what was taken into which visit, and what was left out and why.
+
+    Parameters
+    ----------
+    items
+        Every series and volume file, with its use or why it was left out.
+    visits
+        The visits that the scans form.
+    notes
+        What was assumed, one sentence each.
+    """
 
     items: list[Item]
     visits: list[SortedVisit]
@@ -118,6 +128,16 @@ def sort_folder(folders: Sequence[str | Path]) -> Sorted:
     a CT by frame of reference, then by study; PETs of one administration form a visit; the lesions are the
     newest RTSTRUCT or SEG in the visit's frame of reference, one drawn on the PET before one drawn on the
     CT. Volumes are told apart by their names (``ct``, ``pet``, ``lesions``; ``24h``).
+
+    Parameters
+    ----------
+    folders
+        Folders, searched to any depth, or single files.
+
+    Returns
+    -------
+    Sorted
+        Visits with their scans and lesions, and what was left out.
 
     Raises
     ------

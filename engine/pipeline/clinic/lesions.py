@@ -32,7 +32,22 @@ IODINE_131 = "I-131"
 def with_clinic(
     case: Case, images: VisitImages, activity: VisitActivity, result: Result, records: Sequence[LesionDose]
 ) -> list[LesionDose]:
-    """The records with their ``clinic`` part, and flags for what it shows."""
+    """The records with their ``clinic`` part, and flags for what it shows.
+
+    Parameters
+    ----------
+    case
+        The case.
+    images, activity, result
+        What the steps before gave for the visit.
+    records
+        One per lesion of ``activity``, in the same order.
+
+    Returns
+    -------
+    list of LesionDose
+        New records, in the same order.
+    """
     dose = np.asarray(main_dose(case, result).mean)
     out = []
     for lesion, record in zip(activity.lesions, records, strict=True):

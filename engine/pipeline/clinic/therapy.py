@@ -31,6 +31,18 @@ log = logging.getLogger(__name__)
 def blood_of_visit(case: Case, visit: Visit) -> tuple[BloodDose | None, list[str]]:
     """Blood dose and maximum tolerable activity from the visit's samples, and remarks.
 
+    Parameters
+    ----------
+    case
+        The case.
+    visit
+        The visit; it names the file of samples.
+
+    Returns
+    -------
+    tuple of BloodDose or None and list of str
+        None without samples, or where the therapy nuclide is not 131I; and the remarks, one sentence each.
+
     Raises
     ------
     InputError
@@ -86,7 +98,24 @@ def visit_record(
     records: Sequence[LesionDose],
     blood: BloodDose | None,
 ) -> dict[str, Any]:
-    """Everything the clinic's sections of the report say about one visit, as plain data."""
+    """Everything the clinic's sections of the report say about one visit, as plain data.
+
+    Parameters
+    ----------
+    case
+        The case.
+    images, activity
+        What the steps before gave for the visit.
+    records
+        Doses of its lesions.
+    blood
+        Blood dosimetry; None without it.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
     eligibility = eligibility_of(case, records, blood)
     therapy_gbq = case.therapy.activity_mbq / 1e3
     warnings = []

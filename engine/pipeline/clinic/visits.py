@@ -58,6 +58,13 @@ class VisitLesions:
 def follow_up(case: Case, visits: Sequence[VisitLesions]) -> dict[str, Any] | None:
     """Everything about changes between visits, as plain data; None with fewer than two visits.
 
+    Parameters
+    ----------
+    case
+        The case.
+    visits
+        Lesions and results of the visits, in order.
+
     Returns
     -------
     dict or None

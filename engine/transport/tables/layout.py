@@ -81,7 +81,16 @@ class ElectronTables:
 
 @dataclass(frozen=True)
 class PhysicsTables:
-    """Photons, electrons and positrons; energy-absorption coefficients [cm2/g] on the photon nodes, when wanted."""
+    """Tables of photons, of electrons and positrons, and of energy absorption.
+
+    Parameters
+    ----------
+    photons, electrons
+        Flat arrays, and where each table starts in them.
+    absorption
+        Mass energy-absorption coefficients of each material on the photon nodes (...), float32 [cm2/g]; empty
+        unless wanted.
+    """
 
     photons: PhotonTables
     electrons: ElectronTables
