@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from ..dose.methods import main_method
 from ..lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
 from ..lesions.parts import Kinetics, Recovery, SampledUncertainty, UncertaintyBudget
 from ..lesions.record import LesionDose
-from ..lesions.recovery import SphereRecovery, sphere_diameter_mm, sphere_recovery
+from ..lesions.recovery import RecoveryModel, SphereRecovery, sphere_diameter_mm, sphere_recovery
 from ..lesions.uncertainty import LesionUncertainty, MeasurementChain, lesion_uncertainty
 from ..lesions.uncertainty_sampling import SampledScans, sample_dose
 from ..nuclides.decay import nuclide
@@ -162,7 +161,7 @@ def _chain(
     if not dose_gy > 0:
         return None
     fwhm = case.recovery.fwhm_mm if case.recovery is not None and case.recovery.fwhm_mm else SHELL_FWHM_MM
-    model: Any = lesion.model or SphereRecovery(fwhm)
+    model: RecoveryModel = lesion.model or SphereRecovery(fwhm)
     return MeasurementChain(
         dose_gy,
         lesion.volume_ml,
