@@ -300,16 +300,24 @@ def scan_relative_error(
     return math.hypot(voxel_cov / math.sqrt(samples), registration)
 
 
-def log_ratio_relative(first: LesionUncertainty, second: LesionUncertainty, *, same_scanner: bool = True) -> float:
-    """Standard uncertainty of ln(D2 / D1) between visits: the shared systematic part cancels on one scanner.
+def log_ratio_relative(
+    random: tuple[float, float], systematic: tuple[float, float] = (0.0, 0.0), *, same_scanner: bool = True
+) -> float:
+    """Standard uncertainty of ln(D2 / D1) between two visits: their common systematic part cancels on one scanner.
 
     Only the part that both share (the smaller of the two systematic uncertainties) cancels; what differs
     stays.
+
+    Parameters
+    ----------
+    random, systematic
+        Relative standard uncertainties at the two visits.
+    same_scanner
+        Whether one scanner made both; on two, nothing cancels.
     """
-    random = math.hypot(first.relative_random, second.relative_random)
     if same_scanner:
-        return math.hypot(random, first.relative_systematic - second.relative_systematic)
-    return _root(random, first.relative_systematic, second.relative_systematic)
+        return _root(*random, systematic[0] - systematic[1])
+    return _root(*random, *systematic)
 
 
 def _root(*parts: float) -> float:

@@ -23,6 +23,7 @@ from ...imaging.alignment import Alignment
 from ...imaging.registration import register
 from ...lesions.record import LesionDose
 from ...lesions.recovery import sphere_diameter_mm
+from ...lesions.uncertainty import log_ratio_relative
 from ...results.result import Result
 from ...text import plain
 from .response import QUANTITIES, Track, recist_targets, target_sum, visit_summary
@@ -222,17 +223,16 @@ def _largest(parts: Sequence[LesionDose], key: str) -> float:
     return max((float(r[key]) for r in relative if r.get(key) is not None), default=math.nan)
 
 
-def _log_sigma(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
+def _log_ratio(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
     """Standard uncertainty of ln(b / a): random parts of both; systematic parts cancel on one scanner."""
     names = {
         "ldpa_gy_per_gbq": "random", "uptake_percent": "uptake_random",
         "uptake_percent_per_g": "uptake_per_g_random", "volume_ml": "volume_random",
         "diameter_mm": "volume_random", "effective_half_life_h": "half_life_random",
     }  # fmt: skip
-    sigma = math.hypot(a[names[key]], b[names[key]])
-    if key == "ldpa_gy_per_gbq":
-        sigma = math.hypot(sigma, a["systematic"] - b["systematic"])
-    return sigma / 3.0 if key == "diameter_mm" else sigma
+    systematic = (a["systematic"], b["systematic"]) if key == "ldpa_gy_per_gbq" else (0.0, 0.0)
+    relative = log_ratio_relative((a[names[key]], b[names[key]]), systematic)
+    return relative / 3.0 if key == "diameter_mm" else relative
 
 
 def ratios(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -243,7 +243,7 @@ def ratios(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dic
         if not (a > 0 and b > 0 and math.isfinite(a) and math.isfinite(b)):
             found[key] = {"ratio": math.nan, "low": math.nan, "high": math.nan}
             continue
-        reach = Z95 * _log_sigma(key, before, after)
+        reach = Z95 * _log_ratio(key, before, after)
         ratio = b / a
         found[key] = {"ratio": ratio, "low": ratio * math.exp(-reach), "high": ratio * math.exp(reach)}
     return found

@@ -149,7 +149,10 @@ def test_sampling_is_seeded():
 
 def test_between_visits_the_common_part_cancels_on_one_scanner():
     a, b = example(calibration_relative=0.2), example(calibration_relative=0.2)
-    same, other = log_ratio_relative(a, b), log_ratio_relative(a, b, same_scanner=False)
+    random = (a.relative_random, b.relative_random)
+    systematic = (a.relative_systematic, b.relative_systematic)
+    same = log_ratio_relative(random, systematic)
+    other = log_ratio_relative(random, systematic, same_scanner=False)
     assert same == pytest.approx(math.sqrt(2) * a.relative_random)
     assert other**2 - same**2 == pytest.approx(2 * 0.2**2)
 
