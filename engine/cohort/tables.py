@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from ..clinic.response import paired_ratio
+from ..clinic.response import QUANTITIES, paired_ratio
 from ..lesions.record import LesionDose
-from ..pipeline.clinic.visits import QUANTITIES
 from ..text import or_nan
 
 #: Size classes of the method comparison [mL].
@@ -164,7 +163,7 @@ def _changes(members: Sequence[PatientRun], visit: str) -> list[dict[str, Any]]:
             if row["values"] and row["state"] not in ("first", "new") and row["lesion"] in before
         ]
     out = []
-    for key, title in QUANTITIES:
+    for key, title, _ in QUANTITIES:
         found = paired_ratio(
             [or_nan(a[key]) for _, a, _ in pairs],
             [or_nan(b[key]) for _, _, b in pairs],

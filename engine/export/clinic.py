@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..case.model import Case
+from ..clinic.response import QUANTITIES
 from ..errors import InputError
 from ..files import csv_text, read_json, write_bytes, write_json, write_text
-from ..pipeline.clinic.visits import QUANTITIES, VisitLesions, follow_up
+from ..pipeline.clinic.visits import VisitLesions, follow_up
 from ..report.clinic import overlay
 from ..text import plain
 
@@ -147,7 +148,7 @@ def read_patient(folder: Path) -> dict[str, Any]:
 
 
 def _visits_csv(patient: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    changes = [(key, part) for key, _ in QUANTITIES for part in ("ratio", "low", "high")]
+    changes = [(key, part) for key, _, _ in QUANTITIES for part in ("ratio", "low", "high")]
     lines = []
     for row in rows:
         flat = {**(row.get("values") or {}), **row, "patient": patient, "names": " + ".join(row["names"])}

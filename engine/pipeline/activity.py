@@ -150,13 +150,11 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
     InputError
         A kinetic model that the scans cannot give, or no activity at all.
     """
-    tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
     ratio = case.therapy.activity_mbq / images.tracer_activity_mbq
     voxels = voxel_tia(
         images.times_h,
         images.concentration,
-        tracer.half_life_h,
-        therapy.half_life_h,
+        *half_lives_h(case),
         model=case.kinetics.model,
         regions=_labels(images.lesions, images.grid),
         voxel_size_mm=images.grid.spacing_mm,
@@ -314,6 +312,11 @@ def _fit(
     return curve, contradictions(times, retained, retained * relative)
 
 
+def half_lives_h(case: Case) -> tuple[float, float]:
+    """Half-lives of tracer and therapy nuclide [h]."""
+    return nuclide(case.tracer.nuclide).half_life_h, nuclide(case.therapy.nuclide).half_life_h
+
+
 def _curve(
     case: Case, times: np.ndarray, activity: np.ndarray, sigma: np.ndarray | None, limit: np.ndarray | None
 ) -> Curve:
@@ -322,8 +325,7 @@ def _curve(
         times,
         activity,
         sigma,
-        nuclide(case.tracer.nuclide).half_life_h,
-        nuclide(case.therapy.nuclide).half_life_h,
+        *half_lives_h(case),
         model=case.kinetics.model,
         quantity="tracer-activity",
         detection_limit=limit,

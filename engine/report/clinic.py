@@ -8,20 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..clinic.response import QUANTITIES
 from ..grid import Grid
 from ..lesions.record import LesionDose
 from ..text import chance, number, or_nan, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, new_figure, to_png, to_svg
 from .input import ChecklistItem, ReportInput
-
-QUANTITIES = (
-    ("ldpa_gy_per_gbq", "LDpA"),
-    ("uptake_percent", "%IA"),
-    ("uptake_percent_per_g", "%IA/g"),
-    ("volume_ml", "volume"),
-    ("diameter_mm", "diameter"),
-    ("effective_half_life_h", "T_eff"),
-)
 
 
 def sections(given: ReportInput) -> dict[str, Any]:
@@ -181,7 +173,7 @@ def _follow_up(found: Mapping[str, Any]) -> dict[str, Any]:
     for row in found["rows"]:
         values, ratios = row.get("values") or {}, row.get("ratios") or {}
         cells = []
-        for key, _ in QUANTITIES:
+        for key, _, _ in QUANTITIES:
             ratio = ratios.get(key) or {}
             interval = ""
             if ratio.get("ratio") is not None:
@@ -193,7 +185,7 @@ def _follow_up(found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "first": found["first"],
         "rows": rows,
-        "quantities": [name for _, name in QUANTITIES],
+        "quantities": [q.symbol for q in QUANTITIES],
         "targets": found["targets"],
         "visits": [_visit(one) for one in found["visits"]],
         "notes": found["notes"],
@@ -217,7 +209,7 @@ def _visit(one: Mapping[str, Any]) -> dict[str, Any]:
             ),
             ("Targets one by one", ", ".join(f"{n} {name}" for name, n in one["target_responses"].items() if n)),
         ]
-    for key, name in QUANTITIES:
+    for key, _, name in QUANTITIES:
         pair = one["paired"][key]
         if pair["ratio"] is not None:
             interval = f" ({number(pair['low'])}–{number(pair['high'])}, 95 %)" if pair["low"] is not None else ""

@@ -10,22 +10,13 @@ from ...clinic.matching import LesionPlace
 from ...clinic.response import (
     PARTIAL_VOLUME_DECREASE,
     PROGRESSIVE_VOLUME_INCREASE,
+    QUANTITIES,
     PairedRatio,
     TargetLesion,
     lesion_response,
     paired_ratio,
     recist_response,
     select_targets,
-)
-
-#: What is compared between visits: key of the values, name, key of its random relative uncertainty.
-QUANTITIES = (
-    ("ldpa_gy_per_gbq", "dose per activity"),
-    ("uptake_percent", "uptake at 24 h, %IA"),
-    ("uptake_percent_per_g", "uptake at 24 h, %IA/g"),
-    ("volume_ml", "volume"),
-    ("diameter_mm", "diameter"),
-    ("effective_half_life_h", "effective half-life"),
 )
 
 
@@ -88,7 +79,7 @@ def visit_summary(
     """One later visit against the first."""
     pairs = [(t.values[0], t.values[k]) for t in tracks if t.first == 0 and k in t.values]
     paired: dict[str, PairedRatio] = {
-        key: paired_ratio([a[key] for a, _ in pairs], [b[key] for _, b in pairs]) for key, _ in QUANTITIES
+        key: paired_ratio([a[key] for a, _ in pairs], [b[key] for _, b in pairs]) for key, _, _ in QUANTITIES
     }
     states = [t.states[k][0] for t in tracks if k in t.states]
     new = [t.name for t in tracks if t.first == k]

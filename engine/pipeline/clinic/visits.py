@@ -17,7 +17,7 @@ import numpy as np
 
 from ...case.model import Case
 from ...clinic.matching import LesionPlace, Match, match_lesions
-from ...clinic.response import VisitValues, lesion_response, reinduction
+from ...clinic.response import QUANTITIES, VisitValues, lesion_response, reinduction
 from ...grid import Volume
 from ...imaging.alignment import Alignment
 from ...imaging.registration import register
@@ -26,7 +26,7 @@ from ...lesions.recovery import sphere_diameter_mm
 from ...lesions.uncertainty import log_ratio_relative
 from ...results.result import Result
 from ...text import plain
-from .response import QUANTITIES, Track, recist_targets, target_sum, visit_summary
+from .response import Track, recist_targets, target_sum, visit_summary
 
 log = logging.getLogger(__name__)
 
@@ -238,7 +238,7 @@ def _log_ratio(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
 def ratios(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Later over earlier value of every quantity with its 95 % interval; nan where one is missing."""
     found = {}
-    for key, _ in QUANTITIES:
+    for key, _, _ in QUANTITIES:
         a, b = float(before[key]), float(after[key])
         if not (a > 0 and b > 0 and math.isfinite(a) and math.isfinite(b)):
             found[key] = {"ratio": math.nan, "low": math.nan, "high": math.nan}
