@@ -50,7 +50,7 @@ class Curve:
     flags
         What a reader must know: uptake not resolved, half-life capped, upper bound, one scan.
     times_h, values
-        Scan times [h] and activity of the therapy nuclide there per administered activity, as fitted; (nt,) float64.
+        Scan times [h] and retention U there, as fitted (raised to the detection limit where below); (nt,) float64.
     aicc, chi2
         Corrected Akaike criterion (infinite or NaN where there are too few points) and weighted residual sum.
     sensitivity
@@ -58,7 +58,7 @@ class Curve:
     upper_bound
         True when a value below the detection limit was replaced so that the coefficient cannot be larger.
     candidates
-        AICc of each model that was compared, by name; empty where the model was given.
+        AICc of each model, by name, where two were compared; empty otherwise.
     """
 
     model: str
