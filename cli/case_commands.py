@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
 from .output import duration, echo_json, echo_table, progress_line
 
@@ -106,7 +107,7 @@ def run(
     case_file: CaseFile,
     out: Annotated[Path | None, typer.Option(help="Output folder; <case name>-run by default.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The case's by default.")
+        str | None, typer.Option(help=f"Comma-separated: {', '.join(METHODS)}. The case's by default.")
     ] = None,
     decays: Annotated[str | None, typer.Option(help="Maximum number of decays, e.g. 1e7.")] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,

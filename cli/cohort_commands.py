@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
 from .output import duration, echo_json, echo_table, progress_line
 
@@ -96,7 +97,7 @@ def batch(
     executor: Annotated[str, typer.Option(help="local; slurm and dask come later.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Cases run at a time; they share the cores.")] = 1,
     method: Annotated[
-        str | None, typer.Option(help="Comma-separated: mc, local, local+photons. The cases' by default.")
+        str | None, typer.Option(help=f"Comma-separated: {', '.join(METHODS)}. The cases' by default.")
     ] = None,
     decays: Annotated[str | None, typer.Option(help="Maximum number of decays per visit, e.g. 1e7.")] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,

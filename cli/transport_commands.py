@@ -42,7 +42,7 @@ def simulate(
     json: JSON = False,
 ) -> None:
     """Transport alone, on a fully specified problem."""
-    from ..engine.results.resume import earlier_result
+    from ..engine.results.earlier import earlier_result
     from ..engine.transport.problem import Problem
 
     problem = Problem.load(problem_file)
@@ -68,10 +68,10 @@ def validate(
     json: JSON = False,
 ) -> None:
     """Simulate, then compare with the reference dose inside the file; exit 0 pass, 1 fail."""
-    from ..engine.transport.comparisons import compare, judged
+    from ..engine.transport.comparisons import compare, with_judged_regions
     from ..engine.transport.problem import Problem
 
-    problem = judged(Problem.load(problem_file), problem_file)
+    problem = with_judged_regions(Problem.load(problem_file), problem_file)
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
     if stopped:
         raise CheckFailed("stopped before the comparison: no verdict")

@@ -26,9 +26,9 @@ from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
 from .pipeline.scans import read_visit
 from .progress import Progress, Stop
+from .results.earlier import earlier_result
 from .results.provenance import code_commit, code_version
 from .results.result import Result
-from .results.resume import earlier_result
 from .until import Until
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ def run(
     stop
         Asked after every batch of the transport; True ends the run with what it has, marked incomplete.
     resume
-        Go on from the results that a stopped run of this case left in ``out``; the end is the same, to the
-        integer, as without the stop. Where there are none yet the run starts from the beginning.
+        Resume from the results that a stopped run of this case left in ``out``; it gives bit-identical results to
+        an uninterrupted run. Where there are none yet the run starts from the beginning.
 
     Returns
     -------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .progress import Progress, Stop
+from .results.earlier import earlier_tally
 from .results.result import Result
-from .results.resume import earlier_tally
 from .transport.job import how_it_ended, in_short_batches
 from .transport.problem import Problem
 from .transport.run import run_transport

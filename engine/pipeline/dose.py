@@ -14,9 +14,9 @@ from ..dose.map import DoseMap
 from ..dose.methods import main_method
 from ..nuclides.decay import nuclide
 from ..progress import Progress, Stop
+from ..results.earlier import earlier_tally
 from ..results.provenance import Provenance
 from ..results.result import CASE, Result
-from ..results.resume import earlier_tally
 from ..transport.job import how_it_ended, in_short_batches
 from ..transport.problem import Problem
 from ..transport.run_options import RunOptions

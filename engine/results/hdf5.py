@@ -21,7 +21,7 @@ from .provenance import Provenance
 from .result import Result
 
 FORMAT = "hevesy-result"
-#: Raised in front for what old readers misread, behind the point for additions.
+#: The major number rises when old readers would misread a file, the minor number for additions.
 FORMAT_VERSION = "1.1"
 
 _MASK64 = (1 << 64) - 1
@@ -55,7 +55,7 @@ def read_result(path: Path) -> Result:
         No such file; not HDF5, truncated or damaged; another format; a newer version.
     """
     if not path.is_file():
-        raise InputError("there is no such file", suggestion="look at the path", file=path)
+        raise InputError("no such file", suggestion="check the path", file=path)
     try:
         with h5py.File(path, "r") as file:
             _check_format(file, path)
@@ -85,10 +85,10 @@ def _umask() -> int:
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
-    found = file.attrs.get("format")
-    if found != FORMAT:
+    name = file.attrs.get("format")
+    if name != FORMAT:
         raise InputError(
-            f"this HDF5 file is {'of format ' + repr(str(found)) if found else 'no hevesy result'}",
+            f"this HDF5 file is {'of format ' + repr(str(name)) if name else 'not a hevesy result'}",
             why=f"a result has the attribute format = {FORMAT!r}",
             suggestion="give the result.h5 of a run",
             file=path,
@@ -111,7 +111,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
 def _put(file: h5py.File, name: str, values: Any, unit: str, description: str, **attributes: Any) -> None:
     values = np.asarray(values)
     options: dict[str, Any] = {}
-    if values.size > 1024:  # checksums tell a damaged file; level 1 because doses hardly compress further
+    if values.size > 1024:  # checksums reveal a damaged file; level 1 because doses hardly compress further
         options = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
     dataset = file.create_dataset(name, data=values, **options)
     dataset.attrs["unit"] = unit
@@ -220,7 +220,7 @@ def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
         "tally/region_quanta",
         tally.region_quanta,
         quantum,
-        "energy in each region, one row a batch, times the integer mask weights (255 is the whole voxel)",
+        "energy in each region, one row per batch, times the integer mask weights (255 is the whole voxel)",
         names=json.dumps(list(tally.region_names)),
     )
     _put(

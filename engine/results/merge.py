@@ -53,7 +53,7 @@ def merge(results: Sequence[Result]) -> Result:
         tally = Tally.joined(_tally(r) for r in shards)
     except OverflowError as error:
         raise InputError(str(error), why="too many histories", suggestion="merge fewer shards") from error
-    # how many batches there are is said anew, for the sum
+    # warnings about too few batches concern the parts; the sum has its own
     warnings = dict.fromkeys(text for r in shards for text in r.warnings if text not in _few_batches(r))
     provenance = replace(
         first.provenance,
@@ -100,7 +100,7 @@ def _check_shards(shards: Sequence[Result]) -> None:
         b = int(unique[counts > 1][0])
         raise InputError(
             f"histories {b * n} to {(b + 1) * n - 1} are in more than one of the results",
-            why="counted twice they would shrink the uncertainty for nothing",
+            why="counted twice they would understate the uncertainty",
             suggestion="leave out the repeated shard",
             field="history_range",
         )

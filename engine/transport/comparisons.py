@@ -113,7 +113,7 @@ class Comparison:
         }
 
 
-def judged(problem: Problem, path: object = None) -> Problem:
+def with_judged_regions(problem: Problem, path: object = None) -> Problem:
     """The problem with the regions that :func:`compare` judges, to be simulated: their sigma then comes from batches.
 
     Raises
@@ -183,7 +183,7 @@ def compare(result: Any, problem: Problem) -> Comparison:
     ----------
     result
         Result with ``dose_gy_per_decay``, ``sigma_gy_per_decay`` and its tally. Where the first regions of the run
-        are those of :func:`judged`, sigma of the region means comes from the batches of the run.
+        are those of :func:`with_judged_regions`, sigma of the region means comes from the batches of the run.
     problem
         The problem that was simulated, with a reference dose.
 
@@ -207,7 +207,7 @@ def compare(result: Any, problem: Problem) -> Comparison:
             suggestion="ask for more decays, e.g. --decays 1e6",
             field="decays",
         )
-    ran, problem = problem, judged(problem)
+    ran, problem = problem, with_judged_regions(problem)
     dose, sigma = np.asarray(result.dose_gy_per_decay), np.asarray(result.sigma_gy_per_decay)
     reference, reference_sigma = np.asarray(problem.reference_dose), np.asarray(problem.reference_sigma)
     known = np.isfinite(reference) & np.isfinite(reference_sigma)

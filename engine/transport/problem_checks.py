@@ -73,7 +73,7 @@ def check_problem(problem: Problem, path: object = None) -> None:
             refuse(
                 f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}",
                 f"materials[{i}]",
-                "mass fractions are positive, one an element, and sum to 1",
+                "mass fractions are positive, one per element, and sum to 1",
             )
         for value, what, unit in (
             (entry.mean_excitation_ev, "mean excitation energy", "eV"),

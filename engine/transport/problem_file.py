@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 import zlib
@@ -55,7 +54,7 @@ def load_problem(path: str | Path) -> Problem:
         )
     listed = _json(content, "materials", path)
     if not isinstance(listed, list):
-        raise InputError("is no list", file=path, field="materials", suggestion="see docs/formats/problem.md")
+        raise InputError("is not a list", file=path, field="materials", suggestion="see docs/formats/problem.md")
     materials = tuple(_material(i, entry, path) for i, entry in enumerate(listed))
     names = _json(content, "region_names", path) if "region_names" in content else []
     problem = Problem(
@@ -103,21 +102,6 @@ def save_problem(problem: Problem, path: str | Path) -> Path:
     return path
 
 
-def problem_hash(problem: Problem) -> str:
-    """SHA-256 of everything that transport depends on: two shards with this hash ran the same problem."""
-    digest = hashlib.sha256()
-    for array in (problem.density_g_cm3, problem.material, problem.source):
-        digest.update(np.ascontiguousarray(array, np.float32).tobytes())
-    text = [
-        [vars(m) for m in problem.materials],
-        list(problem.voxel_size_mm),
-        emission_to_json(problem.emission),
-        problem.physics,
-    ]
-    digest.update(json.dumps(text, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
 def emission_to_json(emission: Emission) -> dict[str, Any]:
     """The ``emission`` object of a problem file, always explicit."""
     out: dict[str, Any] = {"nuclide": emission.nuclide}
@@ -136,7 +120,7 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
     """An emission from its JSON object: explicit lines and spectra, or only the name of a nuclide."""
     if not isinstance(given, dict):
         raise InputError(
-            "is no object with a nuclide, lines or spectra",
+            "is not an object with a nuclide, lines or spectra",
             file=path,
             field="emission",
             suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
@@ -169,7 +153,7 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
             density = np.asarray(spectrum.get("per_MeV_per_decay", []), float)
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(
-                "is no spectrum",
+                "is not a spectrum",
                 file=path,
                 field=f"emission.{key}",
                 suggestion='write {"MeV": [...], "per_MeV_per_decay": [...]}',
@@ -192,7 +176,7 @@ def _pairs(given: Any, key: str, path: object) -> np.ndarray:
         return pairs.reshape(0, 2) if pairs.size == 0 else pairs.reshape(len(pairs), 2)
     except (TypeError, ValueError) as error:
         raise InputError(
-            "is no list of [MeV, number per decay]",
+            "is not a list of [MeV, number per decay]",
             file=path,
             field=f"emission.{key}",
             suggestion="write one pair for each line, such as [[0.3645, 0.812], [0.637, 0.0712]]",
@@ -239,4 +223,4 @@ def _json(content: dict[str, np.ndarray], key: str, path: Path) -> Any:
     try:
         return json.loads(str(content[key]))
     except json.JSONDecodeError as error:
-        raise InputError(f"is not JSON: {error}", file=path, field=key) from error
+        raise InputError(f"is not valid JSON: {error}", file=path, field=key) from error

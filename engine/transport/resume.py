@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped: the same integers as if it had never been."""
+"""Resuming a run that was stopped: bit-identical integers to an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .tally import Tally
 
 
 def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
-    """Move the sums of an earlier part of a run into the empty tally of its continuation.
+    """Add the sums of an earlier part of a run to the empty tally of its continuation.
 
     Parameters
     ----------
     earlier
         What the stopped run left: its first batches, without a gap. It is not changed.
     tally
-        The empty tally of the run that goes on.
+        The empty tally of the run that resumes.
     first_batch
         Number of the run's first batch.
 
     Returns
     -------
     int
-        Number of batches taken up: the run goes on with batch ``first_batch`` plus this.
+        Number of batches taken over: the run resumes with batch ``first_batch`` plus this.
 
     Raises
     ------

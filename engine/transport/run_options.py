@@ -1,4 +1,4 @@
-"""What a simulation is asked for besides its problem: how many decays, how precisely, where, and who is told."""
+"""What a simulation is asked for besides its problem: how many decays, how precisely, on what."""
 
 from __future__ import annotations
 

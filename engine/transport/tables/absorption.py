@@ -45,14 +45,14 @@ def coefficients(material: Material, energy_mev: np.ndarray, radiated: Radiated)
         Mean energy [MeV] that an electron of each kinetic energy [MeV] gives to photons that are followed.
     """
     energy = np.asarray(energy_mev, float)
-    left = photons.photoelectric(material, energy) * absorbed_photoelectric(material, energy, radiated)
+    absorbed = photons.photoelectric(material, energy) * absorbed_photoelectric(material, energy, radiated)
     coarse = np.geomspace(energy[0], energy[-1], NODES)
     share = CubicSpline(np.log(coarse), absorbed_compton(material, coarse, radiated) / coarse)
     compton = share(np.log(energy))
-    left += photons.incoherent(material, energy) * compton * energy
+    absorbed += photons.incoherent(material, energy) * compton * energy
     pairs = photons.pair(material, energy) + photons.triplet(material, energy)
-    left += pairs * absorbed_pair(energy, radiated)
-    return left / energy
+    absorbed += pairs * absorbed_pair(energy, radiated)
+    return absorbed / energy
 
 
 def absorbed_photoelectric(material: Material, energy: np.ndarray, radiated: Radiated) -> np.ndarray:
@@ -117,7 +117,6 @@ def radiated_energy(tables: ElectronTables, row: int, photon_cutoff: float, elec
     values = number * mean
 
     def radiated(energy: np.ndarray) -> np.ndarray:
-        found = np.interp(energy, grid, values)
-        return np.where(np.asarray(energy) > electron_cutoff, found, 0.0)
+        return np.where(np.asarray(energy) > electron_cutoff, np.interp(energy, grid, values), 0.0)
 
     return radiated

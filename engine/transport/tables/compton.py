@@ -54,10 +54,10 @@ def _inward(x: np.ndarray, values: np.ndarray) -> np.ndarray:
 
     Between nodes h apart a straight line lies f'' h^2/12 off the curve on average.
     """
-    found = np.zeros_like(values)
+    shift = np.zeros_like(values)
     h = np.diff(x)
     before, after = h[:-1, None], h[1:, None]
     slope = np.diff(values, axis=0) / h[:, None]
     curvature = 2.0 * np.diff(slope, axis=0) / (before + after)
-    found[1:-1] = curvature * (before**3 + after**3) / (12.0 * (before + after))
-    return found
+    shift[1:-1] = curvature * (before**3 + after**3) / (12.0 * (before + after))
+    return shift

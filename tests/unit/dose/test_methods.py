@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 
 import hevesy
 import numpy as np
@@ -113,6 +114,28 @@ def test_an_unknown_method_is_refused_by_name_file_and_line(tmp_path):
 def test_an_unknown_method_of_a_call_is_refused(tmp_path, method):
     with pytest.raises(InputError, match="unknown dose method"):
         hevesy.run(write_small_case(tmp_path), method=method)
+
+
+def test_a_method_that_simulates_has_its_errors_everywhere(tmp_path):
+    """Its tally and standard errors reach the lesion table and the result file, as those of ``mc`` do."""
+
+    def again(problem, decays, air_density_g_cm3, options):
+        return replace(METHODS["mc"].function(problem, decays, air_density_g_cm3, options), method="again")
+
+    register(DoseMethod("again", label="again", sentence="the same again", function=again, simulates=True))
+    try:
+        case_file = write_small_case(tmp_path / "in")
+        ours = hevesy.run(case_file, method="local,again", out=tmp_path / "out", seed=3)
+        theirs = hevesy.run(case_file, method="mc", seed=3)
+    finally:
+        del METHODS["again"]
+    a, b = ours.lesions[0], theirs.lesions[0]
+    assert a.method == "again" and a.dose_gy == b.dose_gy and a.dose_mc_sigma_gy == b.dose_mc_sigma_gy > 0
+    back = hevesy.Result.load(tmp_path / "out" / "result.h5")
+    assert back.simulated.method == "again" and back.simulated.tally is back.tally
+    np.testing.assert_array_equal(back.tally.energy_quanta, theirs.visits[0].result.tally.energy_quanta)
+    np.testing.assert_array_equal(back.dose_gy_per_decay, theirs.visits[0].result.dose_gy_per_decay)
+    np.testing.assert_array_equal(back.sigma_gy_per_decay, theirs.visits[0].result.sigma_gy_per_decay)
 
 
 def test_every_entry_is_whole():

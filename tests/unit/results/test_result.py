@@ -260,12 +260,12 @@ def broken(path, how):
 @pytest.mark.parametrize(
     "how, problem_text",
     [
-        ("missing", "there is no such file"),
+        ("missing", "no such file"),
         ("truncated", "cannot be read as HDF5"),
         ("text", "cannot be read as HDF5"),
         ("damaged", "cannot be read as HDF5"),
         ("foreign", "this HDF5 file is of format 'statepoint'"),
-        ("plain", "this HDF5 file is no hevesy result"),
+        ("plain", "this HDF5 file is not a hevesy result"),
         ("newer", f"the result has format version 2.0; this is {FORMAT_VERSION}"),
         ("incomplete", "part of the result is missing"),
     ],

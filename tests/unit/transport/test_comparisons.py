@@ -13,7 +13,7 @@ from hevesy.cli import main
 from hevesy.engine.errors import InputError
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.physics.material import Material
-from hevesy.engine.transport.comparisons import BANDS, compare, judged
+from hevesy.engine.transport.comparisons import BANDS, compare, with_judged_regions
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.two_sample import critical, root_z
 from scipy import stats
@@ -80,12 +80,12 @@ def test_voxels_without_a_reference_do_not_count(validate, reference):
     assert code == 0, err
     found = json.loads(out)
     assert [r["region"] for r in found["regions"]] == ["body", "region 2"]
-    labels = np.asarray(judged(given).regions)
+    labels = np.asarray(with_judged_regions(given).regions)
     assert not labels[:, :, :2].any() and labels[1:, :, 2:].all()
     # sigma is that of the part that is judged: from the batches of the run
-    result = hevesy.simulate(judged(given), decays=40_000, seed=1, backend="cpu")
+    result = hevesy.simulate(with_judged_regions(given), decays=40_000, seed=1, backend="cpu")
     plain = hevesy.simulate(given, decays=40_000, seed=1, backend="cpu")
-    a, b = compare(result, judged(given)).regions[0], compare(plain, given).regions[0]
+    a, b = compare(result, with_judged_regions(given)).regions[0], compare(plain, given).regions[0]
     assert a.simulated_gy == b.simulated_gy
     assert 0.3 * b.sigma < a.sigma < b.sigma, "what leaves the source voxel is in its neighbours: errors partly cancel"
 
@@ -143,7 +143,7 @@ def test_errors_of_averaged_voxels_are_not_independent(reference):
     regions = np.zeros(SHAPE, np.uint8)
     regions[1, 2, 2] = regions[3, 2, 2] = 1
     given = replace(reference, reference_dose=dose, reference_sigma=sigma, regions=regions, region_names=("pair",))
-    result = hevesy.simulate(judged(given), decays=20_000, seed=3, backend="cpu")
+    result = hevesy.simulate(with_judged_regions(given), decays=20_000, seed=3, backend="cpu")
     (pair,) = compare(result, given).regions
     assert pair.reference_sigma >= 0.01
     stated = replace(given, notes={"region_reference": {"pair": {"sigma_rel": 0.03}}})

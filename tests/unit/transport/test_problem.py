@@ -61,7 +61,7 @@ BAD = [
     (lambda: good(voxel_size_mm=(3.0, 3.0)), "voxel_size_mm: is (3.0, 3.0) mm", "positive lengths"),
     (lambda: good(voxel_size_mm=(3.0, 3.0, np.nan)), "voxel_size_mm: is (3.0, 3.0, nan) mm", "positive lengths"),
     (lambda: good(materials=(water(mass_fraction=(0.5, 0.1)),)), "2 elements, mass fractions sum to 0.6", "sum to 1"),
-    (lambda: good(materials=(water(Z=(8,)),)), "water: 1 elements", "one an element"),
+    (lambda: good(materials=(water(Z=(8,)),)), "water: 1 elements", "one per element"),
     (lambda: good(materials=(water(mean_excitation_ev=0.0),)), "water: mean excitation energy 0 eV", "positive"),
     (lambda: good(materials=(water(nominal_density_g_cm3=-1.0),)), "water: nominal density -1 g/cm3", "positive"),
 ]  # fmt: skip
@@ -134,6 +134,24 @@ def test_physics_options(given, expected) -> None:
         PhysicsOptions.from_dict(given)
 
 
+def test_the_former_name_of_the_delta_ray_threshold_is_read(tmp_path) -> None:
+    """A problem file that says ``collision_cutoff_mev`` gives the integers of one that says what it is called now."""
+    tallies = []
+    for key in ("collision_cutoff_mev", "delta_ray_threshold_mev"):
+        path = good(physics={key: 0.05}).save(tmp_path / f"{key}.npz")
+        tallies.append(simulate(Problem.load(path), decays=200, backend="cpu"))
+        assert tallies[-1].options["delta_ray_threshold_mev"] == 0.05
+    usual = simulate(good(), decays=200, backend="cpu")
+    np.testing.assert_array_equal(tallies[0].energy_quanta, tallies[1].energy_quanta)
+    assert not np.array_equal(tallies[0].energy_quanta, usual.energy_quanta)
+
+
+def test_the_usual_delta_ray_threshold() -> None:
+    """10 keV, or the electron cut-off when that is higher."""
+    for cutoff, threshold in ((0.001, 0.010), (0.010, 0.010), (0.1, 0.1)):
+        assert PhysicsOptions(electron_cutoff_mev=cutoff).delta_ray_threshold_mev == threshold
+
+
 def test_run_options() -> None:
     for options, expected in (
         ({"decays": 0}, "0 decays"),
@@ -163,19 +181,19 @@ def content(**change) -> dict:
 
 FILES = [
     ({"source": None}, "lacks source"),
-    ({"materials": "[{"}, "materials: is not JSON"),
-    ({"materials": "{}"}, "materials: is no list"),
+    ({"materials": "[{"}, "materials: is not valid JSON"),
+    ({"materials": "{}"}, "materials: is not a list"),
     ({"materials": '[{"name": "x"}]'}, "materials[0]: lacks 'Z'"),
     ({"materials": '["water"]'}, "materials[0]: cannot be read"),
     ({"voxel_size_mm": np.array(["a", "b", "c"])}, "voxel_size_mm: is not numeric"),
-    ({"emission": "[1]"}, "emission: is no object"),
+    ({"emission": "[1]"}, "emission: is not an object"),
     ({"emission": "{}"}, "names no nuclide and lists no emission"),
     ({"emission": '{"nuclide": "I-1311"}'}, "I-131"),
-    ({"emission": '{"photon_lines": [[0.3645]]}'}, "emission.photon_lines: is no list of"),
+    ({"emission": '{"photon_lines": [[0.3645]]}'}, "emission.photon_lines: is not a list of"),
     ({"emission": '{"electron_lines": [[-0.1, 1]]}'}, "emission.electron_lines: holds a negative"),
     ({"emission": '{"beta_spectrum": {"MeV": [0, 1], "per_MeV_per_decay": [1]}}'}, "2 energies and 1 values"),
     ({"emission": '{"beta_spectrum": {"MeV": [1, 0], "per_MeV_per_decay": [1, 1]}}'}, "energies that do not rise"),
-    ({"emission": '{"beta_spectrum": [1, 2]}'}, "emission.beta_spectrum: is no spectrum"),
+    ({"emission": '{"beta_spectrum": [1, 2]}'}, "emission.beta_spectrum: is not a spectrum"),
     ({"density_g_cm3": np.zeros(SHAPE, np.float32)}, "density of 0 or less"),
 ]
 

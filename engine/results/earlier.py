@@ -1,4 +1,4 @@
-"""Results of a stopped run as the beginning of its continuation."""
+"""What a stopped run left: read, and checked against the run that resumes it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 
 def earlier_result(file: Path) -> Result | None:
-    """The result of a stopped run, or None (told in the log) where there is none yet.
+    """The result of a stopped run, or None where there is none yet, which the log says.
 
     Raises
     ------
     InputError
-        The file is there and cannot be read.
+        The file exists and cannot be read.
     """
     if not file.exists():
         log.warning("nothing to resume: there is no %s yet; starting with the first history", file.name)
@@ -32,7 +32,7 @@ def earlier_result(file: Path) -> Result | None:
 
 
 def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.ndarray] | None = None) -> Tally | None:
-    """The integers of a stopped run for the transport to go on from.
+    """The integers of a stopped run for the transport to resume from.
 
     Parameters
     ----------
@@ -72,6 +72,6 @@ def _changed(problem: str, field: str) -> InputError:
     return InputError(
         problem,
         why="histories of two different runs must not be added up",
-        suggestion="undo the change, or run without --resume (the former results are kept beside the new ones)",
+        suggestion="undo the change, or run without --resume (the former results stay beside the new ones)",
         field=field,
     )
