@@ -1,7 +1,7 @@
-"""Physics tables that were built before, kept in files: the same start a second time takes a tenth of a second.
+"""Cache of physics tables in files: with cached tables, a start takes a tenth of a second.
 
-A file is named by the hash of all that its tables depend on: what was asked for, the cross sections, every module that
-makes tables, and the libraries under them. Whatever cannot be read is built again; where nothing can be written the
+A file is named by the hash of all that its tables depend on: the needs, the cross sections, every module that
+makes tables, and the libraries under them. Whatever cannot be read is rebuilt; where nothing can be written the
 tables are built in every run.
 """
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[3]
-#: everything that decides a number in a table, besides what is asked for
+#: everything that decides a number in a table, besides the needs
 SOURCES = (
     "engine/constants.py",
     "engine/physics/*.py",
@@ -40,12 +40,12 @@ SOURCES = (
     "kernels/data/physics.h5",
 )
 LIBRARIES = ("numpy", "scipy")
-#: files kept; the oldest go first
+#: number of cached files; the oldest are deleted first
 LARGEST_NUMBER_OF_FILES = 64
 
 
 def load(needs: Any, kind: type[T]) -> T | None:
-    """Tables of this ``kind`` for these ``needs`` (both dataclasses), None when they are not kept."""
+    """Tables of this ``kind`` for these ``needs`` (both dataclasses), None when they are not cached."""
     file = path(needs)
     try:
         with np.load(file) as kept:
@@ -54,13 +54,13 @@ def load(needs: Any, kind: type[T]) -> T | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        log.warning("kept physics tables cannot be read (%s): %s; they are built again", file, error)
+        log.warning("cached physics tables cannot be read (%s): %s; rebuilding", file, error)
         return None
     return tables
 
 
 def store(needs: Any, tables: Any) -> None:
-    """Keep tables; a failure to write costs the next start some time, nothing else."""
+    """Cache tables; a failure to write only slows the next start."""
     file = path(needs)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def store(needs: Any, tables: Any) -> None:
             part.replace(file)
         _prune(file.parent)
     except OSError as error:
-        log.info("physics tables are not kept: %s", error)
+        log.info("physics tables are not cached: %s", error)
 
 
 def path(needs: Any) -> Path:
@@ -102,14 +102,14 @@ def _pack(item: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
             yield place, np.asarray(value)
 
 
-def _unpack(kind: type[T], kept: dict[str, np.ndarray], name: str = "") -> T:
+def _unpack(kind: type[T], arrays: dict[str, np.ndarray], name: str = "") -> T:
     values: dict[str, Any] = {}
     for field, declared in get_type_hints(kind).items():
         place = f"{name}{field}"
         if is_dataclass(declared):
-            values[field] = _unpack(declared, kept, f"{place}.")  # type: ignore[arg-type]
+            values[field] = _unpack(declared, arrays, f"{place}.")  # type: ignore[arg-type]
         else:
-            values[field] = kept[place] if declared is np.ndarray else kept[place].item()
+            values[field] = arrays[place] if declared is np.ndarray else arrays[place].item()
     return kind(**values)
 
 

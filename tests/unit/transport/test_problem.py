@@ -68,7 +68,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("number", range(len(BAD)))
-def test_bad_values(number) -> None:
+def test_values_that_cannot_be_simulated_are_refused(number) -> None:
     make, problem, help_ = BAD[number]
     with pytest.raises(InputError) as caught:
         check_problem(make(), "p.npz")
@@ -129,12 +129,12 @@ def test_cutoffs_that_make_sense() -> None:
         ({"step_strength": 0.9}, "0.9 is outside 0.01 to 0.6"),
     ],
 )
-def test_physics_options(given, expected) -> None:
+def test_physics_options_out_of_range_are_refused(given, expected) -> None:
     with pytest.raises(InputError, match=expected.replace("?", r"\?")):
         PhysicsOptions.from_dict(given)
 
 
-def test_run_options() -> None:
+def test_run_options_that_cannot_be_used_are_refused() -> None:
     for options, expected in (
         ({"decays": 0}, "0 decays"),
         ({"decays": 10, "backend": "gpu"}, "unknown backend 'gpu'"),
@@ -164,14 +164,14 @@ def content(**change) -> dict:
 FILES = [
     ({"source": None}, "lacks source"),
     ({"materials": "[{"}, "materials: is not JSON"),
-    ({"materials": "{}"}, "materials: is no list"),
+    ({"materials": "{}"}, "materials: is not a list"),
     ({"materials": '[{"name": "x"}]'}, "materials[0]: lacks 'Z'"),
     ({"materials": '["water"]'}, "materials[0]: cannot be read"),
     ({"voxel_size_mm": np.array(["a", "b", "c"])}, "voxel_size_mm: is not numeric"),
     ({"emission": "[1]"}, "emission: is no object"),
     ({"emission": "{}"}, "names no nuclide and lists no emission"),
     ({"emission": '{"nuclide": "I-1311"}'}, "I-131"),
-    ({"emission": '{"photon_lines": [[0.3645]]}'}, "emission.photon_lines: is no list of"),
+    ({"emission": '{"photon_lines": [[0.3645]]}'}, "emission.photon_lines: is not a list of"),
     ({"emission": '{"electron_lines": [[-0.1, 1]]}'}, "emission.electron_lines: holds a negative"),
     ({"emission": '{"beta_spectrum": {"MeV": [0, 1], "per_MeV_per_decay": [1]}}'}, "2 energies and 1 values"),
     ({"emission": '{"beta_spectrum": {"MeV": [1, 0], "per_MeV_per_decay": [1, 1]}}'}, "energies that do not rise"),
@@ -181,7 +181,7 @@ FILES = [
 
 
 @pytest.mark.parametrize("number", range(len(FILES)))
-def test_bad_files(number, tmp_path) -> None:
+def test_damaged_problem_files_are_refused(number, tmp_path) -> None:
     change, expected = FILES[number]
     path = tmp_path / "problem.npz"
     np.savez(path, **content(**change))
@@ -202,7 +202,7 @@ def test_files_that_are_no_problem_files(tmp_path) -> None:
             Problem.load(path)
 
 
-def test_round_trip(tmp_path) -> None:
+def test_problem_is_read_back_as_written(tmp_path) -> None:
     given = good(physics={"photons": "off"}, regions=np.ones(SHAPE, np.uint8), region_names=("all",), notes={"a": 1})
     back = Problem.load(given.save(tmp_path / "p.npz"))
     np.testing.assert_array_equal(back.density_g_cm3, given.density_g_cm3)
