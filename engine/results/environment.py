@@ -55,18 +55,18 @@ def _git(*words: str) -> str:
 
 def backends() -> dict[str, str]:
     """Which transport backends can run here, and on what."""
-    found = {"cpu": f"Numba {_version('numba')}, {usable_cores()} threads"}
+    usable = {"cpu": f"Numba {_version('numba')}, {usable_cores()} threads"}
     try:
         import cupy
 
         count = cupy.cuda.runtime.getDeviceCount()
         names = [cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in range(count)]
-        found["cuda"] = ", ".join(names) or "no device"
+        usable["cuda"] = ", ".join(names) or "no device"
     except ImportError:
-        found["cuda"] = "not installed (pip install 'hevesy[gpu]')"
+        usable["cuda"] = "not installed (pip install 'hevesy[gpu]')"
     except Exception as error:  # the CUDA runtime reports a missing driver in several ways of its own
-        found["cuda"] = f"not usable: {error}"
-    return found
+        usable["cuda"] = f"not usable: {error}"
+    return usable
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ from .provenance import Provenance
 from .result import Result
 
 FORMAT = "hevesy-result"
-#: Raised in front for what old readers misread, behind the point for additions.
+#: The first number rises for what old readers would misread, the second for additions.
 FORMAT_VERSION = "1.1"
 
 _MASK64 = (1 << 64) - 1
@@ -55,7 +55,7 @@ def read_result(path: Path) -> Result:
         No such file; not HDF5, truncated or damaged; another format; a newer version.
     """
     if not path.is_file():
-        raise InputError("there is no such file", suggestion="look at the path", file=path)
+        raise InputError("no such file", suggestion="check the path", file=path)
     try:
         with h5py.File(path, "r") as file:
             _check_format(file, path)
@@ -66,13 +66,13 @@ def read_result(path: Path) -> Result:
         raise InputError(
             f"part of the result is missing: {str(error.args[0]).strip()}",
             why=f"a result of format {FORMAT_VERSION} has it",
-            suggestion="write the result again",
+            suggestion="run again with this version",
             file=path,
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             "this file cannot be read as HDF5",
-            why=f"it is truncated, damaged or something else ({str(error).splitlines()[0][:120]})",
+            why=f"it is truncated, damaged or of another kind ({str(error).splitlines()[0][:120]})",
             suggestion="copy it again from where it was made, or run again",
             file=path,
         ) from error
@@ -88,7 +88,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
     found = file.attrs.get("format")
     if found != FORMAT:
         raise InputError(
-            f"this HDF5 file is {'of format ' + repr(str(found)) if found else 'no hevesy result'}",
+            f"this HDF5 file is {'of format ' + repr(str(found)) if found else 'not a hevesy result'}",
             why=f"a result has the attribute format = {FORMAT!r}",
             suggestion="give the result.h5 of a run",
             file=path,
@@ -97,7 +97,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
     if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise InputError(
             f"the result has format version {version or 'none'}; this is {FORMAT_VERSION}",
-            why="another version may mean something else by the same names",
+            why="names may have another meaning in another version",
             suggestion="read it with the hevesy version that wrote it "
             f"({file.attrs.get('hevesy_version', 'unknown')}), or run again",
             file=path,

@@ -1,4 +1,4 @@
-"""What a result says about where it comes from: code, data tables, input, machine-independent software."""
+"""Provenance of a result: code, data tables, input, machine-independent software."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def code_commit() -> str:
 
 def software_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that numbers pass through, those that are installed."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in environment.NUMERICAL_PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def problem_hash(problem: Problem) -> str:
