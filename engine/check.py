@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: input read and judged, sizes, times, memory, every assumption."""
+"""What a run would do, without running it: checks of the input, sizes, times, memory, every assumption."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SPEED_PER_CORE = 40_000.0
 BYTES_PER_VOXEL = 90
 #: Bytes that a process with the compiled transport and its tables takes before any voxel.
 BASE_BYTES = 600e6
-#: Relative standard error of a lesion's mean times the root of the decays in the lesion: the spread of what
-#: single decays leave there (0.34 to 0.57 measured on 131I lesions of 0.35 to 12 mL).
+#: Relative standard error of a lesion's mean times the square root of the decays in the lesion: the spread of the
+#: energy that single decays deposit there (0.34 to 0.57 measured on 131I lesions of 0.35 to 12 mL).
 SPREAD = 0.55
 
 
@@ -74,52 +74,52 @@ class Check:
 
     def tables(self) -> list[tuple[str, Sequence[str], list[list[Any]]]]:
         """Title, columns and rows of each table."""
-        found: list[tuple[str, Sequence[str], list[list[Any]]]] = []
+        shown: list[tuple[str, Sequence[str], list[list[Any]]]] = []
         for visit in self.visits:
             for title, rows in (("scans", visit.scans), ("lesions", visit.lesions)):
                 columns = list(rows[0])
-                found.append(
+                shown.append(
                     (
                         f"{visit.visit}: {title}",
                         [_heading(c) for c in columns],
                         [[r[c] for c in columns] for r in rows],
                     )
                 )
-        return found
+        return shown
 
     def lines(self) -> list[str]:
-        """Everything else, a sentence a line."""
+        """Everything else, one sentence per line."""
         case = self.case
         tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
-        said = [
+        sentences = [
             f"Tracer {tracer.name} (half-life {tracer.half_life_h:.4g} h), therapy {therapy.name} (half-life "
             f"{therapy.half_life_h:.4g} h) with {case.therapy.activity_mbq:g} MBq, "
             f"threshold {case.threshold_gy:g} Gy.",
             f"Methods: {', '.join(case.methods)}; kinetics: {case.kinetics.model}; " + _recovery_line(case),
         ]
         for other in case.further_therapies:
-            said.append(
+            sentences.append(
                 f"From the same scans too: {other.nuclide} (half-life {nuclide(other.nuclide).half_life_h:.4g} h) with "
                 f"{other.activity_mbq:g} MBq, which takes as long again."
             )
         for visit in self.visits:
-            said += [
+            sentences += [
                 f"{visit.visit}: {_grid_line(visit.grid)}",
                 f"{visit.visit}: {_transport_line(case, visit)}",
             ]
-            said += [f"warning: {text}" for text in visit.warnings]
-            said += [f"assumption: {text}" for text in visit.assumptions]
-        said.append("Nothing was run. The input can be used.")
-        return said
+            sentences += [f"warning: {text}" for text in visit.warnings]
+            sentences += [f"assumption: {text}" for text in visit.assumptions]
+        sentences.append("Input is valid. Nothing was run.")
+        return sentences
 
 
 def check_case(case: Case) -> Check:
-    """Read and judge everything a run would use.
+    """Read and check everything a run would use.
 
     Raises
     ------
     InputError
-        The first thing that cannot be used, exactly as a run would say it.
+        The first thing that cannot be used, with the message of a run.
     """
     check = Check(case)
     for visit in case.visits:
@@ -211,7 +211,7 @@ def _recovery_line(case: Case) -> str:
     if case.recovery is None:
         return "no recovery correction: doses of small lesions are too low."
     if case.recovery.fwhm_mm is not None:
-        return f"recovery of each lesion's outline at {case.recovery.fwhm_mm:g} mm FWHM."
+        return f"recovery of each lesion's mask at {case.recovery.fwhm_mm:g} mm FWHM."
     return f"recovery by the phantom curve {case.recovery.curve.name if case.recovery.curve else ''}."
 
 

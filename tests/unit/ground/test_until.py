@@ -199,7 +199,7 @@ def test_check_tells_a_sharper_goal_from_a_coarser_one(tmp_path):
         case = hevesy.Case.load(
             write_small_case(tmp_path, TEXT.replace("decays: 40000, until: null", f'until: "{until}"'))
         )
-        return check_case(case).visits[0].histories
+        return check_case(case).visits[0].decays
 
     assert decays("lesions:0.01%") == pytest.approx(4 * decays("lesions:0.02%"), rel=1e-12)
     assert decays("regions:0.01%") == decays("lesions:0.01%")
