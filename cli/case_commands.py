@@ -75,31 +75,31 @@ def import_(
             raise InputError(
                 "no such folder", why="there is nothing to import", file=folder, suggestion="check the path"
             )
-    found = sort_folder(folders)
-    data = found.to_case_dict(output.resolve().parent)
+    files = sort_folder(folders)
+    data = files.to_case_dict(output.resolve().parent)
     Case.from_dict(data, base=output.resolve().parent, file=output)  # nothing is written that cannot be read
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     write_text(output, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
     if json:
-        echo_json({"case": output, "account": found.account()})
+        echo_json({"case": output, "account": files.account()})
         return
-    for line in found.account():
+    for line in files.account():
         typer.echo(line)
     typer.echo(f"wrote {output}; next: hevesy check {output}")
 
 
 def check(case_file: CaseFile, json: JSON = False) -> None:
-    """Say what would run (times, units, alignment, memory, time, every assumption); runs nothing."""
+    """Show what would run (times, units, alignment, memory, time, every assumption) without running it."""
     from ..engine.case.model import Case
     from ..engine.check import check_case
 
-    found = check_case(Case.load(case_file))
+    plan = check_case(Case.load(case_file))
     if json:
-        echo_json(found.to_dict())
+        echo_json(plan.to_dict())
         return
-    for title, columns, rows in found.tables():
+    for title, columns, rows in plan.tables():
         echo_table(columns, rows, title)
-    for line in found.lines():
+    for line in plan.lines():
         typer.echo(line)
 
 
@@ -137,7 +137,7 @@ def run(
 def report(
     run_dir: Annotated[Path, typer.Argument(help="The output folder of a run.", show_default=False)],
 ) -> None:
-    """Write the HTML report of a run again, from what the run left."""
+    """Write the HTML report of a run again, from its files."""
     from ..engine.export.folder import rewrite_report
 
     for path in rewrite_report(run_dir):

@@ -42,8 +42,8 @@ def cohort(
     from ..phantoms.cohort import VISITS, make_cohort
 
     _check_cohort(out, patients + control, truth)
-    made = make_cohort(seed, patients=patients, control_patients=control, noise_seed=noise_seed, voxel_mm=voxel_mm)
-    total, done = len(made.patients) * len(VISITS), 0
+    trial = make_cohort(seed, patients=patients, control_patients=control, noise_seed=noise_seed, voxel_mm=voxel_mm)
+    total, done = len(trial.patients) * len(VISITS), 0
     with progress_line(quiet or json) as tell:
 
         def step(text: str) -> None:
@@ -51,19 +51,19 @@ def cohort(
             done += 1
             tell(done / total, text)
 
-        file = made.save(out, dose=truth, progress=step)
-    lesions = sum(len(p.visits[0].lesions) for p in made.patients)
+        file = trial.save(out, dose=truth, progress=step)
+    lesions = sum(len(p.visits[0].lesions) for p in trial.patients)
     if json:
         echo_json(
             {
                 "cohort": file,
                 "truth": out / "truth.csv",
-                "patients": len(made.patients),
+                "patients": len(trial.patients),
                 "lesions": lesions,
             }
         )
         return
-    typer.echo(f"{len(made.patients)} patients, {len(VISITS)} visits, {lesions} lesions; the truth is in truth.csv")
+    typer.echo(f"{len(trial.patients)} patients, {len(VISITS)} visits, {lesions} lesions; the truth is in truth.csv")
     typer.echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
 
 
@@ -118,11 +118,11 @@ def batch(
     check_executor(executor)
     trial = load_trial(files)
     limit = None if time_limit is None else parse(time_limit, DURATION, field="--time-limit")
-    given = {
+    flags = {
         "method": method, "decays": decays, "until": until, "time_limit_s": limit, "seed": seed,
         "backend": backend,
     }  # fmt: skip
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes = {key: value for key, value in flags.items() if value is not None}
     _check_flags(with_changes, trial, changes)
     home = files[0].resolve().parent
     folder = out or home.with_name(home.name + "-run")
@@ -133,7 +133,7 @@ def batch(
         echo_json(
             {
                 "out": folder,
-                "cases": [vars(one) for one in done.cases],
+                "cases": [vars(status) for status in done.cases],
                 "tables": None if record is None else record["tables"],
             }
         )
@@ -143,14 +143,14 @@ def batch(
 
 
 def _check_flags(with_changes: Any, trial: Any, changes: dict[str, Any]) -> None:
-    """A flag that cannot be is bad input of the whole batch, not a failure of each case."""
+    """An invalid flag is bad input of the whole batch, not a failure of each case."""
     from ..engine.case.model import Case
 
-    for one in trial.cases:
+    for listed in trial.cases:
         try:
-            case = Case.load(one.file, check_files=False)
+            case = Case.load(listed.file, check_files=False)
         except InputError:
-            continue  # this case says so itself when its turn comes
+            continue  # its own run reports this
         with_changes(case, **changes)
         return
 
@@ -172,17 +172,17 @@ def _tell(record: dict[str, Any], done: Batch) -> None:
     if tables["tolerance"]:
         visits = count_of(tolerable, len(tables["tolerance"]), "patient visit")
         typer.echo(f"The planned activity is tolerable at {visits}.")
-    spent = sum(one.wall_time_s for one in done.cases)
+    spent = sum(status.wall_time_s for status in done.cases)
     typer.echo(
         f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv, methods.csv "
         f"({counted(len(done.complete), 'case')}, {duration(spent)} of runs)"
     )
 
 
-def _of(found: dict[str, Any], noun: str) -> str:
+def _of(share: dict[str, Any], noun: str) -> str:
     from ..engine.text import count_of
 
-    return count_of(found["count"], found["of"], noun)
+    return count_of(share["count"], share["of"], noun)
 
 
 def _end(done: Batch) -> None:
@@ -190,8 +190,8 @@ def _end(done: Batch) -> None:
     from ..engine.text import count_of, counted
 
     failed, stopped = done.of(FAILED), done.of(STOPPED)
-    for one in failed:
-        typer.echo(f"FAILED {one.name}: {one.message}", err=True)
+    for status in failed:
+        typer.echo(f"FAILED {status.name}: {status.message}", err=True)
     if stopped:
         typer.echo(f"stopped early: {counted(len(stopped), 'case')} not done; run the same command again", err=True)
         raise typer.Exit(3)

@@ -44,7 +44,7 @@ def _common(
         stream=sys.stderr,
         format="%(levelname)s %(name)s: %(message)s",
     )
-    # A run lowers the level of hevesy's own loggers for its log file; the terminal keeps to what was asked. What
+    # A run lowers the level of hevesy's own loggers for its log file; the terminal keeps to the requested level. What
     # other libraries remark (pydicom on harmless deviations, as log and as warning) is for log.txt and --verbose.
     logging.captureWarnings(True)
     for handler in logging.getLogger().handlers:

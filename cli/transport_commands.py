@@ -49,11 +49,11 @@ def simulate(
     earlier = earlier_result(output) if resume else None
     result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json, earlier)
     result.save(output)
-    told = {**_facts(result), "output": str(output), "incomplete": stopped}
+    summary = {**_facts(result), "output": str(output), "incomplete": stopped}
     if json:
-        echo_json(told)
+        echo_json(summary)
     else:
-        _tell_facts(told)
+        _tell_facts(summary)
     if stopped:
         typer.echo("stopped early: the result is marked incomplete; the same command with --resume continues", err=True)
         raise typer.Exit(3)
@@ -75,13 +75,13 @@ def validate(
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
     if stopped:
         raise CheckFailed("stopped before the comparison: no verdict")
-    found = compare(result, problem).to_dict()
-    found |= {"problem": problem_file.name, "run": _facts(result)}
+    comparison = compare(result, problem).to_dict()
+    comparison |= {"problem": problem_file.name, "run": _facts(result)}
     if json:
-        echo_json(found)
+        echo_json(comparison)
     else:
-        _tell(found)
-    if not found["passed"]:
+        _tell(comparison)
+    if not comparison["passed"]:
         raise typer.Exit(1)
 
 
@@ -95,22 +95,22 @@ def merge(
 
     merged = Result.merge([Result.load(path) for path in results])
     merged.save(output)
-    told = {**_facts(merged), "output": str(output)}
+    summary = {**_facts(merged), "output": str(output)}
     if json:
-        echo_json(told)
+        echo_json(summary)
     else:
-        _tell_facts(told)
+        _tell_facts(summary)
 
 
 def info(json: JSON = False) -> None:
     """Versions, devices, data tables and their hashes."""
     from ..engine.results.environment import describe
 
-    found = describe()
+    versions = describe()
     if json:
-        echo_json(found)
+        echo_json(versions)
         return
-    for title, block in found.items():
+    for title, block in versions.items():
         rows = block.items() if isinstance(block, dict) else [("", block)]
         echo_table((title, ""), [(k, show(v)) for k, v in rows], text_columns=2)
 
@@ -129,8 +129,8 @@ def _simulate(
     from ..engine.simulation import simulate as run_transport
     from .interrupt import stop_on_interrupt
 
-    asked = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
-    options = checked_transport({key: value for key, value in asked.items() if value is not None})
+    flags = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
+    options = checked_transport({key: value for key, value in flags.items() if value is not None})
     with stop_on_interrupt() as stop, progress_line(quiet) as tell:
         result = run_transport(problem, progress=tell, stop=stop, resume=earlier, **options)
         return result, not result.complete
@@ -153,32 +153,32 @@ def _facts(result: Result) -> dict[str, Any]:
     }
 
 
-def _tell_facts(told: dict[str, Any]) -> None:
+def _tell_facts(summary: dict[str, Any]) -> None:
     apart = ("warnings", "figure_of_merit_per_s", "histories")
-    rows = [(k.replace("_", " "), show(v, 6)) for k, v in told.items() if k not in apart]
-    rows += [(f"figure of merit of {k}, 1/s", show(v)) for k, v in told["figure_of_merit_per_s"].items()]
+    rows = [(k.replace("_", " "), show(v, 6)) for k, v in summary.items() if k not in apart]
+    rows += [(f"figure of merit of {k}, 1/s", show(v)) for k, v in summary["figure_of_merit_per_s"].items()]
     echo_table(("quantity", "value"), rows)
-    for text in told["warnings"]:
+    for text in summary["warnings"]:
         typer.echo(f"warning: {text}", err=True)
 
 
-def _tell(found: dict[str, Any]) -> None:
-    regions = found.get("regions") or []
+def _tell(comparison: dict[str, Any]) -> None:
+    regions = comparison.get("regions") or []
     if regions:
         columns = list(regions[0])
-        echo_table(columns, [[row.get(c) for c in columns] for row in regions], found["problem"])
-    histogram = found.get("z_histogram")
+        echo_table(columns, [[row.get(c) for c in columns] for row in regions], comparison["problem"])
+    histogram = comparison.get("z_histogram")
     if histogram:
         _tell_histogram(histogram)
     skip = {"regions", "z_histogram", "run", "problem", "passed", "too_few_particles"}
-    rows = [(k.replace("_", " "), show(v)) for k, v in found.items() if k not in skip and not isinstance(v, dict)]
-    run = found["run"]
+    rows = [(k.replace("_", " "), show(v)) for k, v in comparison.items() if k not in skip and not isinstance(v, dict)]
+    run = comparison["run"]
     rows.append(("decays", show(run["decays"])))
     rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
     echo_table(("quantity", "value"), rows)
-    if found["too_few_particles"]:
-        typer.echo(f"no verdict, too few particles (increase --decays): {', '.join(found['too_few_particles'])}")
-    typer.echo("PASS" if found["passed"] else "FAIL")
+    if comparison["too_few_particles"]:
+        typer.echo(f"no verdict, too few particles (increase --decays): {', '.join(comparison['too_few_particles'])}")
+    typer.echo("PASS" if comparison["passed"] else "FAIL")
 
 
 def _tell_histogram(histogram: Any) -> None:

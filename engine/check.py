@@ -26,8 +26,8 @@ SPEED_PER_CORE = 40_000.0
 BYTES_PER_VOXEL = 90
 #: Bytes that a process with the compiled transport and its tables takes before any voxel.
 BASE_BYTES = 600e6
-#: Relative standard error of a lesion's mean times the square root of the decays in the lesion: the spread of what
-#: single decays deposit there (0.34 to 0.57 measured on 131I lesions of 0.35 to 12 mL).
+#: Relative standard error of a lesion's mean times the square root of the decays in the lesion: the spread of the
+#: energy that single decays deposit there (0.34 to 0.57 measured on 131I lesions of 0.35 to 12 mL).
 SPREAD = 0.55
 
 
@@ -119,7 +119,7 @@ def check_case(case: Case) -> Check:
     Raises
     ------
     InputError
-        The first input that cannot be used, in the words of a run.
+        The first thing that cannot be used, with the message of a run.
     """
     check = Check(case)
     for visit in case.visits:
@@ -211,7 +211,7 @@ def _recovery_line(case: Case) -> str:
     if case.recovery is None:
         return "no recovery correction: doses of small lesions are too low."
     if case.recovery.fwhm_mm is not None:
-        return f"recovery of each lesion's outline at {case.recovery.fwhm_mm:g} mm FWHM."
+        return f"recovery of each lesion's mask at {case.recovery.fwhm_mm:g} mm FWHM."
     return f"recovery by the phantom curve {case.recovery.curve.name if case.recovery.curve else ''}."
 
 

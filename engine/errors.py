@@ -25,7 +25,7 @@ class InputError(HevesyError):
     suggestion
         What the user can do about it.
     file, field
-        The file and the field (key, DICOM tag, array name) it stands in, when there is one.
+        The file and the field (key, DICOM tag, array name) it is in, when there is one.
     """
 
     exit_code = 2

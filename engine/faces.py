@@ -1,4 +1,4 @@
-"""A room's public face: its names at the door, each imported from its file when it is first used."""
+"""A room's public face: its public names, each imported from its file when it is first used."""
 
 from __future__ import annotations
 

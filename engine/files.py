@@ -78,7 +78,7 @@ def _near_files(path: Path) -> str:
 
 
 def sidecar(image: Path) -> Path:
-    """Where what is said about an image in words is kept: its name with the ending .json (BIDS)."""
+    """The JSON file that describes an image: its name with the ending .json (BIDS sidecar)."""
     name = image.name
     stem = name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else image.stem
     return image.with_name(stem + ".json")
@@ -130,7 +130,7 @@ class CsvFile:
     delimiter: str = ","
 
     def number(self, text: str) -> float:
-        """A cell as a number; ValueError where it is none. With semicolons, a comma may be the decimal mark."""
+        """A cell as a number; ValueError where it is not one. With semicolons, a comma may be the decimal mark."""
         if self.delimiter == ";" and text.count(",") == 1 and "." not in text:
             text = text.replace(",", ".")
         return float(text)
@@ -184,7 +184,7 @@ def read_csv(path: str | Path, suggestion: str = "save it as CSV in UTF-8", *, c
 
 def _delimiter(lines: Sequence[str]) -> str:
     """The separator of cells: semicolons where every line has one, else commas, else tabs."""
-    bare = ["".join(line.split('"')[::2]) for line in lines]  # what stands in quotes does not count
+    bare = ["".join(line.split('"')[::2]) for line in lines]  # separators inside quotes do not count
     if bare and all(";" in line for line in bare):
         return ";"
     return "\t" if bare and "\t" in bare[0] and "," not in bare[0] else ","

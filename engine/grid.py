@@ -21,6 +21,8 @@ from .errors import InputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+#: Note of an image whose axes are not those of the patient.
+OBLIQUE = "the image axes are oblique to the patient axes; its direction cosines are preserved"
 #: Direction cosines closer than this to a coordinate axis (0.05 mm over half a metre) count as axis aligned.
 DIRECTION_TOLERANCE = 1e-4
 
@@ -136,13 +138,13 @@ class Grid:
         ValueError
             A mask without a voxel above zero.
         """
-        found = np.nonzero(mask > 0)
-        if not found[0].size:
+        inside = np.nonzero(mask > 0)
+        if not inside[0].size:
             raise ValueError("an empty mask has no bounding box")
         room = (margin,) * 3 if isinstance(margin, int) else margin
         z, y, x = (
             slice(max(int(index.min()) - around, 0), min(int(index.max()) + 1 + around, size))
-            for index, around, size in zip(found, room, mask.shape, strict=True)
+            for index, around, size in zip(inside, room, mask.shape, strict=True)
         )
         return z, y, x
 
@@ -320,7 +322,7 @@ def from_sitk(image: sitk.Image, quantity: str, source: str = "") -> Volume:
     values, grid = canonical(sitk.GetArrayFromImage(image), affine, source or None)
     volume = Volume(grid, values, quantity, source=source)
     if not grid.is_axis_aligned:
-        volume.notes.append("the image axes are oblique to the patient axes; its direction cosines are kept")
+        volume.notes.append(OBLIQUE)
     return volume
 
 

@@ -17,7 +17,7 @@ _PLAIN = re.compile(
 
 
 def series_code(uid: str) -> str:
-    """Twelve hexadecimal digits that stand for a series UID: they find it again, and do not tell it."""
+    """Twelve hexadecimal digits that stand for a series UID: they identify it without revealing it."""
     return uid if re.fullmatch(CODE, uid) else hashlib.sha256(uid.encode()).hexdigest()[:12]
 
 

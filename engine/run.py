@@ -81,9 +81,9 @@ def run(
     StoppedEarly
         Stopped before there was anything to show; nothing is written then.
     """
-    given = case if isinstance(case, Case) else Case.load(case)
+    loaded = case if isinstance(case, Case) else Case.load(case)
     case = with_changes(
-        given,
+        loaded,
         method=method,
         until=until,
         decays=decays,
@@ -110,28 +110,28 @@ def run(
 
 
 def _earlier(case: Case, out: Path) -> dict[str, Result]:
-    """What a stopped run left of each visit."""
+    """Results of a stopped run, by visit."""
     names = [visit.name for visit in case.visits]
-    found = {name: earlier_result(visit_folder(out, names, name) / "result.h5") for name in names}
-    return {name: result for name, result in found.items() if result is not None}
+    results = {name: earlier_result(visit_folder(out, names, name) / "result.h5") for name in names}
+    return {name: result for name, result in results.items() if result is not None}
 
 
 def _run_therapies(case: Case, progress: Progress | None, stop: Stop | None, earlier: Path | None = None) -> Outcome:
-    """The case's therapy, then the further ones from the same scans; ``earlier`` holds what a stopped run left."""
-    cases = [case, *(case.for_therapy(one) for one in case.further_therapies)]
+    """The case's therapy, then the further ones from the same scans; ``earlier`` is the folder of a stopped run."""
+    cases = [case, *(case.for_therapy(therapy) for therapy in case.further_therapies)]
     outcomes: list[Outcome] = []
-    for number, one in enumerate(cases):
+    for number, treated in enumerate(cases):
         if outcomes and outcomes[-1].incomplete:
             outcomes[0].incomplete = True
             break
 
-        def tell(fraction: float, text: str, number: int = number, name: str = one.therapy.nuclide) -> None:
+        def tell(fraction: float, text: str, number: int = number, name: str = treated.therapy.nuclide) -> None:
             if progress is not None:
                 label = f"{name}, " if len(cases) > 1 else ""
                 progress((number + fraction) / len(cases), label + text)
 
-        folder = earlier if earlier is None or number == 0 else earlier / therapy_folder(one)
-        outcomes.append(_run(one, tell, stop, {} if folder is None else _earlier(one, folder)))
+        folder = earlier if earlier is None or number == 0 else earlier / therapy_folder(treated)
+        outcomes.append(_run(treated, tell, stop, {} if folder is None else _earlier(treated, folder)))
     first, *others = outcomes
     first.further = others
     first.incomplete |= any(other.incomplete for other in others)
@@ -168,7 +168,7 @@ def _run(
         outcome.incomplete |= not done.result.complete
     outcome.wall_time_s = time.perf_counter() - start
     if not outcome.visits:
-        raise StoppedEarly("stopped before the first batch of histories: there is nothing to show or keep")
+        raise StoppedEarly("stopped before the first batch of histories: there are no results")
 
     outcome.clinic = patient_record(case, outcome.visits)
     if outcome.incomplete and len(outcome.visits) < len(case.visits):
@@ -199,7 +199,7 @@ def _run_visit(
     result.warnings += tuple(text for text in clinic["warnings"] if text not in result.warnings)
     result.lesions = records
     result.case_yaml = case.to_yaml(names_only=True)
-    found = verdict(records)
+    judgement = verdict(records)
     for text in result.assumptions:
         log.info("assumption: %s", text)
     for lesion in records:
@@ -218,16 +218,16 @@ def _run_visit(
             balance.escaped,
             balance.residual_quanta,
         )
-    log.info(found.sentence)
+    log.info(judgement.sentence)
     for text in clinic["eligibility"]["sentences"]:
         log.info(text)
     overlays = {scan.name: scan.ct_hu for scan in images.scans[1:]}
-    return VisitOutcome(visit.name, result, records, found, clinic, images.frame_of_reference, overlays)
+    return VisitOutcome(visit.name, result, records, judgement, clinic, images.frame_of_reference, overlays)
 
 
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Keep the messages of this run in a file: hevesy's own, and what pydicom remarks on the images."""
+    """Log the messages of this run to a file: hevesy's own, and pydicom's remarks on the images."""
     logger = logging.getLogger(__package__.split(".")[0])
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -249,7 +249,7 @@ def _log_file(path: Path) -> Iterator[None]:
 
 
 class _WithoutValues(logging.Formatter):
-    """Leaves out what stands in quotes: another library's message may quote a patient's name."""
+    """Removes quoted text: another library's message may quote a patient's name."""
 
     def format(self, record: logging.LogRecord) -> str:
         return re.sub(r"(['\"]).*\1", "'...'", super().format(record).splitlines()[0])

@@ -32,7 +32,7 @@ from .constants import JOULE_PER_MEV, QUANTUM_MEV
 #: Fewest batches that a standard error is taken from.
 MINIMUM_BATCHES = 20
 
-#: what every warning about too few batches says, so that a merge can tell it from others
+#: in every warning about too few batches, so that a merge can recognise it
 NO_SIGMA = f"standard errors need {MINIMUM_BATCHES} batches of histories"
 
 _MASK = np.uint64(0xFFFFFFFF)
@@ -214,11 +214,11 @@ def region_mean_sigma(
 
 
 def few_batches_warning(n_batches: int) -> tuple[str, ...]:
-    """A sentence for a result whose Monte Carlo part carries no standard error; nothing when it has one."""
+    """A sentence for a result whose Monte Carlo part has no standard error; nothing when it has one."""
     if n_batches >= MINIMUM_BATCHES:
         return ()
     ran = "1 batch was" if n_batches == 1 else f"{n_batches} batches were"
-    return (f"No Monte Carlo uncertainty is stated: {NO_SIGMA}, and only {ran} run. Ask for more decays.",)
+    return (f"No Monte Carlo uncertainty is stated: {NO_SIGMA}, and only {ran} run. Simulate more decays.",)
 
 
 def gy_per_mev(density_g_cm3: np.ndarray, voxel_volume_ml: float) -> np.ndarray:

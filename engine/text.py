@@ -67,7 +67,7 @@ def percent(fraction: float | None, digits: int = 2) -> str:
 
 
 def chance(probability: float | None) -> str:
-    """A probability as per cent; what lies beyond 0.1 % of either end is only said to do so."""
+    """A probability as per cent; within 0.1 % of either end only that bound is given."""
     if probability is None or not math.isfinite(probability):
         return NONE
     if probability < 1e-3:
@@ -127,7 +127,7 @@ def or_nan(value: Any) -> float:
 def nearest(word: str, known: Iterable[str], n: int = 1, cutoff: float = 0.6) -> list[str]:
     """The known words most like a word, best first, whatever their case; none where none is alike."""
     lower = {k.lower(): k for k in known}
-    return [lower[found] for found in difflib.get_close_matches(word.lower(), list(lower), n=n, cutoff=cutoff)]
+    return [lower[match] for match in difflib.get_close_matches(word.lower(), list(lower), n=n, cutoff=cutoff)]
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None, n: int = 1, cutoff: float = 0.6) -> str:
@@ -138,7 +138,7 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None, 
     word, known
         What was written, and what could have been meant.
     otherwise
-        Said where no known word is near; all of them are listed when it is None.
+        Suggestion where no known word is near; all of them are listed when it is None.
     n, cutoff
         Words named at most, and how alike they must be (:mod:`difflib`).
     """

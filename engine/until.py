@@ -48,7 +48,7 @@ class Until:
         if self.quantity not in QUANTITIES:
             raise _refused(
                 f"unknown quantity {self.quantity!r}",
-                "the precision of " + ", ".join(QUANTITIES) + " can be asked for",
+                "the precision of " + ", ".join(QUANTITIES) + " can be requested",
                 did_you_mean(self.quantity, QUANTITIES) + f", {_TRY}",
             )
         if self.quantity == "voxels" and self.above_percent is None:

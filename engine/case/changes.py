@@ -47,12 +47,12 @@ def with_changes(
     InputError
         Naming the value that cannot be.
     """
-    given = {"until": until, "decays": decays, "seed": seed, "backend": backend}
-    changes = checked_transport({key: value for key, value in given.items() if value is not None})
+    requested = {"until": until, "decays": decays, "seed": seed, "backend": backend}
+    changes = checked_transport({key: value for key, value in requested.items() if value is not None})
     if time_limit_s is not None:
         changes["time_limit_s"] = in_range(time_limit_s, DURATION, field="time_limit_s")
     if decays is not None and until is None:
-        changes["until"] = None  # asked for a number of decays, not for a precision
+        changes["until"] = None  # the user requested a number of decays, not a precision
     methods = None
     if method is not None:
         parts = method.split(",") if isinstance(method, str) else list(method)

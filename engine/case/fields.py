@@ -31,7 +31,7 @@ from .file import Refused, refuse_unknown_keys
 
 
 class Quantity:
-    """Annotation of a float that is text with a unit outside."""
+    """Annotation of a float that is written as text with a unit in files."""
 
     def __init__(self, dimension: units.Dimension) -> None:
         self.dimension = dimension

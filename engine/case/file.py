@@ -117,22 +117,22 @@ def refuse_unknown_keys(data: Any, known: Sequence[str]) -> Any:
 
 def explain(error: Any, lines: dict[Location, int], file: object | None) -> InputError:
     """Turn pydantic's ``ValidationError`` into one :class:`InputError`: the first in the file's order."""
-    found = []
+    refusals = []
     for item in error.errors(include_url=False):
         inner = item.get("ctx", {}).get("error")
         where = tuple(p for p in item["loc"] if not (isinstance(p, str) and "[" in p))  # a union's branches
         if isinstance(inner, Refused):
             where = (*where, inner.key) if inner.key else where
-            found.append((where, inner.error))
+            refusals.append((where, inner.error))
         else:
-            found.append((where, _from_pydantic(item)))
+            refusals.append((where, _from_pydantic(item)))
         if item["type"] == "too_short" and item["ctx"].get("actual_length") == 0 and item.get("input"):
-            found.pop()  # counts the items that were refused for reasons of their own, which are listed too
-    found.sort(key=lambda pair: _line(pair[0], lines))
-    where, first = found[0]
+            refusals.pop()  # counts the items that were refused for reasons of their own, which are listed too
+    refusals.sort(key=lambda pair: _line(pair[0], lines))
+    where, first = refusals[0]
     line = _line(where, lines)
     name = field_name(where) + (f" (line {line})" if line else "")
-    others = [field_name(w) for w, _ in found[1:]]
+    others = [field_name(w) for w, _ in refusals[1:]]
     suggestion = first.suggestion
     if others:
         suggestion += f" (and look at {len(others)} more: {', '.join(others[:4])})"
@@ -151,7 +151,7 @@ def _from_pydantic(item: Any) -> InputError:
     if kind == "literal_error":
         expected = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return InputError(
-            f"'{value}' is not a choice here",
+            f"'{value}' is not a valid choice",
             why="one of " + ", ".join(expected),
             suggestion=did_you_mean(str(value), expected),
         )

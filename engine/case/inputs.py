@@ -1,4 +1,4 @@
-"""The files that a case's results are made from: what must be unchanged for them to be still those of the case."""
+"""The files that a case's results depend on: the results stay valid while these are unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def named_paths(value: Any) -> Iterator[Path]:
 
 
 def files_of(path: Path) -> Iterator[Path]:
-    """The files that are read for a path of a case, with what stands beside them; the path itself if none is there."""
+    """The files read for a path of a case, with those that belong to them; the path itself where there is none."""
     base = SeriesPath.parse(path).path
     if base.is_dir():
         yield from sorted(file for file in base.rglob("*") if file.is_file())
@@ -41,7 +41,7 @@ def files_of(path: Path) -> Iterator[Path]:
             yield companion
     if base.suffix.lower() in _DETACHED:
         yield from sorted(file for file in base.parent.glob(f"{base.stem}.*") if file.is_file())
-    elif _is_dicom(base):  # one slice stands for its series
+    elif _is_dicom(base):  # one slice identifies its series
         yield from sorted(file for file in base.parent.iterdir() if file.is_file() and _is_dicom(file))
 
 

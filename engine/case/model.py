@@ -176,7 +176,9 @@ class Transport(Block):
 
     grid: Annotated[
         str,
-        checked(re.compile(r"pet|ct|.*\d.*"), "is not a dose grid", "it is 'pet', 'ct' or a spacing", 'write "2 mm"'),
+        checked(
+            re.compile(r"pet|ct|.*\d.*"), "is not a dose grid", "it must be 'pet', 'ct' or a length", 'write "2 mm"'
+        ),
     ] = "pet"
     until: StopCriterion | None = Until.parse("lesions:1%")
     decays: Count | None = None
@@ -188,7 +190,7 @@ class Transport(Block):
 
     @property
     def spacing_mm(self) -> float | None:
-        """The spacing asked for [mm]; None for 'pet' and 'ct'."""
+        """The requested spacing [mm]; None for 'pet' and 'ct'."""
         if self.grid in ("pet", "ct"):
             return None
         return units.parse(self.grid, units.LENGTH, field="transport.grid")
@@ -256,7 +258,7 @@ class Case(Block):
             if other.nuclide in seen:
                 error = InputError(
                     f"{other.nuclide} is listed twice among the therapies",
-                    why="results are kept by nuclide, and the dose is proportional to the activity",
+                    why="results are stored by nuclide, and the dose is proportional to the activity",
                     suggestion="state other activities of one nuclide as eligibility: {activities: [11.1 GBq]}",
                 )
                 raise Refused(error, f"further_therapies[{index}].nuclide")
@@ -283,7 +285,7 @@ class Case(Block):
             if key in seen:
                 error = InputError(
                     f"the name '{visit.name}' is used twice",
-                    why="results are kept by visit name",
+                    why="results are stored by visit name",
                     suggestion="give each visit its own name",
                 )
                 raise Refused(error, f"visits[{index}].name")

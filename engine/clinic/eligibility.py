@@ -94,7 +94,7 @@ class Eligibility:
     threshold_gy
         The threshold.
     at
-        One verdict an activity, in the order given (the maximum tolerable activity last).
+        One verdict per activity, in the order given (the maximum tolerable activity last).
     flips
         Lesions whose verdict changes with the activity: name to the activities (by name) at which it is
         eligible.
@@ -162,7 +162,8 @@ def assess(
         if 0 < len(eligible) < len(at):
             flips[lesion.lesion] = eligible
     needed = {
-        one.lesion: threshold_gy / one.ldpa_gy_per_gbq if one.ldpa_gy_per_gbq > 0.0 else math.inf for one in lesions
+        lesion.lesion: threshold_gy / lesion.ldpa_gy_per_gbq if lesion.ldpa_gy_per_gbq > 0.0 else math.inf
+        for lesion in lesions
     }
     return Eligibility(threshold_gy, at, flips, needed)
 
@@ -171,23 +172,23 @@ def _at(
     lesions: Sequence[LesionPrediction], name: str, activity: float, threshold: float, maximum: float | None
 ) -> ActivityVerdict:
     rows = []
-    for one in lesions:
-        dose = one.ldpa_gy_per_gbq * activity
+    for lesion in lesions:
+        dose = lesion.ldpa_gy_per_gbq * activity
         if dose >= threshold:
-            verdict = UNDETERMINED if one.upper_bound else ELIGIBLE
+            verdict = UNDETERMINED if lesion.upper_bound else ELIGIBLE
         else:
-            verdict = UNDETERMINED if one.lower_bound else BELOW
-        bound = one.lower_bound or one.upper_bound
-        p = math.nan if bound else probability_at_least(dose, one.relative, threshold)
-        rows.append(LesionAtActivity(one.lesion, dose, verdict, p))
+            verdict = UNDETERMINED if lesion.lower_bound else BELOW
+        bound = lesion.lower_bound or lesion.upper_bound
+        p = math.nan if bound else probability_at_least(dose, lesion.relative, threshold)
+        rows.append(LesionAtActivity(lesion.lesion, dose, verdict, p))
     tolerable = None if maximum is None else activity <= maximum * (1.0 + 1e-9)
     verdicts = {row.verdict for row in rows}
     if ELIGIBLE in verdicts:
         verdict = "not tolerable" if tolerable is False else ELIGIBLE
     else:
         verdict = UNDETERMINED if UNDETERMINED in verdicts else BELOW
-    solid = [one for one in lesions if not (one.lower_bound or one.upper_bound)]
-    chance = probability_any(solid, activity, threshold)
+    measured = [lesion for lesion in lesions if not (lesion.lower_bound or lesion.upper_bound)]
+    chance = probability_any(measured, activity, threshold)
     return ActivityVerdict(name, activity, tuple(rows), verdict, chance, tolerable)
 
 
@@ -197,17 +198,17 @@ def probability_any(lesions: Sequence[LesionPrediction], activity_gbq: float, th
     Given the common standard normal error z the lesions are independent, so
     ``P = 1 - E_z[prod_i P(D_i < threshold | z)]``, integrated over z in [-8, 8].
     """
-    usable = [one for one in lesions if one.ldpa_gy_per_gbq > 0.0]
+    usable = [lesion for lesion in lesions if lesion.ldpa_gy_per_gbq > 0.0]
     if not usable:
         return 0.0
     nodes, weights = np.polynomial.legendre.leggauss(200)
     z = 8.0 * nodes
     density = 8.0 * weights * np.exp(-0.5 * z**2) / math.sqrt(2.0 * math.pi)
     none = np.ones_like(z)
-    for one in usable:
-        short = math.log(threshold_gy / (one.ldpa_gy_per_gbq * activity_gbq)) - one.relative_systematic * z
-        if one.relative_random > 0.0:
-            none *= ndtr(short / one.relative_random)
+    for lesion in usable:
+        short = math.log(threshold_gy / (lesion.ldpa_gy_per_gbq * activity_gbq)) - lesion.relative_systematic * z
+        if lesion.relative_random > 0.0:
+            none *= ndtr(short / lesion.relative_random)
         else:
             none *= short > 0.0
     return float(np.clip(1.0 - np.sum(density * none), 0.0, 1.0))

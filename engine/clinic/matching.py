@@ -11,9 +11,9 @@ import numpy as np
 from ..errors import InputError
 from ..lesions.recovery import sphere_diameter_mm
 
-#: Lesions further apart than this and than their own diameter are never the same [mm].
+#: Lesions further apart than this and than their own diameter are never matched [mm].
 GATE_MM = 10.0
-#: Registration error allowed when a centroid is asked to lie inside another lesion [mm].
+#: Registration error allowed when testing whether a centroid lies inside another lesion [mm].
 REGISTRATION_MM = 3.0
 
 
@@ -135,20 +135,20 @@ def match_lesions(
             unions.setdefault(min(hosts, key=lambda j: near[i, j]), []).append(i)
         else:
             gone.append(i)
-    found = []
+    matches = []
     for i, j in sorted(pairs.items()):
         olds = (before[i].name, *(before[k].name for k in unions.get(j, [])))
         news = (after[j].name, *(after[k].name for k in parts.get(i, [])))
         if len(olds) > 1:
-            found.append(Match("merged", olds, news, float(near[i, j]), True))
+            matches.append(Match("merged", olds, news, float(near[i, j]), True))
         elif len(news) > 1:
-            found.append(Match("split", olds, news, float(near[i, j]), True))
+            matches.append(Match("split", olds, news, float(near[i, j]), True))
         else:
             far = bool(near[i, j] > 0.5 * max(before[i].diameter_mm, after[j].diameter_mm) + registration_mm)
-            found.append(Match("persistent", olds, news, float(near[i, j]), far))
-    found += [Match("disappeared", (before[i].name,), (), confirm=True) for i in gone]
-    found += [Match("new", (), (after[j].name,), confirm=True) for j in new]
-    return found
+            matches.append(Match("persistent", olds, news, float(near[i, j]), far))
+    matches += [Match("disappeared", (before[i].name,), (), confirm=True) for i in gone]
+    matches += [Match("new", (), (after[j].name,), confirm=True) for j in new]
+    return matches
 
 
 def _distance(a: LesionPlace, b: LesionPlace) -> float:

@@ -78,7 +78,7 @@ class TargetLesion:
         if self.short_axis_mm is None:
             raise InputError(
                 f"lymph node {self.name!r} without a short axis",
-                why="RECIST 1.1 measures nodes across",
+                why="RECIST 1.1 measures nodes by their short axis",
                 suggestion="give short_axis_mm",
                 field="lesions",
             )
@@ -91,10 +91,10 @@ class TargetLesion:
 
 
 def select_targets(lesions: Sequence[TargetLesion]) -> list[TargetLesion]:
-    """Target lesions at baseline: the largest measurable ones, at most two an organ and five in all."""
+    """Target lesions at baseline: the largest measurable ones, at most two per organ and five in all."""
     chosen: list[TargetLesion] = []
-    for lesion in sorted(lesions, key=lambda one: -one.recist_mm):
-        same = sum(one.organ == lesion.organ for one in chosen)
+    for lesion in sorted(lesions, key=lambda target: -target.recist_mm):
+        same = sum(target.organ == lesion.organ for target in chosen)
         if lesion.measurable and same < 2 and len(chosen) < 5:
             chosen.append(lesion)
     return chosen
@@ -333,8 +333,8 @@ def reinduction(
     biological_sigma
         Standard deviation of ln(uptake) between visits without effect, added to the measurement.
     """
-    later = {one.lesion: one for one in after}
-    earlier = {one.lesion: one for one in before}
+    later = {values.lesion: values for values in after}
+    earlier = {values.lesion: values for values in before}
     both = [name for name in earlier if name in later]
     z = -float(ndtri(alpha / max(len(both), 1)))
     verdicts = []

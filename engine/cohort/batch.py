@@ -1,4 +1,4 @@
-"""Running the cases of a trial on this machine: one that fails stops no other, and what is done stays done."""
+"""Running the cases of a trial on this machine: a failure does not stop the others, complete cases are not rerun."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .cohort_file import CohortCase, Trial, folder_name
 
 log = logging.getLogger(__name__)
 
-#: Left in a case's folder when it is complete: what it was made from. Without it the case is run again.
+#: Written into a case's folder when it is complete: a digest of its input. Without it the case is run again.
 DONE_FILE = "batch.json"
 DONE_FORMAT = "hevesy-batch-case"
 DONE_VERSION = 1
@@ -78,7 +78,7 @@ class Batch:
 
     def of(self, *states: str) -> list[CaseStatus]:
         """The cases that ended so."""
-        return [one for one in self.cases if one.state in states]
+        return [status for status in self.cases if status.state in states]
 
     @property
     def complete(self) -> list[CaseStatus]:
@@ -103,15 +103,15 @@ def check_executor(name: str) -> None:
         return
     if name in EXECUTORS:
         raise InputError(
-            f"the executor '{name}' is not there yet",
-            why="this version runs batches on this machine only; clusters come in a later one",
-            suggestion="--executor local; or one `hevesy run` a job, and then `hevesy batch --executor local` with "
-            "the same --out, which keeps what is complete",
+            f"the executor '{name}' is not available yet",
+            why="this version runs batches on this machine only; clusters follow in a later one",
+            suggestion="--executor local; or one `hevesy run` per job, and then `hevesy batch --executor local` with "
+            "the same --out, which skips complete cases",
             field="--executor",
         )
     raise InputError(
-        f"'{name}' is no executor",
-        why="there are " + ", ".join(EXECUTORS),
+        f"unknown executor '{name}'",
+        why="known executors are " + ", ".join(EXECUTORS),
         suggestion="--executor local",
         field="--executor",
     )
@@ -156,7 +156,7 @@ def run_batch(
     """
     if workers < 1:
         raise InputError(
-            f"{workers} workers", why="at least one must work", suggestion="--workers 1", field="--workers"
+            f"{workers} workers", why="at least one is needed", suggestion="--workers 1", field="--workers"
         )
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -165,24 +165,24 @@ def run_batch(
     wanted = changes or {}
     ended: dict[str, CaseStatus] = {}
     todo: list[CohortCase] = []
-    for one in trial.cases:
-        kept = _kept(one, out, wanted)
+    for case in trial.cases:
+        kept = _kept(case, out, wanted)
         if kept is None:
-            todo.append(one)
+            todo.append(case)
         else:
-            ended[one.name] = kept
+            ended[case.name] = kept
     total = len(trial.cases)
     if ended:
-        log.info("%d of %d cases are complete already and were kept", len(ended), total)
+        log.info("%d of %d cases are already complete and were not run again", len(ended), total)
     runner = _here if workers == 1 or len(todo) < 2 else _in_processes
     for status in runner(todo, out, wanted, min(workers, max(len(todo), 1)), total, len(ended), progress, stop):
         ended[status.name] = status
         if progress is not None:
             progress(len(ended) / total, f"{status.name}: {status.state}")
-    for one in trial.cases:
-        if one.name not in ended:
-            ended[one.name] = CaseStatus(one.name, one.arm, out / folder_name(one.name), STOPPED)
-    return Batch(out, [ended[one.name] for one in trial.cases])
+    for case in trial.cases:
+        if case.name not in ended:
+            ended[case.name] = CaseStatus(case.name, case.arm, out / folder_name(case.name), STOPPED)
+    return Batch(out, [ended[case.name] for case in trial.cases])
 
 
 def run_one(
@@ -218,9 +218,9 @@ def run_one(
 
 
 def case_key(case: Case) -> str:
-    """What a complete case is recognised by: the resolved case, its files' sizes and times, and the version.
+    """Digest that identifies a complete case: the resolved case, its files' sizes and times, and the version.
 
-    A digest, so that no path of the input stands in the output.
+    It is a digest so that no path of the input appears in the output.
     """
     text = json.dumps([code_version(), case.to_yaml(), [_stamp(file) for file in case.input_files()]])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -247,7 +247,7 @@ def _kept(one: CohortCase, out: Path, changes: dict[str, Any]) -> CaseStatus | N
             return None
         return CaseStatus(one.name, one.arm, folder, KEPT, "", float(record["wall_time_s"]))
     except (OSError, ValueError, KeyError, TypeError, HevesyError):
-        return None  # a case that cannot be read any more is run, and says so itself
+        return None  # a case that can no longer be read is run, and its run reports why
 
 
 def _here(

@@ -71,7 +71,7 @@ def load_trial(files: Sequence[Path]) -> Trial:
     InputError
         A file that is neither, an unknown key, a case without its file, two cases of one name.
     """
-    found: list[CohortCase] = []
+    cases: list[CohortCase] = []
     titles: list[str] = []
     for file in files:
         if file.suffix == ".npz":
@@ -83,10 +83,10 @@ def load_trial(files: Sequence[Path]) -> Trial:
             )
         data, _ = read_yaml(file)
         if "cases" in data:
-            found += _cases(data, file)
+            cases += _cases(data, file)
             titles.append(str(data.get("name") or file.parent.resolve().name))
         elif "visits" in data:
-            found.append(CohortCase(_name_of(data, file), NO_ARM, file))
+            cases.append(CohortCase(_name_of(data, file), NO_ARM, file))
         else:
             raise InputError(
                 "is neither a cohort nor a case",
@@ -94,25 +94,25 @@ def load_trial(files: Sequence[Path]) -> Trial:
                 suggestion="see docs/formats/cohort.md and docs/formats/case.md",
                 file=file,
             )
-    if not found:
-        raise InputError("there is no case to run", suggestion="list one at least under 'cases:'", field="cases")
+    if not cases:
+        raise InputError("there is no case to run", suggestion="list at least one under 'cases:'", field="cases")
     seen: dict[str, CohortCase] = {}
-    for case in found:
+    for case in cases:
         key = folder_name(case.name).casefold()
         if key in seen:
             raise InputError(
                 f"two cases are called {case.name!r}",
-                why="results are kept in a folder of that name",
+                why="results are stored in a folder of that name",
                 suggestion="give each its own 'patient:'",
                 file=case.file,
                 field="patient",
             )
         seen[key] = case
-    return Trial(", ".join(dict.fromkeys(titles)) or "cases", tuple(found))
+    return Trial(", ".join(dict.fromkeys(titles)) or "cases", tuple(cases))
 
 
 def folder_name(name: str) -> str:
-    """A name as a folder's."""
+    """A name in the form of a folder name."""
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
 
 
@@ -125,8 +125,8 @@ def _cases(data: dict[str, Any], file: Path) -> list[CohortCase]:
     rows = data["cases"]
     if not isinstance(rows, list) or not rows:
         raise InputError(
-            "'cases' is no list",
-            why="a cohort lists one case a patient",
+            "'cases' must be a list",
+            why="a cohort lists one case per patient",
             suggestion="- {patient: P01, arm: treated, case: P01/case.yaml}",
             file=file,
             field="cases",
@@ -155,8 +155,8 @@ def _known(data: dict[str, Any], keys: Sequence[str], file: Path, where: str) ->
     for key in data:
         if key not in keys:
             raise InputError(
-                f"'{key}' is no key here",
-                why="the keys are " + ", ".join(keys),
+                f"unknown key '{key}'",
+                why="known keys are " + ", ".join(keys),
                 suggestion=did_you_mean(str(key), keys),
                 file=file,
                 field=where or None,

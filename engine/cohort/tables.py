@@ -2,7 +2,7 @@
 
 Everything is computed from what each run left (lesions.json, patient.json), so the tables can be made again
 without any transport. Lesions of one patient are not independent: ratios are tested on patients' means, and
-proportions of lesions carry an exact binomial interval that leaves the clustering out, which is said with them.
+proportions of lesions carry an exact binomial interval that leaves the clustering out, as stated beside them.
 """
 
 from __future__ import annotations
@@ -208,41 +208,41 @@ def _response(members: Sequence[PatientRun], visit: str) -> dict[str, Any]:
     }
 
 
-def _counted(found: Sequence[str]) -> dict[str, Any]:
-    counts = {name: found.count(name) for name in RESPONSES}
-    return {**counts, "responding": share(counts["CR"] + counts["PR"], len(found))}
+def _counted(responses: Sequence[str]) -> dict[str, Any]:
+    counts = {name: responses.count(name) for name in RESPONSES}
+    return {**counts, "responding": share(counts["CR"] + counts["PR"], len(responses))}
 
 
 def _eligibility(members: Sequence[PatientRun], visit: str) -> list[dict[str, Any]]:
     """Patients by verdict at each activity, and lesions that reach the threshold."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    by_activity: dict[str, list[Mapping[str, Any]]] = {}
     for run in members:
         for record in run.visits:
             if record["visit"] == visit:
-                for one in record["eligibility"]["at"]:
-                    found.setdefault(one["name"], []).append(one)
+                for verdict in record["eligibility"]["at"]:
+                    by_activity.setdefault(verdict["name"], []).append(verdict)
     out = []
-    for name, verdicts in found.items():
-        said = [one["verdict"] for one in verdicts]
-        lesions = [lesion["verdict"] for one in verdicts for lesion in one["lesions"]]
-        amounts = [one["activity_gbq"] for one in verdicts]
+    for name, verdicts in by_activity.items():
+        outcomes = [verdict["verdict"] for verdict in verdicts]
+        lesions = [lesion["verdict"] for verdict in verdicts for lesion in verdict["lesions"]]
+        amounts = [verdict["activity_gbq"] for verdict in verdicts]
         out.append(
             {
                 "visit": visit,
                 "activity": name,
                 "activity_gbq": [min(amounts), max(amounts)],
-                "patients": share(said.count("eligible"), len(said)),
-                "undetermined": said.count("undetermined"),
-                "not_tolerable": said.count("not tolerable"),
+                "patients": share(outcomes.count("eligible"), len(outcomes)),
+                "undetermined": outcomes.count("undetermined"),
+                "not_tolerable": outcomes.count("not tolerable"),
                 "lesions": share(lesions.count("eligible"), len(lesions)),
-                "expected_patients": sum(float(one["probability"] or 0.0) for one in verdicts),
+                "expected_patients": sum(float(verdict["probability"] or 0.0) for verdict in verdicts),
             }
         )
     return out
 
 
 def _tolerance(run: PatientRun) -> list[dict[str, Any]]:
-    """Maximum tolerable against planned activity, a visit each."""
+    """Maximum tolerable against planned activity, one row per visit."""
     out = []
     for record in run.visits:
         blood = record.get("blood")

@@ -160,7 +160,7 @@ def deposit_locally(
     if photons not in PHOTON_MODES:
         raise InputError(
             f"photon mode {photons!r} is not known",
-            why="local deposition keeps either no photon energy or all of it where it is born",
+            why="either no photon energy or all of it is deposited where it is emitted",
             suggestion='use "none" or "all"',
             field="photons",
         )
@@ -177,7 +177,7 @@ def deposit_locally(
         bad = int(np.count_nonzero(~np.isfinite(decays) | (decays < 0)))
         raise InputError(
             f"{bad} of {decays.size} voxels have a negative or undefined number of decays",
-            why="a dose cannot be taken from them",
+            why="no dose can be computed from them",
             suggestion="look for NaN or negative voxels in the PET and in the kinetic fit",
             field="decays",
         )

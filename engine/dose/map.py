@@ -60,7 +60,7 @@ def relative_source(problem: Problem) -> np.ndarray:
         raise InputError(
             "the source has no decays" if total == 0 else "the source has negative or undefined voxels",
             why="dose per decay needs a voxel in which decays happen",
-            suggestion="look at the activity image and at the region it was cut to",
+            suggestion="check the activity image and the region it was cropped to",
             field="source",
         )
     return source / total

@@ -98,7 +98,7 @@ def register(method: DoseMethod) -> None:
     Raises
     ------
     ValueError
-        There is one of that name already.
+        The name is taken.
     """
     if method.name in METHODS:
         raise ValueError(f"there is a dose method {method.name!r} already")
@@ -121,7 +121,7 @@ def dose_method(name: str) -> DoseMethod:
     Raises
     ------
     InputError
-        There is none; the message has the nearest name.
+        The name is unknown; the message has the nearest one.
     """
     if name not in METHODS:
         raise InputError(
@@ -137,8 +137,3 @@ def main_method(names: Iterable[str]) -> DoseMethod:
     """The method whose dose is used in the lesion table and the verdict: the first that simulates, else the first."""
     methods = [dose_method(name) for name in names]
     return next((method for method in methods if method.simulates), methods[0])
-
-
-def label_of(name: str) -> str:
-    """What a report calls a method; its name where another version of hevesy wrote it."""
-    return METHODS[name].label if name in METHODS else name

@@ -81,7 +81,7 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
     content = read_json(path, "give the folder of a run, or run again")
     if not isinstance(content, dict) or content.get("format") != LESIONS_FORMAT:
         raise InputError(
-            "this is no lesion file of hevesy",
+            "not a lesion file of hevesy",
             why=f"format is not {LESIONS_FORMAT!r}",
             suggestion="give the lesions.json of a run",
             file=path,
@@ -89,7 +89,7 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
     if content.get("format_version") not in READABLE_VERSIONS:
         raise InputError(
             f"lesion file of version {content.get('format_version')}; this is {LESIONS_VERSION}",
-            why="another version may mean something else",
+            why="names may have another meaning in another version",
             suggestion="run again",
             file=path,
             field="format_version",

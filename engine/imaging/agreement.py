@@ -1,4 +1,4 @@
-"""Do two CTs show the same anatomy in one place: the body in each, and their correlation inside it."""
+"""Whether two CTs show the same anatomy in the same place: the body in each, and their correlation inside it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..grid import Volume
 from .alignment import Alignment
 from .resample import coverage, resample_conserving
 
-#: HU range that takes part: beyond it metal and air in the bowel would lead.
+#: HU range that is compared: outside it, metal and bowel gas would dominate the correlation.
 HU_RANGE = (-1000.0, 600.0)
 #: HU above which a voxel may belong to the body.
 BODY_HU = -400.0
-#: CTs whose correlation in the body stays below this are not the same anatomy in one place.
+#: CTs with a lower correlation in the body do not show the same anatomy in the same place.
 LEAST_CORRELATION = 0.85
 
 
 def body_mask(hu: np.ndarray) -> np.ndarray:
     """The body in a CT (nz, ny, nx): the largest connected part above :data:`BODY_HU`, lungs and bowel filled.
 
-    Slices are filled first, or thin chest walls would open; then one erosion, so that the table comes off.
+    Slices are filled first, since erosion would open thin chest walls; one erosion then detaches the table.
     """
     filled = np.stack([ndimage.binary_fill_holes(plane) for plane in np.asarray(hu) > BODY_HU])
     labels, count = ndimage.label(ndimage.binary_erosion(filled))
@@ -59,7 +59,7 @@ class WorkingCT:
             grid = ct.grid.with_spacing((step[0], step[1], step[2]))
         clipped = np.clip(np.asarray(ct.values, np.float32), *HU_RANGE)
         lifted = Volume(ct.grid, clipped - HU_RANGE[0], "HU+1000")
-        # the last voxels reach beyond the CT: what they show is the mean of what is there, not of nothing
+        # the last voxels reach beyond the CT: their value is the mean of the part inside it
         covered = np.maximum(coverage(ct.grid, grid), 1e-6)
         values = (resample_conserving(lifted, grid).values / covered).astype(np.float32) + np.float32(HU_RANGE[0])
         return cls(Volume(grid, values, "HU", source=ct.source), body_mask(values))
@@ -91,15 +91,15 @@ def agreement(fixed: Volume, mask: np.ndarray, moving: Volume, alignment: Alignm
     if count < 8:
         return math.nan, count
     seen = ndimage.map_coordinates(moving.values, there[inside].T, order=1, mode="nearest")
-    kept = fixed.values[tuple(index[inside].T)]
-    if np.ptp(seen) < 1e-6 or np.ptp(kept) < 1e-6:  # a uniform block: nothing to compare but equality
-        return (1.0 if abs(float(seen.mean() - kept.mean())) < 1.0 else 0.0), count
-    return float(np.corrcoef(seen, kept)[0, 1]), count
+    fixed_values = fixed.values[tuple(index[inside].T)]
+    if np.ptp(seen) < 1e-6 or np.ptp(fixed_values) < 1e-6:  # a uniform block: only equality can be tested
+        return (1.0 if abs(float(seen.mean() - fixed_values.mean())) < 1.0 else 0.0), count
+    return float(np.corrcoef(seen, fixed_values)[0, 1]), count
 
 
 def disagreement(value: float) -> tuple[str, ...]:
-    """What to warn of at a correlation; empty where the CTs agree."""
+    """Warning for a low correlation; empty where the CTs agree."""
     if math.isfinite(value) and value >= LEAST_CORRELATION:
         return ()
-    said = f"correlation {value:.2f}" if math.isfinite(value) else "no overlap"
-    return (f"the CTs do not agree ({said}, at least {LEAST_CORRELATION:g} expected): look at the overlay",)
+    measured = f"correlation {value:.2f}" if math.isfinite(value) else "no overlap"
+    return (f"the CTs do not agree ({measured}, at least {LEAST_CORRELATION:g} expected): look at the overlay",)

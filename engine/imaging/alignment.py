@@ -1,4 +1,4 @@
-"""How one image lies against another: a rigid motion, a deformation on top of it, and images moved by them.
+"""The registration of one image to another: a rigid motion, an optional deformation, and resampling with both.
 
 A rigid motion moves the voxel grid and leaves the values alone, so that a PET can be averaged over dose voxels by
 overlap volume with its activity conserved, and a lesion can be read from the PET's own voxels.
@@ -52,7 +52,7 @@ class Deformation:
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """How one image lies against the fixed one.
+    """Registration of a moving image to the fixed one.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Alignment:
     metric, metric_before, metric_after
         Name and value of the optimised metric (smaller is better); nan without an optimisation.
     notes, warnings
-        What was done, and what a reader must look at.
+        What was done, and what a reader must check.
     """
 
     model: str = "none"
@@ -108,7 +108,7 @@ class Alignment:
         return np.asarray(self.matrix @ local)
 
     def place(self, grid: Grid, xyz_mm: np.ndarray | None = None) -> Grid:
-        """A grid of the moving image as it lies in the fixed one (near a position, for a deformation)."""
+        """A grid of the moving image in coordinates of the fixed one (near a position, for a deformation)."""
         return grid.moved(np.linalg.inv(self.matrix_at(xyz_mm))) if self.moves else grid
 
     def resample(self, volume: Volume, grid: Grid) -> Volume:
@@ -126,7 +126,7 @@ class Alignment:
         return Volume(grid, values, volume.quantity, None, volume.source, list(volume.notes))
 
     def to_dict(self) -> dict[str, Any]:
-        """What tables and report show."""
+        """What tables and report show, as plain data."""
         return {
             "model": self.model,
             "matrix": self.matrix.tolist(),

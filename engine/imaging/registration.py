@@ -1,8 +1,8 @@
-"""Alignment of serial PET/CT by their CTs: rigid, or deformable on request.
+"""Registration of serial PET/CT by their CTs: rigid, or deformable on request.
 
-The CT of the first scan stays; a later one is aligned to it (SimpleITK: Euler transform, mutual information
+The CT of the first scan is fixed; a later one is registered to it (SimpleITK: Euler transform, mutual information
 of Mattes et al., IEEE Trans Med Imaging 22 (2003) 120, several resolutions, masked to the body).
-docs/methods/registration.md has the choices and what they were measured to give.
+docs/methods/registration.md explains the choices and their measured accuracy.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ WORK_MM = 4.0
 LARGEST_TURN_DEG = 20.0
 #: Starting positions along the body: this far each way, in these steps [mm].
 START_REACH_MM, START_STEP_MM = 200.0, 20.0
-#: A starting position counts when this share of the shorter body is in both CTs.
+#: A starting position is considered when this share of the shorter body is in both CTs.
 LEAST_OVERLAP = 0.4
 #: Distance of the control points of the deformable model [mm].
 CONTROL_MM = 60.0
-#: Share of the voxels, on every second plane each way, that the deformable model looks at.
+#: Share of the voxels, on every second plane each way, that the deformable model samples.
 SPLINE_SHARE = 0.2
 
 
@@ -51,7 +51,7 @@ def register(
     work_mm: float = WORK_MM,
     control_mm: float = CONTROL_MM,
 ) -> Alignment:
-    """Align a CT to another of the same patient.
+    """Register a CT to another of the same patient.
 
     Parameters
     ----------
@@ -69,34 +69,34 @@ def register(
     Returns
     -------
     Alignment
-        The same each time: one thread, every voxel of the body sampled, parameters rounded to a
+        Reproducible: one thread, every voxel of the body sampled, parameters rounded to a
         nanometre.
 
     Raises
     ------
     InputError
-        Unknown model or metric, no body in the fixed CT, or CTs that cannot be brought to overlap.
+        Unknown model or metric, no body in the fixed CT, or CTs without a common region.
     """
     for value, known, name in ((model, MODELS, "model"), (metric, METRICS, "metric")):
         if value not in known:
             raise InputError(
-                f"alignment {name} {value!r}",
-                why="it is one of " + ", ".join(known),
+                f"unknown alignment {name} {value!r}",
+                why="it must be one of " + ", ".join(known),
                 field=f"alignment.{name}",
             )
     still, other = WorkingCT.of(fixed, work_mm), WorkingCT.of(moving, work_mm)
-    _require_body(still, "that stays")
+    _require_body(still, "fixed")
     before = correlation(still, other, Alignment())
     if model == "none":
         return Alignment(correlation_before=before, correlation_after=before, warnings=disagreement(before))
-    _require_body(other, "to be aligned")
+    _require_body(other, "moving")
     return _optimise(_Pair(still, other, metric), model, control_mm, before)
 
 
 def _require_body(working: WorkingCT, which: str) -> None:
     if not working.body.any():
         raise InputError(
-            f"there is no body in the CT {which}",
+            f"there is no body in the {which} CT",
             why=f"no voxel lies above {BODY_HU:g} HU",
             suggestion="check that the CT is in Hounsfield units",
             file=working.ct.source or None,
@@ -159,9 +159,9 @@ def _optimise(pair: _Pair, model: str, control_mm: float, before: float) -> Alig
     start = _best_start(pair.still, pair.other)
     if start is None:
         raise InputError(
-            "the CTs cannot be brought to overlap",
+            "the CTs cannot be registered",
             why="no starting position shows the same anatomy in both",
-            suggestion="check that both scans are of this patient, or align them beforehand and say "
+            suggestion="check that both scans are of this patient, or register them beforehand and state "
             "alignment: {model: none}",
             file=pair.other.ct.source or None,
         )
@@ -194,12 +194,12 @@ def _optimise(pair: _Pair, model: str, control_mm: float, before: float) -> Alig
 
 
 def _doubts(angle: float, before: float, after: float, deformation: Deformation | None) -> tuple[str, ...]:
-    """What a reader must look at: an implausible motion, CTs that do not agree, a deformation that folds."""
+    """Warnings: an implausible motion, CTs that do not agree, a deformation that folds."""
     warnings = list(disagreement(after))
     if angle > LARGEST_TURN_DEG:
-        warnings.append(f"the alignment turns the body by {angle:.0f} degrees: look at the overlay")
+        warnings.append(f"the registration rotates the body by {angle:.0f} degrees: look at the overlay")
     if math.isfinite(before) and after < before - 0.002:
-        warnings.append(f"the CTs agree less after the alignment (correlation {after:.3f}) than before ({before:.3f})")
+        warnings.append(f"the CTs agree less after registration (correlation {after:.3f}) than before ({before:.3f})")
     if deformation is not None and float(deformation.expansion().min()) <= 0.0:
         warnings.append("the deformation folds over itself somewhere: do not use it there")
     return tuple(warnings)
@@ -210,7 +210,7 @@ def _sentence(
 ) -> str:
     listed = ", ".join(f"{v:.1f}" for v in shift)
     text = (
-        f"{model} alignment of the CTs moved the body's centre by ({listed}) mm (x, y, z) and turned it by "
+        f"{model} registration of the CTs moved the body's centre by ({listed}) mm (x, y, z) and rotated it by "
         f"{angle:.2f} degrees"
     )
     if deformation is not None:
@@ -220,11 +220,11 @@ def _sentence(
 
 
 def _best_start(fixed: WorkingCT, moving: WorkingCT) -> np.ndarray | None:
-    """Shift (x, y, z) [mm] to begin with; None where no position shows the same anatomy in both.
+    """Starting shift (x, y, z) [mm]; None where no position shows the same anatomy in both.
 
-    The best of: as it lies, and the centres of the bodies together with shifts along the body, since two bodies
-    seen over different lengths have centres that do not correspond. Judged by the correlation in what both show
-    times the square root of how much that is: a small overlap agrees easily.
+    The best of no shift, and of the centres of the bodies superposed with shifts along the body, since two bodies
+    seen over different lengths have centres that do not correspond. The score is the correlation
+    in the common region times the square root of its size, since a small overlap correlates easily.
     """
     between = moving.centre_xyz_mm - fixed.centre_xyz_mm
     steps = [sign * z for z in np.arange(0.0, START_REACH_MM + 1.0, START_STEP_MM) for sign in (1, -1)]
@@ -246,7 +246,7 @@ def _best_start(fixed: WorkingCT, moving: WorkingCT) -> np.ndarray | None:
 
 
 def _rigid(pair: _Pair, start: np.ndarray) -> sitk.Euler3DTransform:
-    """The rigid motion that the metric likes best, from a starting shift (x, y, z) [mm]."""
+    """The rigid motion with the best metric, from a starting shift (x, y, z) [mm]."""
     import SimpleITK as sitk
 
     rigid = sitk.Euler3DTransform()

@@ -1,6 +1,6 @@
-"""Moving images between grids so that what they hold is conserved.
+"""Resampling of images between grids with their integral conserved.
 
-A voxel value is taken as constant inside its voxel. The value of a destination voxel is then the average
+A voxel's value is taken as constant inside it. The value of a destination voxel is then the average
 over its volume, sum of (overlap volume x source value) / destination volume, and the integral (total
 activity, mass) over the region that both grids cover is unchanged. For parallel grids the overlap
 volume is a product of three one-dimensional overlaps, applied as three sparse matrices: exact and fast. For

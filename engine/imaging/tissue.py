@@ -25,10 +25,11 @@ from ..files import read_csv
 from ..grid import Grid, Volume
 from ..physics.material import Material
 from .resample import average, average_slabs, coverage
+from .volumes import refuse_undefined_hu
 
 log = logging.getLogger(__name__)
 
-#: Dry air as in Schneider's curve [g/cm3]: the least density a voxel gets.
+#: Dry air as in Schneider's curve [g/cm3]: the lowest density of a voxel.
 AIR_G_CM3 = 1.21e-3
 #: CT numbers above this are metal or artefact and are clipped [HU].
 METAL_HU = 3000.0
@@ -252,25 +253,18 @@ class Tissue:
 
 
 def check_hu(ct: Volume) -> list[str]:
-    """Refuse values that cannot be Hounsfield units; say what will be clipped.
+    """Refuse values that cannot be Hounsfield units; report what will be clipped.
 
     Returns the notes. Raises InputError for NaN, for images with nothing but air, for values that look stored
     without their rescale (water near 1000), and for densities or normalised images given as HU.
     """
     values, source = ct.values, ct.source or None
-    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
-    if bad:
-        raise InputError(
-            f"{bad} CT voxel(s) are not a number",
-            why="they have no density",
-            suggestion="repair the image; outside the field of view -1000 HU is usual",
-            file=source,
-        )
+    refuse_undefined_hu(ct)
     low, high = float(values.min()), float(values.max())
     if high <= -900.0:
         raise InputError(
             f"the CT values run from {low:g} to {high:g} HU, all of them air",
-            why="no patient is in them",
+            why="they show no patient",
             suggestion="check the rescale slope and intercept and that this is the CT",
             file=source,
         )
@@ -329,7 +323,7 @@ def from_ct(
     Raises
     ------
     InputError
-        For values that cannot be HU, a useless calibration, or no overlap.
+        For values that cannot be HU, an unusable calibration, or no overlap.
     """
     if ct.quantity != "HU":
         raise InputError(

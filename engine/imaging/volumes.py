@@ -1,4 +1,4 @@
-"""Reading one scalar volume, whatever file it lies in."""
+"""Reading one scalar volume from any of the image formats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..grid import Volume, from_sitk
+from ..grid import OBLIQUE, Volume, from_sitk
 from .dicom.find import is_volume_file, require
 from .dicom.series import Stack
 from .source import ImagePath, ImageSource
@@ -122,7 +122,7 @@ def volume_of(stack: Stack, quantity: str, source: str, scale: Mapping[str, floa
     """
     volume = Volume(stack.grid, stack.values(scale), quantity, stack.frame_of_reference, source)
     if not stack.grid.is_axis_aligned:
-        volume.notes.append("the image axes are oblique to the patient axes; its direction cosines are kept")
+        volume.notes.append(OBLIQUE)
     return volume
 
 
@@ -147,12 +147,17 @@ def read_ct(path: ImagePath | ImageSource) -> Volume:
         Voxels that are not a number, a series without rescale values, and what :func:`read_volume` refuses.
     """
     volume = read_volume(path, "HU")
-    bad = int(volume.values.size - np.count_nonzero(np.isfinite(volume.values)))
+    refuse_undefined_hu(volume)
+    return volume
+
+
+def refuse_undefined_hu(ct: Volume) -> None:
+    """InputError for CT voxels that are NaN or infinite."""
+    bad = int(ct.values.size - np.count_nonzero(np.isfinite(ct.values)))
     if bad:
         raise InputError(
             f"{bad} CT voxel(s) are not a number",
             why="they have no density",
             suggestion="repair the image; outside the field of view -1000 HU is usual",
-            file=volume.source,
+            file=ct.source or None,
         )
-    return volume

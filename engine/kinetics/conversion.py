@@ -1,4 +1,4 @@
-"""From the activity of a tracer to the activity of the nuclide that treats.
+"""From the activity of a tracer to the activity of the therapy nuclide.
 
 Both nuclides label the same chemistry, so they share the retention U(t): the share of the administered
 activity that is in the volume at time t, corrected for physical decay to the time of administration. Each
@@ -190,17 +190,17 @@ def contradictions(
     times = scan_times(times_h)
     u = np.atleast_1d(np.asarray(retained_fraction, dtype=np.float64))
     s = 0.1 * np.abs(u) if sigma is None else np.broadcast_to(np.asarray(sigma, dtype=np.float64), u.shape)
-    found = []
+    sentences = []
     for t, value, error in zip(times, u, s, strict=True):
         if value < -allowance * error:
-            found.append(f"retention {100 * value:.3g} % at {t:g} h is below zero beyond its noise")
+            sentences.append(f"retention {100 * value:.3g} % at {t:g} h is below zero beyond its noise")
         if value - allowance * error > 1.0:
-            found.append(f"retention {100 * value:.3g} % at {t:g} h is more than was administered")
+            sentences.append(f"retention {100 * value:.3g} % at {t:g} h is more than was administered")
     for i in range(1, u.size):
         excess = u[i] - u[i - 1]
         if excess > allowance * math.hypot(s[i], s[i - 1]) and times[i - 1] >= 24.0:
-            found.append(
+            sentences.append(
                 f"the activity at {times[i]:g} h is above what physical decay alone leaves of that at "
                 f"{times[i - 1]:g} h (retention {100 * u[i - 1]:.3g} % to {100 * u[i]:.3g} %)"
             )
-    return found
+    return sentences

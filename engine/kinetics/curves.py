@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..text import counted, did_you_mean
 from .conversion import LN2, decay_constant, scan_times
 from .fitting import Fit, aicc, fit_shape, linear_exponential, two_point, weights
-from .models import UPTAKES, Shape
+from .models import Shape, require_uptake
 from .names import MODELS
 
 RISING = "uptake phase not resolved"
@@ -166,9 +166,8 @@ def fit_curve(
     if therapy_half_life_h is not None:
         physical = decay_constant(therapy_half_life_h, "therapy_half_life_h")
     if quantity not in ("retention", "tracer-activity"):
-        raise InputError(f"quantity {quantity!r}", why="it is 'retention' or 'tracer-activity'", field="quantity")
-    if uptake not in UPTAKES:
-        raise InputError(f"uptake {uptake!r}", why="it is one of " + ", ".join(UPTAKES), field="uptake")
+        raise InputError(f"quantity {quantity!r}", why="it must be 'retention' or 'tracer-activity'", field="quantity")
+    require_uptake(uptake)
     to_retention = np.exp(tracer * times) if quantity == "tracer-activity" else np.ones_like(times)
     u = _values(fraction, times, "fraction") * to_retention
     s = None if sigma is None else _values(sigma, times, "sigma") * to_retention
@@ -199,7 +198,7 @@ def fit_curve(
 class _Scans:
     """What is fitted: retention ``u``, activity ``y`` of the therapy nuclide with its sigma ``error``, per scan.
 
-    ``below`` tells whether values were raised to the detection limit.
+    ``below``: whether values were raised to the detection limit.
     """
 
     times: np.ndarray
@@ -238,7 +237,7 @@ def _better(scans: _Scans, fit: Fit) -> tuple[str, Fit, dict[str, float]]:
 
 
 def _flags(name: str, fit: Fit, scans: _Scans) -> list[str]:
-    """What a reader must know of the fit."""
+    """Flags: what a reader must know about the fit."""
     flags = []
     if name == "single-time-point":
         flags.append(POPULATION)
@@ -255,8 +254,8 @@ def _flags(name: str, fit: Fit, scans: _Scans) -> list[str]:
     return flags
 
 
-def _values(given: object, times: np.ndarray, field: str) -> np.ndarray:
-    values = np.asarray(given, dtype=np.float64)
+def _values(numbers: object, times: np.ndarray, field: str) -> np.ndarray:
+    values = np.asarray(numbers, dtype=np.float64)
     if values.ndim > 1 or (values.ndim == 1 and values.size != times.size):
         raise InputError(f"{values.size} values for {times.size} scans", why="each scan needs one value", field=field)
     values = np.broadcast_to(values, times.shape).copy()

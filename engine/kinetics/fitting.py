@@ -18,7 +18,7 @@ FASTEST = 4.0
 
 @dataclass
 class Fit:
-    """Shape with its best parameters; ``free`` tells which of them are not held at a bound."""
+    """Shape with its best parameters; ``free``: which of them are not held at a bound."""
 
     shape: Shape
     amplitude: float
@@ -83,13 +83,13 @@ def fit_shape(shape: Shape, times: np.ndarray, y: np.ndarray, error: np.ndarray 
         chi2 = [project(np.array([r]))[1] for r in trial]
         best = int(np.argmin(chi2))
         low, high = trial[max(best - 1, 0)], trial[min(best + 1, trial.size - 1)]
-        found = minimize_scalar(
+        minimum = minimize_scalar(
             lambda r: project(np.array([r]))[1],
             bounds=(low, high),
             method="bounded",
             options={"xatol": 1e-12},
         )
-        rates = np.array([found.x if found.fun < chi2[0] else 0.0])
+        rates = np.array([minimum.x if minimum.fun < chi2[0] else 0.0])
     elif shape.rates == 2:
         rates = _two_rates(project, shape, times, w, yw)
     amplitude, chi2_best = project(rates)
@@ -110,7 +110,7 @@ def _two_rates(project: Callable, shape: Shape, times: np.ndarray, w: np.ndarray
         rates = np.array([x[0], x[0] + math.exp(x[1])])
         return project(rates)[0] * shape.unit(times, rates) * w - yw
 
-    found = least_squares(
+    minimum = least_squares(
         residual,
         x0=[max(b, 1e-9), math.log(d)],
         bounds=([0.0, math.log(1e-4)], [FASTEST, math.log(2 * FASTEST)]),
@@ -119,7 +119,7 @@ def _two_rates(project: Callable, shape: Shape, times: np.ndarray, w: np.ndarray
         ftol=1e-14,
         gtol=1e-14,
     )
-    return np.array([found.x[0], found.x[0] + math.exp(found.x[1])])
+    return np.array([minimum.x[0], minimum.x[0] + math.exp(minimum.x[1])])
 
 
 def aicc(fit: Fit, n: int, known_sigma: bool) -> float:

@@ -14,8 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
+
 #: How the activity gets from nothing at administration to its value at the peak.
 UPTAKES = ("linear-activity", "linear-retention", "instant")
+
+
+def require_uptake(uptake: str) -> None:
+    """InputError unless ``uptake`` is one of :data:`UPTAKES`."""
+    if uptake not in UPTAKES:
+        raise InputError(f"unknown uptake {uptake!r}", why="it must be one of " + ", ".join(UPTAKES), field="uptake")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from .conversion import LN2
 from .fitting import FASTEST
 
 _FWHM_TO_SIGMA = 1.0 / math.sqrt(8.0 * LN2)
-#: Voxels that are worked on at once.
+#: Voxels that are processed at once.
 CHUNK = 1 << 19
 
 

@@ -1,4 +1,4 @@
-"""Time-integrated activity voxel by voxel, without letting image noise bend it.
+"""Time-integrated activity voxel by voxel, without bias from image noise.
 
 A rate fitted in each voxel is a non-linear function of noisy values: the mean of a lesion is then biased (by
 how much is measured in tests/unit/kinetics/test_voxelwise.py and docs/methods/kinetics.md). Here the *rate*
@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import InputError
 from .conversion import LN2, decay_constant, scan_times
 from .curves import CAPPED, Curve, fit_curve
-from .models import UPTAKES, Shape
+from .models import Shape, require_uptake
 from .names import MODELS
 from .voxel_rates import CHUNK, RateMaps, Study, local_rates, smoothing_voxels
 
@@ -185,9 +185,8 @@ def _checked(concentration: np.ndarray, times: np.ndarray, regions: np.ndarray |
 
 def _check_choices(model: str, rate: str, uptake: str, times: np.ndarray) -> None:
     if rate not in ("smoothed", "voxel"):
-        raise InputError(f"rate {rate!r}", why="it is 'smoothed' or 'voxel'", field="rate")
-    if uptake not in UPTAKES:
-        raise InputError(f"uptake {uptake!r}", why="it is one of " + ", ".join(UPTAKES), field="uptake")
+        raise InputError(f"rate {rate!r}", why="it must be 'smoothed' or 'voxel'", field="rate")
+    require_uptake(uptake)
     if model not in (*MODELS, "auto"):
         _probe(model, times)
 
@@ -241,16 +240,16 @@ def _region_curves(study: Study, model: str, regions: np.ndarray, notes: list[st
     count = int(labels.max(initial=0)) + 1
     flat = (image.reshape(-1).astype(np.float64) for image in study.images)
     sums = np.stack([np.bincount(labels, weights=image, minlength=count) for image in flat])
-    found = {}
+    curves = {}
     for label in range(1, count):
         if not np.any(labels == label):
             continue
         if np.any(sums[:, label] <= 0.0):
-            notes.append(f"Region {label}: no positive activity at every scan; its voxels keep the local rate.")
+            notes.append(f"Region {label}: no positive activity at every scan; its voxels use the local rate.")
             continue
-        found[label] = _summed_curve(study, sums[:, label], model)
-    notes.append(f"{len(found)} regions take one clearance rate each, that of their summed activity.")
-    return found
+        curves[label] = _summed_curve(study, sums[:, label], model)
+    notes.append(f"{len(curves)} regions have one clearance rate each, that of their summed activity.")
+    return curves
 
 
 def _integrate(

@@ -1,7 +1,7 @@
 """The columns of the lesion table: name, unit, meaning and value of each, in one place.
 
 lesions.csv, the rows of lesions.json, ``/lesions/table`` of a result file, lesions_all.csv of a batch, the labels of
-the report and the table in docs/formats/result.md are all made from `COLUMNS`. A new column is one row here.
+the report and the table in docs/formats/result.md are all generated from `COLUMNS`. A new column is one row here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Dose-volume histograms of regions whose voxels count with fractions of their volume.
 
 ``D_x`` is the smallest dose among the hottest ``x`` per cent of the volume; ``V_t`` is the share of the
-volume that gets at least ``t``. Both are read off the voxels themselves (no bins, no interpolation): a region
-of a few voxels has a stepped histogram and its metrics say so.
+volume that gets at least ``t``. Both are computed directly from the voxel doses, without bins or
+interpolation, so the histogram and metrics of a region of a few voxels are stepped.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class RegionDoses:
 
     def dose_at_volume(self, percent: float) -> float:
         """D_x: the smallest dose among the hottest `percent` of the volume [Gy]."""
-        wanted = self.total * percent / 100.0 * (1.0 - 1e-6)  # rounding of float32 masks is no voxel
+        wanted = self.total * percent / 100.0 * (1.0 - 1e-6)  # float32 rounding of masks must not count as a voxel
         first = int(np.searchsorted(self._volume, wanted))
         return float(self.dose_gy[min(first, self.dose_gy.size - 1)])
 

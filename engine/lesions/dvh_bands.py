@@ -13,7 +13,7 @@ from .dvh_noise import NoiseCorrectedHistogram, NoisyVoxels, noise_corrected_his
 
 @dataclass(frozen=True)
 class Resampling:
-    """How bands are found: probability of the interval, number of resamples, seed of their random numbers."""
+    """How bands are computed: probability of the interval, number of resamples, seed of their random numbers."""
 
     level: float = 0.95
     resamples: int = 200
@@ -33,7 +33,7 @@ class Bands:
     level
         Probability that the interval is meant to hold.
     metrics
-        For each metric asked for (``"D95"``, ``"V20"``): value, low and high end.
+        For each requested metric (``"D95"``, ``"V20"``): value, low and high end.
     """
 
     dose_gy: np.ndarray
@@ -51,7 +51,7 @@ def batch_bands(
     metrics: tuple[str, ...] = (),
     resampling: Resampling | None = None,
 ) -> Bands:
-    """Bands from whole batches drawn with replacement: the correlation between voxels is in them.
+    """Bands from whole batches drawn with replacement, which preserves the correlation between voxels.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def batch_bands(
         return noise_corrected_histogram(NoisyVoxels(chosen.mean(axis=0), np.sqrt(2.0) * sigma, weight, count))
 
     sigma = batches.std(axis=0, ddof=1) / np.sqrt(count)
-    found = noise_corrected_histogram(NoisyVoxels(batches.mean(axis=0), sigma, weight, count))
-    return _bands(found, redrawn, dose_gy, metrics, resampling)
+    estimate = noise_corrected_histogram(NoisyVoxels(batches.mean(axis=0), sigma, weight, count))
+    return _bands(estimate, redrawn, dose_gy, metrics, resampling)
 
 
 def voxel_bands(
@@ -105,7 +105,7 @@ def voxel_bands(
         common shift, so that the band of the mean is not too narrow.
     """
     dose, sigma, weight = voxels.flat()
-    found = noise_corrected_histogram(voxels)
+    estimate = noise_corrected_histogram(voxels)
     share = weight / weight.sum()
     independent = float(np.sqrt((share**2) @ sigma**2))
     common = np.sqrt(max(mean_standard_error_gy**2 - independent**2, 0.0))
@@ -113,7 +113,7 @@ def voxel_bands(
     order = np.argsort(dose, kind="stable")
     place = np.cumsum(share[order]) - 0.5 * share[order]
     truth = np.empty_like(dose)
-    truth[order] = np.interp(place, np.cumsum(found.share) - 0.5 * found.share, found.dose_gy)
+    truth[order] = np.interp(place, np.cumsum(estimate.share) - 0.5 * estimate.share, estimate.dose_gy)
     resampling = resampling or Resampling()
     rng = np.random.default_rng(resampling.seed)
 
@@ -123,7 +123,7 @@ def voxel_bands(
         error = np.maximum(own, 1e-9 * np.abs(truth))
         return noise_corrected_histogram(NoisyVoxels(drawn, error, weight, voxels.n_batches))
 
-    return _bands(found, redrawn, at_gy, metrics, resampling)
+    return _bands(estimate, redrawn, at_gy, metrics, resampling)
 
 
 def metric(region: RegionDoses, name: str) -> float:
@@ -135,7 +135,7 @@ def metric(region: RegionDoses, name: str) -> float:
 
 
 def _bands(
-    found: NoiseCorrectedHistogram,
+    estimate: NoiseCorrectedHistogram,
     redrawn: Callable[[], NoiseCorrectedHistogram],
     at_gy: np.ndarray,
     metrics: tuple[str, ...],
@@ -149,27 +149,27 @@ def _bands(
         curves.append(volumes_at(region, at))
         for name in metrics:
             values[name].append(metric(region, name))
-    curve = volumes_at(found.region(), at)
+    curve = volumes_at(estimate.region(), at)
     low, high = _ends(curve, np.array(curves), resampling.level)
-    # a volume never rises with dose: what bounds it at a lower dose bounds it here, and the other way round
+    # the volume never rises with dose: upper bounds hold at higher doses too, lower bounds at lower ones
     high, low = np.minimum.accumulate(high), np.maximum.accumulate(low[::-1])[::-1]
     ends = {}
     for name in metrics:
-        value = metric(found.region(), name)
+        value = metric(estimate.region(), name)
         below, above = _ends(np.array(value), np.array(values[name]), resampling.level)
         ends[name] = (value, float(below), float(above))
     return Bands(at, np.clip(low, 0.0, 100.0), np.clip(high, 0.0, 100.0), resampling.level, ends)
 
 
-def _ends(found: np.ndarray, redrawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval: quantiles of the redrawn values, joined with the same reflected in what was found.
+def _ends(estimate: np.ndarray, redrawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval: quantiles of the resampled values, joined with their reflections in the estimate.
 
-    Noise that the correction leaves behind displaces the redrawn values from what they were drawn from as it displaced
-    that from the truth: the reflected interval (the basic bootstrap's) makes up for it, the quantiles do not.
+    Noise that the correction leaves behind displaces the resampled values from the estimate as it displaced the
+    estimate from the truth: the reflected interval (basic bootstrap) compensates for this, the quantiles do not.
     """
     tail = 0.5 * (1.0 - level)
     low, high = np.quantile(redrawn, [tail, 1.0 - tail], axis=0)
-    return np.minimum(low, 2.0 * found - high), np.maximum(high, 2.0 * found - low)
+    return np.minimum(low, 2.0 * estimate - high), np.maximum(high, 2.0 * estimate - low)
 
 
 def volumes_at(region: RegionDoses, dose_gy: np.ndarray) -> np.ndarray:

@@ -1,23 +1,23 @@
 """Dose-volume histograms corrected for Monte Carlo noise, by deconvolution.
 
-The statistical noise of voxel doses widens a histogram: it is the true one folded with the noise, so maximum doses
+The statistical noise of voxel doses widens a histogram: it is the true one convolved with the noise, so maximum doses
 and D2 come out too high, D98 and the minimum too low (Sempau & Bielajew, Phys Med Biol 45 (2000) 131, who unfold it).
-Here the folding is undone by maximum likelihood. Voxel i, with noise s_i, shows the dose d_i with density
+Here the convolution is undone by maximum likelihood. Voxel i, with noise s_i, shows the dose d_i with density
 sum_j p_j N(d_i; g_j, s_i(g_j)), where p_j >= 0 is the share of the volume with true dose g_j on a grid that is finer
 than the noise. The p that makes all d_i most likely is found by expectation maximisation (each step multiplies p_j
 by the volume-weighted mean of N_ij over the mixture: Richardson and Lucy's iteration, with a noise of its own for
 every voxel); p stays positive and normalised.
 
-Carried to its end, the iteration turns a smooth histogram into a few spikes that fit the statistical fluctuations of
+Run to convergence, the iteration turns a smooth histogram into a few spikes that fit the statistical fluctuations of
 the data. It starts from the voxel doses themselves and ends as soon as the result explains them: when 90 % of the
-noise's variance has gone from the histogram's, and the result, folded with the noise, lies no further from the voxels
-than the true histogram does in half of all cases (the median of Kolmogorov's distribution). A uniform dose, which
-needs many steps, gets them; a wide histogram with little noise gets a few.
+noise's variance has been removed from the histogram, and the result, convolved with the noise, lies no further from
+the voxels than the true histogram does in half of all cases (the median of Kolmogorov's distribution). A uniform
+dose, which needs many steps, gets them; a wide histogram with little noise gets a few.
 
-The noise of a voxel is itself estimated from B batches, with a relative scatter of 1/sqrt(2 (B - 1)), and a voxel that
-came out low also has its noise estimated low. Both are undone by a regression of log s^2 on log d over the region; a
-voxel keeps that part of its deviation from the line that exceeds the scatter of the estimate, and the line's slope
-gives the noise at the true dose g_j instead of at d_i.
+The noise of a voxel is itself estimated from B batches, with a relative scatter of 1/sqrt(2 (B - 1)), and a voxel whose
+dose is low by chance also has its noise estimated low. Both are undone by a regression of log s^2 on log d over the
+region; a voxel keeps the part of its deviation from the line that exceeds the scatter of the estimate, and the line's
+slope gives the noise at the true dose g_j instead of at d_i.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class NoiseCorrectedHistogram:
     share
         Share of the volume at each (n,), sum 1.
     iterations
-        Steps of the iteration; 0 when the noise was negligible and the voxels are given back.
+        Steps of the iteration; 0 when the noise was negligible and the voxels are returned.
     rms_noise_gy
         Root mean square noise of the voxels [Gy].
     """
@@ -101,7 +101,7 @@ class NoisyVoxels:
         return dose, sigma, weight
 
     def check(self) -> None:
-        """Refuse what no correction can start from.
+        """Refuse doses that cannot be corrected.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class NoisyVoxels:
         dose, sigma, weight = self.flat()
         if self.n_batches < MINIMUM_BATCHES or not np.isfinite(sigma).all():
             raise InputError(
-                f"a histogram cannot be corrected for noise that is not known ({self.n_batches} batches)",
+                f"a histogram cannot be corrected for unknown noise ({self.n_batches} batches)",
                 why=f"voxel standard errors need {MINIMUM_BATCHES} batches or more",
                 suggestion="run more batches, or show the histogram as it is",
             )
@@ -142,7 +142,7 @@ def noise_corrected_histogram(voxels: NoisyVoxels) -> NoiseCorrectedHistogram:
 
 
 def noise_variance(dose: np.ndarray, sigma: np.ndarray, grid: np.ndarray, n_batches: int) -> np.ndarray:
-    """Variance of each voxel's noise were its true dose each of the grid's, (n, grid) [Gy^2]."""
+    """Variance of each voxel's noise at each true dose of the grid, (n, grid) [Gy^2]."""
     positive = (dose > 0) & (sigma > 0)
     floor = 1e-12 * max(float(np.max(np.abs(dose))), 1e-30)
     variance = np.maximum(sigma, floor) ** 2
@@ -158,9 +158,9 @@ def noise_variance(dose: np.ndarray, sigma: np.ndarray, grid: np.ndarray, n_batc
     level = y - slope * x
     # the logarithm of a chi-squared estimate with nu = B - 1 has variance psi'(nu/2) and mean psi(nu/2) - ln(nu/2)
     half = 0.5 * (n_batches - 1)
-    kept = max(1.0 - float(polygamma(1, half)) / max(float(level.var()), 1e-30), 0.0)
+    share = max(1.0 - float(polygamma(1, half)) / max(float(level.var()), 1e-30), 0.0)
     own = np.full(dose.size, level.mean())
-    own[positive] = level.mean() + kept * (level - level.mean())
+    own[positive] = level.mean() + share * (level - level.mean())
     own -= float(polygamma(0, half)) - np.log(half)
     safe = np.maximum(grid, max(0.02 * float(np.abs(dose).mean()), floor))
     return np.exp(own[:, None] + slope * np.log(safe)[None, :])
@@ -182,8 +182,8 @@ def _kernel(dose: np.ndarray, variance: np.ndarray, grid: np.ndarray) -> np.ndar
 def _unfold(
     kernel: np.ndarray, share: np.ndarray, dose: np.ndarray, grid: np.ndarray, variance: np.ndarray
 ) -> tuple[np.ndarray, int]:
-    """Iterate from the observed histogram until it explains the data, no further: see the module's text."""
-    # the observed doses on the grid, each over its own noise, so that every grid point starts with something
+    """Iterate from the observed histogram until it explains the data, no further: see the module docstring."""
+    # the observed doses on the grid, each spread over its own noise, so that every grid point starts with something
     start = kernel / np.maximum(kernel.sum(axis=1, keepdims=True), 1e-300)
     p = share @ start
     own = np.array([np.interp(d, grid, v) for d, v in zip(dose, variance, strict=True)])

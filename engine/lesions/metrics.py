@@ -103,7 +103,7 @@ class MeanDoseErrors:
 
 @dataclass(frozen=True)
 class LesionParts:
-    """What other steps found out about a lesion; shown beside its dose."""
+    """What other steps report on a lesion; shown beside its dose."""
 
     kinetics: Kinetics = field(default_factory=Kinetics)
     recovery: Recovery = field(default_factory=Recovery)
@@ -154,7 +154,7 @@ def summarise(
     recovery_dose_factor
         Factor from the recovery correction of the lesion's activity, applied to the mean once.
     parts
-        What the other steps found out about this lesion.
+        What the other steps report on this lesion.
     bins
         Bins of the histogram.
 

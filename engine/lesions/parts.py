@@ -1,4 +1,4 @@
-"""What the steps of a run report of a lesion, as they stand in lesions.json beside its row."""
+"""What the steps of a run report on a lesion, as stored in lesions.json beside its row."""
 
 from __future__ import annotations
 

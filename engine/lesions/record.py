@@ -2,8 +2,8 @@
 
 The mean dose of a lesion is energy over mass, ``sum(w D m) / sum(w m)`` over its voxels with mask weight
 ``w``, so that a voxel of lung beside a nodule counts by its mass. Histogram metrics are weighted with volume.
-The standard error of a Monte Carlo mean comes from the batches' totals in the lesion, which carry the
-correlation between its voxels; it cannot be had from voxel errors, and is not made up where it is missing.
+The standard error of a Monte Carlo mean comes from the batches' totals in the lesion, which include the
+correlation between its voxels; it cannot be derived from voxel errors, and is not guessed where it is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .parts import Clinic, Kinetics, NoiseCorrectedDvh, Recovery, UncertaintyBud
 
 @dataclass(frozen=True)
 class LesionDose:
-    """One lesion at one visit. Doses are for the therapy activity; nan where a value could not be had.
+    """One lesion at one visit. Doses are for the therapy activity; NaN where unavailable.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Partial-volume recovery of a lesion's activity: how much of it the image still shows inside the lesion.
 
-A recovery coefficient belongs to the *mean concentration in a lesion's outline* and is applied once, to that
+A recovery coefficient belongs to the *mean concentration in a lesion's contour* and is applied once, to that
 mean. Voxel maps are never multiplied by it (docs/methods/recovery.md).
 """
 
@@ -57,7 +57,7 @@ def sphere_recovery(diameter_mm: object, fwhm_mm: object) -> np.ndarray:
     Returns
     -------
     ndarray
-        Mean of the blurred sphere inside the true outline divided by its true concentration, in (0, 1).
+        Mean of the blurred sphere inside the true surface divided by its true concentration, in (0, 1).
 
     Notes
     -----
@@ -103,7 +103,7 @@ def sphere_recovery_slope(diameter_mm: object, fwhm_mm: object) -> np.ndarray:
 
 
 def edge_density(diameter_mm: object, fwhm_mm: object) -> np.ndarray:
-    """Twice the blurred concentration on the outline of a uniform sphere, relative to its true value (phi).
+    """Twice the blurred concentration on the surface of a uniform sphere, relative to its true value (phi).
 
     ``phi = erf(a) - 2 / (a sqrt(pi)) (1 - exp(-a^2))`` with ``a = 2 sqrt(ln 2) d / FWHM``: 1 for large
     spheres, where half of the concentration is left on the edge (Gear et al., EJNMMI 45 (2018) 2456).
@@ -113,11 +113,11 @@ def edge_density(diameter_mm: object, fwhm_mm: object) -> np.ndarray:
 
 
 class RecoveryModel(Protocol):
-    """What a recovery model answers, for a lesion volume [mL]."""
+    """Interface of recovery models: functions of the lesion volume [mL]."""
 
     @property
     def name(self) -> str:
-        """How the report calls it."""
+        """Name in the report."""
 
     def recovery(self, volume_ml: float) -> float:
         """Recovery coefficient, in (0, 1]."""
@@ -261,11 +261,11 @@ class Corrected:
     Attributes
     ----------
     concentration
-        Corrected mean concentration, one a scan, in the unit given.
+        Corrected mean concentration of each scan, in the unit given.
     recovery, factor
         Recovery coefficient and the ratio corrected / measured of each scan.
     volume_ml
-        Volume the coefficient was read at [mL]: the lesion's, or the known-volume limit.
+        Volume at which the coefficient was evaluated [mL]: the lesion's, or the known-volume limit.
     lower_bound
         True when the lesion is smaller than the known-volume limit: the dose is at least this.
     model, flags
@@ -295,9 +295,9 @@ def correct(
     Parameters
     ----------
     concentration
-        Mean concentration inside the lesion's outline, scalar or one a scan [any unit].
+        Mean concentration inside the lesion's contour, scalar or one per scan [any unit].
     volume_ml
-        Volume of that outline [mL].
+        Volume of that contour [mL].
     model
         Recovery model.
     background
@@ -305,7 +305,7 @@ def correct(
     already_corrected
         Whether the concentration has been recovery-corrected before, which is refused.
     known_volume_ml
-        Below this volume the coefficient is read at this volume and the result is a lower bound.
+        Below this volume the coefficient is evaluated at this volume and the result is a lower bound.
 
     Raises
     ------
@@ -329,7 +329,7 @@ def correct(
     fixed = (c - (1.0 - rc) * b) / rc
     flags = []
     if lower:
-        flags.append(f"volume below {known_volume_ml:g} mL: recovery read there, dose is a lower bound")
+        flags.append(f"volume below {known_volume_ml:g} mL: recovery evaluated there, dose is a lower bound")
     if np.any(fixed < 0.0):
         flags.append("below background after recovery")
     with np.errstate(divide="ignore", invalid="ignore"):

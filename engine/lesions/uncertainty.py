@@ -1,8 +1,8 @@
 """Uncertainty of a lesion's dose from the measurement chain, joined with the Monte Carlo standard error.
 
 The chain is that of the EANM guidance (Gear et al., EJNMMI 45 (2018) 2456): volume, recovery, calibration,
-counts, time-activity curve, dose per decay, with the covariances that the common volume brings. It is
-worked in logarithms, in which the chain is nearly linear: the relative uncertainty u(D)/D is the standard
+counts, time-activity curve, dose per decay, with the covariances due to the common volume. It is
+evaluated in logarithms, in which the chain is nearly linear: the relative uncertainty u(D)/D is the standard
 deviation of ln D, the reported dose is the median, and intervals and P(D >= threshold) are those of a
 lognormal distribution. :mod:`hevesy.engine.lesions.uncertainty_sampling` repeats the propagation by GUM Supplement 1
 sampling.
@@ -106,7 +106,7 @@ def probability_at_least(dose_gy: float, relative: float, threshold_gy: float) -
 def volume_relative_uncertainty(volume_ml: float, voxel_mm: object, fwhm_mm: float) -> float:
     """Relative standard uncertainty of a contoured volume, ``3 u(d) / d``.
 
-    ``u(d)^2 = a^2 / 6 + FWHM^2 / (4 ln 2)``: voxel size and resolution of the image the outline was drawn on
+    ``u(d)^2 = a^2 / 6 + FWHM^2 / (4 ln 2)``: voxel size and resolution of the image the contour was drawn on
     (for unequal voxel sides their mean square).
     """
     a = np.asarray(voxel_mm, dtype=np.float64)

@@ -63,28 +63,28 @@ class Verdict:
 
 def verdict(lesions: Iterable[LesionDose]) -> Verdict:
     """The verdict over the lesions of one patient at one visit."""
-    found = sorted(lesions, key=lambda lesion: -lesion.dose_gy)
-    if not found:
+    ranked = sorted(lesions, key=lambda lesion: -lesion.dose_gy)
+    if not ranked:
         raise InputError(
-            "there is no lesion to judge",
+            "no lesions were given",
             why="the verdict is about the mean dose of at least one target lesion",
             suggestion="give lesions as a label map, RTSTRUCT or DICOM SEG",
             field="lesions",
         )
-    groups = {(lesion.patient, lesion.visit, lesion.threshold_gy) for lesion in found}
+    groups = {(lesion.patient, lesion.visit, lesion.threshold_gy) for lesion in ranked}
     if len(groups) > 1:
         raise ValueError(f"one verdict is for one patient, visit and threshold, not {sorted(groups)}")
-    best = found[0]
-    reached = tuple(lesion.lesion for lesion in found if lesion.verdict == ELIGIBLE)
-    sigmas = [lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0 for lesion in found]
-    known = all(math.isfinite(lesion.dose_uncertainty_gy) for lesion in found)
+    best = ranked[0]
+    reached = tuple(lesion.lesion for lesion in ranked if lesion.verdict == ELIGIBLE)
+    sigmas = [lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0 for lesion in ranked]
+    known = all(math.isfinite(lesion.dose_uncertainty_gy) for lesion in ranked)
     threshold = best.threshold_gy
     if reached:
-        certain = any(a.dose_gy - s >= threshold for a, s in zip(found, sigmas, strict=True))
+        certain = any(a.dose_gy - s >= threshold for a, s in zip(ranked, sigmas, strict=True))
     else:
-        certain = all(a.dose_gy + s < threshold for a, s in zip(found, sigmas, strict=True))
+        certain = all(a.dose_gy + s < threshold for a, s in zip(ranked, sigmas, strict=True))
     amount = f" at {best.therapy_activity_gbq:.3g} GBq" if best.therapy_activity_gbq > 0 else ""
-    count = count_of(len(reached), len(found), "lesion", ("reaches", "reach"))
+    count = count_of(len(reached), len(ranked), "lesion", ("reaches", "reach"))
     sentence = (
         f"{'Eligible' if reached else 'Not eligible'}{amount}: {count} "
         f"a mean dose of {threshold:g} Gy; highest {best.lesion} with "
@@ -99,7 +99,7 @@ def verdict(lesions: Iterable[LesionDose]) -> Verdict:
         threshold_gy=threshold,
         therapy_activity_gbq=best.therapy_activity_gbq,
         reached=reached,
-        borderline=tuple(lesion.lesion for lesion in found if lesion.borderline),
+        borderline=tuple(lesion.lesion for lesion in ranked if lesion.borderline),
         highest_lesion=best.lesion,
         highest_dose_gy=best.dose_gy,
         highest_sigma_gy=best.dose_uncertainty_gy,

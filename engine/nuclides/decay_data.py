@@ -73,10 +73,10 @@ def _ask_package(name: str) -> Decay:
     import radioactivedecay as rd
 
     try:
-        found = rd.Nuclide(name)
+        nuclide = rd.Nuclide(name)
     except ValueError as error:
         raise KeyError(name) from error
-    branches = zip(found.progeny(), found.branching_fractions(), found.decay_modes(), strict=True)
+    branches = zip(nuclide.progeny(), nuclide.branching_fractions(), nuclide.decay_modes(), strict=True)
     return Decay(
-        float(found.half_life("s")), tuple((str(child), float(share), str(mode)) for child, share, mode in branches)
+        float(nuclide.half_life("s")), tuple((str(child), float(share), str(mode)) for child, share, mode in branches)
     )

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class LesionActivity:
-    """What the scans say about one lesion.
+    """What the scans show of one lesion.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class LesionActivity:
     density_g_cm3
         Density of the lesion itself, without what its edge voxels share with the surroundings [g/cm3].
     density_slope
-        d ln(density) / d ln(volume): how that density follows an error of the outline.
+        d ln(density) / d ln(volume): how that density follows an error of the contour.
     measured, background
-        Mean concentration in the outline, and around it, at each scan [Bq/mL].
+        Mean concentration in the mask, and around it, at each scan [Bq/mL].
     corrected
         Recovery-corrected concentration and its coefficient; None when the case asks for no recovery.
     model
@@ -49,15 +49,15 @@ class LesionActivity:
     curve
         Time-activity curve of the (corrected) retention.
     map_tia_h, true_tia_h, background_tia_h
-        Time integral of the mean concentration per administered activity: of the voxel map in the outline, of
+        Time integral of the mean concentration per administered activity: of the voxel map in the mask, of
         the corrected curve, and of the background [h/mL].
     detection_bq_ml
-        Concentration in the outline below which the lesion is not seen, at each scan [Bq/mL]; None when the
+        Concentration in the mask below which the lesion is not seen, at each scan [Bq/mL]; None when the
         case asks for no limit or there is no background to tell.
     noise_relative
         Relative standard deviation of the lesion's activity above its background from image noise, each scan.
     centroid_shift_mm
-        How far the centre of activity lies from that of the first scan, after alignment [mm]; nan where the
+        How far the centre of activity lies from that of the first scan, after registration [mm]; NaN where the
         lesion does not stand out.
     flags
         Remarks for the reader.
@@ -169,7 +169,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
         raise InputError(
             f"the PET of visit '{images.visit.name}' holds no activity on the dose grid",
             why="without decays there is no dose",
-            suggestion="check the PET's units and that it lies over the CT",
+            suggestion="check the PET's units and that it overlaps the CT",
             field="visits.scans.pet",
         )
     if lost:
@@ -196,19 +196,19 @@ def _labels(lesions: Sequence[Lesion], grid: Grid) -> np.ndarray:
 
 def _kinetic_remarks(case: Case, images: VisitImages, voxels: VoxelKinetics) -> list[str]:
     times = ", ".join(f"{t:.4g} h" for t in images.times_h)
-    said = [
+    remarks = [
         f"Scans at {times} after {images.tracer_activity_mbq:.4g} MBq of {case.tracer.nuclide}; voxel-wise "
         f"{voxels.model} kinetics for {case.therapy.nuclide}, "
         f"{100 * voxels.extrapolated_fraction:.0f} % of the integral lies after the last scan."
     ]
     if case.kinetics.population_half_life_h is not None:
-        said.append(
+        remarks.append(
             "One scan only: its clearance was not measured. A biological half-life of "
             f"{case.kinetics.population_half_life_h:g} h from a population was taken for every lesion and voxel; "
             "how much patients differ in it is not in the uncertainty."
         )
     elif len(images.times_h) == 1:
-        said.append(
+        remarks.append(
             "One scan only: physical decay without biological clearance was assumed, which is an upper bound "
             "on the activity after the scan."
         )
@@ -222,8 +222,8 @@ def _kinetic_remarks(case: Case, images: VisitImages, voxels: VoxelKinetics) -> 
     for key, text in names.items():
         count = voxels.flags.get(key, 0)
         if count:
-            said.append(f"{count} of {size} voxels: {text}.")
-    return said
+            remarks.append(f"{count} of {size} voxels: {text}.")
+    return remarks
 
 
 def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKinetics) -> LesionActivity:
@@ -285,12 +285,12 @@ MOST_NOISE = 1.0
 
 def _noise(views: list[LesionView], recovery_coefficient: float) -> np.ndarray:
     """Image noise of each scan relative to the activity that counts: C - (1 - RC) B with a recovery, else C."""
-    found = []
+    noise = []
     for view in views:
         spill = (1.0 - recovery_coefficient) * view.background if recovery_coefficient else 0.0
         net = view.mean - spill
-        found.append(min(view.noise_sigma / net, MOST_NOISE) if net > 0.0 else MOST_NOISE)
-    return np.array(found)
+        noise.append(min(view.noise_sigma / net, MOST_NOISE) if net > 0.0 else MOST_NOISE)
+    return np.array(noise)
 
 
 def scan_errors(case: Case, noise_relative: np.ndarray) -> np.ndarray:
@@ -347,7 +347,7 @@ CONTRAST = 3.0
 
 
 def centroid_shifts(views: list[LesionView]) -> np.ndarray:
-    """How far each scan's centre of activity lies from the first's after alignment [mm]; nan: not clear."""
+    """How far each scan's centre of activity lies from the first's after registration [mm]; NaN: not clear."""
     places = []
     for view in views:
         clear = view.mean > CONTRAST * view.background and view.mean > 0

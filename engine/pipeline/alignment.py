@@ -1,4 +1,4 @@
-"""Serial scans of one visit in one place: which are aligned, how well, and the lesions and PETs that follow."""
+"""Registration of the serial scans of a visit: which are registered, how well, and their lesions and PETs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FINE_MM = 1.0
 
 @dataclass(frozen=True, eq=False)
 class AlignedPet:
-    """A scan's PET [Bq/mL] on its own voxels, and how it lies against the first scan."""
+    """A scan's PET [Bq/mL] on its own voxels, and its registration to the first scan."""
 
     pet: Volume
     alignment: Alignment = Alignment()
@@ -43,7 +43,7 @@ def wanted_model(case: Case, fixed: str | None, moving: str | None) -> str:
 
 
 def align_scans(case: Case, cts: Sequence[Volume], names: Sequence[str]) -> tuple[list[Alignment], list[str]]:
-    """Align each CT to the first.
+    """Register each CT to the first.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def _fine_mask(file: MaskFile, mask: Mask, grid: Grid, frame: str | None) -> Fin
     """The lesion on small voxels, from its file; None where the file has several lesions of its name.
 
     A mask that has been averaged over dose voxels would be averaged a second time when it is resampled to
-    another scan, and the lesion be taken for blunter than it is.
+    another scan, and the lesion would appear more blurred than it is.
     """
     room = Grid.bounding_box(mask.fraction, 1)
     step = [s / math.ceil(s / FINE_MM) for s in grid.spacing_mm]
@@ -135,15 +135,15 @@ def _to_first_scan(mask: Mask, scan: AlignedPet, wanted: Grid, file: Path) -> Ma
     if volume < (1.0 - OUTSIDE_SHARE) * mask.volume_ml:
         raise InputError(
             f"lesion {mask.name!r}, drawn on a later scan, does not lie on the first one",
-            why=f"{100 * (1 - volume / mask.volume_ml):.0f} % of it is outside after the alignment",
-            suggestion="look at the alignment, or draw the lesion on the first scan",
+            why=f"{100 * (1 - volume / mask.volume_ml):.0f} % of it is outside after registration",
+            suggestion="check the registration, or draw the lesion on the first scan",
             file=file,
         )
     return replace(mask, fraction=fraction, volume_ml=volume, grid=wanted)
 
 
 def check_inside(masks: Sequence[Mask], grid: Grid, ct: Volume, scan: AlignedPet) -> None:
-    """Refuse lesions that lie outside an aligned scan's CT or PET.
+    """Refuse lesions that lie outside a registered scan's CT or PET.
 
     Parameters
     ----------
@@ -167,9 +167,9 @@ def check_inside(masks: Sequence[Mask], grid: Grid, ct: Volume, scan: AlignedPet
             lost = 1.0 - float(weight[inside].sum() / weight.sum())
             if lost > OUTSIDE_SHARE:
                 raise InputError(
-                    f"{100 * lost:.0f} % of lesion {mask.name!r} lies outside the {name} after the alignment",
+                    f"{100 * lost:.0f} % of lesion {mask.name!r} lies outside the {name} after registration",
                     why="its uptake cannot be read there",
-                    suggestion="look at the alignment, or leave out this scan or lesion",
+                    suggestion="check the registration, or leave out this scan or lesion",
                     file=image.source or None,
                 )
 

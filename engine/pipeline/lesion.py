@@ -35,8 +35,8 @@ class Lesion:
     mask
         The lesion on the dose grid, under a name that no other lesion of the visit has.
     fine
-        The same from its file on small voxels, for recovery and for scans that lie elsewhere; None where nobody
-        needs it, and where the file does not give it (a lesion drawn on a later scan, a name that the file holds
+        The same from its file on small voxels, for recovery and for scans that lie elsewhere; None where it is
+        not needed, and where the file does not give it (a lesion drawn on a later scan, a name that the file holds
         twice).
     scan
         Index of the scan that it was drawn on: 0 is the first.

@@ -1,9 +1,9 @@
 """The density of a lesion itself, where the voxels on its edge hold some of its surroundings.
 
-A nodule of soft tissue in lung, outlined on 4 mm voxels, shares its edge voxels with lung: the mean density
-in the outline is too low, and a dose per mass too high by as much. Each voxel is taken as a mixture,
+A nodule of soft tissue in lung, contoured on 4 mm voxels, shares its edge voxels with lung: the mean density
+in the contour is too low, and a dose per mass too high by as much. Each voxel is taken as a mixture,
 rho_i = w_i rho_L + (1 - w_i) rho_B, and the two densities follow by least squares over the neighbourhood.
-An outline that is drawn too wide still takes in some of the surroundings: :func:`density_slope` says how much.
+A contour that is drawn too wide still takes in some of the surroundings: :func:`density_slope` says how much.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def lesion_density(fraction: np.ndarray, density_g_cm3: np.ndarray) -> float:
     Returns
     -------
     float
-        Least squares, voxels weighted by their share of the lesion; kept between the lowest and the highest
-        density that stands in the outline, since two densities are a simplification.
+        Least squares, voxels weighted by their share of the lesion; limited to the range of
+        densities in the mask, since two densities are a simplification.
     """
     index = np.nonzero(fraction > 0)
     box = Grid.bounding_box(fraction, 2)
@@ -65,30 +65,30 @@ def lesion_density(fraction: np.ndarray, density_g_cm3: np.ndarray) -> float:
     return float(np.clip(own, inside.min(), inside.max()))
 
 
-#: Change of ln(volume) over which the density's dependence on the outline is taken, each way.
+#: Change of ln(volume) over which the density's dependence on the contour is taken, each way.
 SLOPE_STEP = 0.15
 
 
-def density_slope(outline: np.ndarray, own: Grid, density_g_cm3: np.ndarray, grid: Grid) -> float:
-    """d ln(density) / d ln(volume) of a lesion: how its density follows an outline drawn wider or narrower.
+def density_slope(mask: np.ndarray, own: Grid, density_g_cm3: np.ndarray, grid: Grid) -> float:
+    """d ln(density) / d ln(volume) of a lesion: how its density follows a contour drawn wider or narrower.
 
-    The outline is scaled about its centre and the density found again. Near zero in soft tissue; about -0.2 for a
+    The mask is scaled about its centre and the density computed again. Near zero in soft tissue; about -0.2 for a
     nodule in lung on 4 mm voxels, whose mass then grows less than its volume.
 
     Parameters
     ----------
-    outline, own
-        Volume fractions of the outline (nz, ny, nx) and their grid, best on small voxels.
+    mask, own
+        Volume fractions of the mask (nz, ny, nx) and their grid, best on small voxels.
     density_g_cm3, grid
         Mass density of the surroundings on the dose grid.
     """
-    centre = own.index_to_xyz(np.array(center_of_mass(outline)))
+    centre = own.index_to_xyz(np.array(center_of_mass(mask)))
     corner = own.index_to_xyz(np.zeros(3))
-    found = []
+    densities = []
     for change in (-SLOPE_STEP, SLOPE_STEP):
         scale = float(np.exp(change / 3.0))
         x, y, z = (float(v) for v in centre + scale * (corner - centre))
         dz, dy, dx = (scale * step for step in own.spacing_mm)
-        drawn = resample_fraction(outline, Grid(own.shape, (dz, dy, dx), (z, y, x), own.direction), grid)
-        found.append(lesion_density(drawn, density_g_cm3))
-    return float(np.log(found[1] / found[0]) / (2.0 * SLOPE_STEP)) if min(found) > 0.0 else 0.0
+        drawn = resample_fraction(mask, Grid(own.shape, (dz, dy, dx), (z, y, x), own.direction), grid)
+        densities.append(lesion_density(drawn, density_g_cm3))
+    return float(np.log(densities[1] / densities[0]) / (2.0 * SLOPE_STEP)) if min(densities) > 0.0 else 0.0

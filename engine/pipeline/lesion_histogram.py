@@ -14,7 +14,7 @@ from ..statistics import MINIMUM_BATCHES
 LEVEL, RESAMPLES = 0.95, 60
 #: A lesion of more voxels is thinned to about this many, in the order of their doses.
 MOST_VOXELS = 1500
-#: Doses at which histogram and band are kept.
+#: Doses at which histogram and band are stored.
 POINTS = 81
 
 
@@ -80,11 +80,11 @@ def noise_corrected_dvh(
 
 
 def _thinned(dose: np.ndarray, sigma: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every k-th voxel in the order of doses; the volume of those passed over goes to it."""
+    """Every k-th voxel in the order of doses, with the volume of those passed over added to its own."""
     step = -(-dose.size // MOST_VOXELS)
     if step <= 1:
         return dose, sigma, weight
     order = np.argsort(dose, kind="stable")
     starts = np.arange(0, dose.size, step)
-    kept = order[np.minimum(starts + step // 2, dose.size - 1)]
-    return dose[kept], sigma[kept], np.add.reduceat(weight[order], starts)
+    middle = order[np.minimum(starts + step // 2, dose.size - 1)]
+    return dose[middle], sigma[middle], np.add.reduceat(weight[order], starts)

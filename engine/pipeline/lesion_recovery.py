@@ -1,4 +1,4 @@
-"""Which recovery model a case asks for, and the concentrations of a lesion corrected with it."""
+"""The recovery model that a case requests, and the concentrations of a lesion corrected with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..grid import Grid
 from ..lesions.recovery import Corrected, PhantomRecovery, RecoveryModel, correct
 from .lesion import Lesion
 from .lesion_views import LesionView, PlacedRecovery
-from .mask_recovery import OutlineRecovery
+from .mask_recovery import MaskRecovery
 
 
 def corrected_scans(
@@ -64,11 +64,11 @@ def corrected_scans(
     return whole, models[0], np.array(least)
 
 
-def _by_resolution(fwhm_mm: float, sigma_mm: float, grid: Grid, lesion: Lesion, view: LesionView) -> OutlineRecovery:
+def _by_resolution(fwhm_mm: float, sigma_mm: float, grid: Grid, lesion: Lesion, view: LesionView) -> MaskRecovery:
     """Recovery of the lesion's mask at a resolution [mm], on fine voxels where it has them."""
     if view.fine is not None:
         return PlacedRecovery(view, fwhm_mm, sigma_mm)
-    return OutlineRecovery(lesion.fraction, grid.spacing_mm, fwhm_mm, sigma_mm)
+    return MaskRecovery(lesion.fraction, grid.spacing_mm, fwhm_mm, sigma_mm)
 
 
 def read_recovery_curve(path: Path) -> PhantomRecovery:
@@ -79,7 +79,7 @@ def read_recovery_curve(path: Path) -> PhantomRecovery:
     size = next((c for c in ("diameter_mm", "volume_ml") if c in columns), None)
     if size is None or "recovery" not in columns:
         raise InputError(
-            "is no recovery curve",
+            "is not a recovery curve",
             why=f"its columns are {', '.join(sorted(columns)) or 'none'}",
             suggestion="give the columns diameter_mm (or volume_ml), recovery, and optionally sigma",
             file=path,
@@ -89,9 +89,9 @@ def read_recovery_curve(path: Path) -> PhantomRecovery:
         table = {c: np.array([curve.number(row[c]) for row in rows]) for c in columns & {size, "recovery", "sigma"}}
     except (TypeError, ValueError) as error:
         raise InputError(
-            "holds a value that is no number",
+            "holds a value that is not a number",
             why=str(error),
-            suggestion="give numbers with a decimal point, one sphere a line",
+            suggestion="give numbers with a decimal point, one sphere per line",
             file=path,
             field="recovery.curve",
         ) from error

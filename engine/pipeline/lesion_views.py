@@ -1,7 +1,7 @@
 """A lesion and its surroundings in one scan, read from that scan's own voxels.
 
-Bringing a PET onto another grid blurs it by about a voxel, and a lesion's mean with it. So an aligned scan is
-not read on the dose grid: the lesion is carried to the scan (rigidly, at constant volume) and read there. The
+Bringing a PET onto another grid blurs it by about a voxel, and a lesion's mean with it. So a registered scan is
+not read on the dose grid: the lesion is propagated to the scan (rigidly, at constant volume) and read there. The
 dose grid's copy serves the voxel-wise dose map alone.
 """
 
@@ -21,7 +21,7 @@ from ..grid import Grid, Volume
 from ..imaging.resample import resample_conserving, resample_fraction
 from ..lesions.uncertainty import scan_relative_error
 from .lesion import FineMask, Lesion
-from .mask_recovery import OutlineRecovery
+from .mask_recovery import MASK_MODEL, MaskRecovery
 
 if TYPE_CHECKING:
     from .scans import VisitImages
@@ -51,7 +51,7 @@ class LesionView:
     grid
         Their grid.
     fwhm_mm
-        Resolution that the shell is laid by [mm].
+        Resolution that sets the width of the shell [mm].
     fine
         The lesion on small voxels; None where its file gives none.
     """
@@ -66,7 +66,7 @@ class LesionView:
 
     @cached_property
     def mean(self) -> float:
-        """Mean concentration in the outline [Bq/mL]."""
+        """Mean concentration in the mask [Bq/mL]."""
         where = self.fraction > 0
         weight = self.fraction[where].astype(np.float64)
         return float(self.values[where] @ (weight / weight.sum()))
@@ -113,7 +113,7 @@ class LesionView:
         """Standard deviation of the lesion's mean from image noise [Bq/mL]; 0 where there is no background.
 
         The scatter of the shell (from its median absolute deviation, which a vessel or an organ's edge in it
-        hardly moves) carried to the lesion's level: the variance of a voxel goes with its counts.
+        hardly moves), scaled to the lesion's level: the variance of a voxel goes with its counts.
         """
         if np.count_nonzero(self.shell) < 2 or not (self.background > 0.0 and self.mean > 0.0):
             return 0.0
@@ -134,14 +134,14 @@ class LesionView:
         return self.grid.index_to_xyz(index)
 
 
-class PlacedRecovery(OutlineRecovery):
-    """Recovery of an outline on a scan's voxels, wherever between them it came to lie.
+class PlacedRecovery(MaskRecovery):
+    """Recovery of a mask on a scan's voxels, whatever its position between them.
 
-    The outline is blurred on its small voxels and then averaged over the scan's: a Gaussian of 6 mm sampled at
+    The mask is blurred on its small voxels and then averaged over the scan's: a Gaussian of 6 mm sampled at
     4 mm voxels is off by up to 3 %, by how much depending on the position between the voxels.
     """
 
-    name = "lesion outline in a Gaussian resolution"
+    name = MASK_MODEL
 
     def __init__(self, view: LesionView, fwhm_mm: float, fwhm_sigma_mm: float = 0.0) -> None:
         assert view.fine is not None

@@ -1,8 +1,8 @@
-"""Recovery of a lesion of any shape: its own outline, blurred as the PET blurs it.
+"""Recovery of a lesion of any shape: its own mask, blurred as the PET blurs it.
 
-The mean that is read from the image is ``sum(w C) / sum(w)`` with the volume fractions ``w`` of the outline
+The mean that is read from the image is ``sum(w C) / sum(w)`` with the volume fractions ``w`` of the mask
 on the voxel grid. For a lesion of uniform concentration 1 in a cold background the image is ``G * w``: the
-outline averaged over voxels (which is what ``w`` is), blurred by the scanner, taken as a Gaussian ``G``. So
+lesion averaged over voxels (which is what ``w`` is), blurred by the scanner, taken as a Gaussian ``G``. So
 
     RC = sum(w (G * w)) / sum(w),
 
@@ -22,14 +22,17 @@ from ..constants import FWHM_PER_SIGMA
 from ..grid import Grid
 from ..lesions.recovery import sphere_diameter_mm, sphere_recovery_slope
 
+#: Name of the model in tables and report.
+MASK_MODEL = "lesion mask in a Gaussian resolution"
 
-class OutlineRecovery:
-    """Recovery coefficient of one lesion from its outline and the resolution.
+
+class MaskRecovery:
+    """Recovery coefficient of one lesion from its mask and the resolution.
 
     Parameters
     ----------
     fraction
-        Volume fractions of the outline (nz, ny, nx), each in [0, 1].
+        Volume fractions of the mask (nz, ny, nx), each in [0, 1].
     spacing_mm
         Voxel size (dz, dy, dx) [mm].
     fwhm_mm
@@ -38,7 +41,7 @@ class OutlineRecovery:
         Its standard uncertainty [mm].
     """
 
-    name = "lesion outline in a Gaussian resolution"
+    name = MASK_MODEL
 
     def __init__(
         self,
@@ -59,12 +62,12 @@ class OutlineRecovery:
 
     @property
     def effective_fwhm_mm(self) -> float:
-        """Resolution with the averaging over voxels in image and outline added in quadrature [mm]."""
+        """Resolution with the averaging over voxels in image and mask added in quadrature [mm]."""
         voxel = 2.0 / 12.0 * float(np.mean(np.square(self._spacing))) * FWHM_PER_SIGMA**2
         return math.sqrt(self.fwhm_mm**2 + voxel)
 
     def recovery(self, volume_ml: float) -> float:
-        """Recovery coefficient of this outline, moved to another volume by the sphere's slope."""
+        """Recovery coefficient of this mask, moved to another volume by the sphere's slope."""
         change = math.log(volume_ml / self._volume_ml)
         return self._recovery * math.exp(self.slope(volume_ml) * change) if change else self._recovery
 
@@ -82,7 +85,7 @@ class OutlineRecovery:
 
 
 def _framed(fraction: np.ndarray, spacing_mm: tuple[float, float, float], fwhm_mm: float) -> np.ndarray:
-    """The outline alone, with room for the blur around it, float64."""
+    """The mask alone, with room for the blur around it, float64."""
     box = Grid.bounding_box(fraction)
     room = [math.ceil(5.5 * fwhm_mm / FWHM_PER_SIGMA / step) for step in spacing_mm]
     return np.pad(np.asarray(fraction[box], dtype=np.float64), [(r, r) for r in room])

@@ -1,4 +1,4 @@
-"""What a run found: one outcome per case, one per visit."""
+"""Results of a run: one outcome per case, one record per visit."""
 
 from __future__ import annotations
 

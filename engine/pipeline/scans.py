@@ -1,4 +1,4 @@
-"""Everything that was scanned at one visit, brought onto one dose grid."""
+"""The scans and lesions of one visit on one dose grid."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 #: Density [g/cm3] above which a voxel belongs to the body when the dose grid is cropped (lung is 0.26).
 BODY_G_CM3 = 0.1
-#: Voxels of surroundings kept around the body when the dose grid is cropped.
+#: Voxels of surroundings left around the body when the dose grid is cropped.
 MARGIN_VOXELS = 2
 
 Box = tuple[slice, slice, slice]
@@ -119,7 +119,7 @@ class VisitImages:
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """One scan as it was read, and how it lies against the first."""
+    """One scan as it was read, and its registration to the first."""
 
     name: str
     pet: PetScan
@@ -142,7 +142,7 @@ class _Read:
         return np.asarray(values, dtype=np.float32)
 
     def on_visit(self, grid: Grid, small: Grid) -> VisitScan:
-        """What the visit keeps of the scan: ``grid`` is the dose grid, ``small`` the same cropped to the body."""
+        """The scan as the visit stores it: ``grid`` is the dose grid, ``small`` the same cropped to the body."""
         elsewhere = self.alignment.moves or not self.pet.volume.grid.same_as(grid)
         ct_hu = _display_ct(self.ct, small, self.alignment)
         return VisitScan(self.name, ct_hu, self.alignment, self.placed if elsewhere else None)
@@ -246,14 +246,14 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
 
 
 def _aligned(case: Case, visit: Visit, scans: Sequence[_Read]) -> tuple[list[_Read], list[str]]:
-    """Each scan with its alignment to the first, and remarks on how well they agree."""
+    """Each scan with its registration to the first, and remarks on how well they agree."""
     names = [f"{visit.name}, {scan.name}" for scan in scans]
     alignments, notes = align_scans(case, [scan.ct for scan in scans], names)
     return [replace(scan, alignment=one) for scan, one in zip(scans, alignments, strict=True)], notes
 
 
 def _check_overlap(scans: Sequence[_Read], masks: Sequence[Mask], grid: Grid) -> list[str]:
-    """Refuse scans and lesions that do not lie in one place; remarks on what is not covered."""
+    """Refuse scans and lesions that do not overlap; remarks on what is not covered."""
     notes = []
     for scan in scans:
         notes += check_overlap(scan.ct, scan.pet.volume, [] if scan.alignment.moves else masks)
@@ -310,7 +310,7 @@ def _check_times(times: np.ndarray, visit: Visit) -> None:
     if times[0] <= 0:
         raise InputError(
             f"a scan of visit '{visit.name}' is {times[0]:g} h after administration",
-            why="a scan at or before the administration holds no uptake",
+            why="a scan at or before the administration cannot show its uptake",
             suggestion="check 'administered' and the scan's 'after'",
             field="visits.scans.after",
         )

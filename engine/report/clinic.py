@@ -24,7 +24,7 @@ def sections(given: ReportInput) -> dict[str, Any]:
         "blood": _blood(record.get("blood")),
         "uptake": [_uptake(lesion) for lesion in lesions if lesion.clinic],
         "methods": _methods(lesions),
-        "alignment": [_alignment(one) for one in record.get("alignment") or ()],
+        "alignment": [_alignment(registration) for registration in record.get("alignment") or ()],
         "shifts": _shifts(lesions),
         "follow_up": _follow_up(given.follow_up),
         "checklist": _checklist(given.checklist),
@@ -32,42 +32,42 @@ def sections(given: ReportInput) -> dict[str, Any]:
     }
 
 
-def _eligibility(found: Mapping[str, Any]) -> dict[str, Any]:
-    if not found:
+def _eligibility(eligibility: Mapping[str, Any]) -> dict[str, Any]:
+    if not eligibility:
         return {}
-    at = found["at"]
+    at = eligibility["at"]
     rows = []
     for k, lesion in enumerate(at[0]["lesions"]):
         cells = [
             {
-                "dose": number(one["lesions"][k]["dose_gy"]),
-                "p": chance(one["lesions"][k]["probability"]),
-                "verdict": one["lesions"][k]["verdict"],
+                "dose": number(verdict["lesions"][k]["dose_gy"]),
+                "p": chance(verdict["lesions"][k]["probability"]),
+                "verdict": verdict["lesions"][k]["verdict"],
             }
-            for one in at
+            for verdict in at
         ]
         rows.append(
             {
                 "name": lesion["lesion"],
                 "cells": cells,
-                "flips": lesion["lesion"] in found["flips"],
-                "needed": number(found["needed_gbq"][lesion["lesion"]]),
+                "flips": lesion["lesion"] in eligibility["flips"],
+                "needed": number(eligibility["needed_gbq"][lesion["lesion"]]),
             }
         )
     columns = [
         {
-            "name": one["name"] if one["name"].endswith("GBq") else f"{one['name']}, {number(one['activity_gbq'])} GBq",
-            "verdict": one["verdict"],
-            "p": chance(one["probability"]),
+            "name": _activity_name(verdict["name"], verdict["activity_gbq"]),
+            "verdict": verdict["verdict"],
+            "p": chance(verdict["probability"]),
         }
-        for one in at
+        for verdict in at
     ]
     return {
         "columns": columns,
         "rows": rows,
-        "threshold": found["threshold_gy"],
-        "flips": found["flips"],
-        "maximum": found["maximum_gbq"],
+        "threshold": eligibility["threshold_gy"],
+        "flips": eligibility["flips"],
+        "maximum": eligibility["maximum_gbq"],
     }
 
 
@@ -143,17 +143,21 @@ def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
     return rows
 
 
-def _alignment(one: Mapping[str, Any]) -> dict[str, Any]:
+def _activity_name(name: str, gbq: float) -> str:
+    return name if name.endswith("GBq") else f"{name}, {number(gbq)} GBq"
+
+
+def _alignment(registration: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "scan": one["scan"],
-        "hours": number(one["hours"]),
-        "model": one["model"],
-        "shift": ", ".join(f"{v:.1f}" for v in one["translation_mm"]),
-        "rotation": f"{one['rotation_deg']:.2f}",
-        "deformation": number(one.get("largest_deformation_mm")),
-        "before": number(one["correlation_before"]),
-        "after": number(one["correlation_after"]),
-        "warnings": one["warnings"],
+        "scan": registration["scan"],
+        "hours": number(registration["hours"]),
+        "model": registration["model"],
+        "shift": ", ".join(f"{v:.1f}" for v in registration["translation_mm"]),
+        "rotation": f"{registration['rotation_deg']:.2f}",
+        "deformation": number(registration.get("largest_deformation_mm")),
+        "before": number(registration["correlation_before"]),
+        "after": number(registration["correlation_after"]),
+        "warnings": registration["warnings"],
     }
 
 
@@ -166,11 +170,11 @@ def _shifts(lesions: Sequence[LesionDose]) -> list[tuple[str, str]]:
     return rows
 
 
-def _follow_up(found: Mapping[str, Any]) -> dict[str, Any]:
-    if not found:
+def _follow_up(follow_up: Mapping[str, Any]) -> dict[str, Any]:
+    if not follow_up:
         return {}
     rows = []
-    for row in found["rows"]:
+    for row in follow_up["rows"]:
         values, ratios = row.get("values") or {}, row.get("ratios") or {}
         cells = []
         for key, _, _ in QUANTITIES:
@@ -183,18 +187,18 @@ def _follow_up(found: Mapping[str, Any]) -> dict[str, Any]:
             cells.append({"value": number(or_nan(values.get(key))), "ratio": interval})
         rows.append({**row, "cells": cells, "confirm": row["confirm"] and row["state"] != "first"})
     return {
-        "first": found["first"],
+        "first": follow_up["first"],
         "rows": rows,
         "quantities": [q.symbol for q in QUANTITIES],
-        "targets": found["targets"],
-        "visits": [_visit(one) for one in found["visits"]],
-        "notes": found["notes"],
+        "targets": follow_up["targets"],
+        "visits": [_visit(visit) for visit in follow_up["visits"]],
+        "notes": follow_up["notes"],
     }
 
 
-def _visit(one: Mapping[str, Any]) -> dict[str, Any]:
-    recist = one.get("recist") or {}
-    facts = [("Lesions", ", ".join(f"{count} {state}" for state, count in one["states"].items()))]
+def _visit(visit: Mapping[str, Any]) -> dict[str, Any]:
+    recist = visit.get("recist") or {}
+    facts = [("Lesions", ", ".join(f"{count} {state}" for state, count in visit["states"].items()))]
     if recist:
         facts += [
             (
@@ -207,16 +211,16 @@ def _visit(one: Mapping[str, Any]) -> dict[str, Any]:
                 f"{number(recist['volume_first_ml'])} mL to {number(recist['volume_ml'])} mL "
                 f"({signed_percent(recist['volume_change_percent'])}): {recist['volume_response']} by volume",
             ),
-            ("Targets one by one", ", ".join(f"{n} {name}" for name, n in one["target_responses"].items() if n)),
+            ("Targets one by one", ", ".join(f"{n} {name}" for name, n in visit["target_responses"].items() if n)),
         ]
     for key, _, name in QUANTITIES:
-        pair = one["paired"][key]
+        pair = visit["paired"][key]
         if pair["ratio"] is not None:
             interval = f" ({number(pair['low'])}–{number(pair['high'])}, 95 %)" if pair["low"] is not None else ""
             facts.append((f"{name}, mean ratio", f"×{number(pair['ratio'])}{interval}, {pair['n']} lesions"))
-    again = one["re_induced"]
+    again = visit["re_induced"]
     facts.append(("Re-induction of uptake", ", ".join(again) if again else "in no lesion"))
-    return {"name": one["visit"], "facts": facts}
+    return {"name": visit["visit"], "facts": facts}
 
 
 def _checklist(items: Sequence[ChecklistItem]) -> list[dict[str, Any]]:

@@ -186,7 +186,7 @@ def therapy(given: ReportInput) -> str:
 
 def case_facts(case: CaseSummary) -> list[tuple[str, str]]:
     """The case's main inputs; what the case does not state is left out."""
-    given = [f"{name.replace('_', ' ')} {100.0 * value:.6g} %" for name, value in case.uncertainties.items()]
+    uncertainties = [f"{name.replace('_', ' ')} {100.0 * value:.6g} %" for name, value in case.uncertainties.items()]
     facts = [
         ("Therapy nuclide", case.therapy_nuclide),
         ("Therapy activity", _activity(case.therapy_activity_mbq)),
@@ -199,7 +199,7 @@ def case_facts(case: CaseSummary) -> list[tuple[str, str]]:
         ("Sex", case.sex or ""),
         ("Kinetic model", case.kinetic_model),
         ("Recovery correction", _recovery(case)),
-        ("Uncertainties given (k = 1)", ", ".join(given)),
+        ("Uncertainties given (k = 1)", ", ".join(uncertainties)),
         ("Tissue calibration", case.tissue_calibration or ""),
         ("Dose grid", case.grid),
         ("Electron cut-off", _energy(case.electron_cutoff_mev)),

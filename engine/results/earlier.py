@@ -37,7 +37,7 @@ def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.
     Parameters
     ----------
     result
-        What the stopped run left; None, or a result without Monte Carlo, gives None.
+        Result of the stopped run; None, or a result without Monte Carlo, gives None.
     problem
         The problem as it is now.
     weights
@@ -59,7 +59,7 @@ def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.
         raise _changed("the physics tables are not those of the stopped run", "table_hashes")
     if (was.version, was.commit) != (now.version, now.commit):
         then, here = (" ".join(part for part in (p.version, p.commit) if part) for p in (was, now))
-        raise _changed(f"the stopped run was made by hevesy {then}, this is {here}", "version")
+        raise _changed(f"the stopped run used hevesy {then}, this is {here}", "version")
     if weights is not None and result.lesion_masks is not None:
         masks = result.lesion_masks
         if len(masks) != len(weights) or not all(np.array_equal(a, b) for a, b in zip(masks, weights, strict=True)):
@@ -72,6 +72,6 @@ def _changed(problem: str, field: str) -> InputError:
     return InputError(
         problem,
         why="histories of two different runs must not be added up",
-        suggestion="undo the change, or run without --resume (the former results stay beside the new ones)",
+        suggestion="undo the change, or run without --resume (the earlier results remain beside the new ones)",
         field=field,
     )

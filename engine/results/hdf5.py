@@ -66,13 +66,13 @@ def read_result(path: Path) -> Result:
         raise InputError(
             f"part of the result is missing: {str(error.args[0]).strip()}",
             why=f"a result of format {FORMAT_VERSION} has it",
-            suggestion="write the result again",
+            suggestion="run again with this version",
             file=path,
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             "this file cannot be read as HDF5",
-            why=f"it is truncated, damaged or something else ({str(error).splitlines()[0][:120]})",
+            why=f"it is truncated, damaged or of another kind ({str(error).splitlines()[0][:120]})",
             suggestion="copy it again from where it was made, or run again",
             file=path,
         ) from error
@@ -97,7 +97,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
     if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise InputError(
             f"the result has format version {version or 'none'}; this is {FORMAT_VERSION}",
-            why="another version may mean something else by the same names",
+            why="names may have another meaning in another version",
             suggestion="read it with the hevesy version that wrote it "
             f"({file.attrs.get('hevesy_version', 'unknown')}), or run again",
             file=path,

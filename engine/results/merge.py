@@ -39,7 +39,7 @@ def merge(results: Sequence[Result]) -> Result:
         histories in common.
     """
     if not results:
-        raise InputError("there is nothing to merge", why="no result was given", suggestion="give some")
+        raise InputError("nothing to merge", why="no result was given", suggestion="give at least one result")
     if any(r.tally is None for r in results):
         raise InputError(
             "a result without a Monte Carlo tally cannot be merged",
@@ -78,7 +78,7 @@ def merge(results: Sequence[Result]) -> Result:
 
 
 def _few_batches(shard: Result) -> tuple[str, ...]:
-    """The warning that a shard carries for itself and the merged result may not need."""
+    """The warning of a single shard that may not hold for the merged result."""
     return statistics.few_batches_warning(_tally(shard).n_batches)
 
 
@@ -91,7 +91,7 @@ def _check_shards(shards: Sequence[Result]) -> None:
                 raise InputError(
                     f"results differ in their {name}: {shortened(mine)} and {shortened(its)}",
                     why="only shards of one and the same run add up to a result",
-                    suggestion="merge shards that were made from one problem with one command",
+                    suggestion="merge shards of one problem, simulated with one command",
                     field=name,
                 )
     unique, counts = np.unique(np.concatenate([_tally(r).batch_ids for r in shards]), return_counts=True)
@@ -100,7 +100,7 @@ def _check_shards(shards: Sequence[Result]) -> None:
         b = int(unique[counts > 1][0])
         raise InputError(
             f"histories {b * n} to {(b + 1) * n - 1} are in more than one of the results",
-            why="counted twice they would understate the uncertainty",
+            why="counted twice, they would understate the uncertainty",
             suggestion="leave out the repeated shard",
             field="history_range",
         )

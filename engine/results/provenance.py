@@ -1,4 +1,4 @@
-"""What a result says about where it comes from: code, data tables, input, machine-independent software."""
+"""Provenance of a result: code, data tables, input, machine-independent software."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Comparison of a simulated dose with the reference dose inside a problem file.
 
-Two judgements share one error budget (probability :data:`ALPHA` of failing a correct code):
+Two checks share one error budget (probability :data:`ALPHA` of failing a correct code):
 
-- the mean of every region differs by no more than the file's bar (``notes["bar_region_rel"]``, else 0.5 %) beyond
+- the mean of every region differs by no more than the file's limit (``notes["bar_region_rel"]``, else 0.5 %) beyond
   statistics, both standard errors used;
-- the voxels above 10 % of the largest reference dose scatter about the reference as their standard errors say
-  (chi-square per degree of freedom), when there are enough of them to tell.
+- the voxels above 10 % of the largest reference dose scatter about the reference as their standard errors predict
+  (chi-square per degree of freedom), when there are enough of them.
 
 Regions are those of the file as far as the reference is known in them; where it names none, bands of the reference
 dose. Voxels that share one reference value (averages over symmetries) are compared by their mean, as one value.
@@ -39,7 +39,7 @@ BINS = np.arange(-4.0, 4.5, 0.5)
 class RegionComparison:
     """Mean dose of one region, ours against the reference; relative numbers are fractions of the reference.
 
-    ``judged`` is False where our mean rests on too few particles to say anything.
+    ``judged`` is False where our mean rests on too few particles to be compared.
     """
 
     region: str
@@ -63,7 +63,7 @@ class RegionComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare` found."""
+    """Result of :func:`compare`."""
 
     passed: bool
     regions: list[RegionComparison]
@@ -145,7 +145,7 @@ def with_judged_regions(problem: Problem, path: object = None) -> Problem:
         refuse(
             "no voxel has both a dose and a standard error",
             "dose_gy_per_decay",
-            "NaN stands for voxels without a reference, and there is nothing else",
+            "NaN marks voxels without a reference, and every voxel is marked",
             "give at least one voxel both numbers",
         )
     if (reference[known] < 0).any() or (sigma[known] < 0).any() or not (reference[known] > 0).any():
@@ -159,9 +159,9 @@ def with_judged_regions(problem: Problem, path: object = None) -> Problem:
     labels = np.zeros(reference.shape, np.uint8)
     names: list[str] = []
     if problem.regions is not None:
-        given = np.asarray(problem.regions)
-        for index in range(1, max(int(given.max()), len(problem.region_names)) + 1):
-            where = (given == index) & known
+        labelled = np.asarray(problem.regions)
+        for index in range(1, max(int(labelled.max()), len(problem.region_names)) + 1):
+            where = (labelled == index) & known
             if (reference[where] > 0).any():
                 known_name = index <= len(problem.region_names)
                 names.append(problem.region_names[index - 1] if known_name else f"region {index}")
@@ -204,7 +204,7 @@ def compare(result: Any, problem: Problem) -> Comparison:
         raise InputError(
             f"{batches} batches of histories",
             why=f"no standard error is taken from fewer than {MINIMUM_BATCHES}, so no difference can be judged",
-            suggestion="ask for more decays, e.g. --decays 1e6",
+            suggestion="increase --decays, e.g. --decays 1e6",
             field="decays",
         )
     ran, problem = problem, with_judged_regions(problem)
@@ -212,7 +212,7 @@ def compare(result: Any, problem: Problem) -> Comparison:
     reference, reference_sigma = np.asarray(problem.reference_dose), np.asarray(problem.reference_sigma)
     known = np.isfinite(reference) & np.isfinite(reference_sigma)
     bar = float(problem.notes.get("bar_region_rel", DEFAULT_BAR))
-    # Sidak: every judgement gets its share of ALPHA
+    # Sidak: every check gets its share of ALPHA
     share = 1.0 - (1.0 - ALPHA) ** (1.0 / (len(problem.region_names) + 1))
     rows = [_region(i, problem, ran, result, dose, sigma, bar, share) for i in range(len(problem.region_names))]
     mean, error, target, target_error = _independent(dose, sigma, reference, reference_sigma, known)

@@ -40,7 +40,7 @@ def chosen_backend(backend: str) -> str:
 
 
 def open_engine(backend: str, world: World, seed: int, threads: int | None) -> Any:
-    """An engine of this backend for this world, never of another backend in its place.
+    """The engine of this backend for this world; another backend is never used in its place.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What no transport can use: one clear message each, before any table is built."""
+"""Checks of a problem before any table is built, each with a message of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..physics import stopping
 from .options import PhysicsOptions
 from .problem import Problem
 
-#: tissue thinner than this [g/cm3] (air, gas) is not asked to hold the range at the cut-off inside a voxel
+#: in material thinner than this [g/cm3] (air, gas) the range at the cut-off may be longer than a voxel
 THIN_G_CM3 = 0.2
 
 
@@ -45,7 +45,7 @@ def check_problem(problem: Problem, path: object = None) -> None:
         refuse(
             f"{count} voxels have a density of 0 or less (lowest {density.min():g} g/cm3)",
             "density_g_cm3",
-            "dose is energy per mass, and a flight needs matter to end in",
+            "dose is energy per mass, and photon flights need matter to end in",
             "use air, 0.0012 g/cm3, for empty voxels",
         )
     material = np.asarray(problem.material)

@@ -26,7 +26,7 @@ def load_problem(path: str | Path) -> Problem:
     Raises
     ------
     InputError
-        When the file is missing, damaged, lacks a key or holds values that no transport can use.
+        When the file is missing, damaged, lacks a key or holds values that cannot be simulated.
     """
     path = Path(path)
     if not path.is_file():
@@ -116,9 +116,9 @@ def emission_to_json(emission: Emission) -> dict[str, Any]:
     return out
 
 
-def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
+def emission_from_json(content: dict[str, Any], path: object = None) -> Emission:
     """An emission from its JSON object: explicit lines and spectra, or only the name of a nuclide."""
-    if not isinstance(given, dict):
+    if not isinstance(content, dict):
         raise InputError(
             "is not an object with a nuclide, lines or spectra",
             file=path,
@@ -126,8 +126,8 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
             suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
         )
     explicit = {"electron_lines", "photon_lines", "alpha_lines", "beta_spectrum", "positron_spectrum"}
-    if not explicit & set(given):
-        if "nuclide" not in given:
+    if not explicit & set(content):
+        if "nuclide" not in content:
             raise InputError(
                 "names no nuclide and lists no emission",
                 file=path,
@@ -136,18 +136,18 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
             )
 
         try:
-            return nuclide(given["nuclide"]).emission
+            return nuclide(content["nuclide"]).emission
         except InputError as error:
             raise InputError(
                 error.problem, why=error.why, suggestion=error.suggestion, file=path, field="emission.nuclide"
             ) from error
-    fields: dict[str, Any] = {"nuclide": str(given.get("nuclide", ""))}
+    fields: dict[str, Any] = {"nuclide": str(content.get("nuclide", ""))}
     for key in ("electron_lines", "photon_lines", "alpha_lines"):
-        lines = _pairs(given.get(key), key, path)
+        lines = _pairs(content.get(key), key, path)
         _check_emission(lines, key, path)
         fields[key] = lines
     for key, name in (("beta_spectrum", "beta"), ("positron_spectrum", "positron")):
-        spectrum = given.get(key) or {}
+        spectrum = content.get(key) or {}
         try:
             mev = np.asarray(spectrum.get("MeV", []), float)
             density = np.asarray(spectrum.get("per_MeV_per_decay", []), float)
@@ -170,9 +170,9 @@ def emission_from_json(given: dict[str, Any], path: object = None) -> Emission:
     return Emission(**fields)
 
 
-def _pairs(given: Any, key: str, path: object) -> np.ndarray:
+def _pairs(pairs: Any, key: str, path: object) -> np.ndarray:
     try:
-        pairs = np.asarray([] if given is None else given, float)
+        pairs = np.asarray([] if pairs is None else pairs, float)
         return pairs.reshape(0, 2) if pairs.size == 0 else pairs.reshape(len(pairs), 2)
     except (TypeError, ValueError) as error:
         raise InputError(

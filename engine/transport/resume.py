@@ -1,4 +1,4 @@
-"""Resuming a run that was stopped: bit-identical integers to an uninterrupted one."""
+"""Resuming a stopped run: bit-identical to a run that was never stopped."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
     Parameters
     ----------
     earlier
-        What the stopped run left: its first batches, without a gap. It is not changed.
+        Tally of the stopped run: its first batches, without a gap. It is not changed.
     tally
-        The empty tally of the run that resumes.
+        The empty tally of the run that continues.
     first_batch
         Number of the run's first batch.
 
     Returns
     -------
     int
-        Number of batches taken over: the run resumes with batch ``first_batch`` plus this.
+        Number of batches moved: the run continues with batch ``first_batch`` plus this.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
     count = earlier.n_batches
     if sorted(earlier.batch_ids) != list(range(first_batch, first_batch + count)):
         raise InputError(
-            f"the earlier part does not hold the first {count} batches without a gap",
+            f"the earlier part does not contain the first {count} batches without a gap",
             why="it is a shard, or a merge of shards",
             suggestion="run the missing shards and merge them",
             field="batch_ids",

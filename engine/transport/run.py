@@ -34,7 +34,7 @@ OPEN_ENDED_BATCH = 50_000
 OPEN_ENDED_BATCH_CUDA = 2_000_000
 #: and the number of batches after which even an open-ended run stops
 LARGEST_NUMBER_OF_BATCHES = 20_000
-#: batches from one look at the error to the next
+#: batches between two evaluations of the error
 BATCHES_PER_LOOK = 5
 
 
@@ -135,7 +135,7 @@ class _Batches:
         self.start, self.earlier = time.perf_counter(), self.tally.n_batches
         tally, options, goal = self.tally, self.options, self.goal
         if goal is not None and self._at_a_look() and self.earlier and goal.error(tally) <= goal.until.goal:
-            # the run that is resumed had ended at its goal: one more batch would be another result
+            # the resumed run had already reached its goal: another batch would change the result
             tally.stopped_by = "until"
             return
         for number in range(self.earlier, self.wanted):
@@ -203,7 +203,7 @@ def _goal(until: Until, problem: Problem, weights: Weights) -> Goal:
     if until.voxels_above is None and not weights:
         raise InputError(
             f"'{until}' with no lesions",
-            why="this problem has no regions to look at",
+            why="this problem has no regions",
             suggestion='use "voxels>50%:2%", or give the problem regions',
             field="until",
         )

@@ -1,4 +1,4 @@
-"""What a simulation is asked for besides its problem: how many decays, how precisely, on what."""
+"""Options of a simulation besides its problem: decays, precision, backend, and reporting of progress."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunOptions:
     progress
         Called after every batch with the fraction done and a line of text.
     stop
-        Asked after every batch; True ends the run with what it has, marked incomplete, as Ctrl-C does.
+        Called after every batch; True ends the run with what it has, marked incomplete, as Ctrl-C does.
     resume
         The first batches of the same run, to resume from; ``decays`` counts them too.
 
@@ -77,7 +77,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.decays is not None and self.decays < 1:
-            raise InputError(f"{self.decays} decays", suggestion="ask for one decay or more", field="decays")
+            raise InputError(f"{self.decays} decays", suggestion="simulate at least one decay", field="decays")
         check_backend(self.backend)
         if self.until is not None:
             object.__setattr__(self, "until", Until.parse(self.until))

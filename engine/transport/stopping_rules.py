@@ -1,4 +1,4 @@
-"""How far a running simulation is from the precision it was asked for."""
+"""How far a running simulation is from its target precision."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Is a difference between a simulated mean and a reference larger than their standard errors explain?
 
-Two things make the plain (a - b)/sigma overconfident where particles are few. A mean that rests on few deposits
-takes its own standard error with it: low means come with low errors. And a standard error that was estimated from
+Two things make the plain (a - b)/sigma overconfident where particles are few. A mean of few deposits is
+correlated with its own standard error: low means come with low errors. And a standard error that was estimated from
 B batches is itself uncertain. Both have exact enough remedies:
 
 - deposits are a compound Poisson process, whose variance is proportional to its mean; the square root of the mean

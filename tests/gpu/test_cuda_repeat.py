@@ -35,7 +35,7 @@ def same(a, b):
     assert a[1] == b[1]
 
 
-def test_twice(world, usual):
+def test_two_runs_are_bit_identical(world, usual):
     for _ in range(3):
         same(usual, simulated(world))
 
@@ -47,12 +47,12 @@ def test_another_seed_is_another_run(world, usual):
 
 @pytest.mark.parametrize("blocks", [1, 7, 133])
 @pytest.mark.parametrize("threads", [32, 96, 256])
-def test_any_launch_shape(world, blocks, threads):
+def test_any_launch_shape_is_bit_identical(world, blocks, threads):
     launch = cuda.Launch(blocks, threads, 0)
     same(simulated(world, per_batch=20_000), simulated(world, per_batch=20_000, launch=launch))
 
 
-def test_tally_in_windows(world, usual):
+def test_a_tally_in_windows_is_bit_identical(world, usual):
     same(usual, simulated(world, tiles=3))
 
 
@@ -74,7 +74,7 @@ def test_photons_by_track_length():
     same(first, simulated(scored, tiles=2))
 
 
-def test_short_launches(world, usual, monkeypatch):
+def test_short_launches_are_bit_identical(world, usual, monkeypatch):
     monkeypatch.setattr(cuda, "HISTORIES_PER_LAUNCH", 30_001)
     same(usual, simulated(world))
 

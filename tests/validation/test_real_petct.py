@@ -140,6 +140,6 @@ def test_import_makes_a_case_of_it(patient, tmp_path):
     assert case.tracer.activity_mbq == pytest.approx(pet.administered_activity_mbq, rel=1e-5)
     assert len(case.visits) == 1 and len(case.visits[0].scans) == 1
     assert imaging.read_pet(case.visits[0].scans[0].pet).time_h == pytest.approx(pet.time_h)
-    left = [item for item in found.items if item.left]
+    left = [item for item in found.items if item.skipped]
     assert len(left) == 1 and left[0].structures == ("GTV_Mass_CT",)
     assert not any(name == word for line in found.account() for word in line.split())

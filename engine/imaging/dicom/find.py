@@ -150,14 +150,14 @@ def read_header(path: Path) -> Header:
     except Exception as error:  # pydicom raises many kinds for damaged files
         raise InputError(
             "the DICOM file cannot be read",
-            why=f"it is damaged or cut short ({error})",
+            why=f"it is damaged or truncated ({error})",
             suggestion="copy it again from the archive, or remove it from the folder",
             file=path,
         ) from None
     if not dataset.get("SOPClassUID") or not dataset.get("SeriesInstanceUID"):
         raise InputError(
             "the DICOM file has no SOP class or series UID",
-            why="its header is incomplete, probably cut short",
+            why="its header is incomplete, probably truncated",
             suggestion="copy it again from the archive, or remove it from the folder",
             file=path,
         )
@@ -166,13 +166,13 @@ def read_header(path: Path) -> Header:
 
 def files_below(folder: Path) -> list[Path]:
     """All ordinary files below a folder, sorted, without hidden ones and DICOMDIR."""
-    found = (p for p in folder.rglob("*") if p.is_file())
-    kept = [
+    files = (p for p in folder.rglob("*") if p.is_file())
+    visible = [
         p
-        for p in found
+        for p in files
         if not any(part.startswith(".") for part in p.relative_to(folder).parts) and p.name != "DICOMDIR"
     ]
-    return sorted(kept)
+    return sorted(visible)
 
 
 def series_headers(folder: Path, uid: str | None, read: Callable[[Path], Header] = read_header) -> list[Header]:
@@ -206,7 +206,7 @@ def series_headers(folder: Path, uid: str | None, read: Callable[[Path], Header]
         if not headers:
             raise InputError(
                 f"no DICOM file with series UID {uid}",
-                why="the path names a series that the folder does not hold",
+                why="the path names a series that the folder does not contain",
                 suggestion="run `hevesy import` again on the folder",
                 file=folder,
             )
@@ -257,7 +257,7 @@ def one_series(headers: Sequence[Header], what: str, modality: str | None, sourc
         raise InputError(
             f"the series is {images[0].modality}, not {modality}",
             why=f"the {what} was expected here",
-            suggestion="check that PET and CT are not exchanged in the case",
+            suggestion="check that PET and CT are not swapped in the case",
             file=source,
         )
     return images

@@ -118,7 +118,7 @@ def stack(headers: Sequence[Header], what: str) -> Stack:
 
 
 def _require_geometry(headers: Sequence[Header], what: str) -> None:
-    """Refuse multi-frame objects and slices without a place in the patient."""
+    """Refuse multi-frame objects and slices without a position in the patient."""
     if any(int(h.dataset.get("NumberOfFrames", 1) or 1) > 1 for h in headers):
         raise InputError(
             f"the {what} is an enhanced multi-frame object",
@@ -131,7 +131,7 @@ def _require_geometry(headers: Sequence[Header], what: str) -> None:
             if header.dataset.get(tag) is None:
                 raise InputError(
                     f"a slice has no {tag}",
-                    why="its place in the patient is unknown",
+                    why="its position in the patient is unknown",
                     suggestion="export the original axial series",
                     file=header.path,
                     field=tag,
@@ -180,15 +180,15 @@ def _spacing(dataset: Dataset) -> str:
 
 
 def _regular_step(headers: Sequence[Header], places: np.ndarray, what: str, source: Path) -> float:
-    """The slice distance [mm] along the normal; InputError when it is not one."""
+    """The uniform slice distance [mm] along the normal; InputError where distances differ."""
     gaps = np.diff(places)
     if np.any(gaps < 1e-3):
         i = int(np.argmin(gaps))
         names = f"{headers[i].path.name} and {headers[i + 1].path.name}"
         raise InputError(
-            f"two {what} slices lie at the same place, {places[i]:.2f} mm along the slice normal ({names})",
+            f"two {what} slices are at the same position, {places[i]:.2f} mm along the slice normal ({names})",
             why="duplicated files, a dynamic series, or two reconstructions in one series",
-            suggestion="keep one slice for each position",
+            suggestion="leave one slice per position",
             file=source,
         )
     usual = float(np.median(gaps))
@@ -221,7 +221,7 @@ def _slice(header: Header) -> np.ndarray:
             return pixels
         raise InputError(
             "the pixels of a DICOM slice cannot be read",
-            why=f"the file is cut short or its compression unknown ({error})",
+            why=f"the file is truncated or its compression unknown ({error})",
             suggestion="copy it again from the archive, uncompressed if need be",
             file=header.path,
         ) from None

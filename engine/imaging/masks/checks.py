@@ -1,4 +1,4 @@
-"""Do CT, PET and lesions belong together?"""
+"""Checks that CT, PET and lesions belong together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .mask import Mask
 
 #: A lesion with more than this share of its volume outside the CT has no known density there.
 OUTSIDE_SHARE = 0.01
-#: Less overlap than this share of the PET is taken for a mistake.
+#: An overlap below this share of the PET is refused as a mistake.
 LEAST_COVERAGE = 0.01
 
 
@@ -42,7 +42,7 @@ def check_overlap(ct: Volume, pet: Volume, masks: Sequence[Mask]) -> list[str]:
         raise InputError(
             f"PET and CT have different frames of reference ({_end(pet.frame_of_reference)} and "
             f"{_end(ct.frame_of_reference)})",
-            why="their coordinates do not mean the same place",
+            why="their coordinates are not comparable",
             suggestion="give the CT of this PET/CT, or register it to the PET and export it again",
             file=ct.source or None,
         )

@@ -1,8 +1,8 @@
 """Closed planar contours to volume fractions of voxels.
 
-Each contour plane stands for a slab of the plane distance. Inside a plane, contours are combined by the
-even-odd rule (DICOM's XOR: a contour inside another is a hole; a keyhole contour works as well). The area
-of a pixel that lies inside is found from horizontal lines through it, exact along each line; along the
+Each contour plane represents a slab as thick as the distance between planes. Inside a plane, contours are
+combined by the even-odd rule (DICOM's XOR: a contour inside another is a hole; a keyhole contour works as
+well). The area of a pixel that lies inside is found from horizontal lines through it, exact along each line; along the
 plane normal the overlap of slab and voxel is exact. Sum of fractions times voxel volume therefore
 reproduces the contour volume.
 """
@@ -19,7 +19,7 @@ from ..resample import average, overlap_matrix
 
 #: Lines through each pixel row.
 LINES = 16
-#: A gap between planes of more than this many plane distances is a gap, not a thick slab.
+#: Planes further apart than this many plane distances bound a gap, not a thick slab.
 GAP = 1.5
 #: Contour points of one plane may lie this far from it [mm].
 FLATNESS_MM = 0.1
@@ -111,7 +111,7 @@ def group_planes(contours: list[np.ndarray], name: str, file: object) -> tuple[l
         u = u - (u @ normal) * normal
         u /= np.linalg.norm(u)
         frame = np.array([u, np.cross(normal, u), normal])
-    found: dict[float, list[np.ndarray]] = {}
+    polygons: dict[float, list[np.ndarray]] = {}
     for points in contours:
         local = points @ frame.T
         place = float(local[:, 2].mean())
@@ -123,9 +123,9 @@ def group_planes(contours: list[np.ndarray], name: str, file: object) -> tuple[l
                 suggestion="export the structure again, or give a label map",
                 file=file,
             )
-        near = next((key for key in found if abs(key - place) <= FLATNESS_MM), place)
-        found.setdefault(near, []).append(local[:, :2])
-    planes = [Plane(place, found[place]) for place in sorted(found)]
+        near = next((key for key in polygons if abs(key - place) <= FLATNESS_MM), place)
+        polygons.setdefault(near, []).append(local[:, :2])
+    planes = [Plane(place, polygons[place]) for place in sorted(polygons)]
     return planes, frame, _thickness(planes, name)
 
 

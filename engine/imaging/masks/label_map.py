@@ -47,7 +47,7 @@ class LabelMap(MaskFile):
         values = self._volume.values
         inside = values > 0
         used, number = np.unique(values[inside], return_inverse=True)
-        compact = np.zeros(values.shape, np.int32)  # labels may be any whole numbers; boxes are wanted in their order
+        compact = np.zeros(values.shape, np.int32)  # labels may be any whole numbers; boxes are returned in their order
         compact[inside] = number + 1
         return dict(zip((int(v) for v in used), ndimage.find_objects(compact), strict=True))
 
@@ -59,7 +59,7 @@ class LabelMap(MaskFile):
             if label not in self._boxes:
                 raise InputError(
                     f"lesion {title!r} (label {label}) has no volume",
-                    why="no voxel of the label map carries its label",
+                    why="no voxel of the label map has its label",
                     suggestion="draw it, or remove it from the names",
                     file=self.file,
                     field=title,
@@ -94,12 +94,12 @@ class LabelMap(MaskFile):
         return masks
 
 
-#: How lesions are named beside a label map.
+#: What to do about a file of lesion names that cannot be read.
 _NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
 
 
 def _label_names(path: Path) -> dict[int, tuple[str, str]]:
-    """Names and sites of labels from ``<name>.json`` or ``lesions.json`` beside the map, either way round."""
+    """Names and sites of labels from ``<name>.json`` or ``lesions.json`` beside the map, by label or by name."""
     for candidate in (sidecar(path), path.with_name(LESION_NAMES)):
         if not candidate.is_file():
             continue

@@ -103,7 +103,7 @@ class MaskFile(ABC):
         if missing:
             raise InputError(
                 f"no lesion named {missing[0]!r}",
-                why="the file does not hold it",
+                why="the file does not contain it",
                 suggestion="lesions in it: " + ", ".join(mask.name for mask in masks),
                 file=self.file,
             )
@@ -111,7 +111,7 @@ class MaskFile(ABC):
 
 
 class DicomMaskFile(MaskFile):
-    """What RTSTRUCT and SEG have in common: a header that refers to images and states a frame of reference."""
+    """Common part of RTSTRUCT and SEG: a header that refers to images and states a frame of reference."""
 
     def __init__(self, header: Header) -> None:
         self.file, self.header = header.path, header
@@ -136,7 +136,7 @@ def finished(name: str, fraction: np.ndarray, grid: Grid, whole_ml: float, file:
     if whole_ml <= 0.0:
         raise InputError(
             f"lesion {name!r} has no volume",
-            why="a dose to nothing cannot be stated",
+            why="a lesion without volume has no dose",
             suggestion="draw it, or remove it from the file",
             file=file,
             field=name,
@@ -167,7 +167,7 @@ def check_frame(own: str | None, wanted: str | None, name: str, file: Path) -> N
         raise InputError(
             f"lesion {name!r} is drawn in another frame of reference than the image (...{own[-8:]}, "
             f"not ...{wanted[-8:]})",
-            why="its coordinates do not mean the same place",
+            why="its coordinates are not comparable with those of the image",
             suggestion="draw it on this PET/CT, or register and export it again",
             file=file,
             field=name,

@@ -16,7 +16,7 @@ from .mask import DicomMaskFile, Mask, check_frame, finished
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """One structure of the file: its closed contours, (n, 3) in (x, y, z) [mm], and how many were left out."""
+    """One structure of the file: its closed contours, (n, 3) in (x, y, z) [mm], and the number of those left out."""
 
     name: str
     frame_of_reference: str | None
@@ -31,7 +31,7 @@ class StructureSet(DicomMaskFile):
     def _structures(self) -> list[Structure]:
         data = self.header.dataset
         drawn = {int(c.ReferencedROINumber): c for c in data.get("ROIContourSequence") or []}
-        found = []
+        structures = []
         for roi in data.get("StructureSetROISequence") or []:
             name = str(roi.get("ROIName", "") or f"ROI {roi.ROINumber}")
             item = drawn.get(int(roi.ROINumber))
@@ -44,8 +44,8 @@ class StructureSet(DicomMaskFile):
                 else:
                     skipped += 1
             frame = str(roi.get("ReferencedFrameOfReferenceUID", "") or "") or None
-            found.append(Structure(name, frame, contours, skipped))
-        return found
+            structures.append(Structure(name, frame, contours, skipped))
+        return structures
 
     def _lesions(self, grid: Grid, frame_of_reference: str | None, names: Sequence[str] | None) -> list[Mask]:
         masks = []
@@ -67,7 +67,7 @@ class StructureSet(DicomMaskFile):
         if not structure.contours:
             raise InputError(
                 f"lesion {name!r} has no closed contour",
-                why="a dose to nothing cannot be stated: its volume is zero",
+                why="its volume is zero, and a lesion without volume has no dose",
                 suggestion="draw it, or remove it from the structure set",
                 file=self.file,
                 field=name,

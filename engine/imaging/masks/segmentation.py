@@ -81,16 +81,16 @@ class SegmentationFile(DicomMaskFile):
         seg, _ = self._content
         try:
             with quiet():
-                found = seg.get_volume(
+                volume = seg.get_volume(
                     segment_numbers=[number],
                     combine_segments=False,
                     rescale_fractional=True,
                     allow_missing_positions=True,
                 )
-            values = np.asarray(found.array, np.float32)
+            values = np.asarray(volume.array, np.float32)
             if values.ndim == 4:
                 values = values[..., 0]
-            return canonical(values, np.asarray(found.affine), self.file)
+            return canonical(values, np.asarray(volume.affine), self.file)
         except InputError:
             raise
         except Exception as error:

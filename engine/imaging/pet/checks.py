@@ -1,4 +1,4 @@
-"""Is a PET image possible at all: no NaN, no negative activity, no more activity than was given?"""
+"""Plausibility of a PET image: no NaN, no negative activity, no more activity than was administered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST_SHARE, MOST_SHARE, IMPOSSIBLE_SHARE = 2e-3, 1.1, 2.0
 
 
 def check_values(scan: PetScan) -> None:
-    """Refuse NaN and negative activity; set noise-level negatives to zero and say so."""
+    """Refuse NaN and negative activity; set noise-level negatives to zero and report it."""
     values, source = scan.volume.values, scan.volume.source or None
     finite = np.isfinite(values)
     bad = int(values.size - np.count_nonzero(finite))
@@ -70,7 +70,7 @@ def check_total(scan: PetScan) -> None:
         raise InputError(
             f"the PET holds {total_bq * 1e-6:.4g} MBq, {share:.3g} times what is left of the administered "
             f"{scan.administered_activity_mbq:.4g} MBq after {scan.time_h:.4g} h",
-            why="there cannot be more than was given: a unit, a time or the administered activity is wrong",
+            why="there cannot be more than was administered: a unit, a time or the administered activity is wrong",
             suggestion="check that the image is in Bq/mL, and the case's `tracer.activity` and `after`",
             file=scan.volume.source or None,
         )

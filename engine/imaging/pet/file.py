@@ -27,7 +27,7 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
     path
         The image; its sidecar has the same name with the ending ``.json``.
     known
-        What the case says; ``after_h`` is needed, since this format carries no times.
+        What the case says; ``after_h`` is needed, since this format stores no times.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
     if known.after_h is None:
         raise InputError(
             "the time between administration and scan is unknown",
-            why="this file format carries no times",
+            why="this file format stores no times",
             suggestion="give `after: 24 h` for the scan in the case",
             file=path,
             field="after",
@@ -66,15 +66,15 @@ def _facts(sidecar: Path) -> Mapping[str, Any]:
     advice = "repair or remove this sidecar of the PET"
     facts = read_json(sidecar, advice)
     if not isinstance(facts, dict):
-        raise InputError("holds no JSON object", why="its keys are read", suggestion=advice, file=sidecar)
+        raise InputError("does not contain a JSON object", why="a sidecar has keys", suggestion=advice, file=sidecar)
     return facts
 
 
 def _unit(facts: Mapping[str, Any], sidecar: Path, path: Path) -> tuple[float | None, str]:
-    """Factor to Bq/mL (None: the values stay), and what to tell about it."""
+    """Factor to Bq/mL (None: the values are unchanged), and a remark."""
     units = str(facts.get("Units", "")).strip()
     if not units:
-        return None, f"{path.name} carries no unit; its values are taken as Bq/mL"
+        return None, f"{path.name} states no unit; its values are taken as Bq/mL"
     if units.lower() not in FILE_UNITS:
         raise InputError(
             f"the PET's unit is {units!r}",

@@ -29,7 +29,7 @@ _ELEMENTS = {
 _SYMBOLS = frozenset(_ELEMENTS.values())
 #: Positrons per decay (ICRP Publication 107), to notice a scan set up for another nuclide.
 _POSITRONS = {"F-18": 0.967, "I-124": 0.227, "Ga-68": 0.891, "Cu-64": 0.175, "Zr-89": 0.227, "C-11": 0.998}
-#: A clock time without a date is taken to be of the scan's day only for nuclides that do not last longer [s].
+#: Longest half-life [s] of a nuclide whose administration time without a date is taken on the scan's day.
 _SAME_DAY_HALF_LIFE_S = 20.0 * 3600.0
 
 
@@ -146,7 +146,7 @@ def read_pet_header(headers: list[Header], source: str) -> PetHeader:
             if other.dataset.get(tag) != first.get(tag):
                 raise InputError(
                     f"slices of one PET series differ in {tag}: {first.get(tag)} and {other.dataset.get(tag)}",
-                    why="they cannot be converted alike",
+                    why="one conversion cannot hold for both",
                     suggestion="export the series again",
                     file=other.path,
                     field=tag,
@@ -245,8 +245,8 @@ def moment_of(date: object, time: object) -> datetime | None:
 def _scan_start(headers: list[Header], info: PetHeader) -> None:
     """The time for which START-corrected values hold, and each slice's delay from it.
 
-    Rule: the series time, unless the earliest acquisition came before it (a derived series carries the time
-    of its making) or the header's decay factor says that the acquisition time was the reference.
+    Rule: the series time, unless the earliest acquisition came before it (a derived series has the time
+    of its creation) or the header's decay factor says that the acquisition time was the reference.
     """
     first = headers[0].dataset
     series = moment_of(first.get("SeriesDate") or first.get("StudyDate"), first.get("SeriesTime"))
@@ -307,8 +307,8 @@ def _administration(first: Dataset, info: PetHeader) -> None:
     """Administration time: the date-time field, else the clock field on the scan's day.
 
     A date-time that lies after the scan, or more than 30 days before it, has a wrong date. For a nuclide
-    that lasts no longer than a day the clock time on the scan's day (or the day before) is then right; for
-    a longer-lived one nothing is assumed and the case has to say.
+    with a half-life below a day the clock time on the scan's day (or the day before) is then right; for
+    a longer-lived one nothing is assumed and the case has to state it.
     """
     sequence = first.get("RadiopharmaceuticalInformationSequence")
     if not sequence:
@@ -339,9 +339,8 @@ def _administration(first: Dataset, info: PetHeader) -> None:
     if half_life is None or half_life > _SAME_DAY_HALF_LIFE_S:
         reason = "has no date" if stamped is None else f"({stamped:%Y-%m-%d %H:%M}) contradicts the scan's date"
         info.time_notes.append(
-            f"the administration time {reason} (scan {scan:%Y-%m-%d %H:%M}), and the tracer lasts too "
-            "long to take the "
-            "scan's day"
+            f"the administration time {reason} (scan {scan:%Y-%m-%d %H:%M}), and the tracer is too "
+            "long-lived to take the scan's day"
         )
         return
     time_of_day = f"{stamped:%H%M%S}" if stamped is not None else clock

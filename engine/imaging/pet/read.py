@@ -124,7 +124,7 @@ def _read_dicom(source: ImageSource, known: Known) -> PetScan:
 
 
 def _differences(info: PetHeader, known: Known) -> list[str]:
-    """Where the case and the header state another activity or weight; the case's is used."""
+    """Remarks where case and header state different activities or weights; the case's are used."""
     notes = []
     if known.activity_mbq is not None and info.activity_mbq and _differ(known.activity_mbq, info.activity_mbq):
         notes.append(
@@ -163,7 +163,7 @@ def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float 
 def _times(
     info: PetHeader, administered: datetime | None, after_h: float | None, notes: list[str]
 ) -> tuple[float | None, float | None]:
-    """Hours from administration to scan: for the dosimetry, and as the scanner took them (None: unknown)."""
+    """Hours from administration to scan: for the dosimetry, and as assumed by the scanner (None: unknown)."""
     header_h = None
     if info.scan_start is not None and info.administered is not None:
         header_h = (info.scan_start - info.administered).total_seconds() / 3600.0
@@ -204,7 +204,7 @@ def _factor(
     known: Known,
     source: str,
 ) -> tuple[float, list[str]]:
-    """Factor from rescaled values to Bq/mL at the scan start, and what to tell about it."""
+    """Factor from rescaled values to Bq/mL at the scan start, and a remark."""
 
     def decay() -> float:
         if not half_life_s:

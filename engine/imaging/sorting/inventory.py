@@ -1,4 +1,4 @@
-"""What lies in a pile of files: one record for each series, structure file and volume."""
+"""Inventory of a pile of files: one record per series, structure file and volume."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Item:
     """One series, structure file or volume that was found.
 
     ``kind`` is PET, CT, RTSTRUCT, SEG or another modality; ``spec`` the path for the case (``folder#UID``
-    where a folder holds several image series); ``left`` says why it was not taken, and is empty for what
-    was.
+    where a folder holds several image series); ``skipped`` says why it was not used, and is empty
+    where it was.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class Item:
     frame: str | None = None
     uid: str = ""
     study: str = ""
-    left: str = ""
+    skipped: str = ""
     visit: str = ""
     after_h: float | None = None
     references: frozenset[str] = frozenset()
@@ -62,13 +62,13 @@ def dicom_items(headers: list[Header]) -> list[Item]:
             _read_pet_item(item, members)
         elif first.modality == "CT":
             if len(members) < 2:
-                item.left = "a single slice (localizer)"
+                item.skipped = "a single slice (localizer)"
             elif "LOCALIZER" in [str(v) for v in data.get("ImageType", [])]:
-                item.left = "a localizer"
+                item.skipped = "a localizer"
         elif first.modality in ("RTSTRUCT", "SEG"):
             _read_structure_item(item, first)
         else:
-            item.left = f"modality {first.modality or 'unknown'} is not used"
+            item.skipped = f"modality {first.modality or 'unknown'} is not used"
         items.append(item)
     return items
 
@@ -86,13 +86,13 @@ def _read_pet_item(item: Item, members: list[Header]) -> None:
     try:
         item.header = read_pet_header(members, item.spec)
     except InputError as error:
-        item.left = error.problem
+        item.skipped = error.problem
         return
     item.when = item.header.scan_start or item.when
     corrected = members[0].dataset.get("CorrectedImage")
     listed = [corrected] if isinstance(corrected, str) else [str(v) for v in corrected or []]
     if listed and "ATTN" not in listed:
-        item.left = "not corrected for attenuation"
+        item.skipped = "not corrected for attenuation"
 
 
 def _read_structure_item(item: Item, header: Header) -> None:
@@ -114,7 +114,7 @@ def _read_structure_item(item: Item, header: Header) -> None:
             references.add(str(series.get("SeriesInstanceUID", "")))
     item.references = frozenset(references)
     if not item.structures:
-        item.left = "it holds no structure"
+        item.skipped = "it holds no structure"
 
 
 def _nuclide_in_name(words: list[str]) -> str | None:
@@ -131,7 +131,7 @@ _NAME_KINDS = (
 
 
 def volume_items(paths: list[Path]) -> list[Item]:
-    """Volumes told apart by the words in their names."""
+    """Volumes, distinguished by the words in their names."""
     items = []
     for path in paths:
         words = re.split(r"[^a-z0-9.]+", re.sub(r"\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$", "", path.name.lower()))
@@ -140,12 +140,12 @@ def volume_items(paths: list[Path]) -> list[Item]:
             "volume",
         )
         item = Item(kind, str(path), 1, frame=f"folder {path.parent}", uid=str(path))
-        found = re.search(r"(\d+(?:\.\d+)?) ?(h|hr|hours)(?![a-z])", path.name.lower().replace("_", " "))
+        hours = re.search(r"(\d+(?:\.\d+)?) ?(h|hr|hours)(?![a-z])", path.name.lower().replace("_", " "))
         if kind == "volume":
-            item.left = "its name says neither PET, CT nor lesions"
+            item.skipped = "its name indicates neither PET, CT nor lesions"
         if kind == "PET":
             item.header = PetHeader("BQML", "START", tracer=_nuclide_in_name(words))
-        if found:
-            item.after_h = float(found.group(1))
+        if hours:
+            item.after_h = float(hours.group(1))
         items.append(item)
     return items

@@ -15,7 +15,7 @@ from ..dicom.find import files_below, is_dicom, is_volume_file, read_header, req
 from ..pet.header import PetHeader, radionuclide_half_life_s
 from .inventory import Item, dicom_items, volume_items
 
-#: Scans of one administration lie within this many days of each other.
+#: Scans of one administration are at most this many days apart.
 VISIT_DAYS = 12
 #: Therapy activity written for 124I tracers [MBq]; a proposal for the reader to change.
 I131_ACTIVITY = "7.4 GBq"
@@ -57,15 +57,16 @@ class Sorted:
     notes: list[str] = field(default_factory=list)
 
     def account(self) -> list[str]:
-        """Lines for the user: everything found, taken or left."""
+        """Lines for the user: everything found, used or skipped."""
         lines = []
-        for item in sorted(self.items, key=lambda i: (bool(i.left), i.visit, i.when or datetime.min, i.kind, i.spec)):
+        order = sorted(self.items, key=lambda i: (bool(i.skipped), i.visit, i.when or datetime.min, i.kind, i.spec))
+        for item in order:
             when = f"{item.when:%Y-%m-%d %H:%M}" if item.when else "no date"
             count = counted(item.files, "file")
             names = f" ({', '.join(item.structures)})" if item.structures else ""
             head = f"{item.kind:8s} {when:16s} {count:10s} {item.spec}{names}"
-            lines.append(f"left   {head}: {item.left}" if item.left else f"took   {head} -> {item.visit}")
-        return lines + [f"note   {text}" for text in self.notes]
+            lines.append(f"skipped {head}: {item.skipped}" if item.skipped else f"used    {head} -> {item.visit}")
+        return lines + [f"note    {text}" for text in self.notes]
 
     def to_case_dict(self, base_dir: Path) -> dict[str, Any]:
         """A case as plain data, paths relative to ``base_dir``.
@@ -100,7 +101,7 @@ class Sorted:
                 raise InputError(
                     f"no lesions were found for visit {visit.name!r}",
                     why=_reasons(self.items, ("RTSTRUCT", "SEG", "lesions"))
-                    or "no RTSTRUCT, SEG or label map is there",
+                    or "no RTSTRUCT, SEG or label map was found",
                     suggestion="add the RTSTRUCT, SEG or label map to the folders",
                     file=base_dir,
                 )
@@ -153,7 +154,7 @@ def sort_folder(folders: Sequence[str | Path]) -> Sorted:
     if not dicom and not volumes:
         raise InputError(
             "no DICOM files and no volumes were found",
-            why=f"{len(files)} file(s) are there, none of them an image",
+            why=f"{len(files)} file(s) were found, none of them an image",
             suggestion="give the folder that holds the exported series",
             file=roots[0] if roots else None,
         )
@@ -162,12 +163,12 @@ def sort_folder(folders: Sequence[str | Path]) -> Sorted:
         try:
             headers.append(read_header(path))
         except InputError as error:
-            items.append(Item("damaged", str(path), 1, left=error.why or error.problem))
+            items.append(Item("damaged", str(path), 1, skipped=error.why or error.problem))
     patients = {(str(h.dataset.get("PatientID", "")), str(h.dataset.get("PatientName", ""))) for h in headers}
     if len({pid for pid, _ in patients}) > 1:
         raise InputError(
             f"{len({pid for pid, _ in patients})} patients are in these folders",
-            why="a case is one patient's; their images must not be mixed",
+            why="a case describes one patient; images of several must not be mixed",
             suggestion="run `hevesy import` for each patient's folder",
             file=roots[0],
         )
@@ -177,22 +178,22 @@ def sort_folder(folders: Sequence[str | Path]) -> Sorted:
     visits = _visits(items, notes)
     others = len(files) - len(dicom) - len(volumes)
     if others:
-        notes.append(f"{others} other file(s) were not looked at")
+        notes.append(f"{others} other file(s) were ignored")
     return Sorted(items, visits, notes)
 
 
 def _visits(items: list[Item], notes: list[str]) -> list[SortedVisit]:
     pets = sorted(
-        (i for i in items if i.kind == "PET" and not i.left),
+        (i for i in items if i.kind == "PET" and not i.skipped),
         key=lambda i: (i.when or datetime.min, i.after_h or 0.0, i.spec),
     )
     pets = _one_reconstruction(pets)
-    cts = [i for i in items if i.kind == "CT" and not i.left]
+    cts = [i for i in items if i.kind == "CT" and not i.skipped]
     pairs = []
     for pet in pets:
         ct = _match_ct(pet, cts)
         if ct is None:
-            pet.left = "no CT in its frame of reference or study"
+            pet.skipped = "no CT in its frame of reference or study"
         else:
             pairs.append(Pair(pet, ct))
     groups: list[list[Pair]] = []
@@ -213,31 +214,31 @@ def _visits(items: list[Item], notes: list[str]) -> list[SortedVisit]:
             visit.lesions.visit = name
         visits.append(visit)
     for item in items:
-        if not item.left and not item.visit:
-            item.left = {
+        if not item.skipped and not item.visit:
+            item.skipped = {
                 "CT": "no PET uses it",
-                "RTSTRUCT": "no PET/CT taken shares its frame of reference",
-                "SEG": "no PET/CT taken shares its frame of reference",
+                "RTSTRUCT": "no PET/CT used shares its frame of reference",
+                "SEG": "no PET/CT used shares its frame of reference",
             }.get(item.kind, "not used")
     return visits
 
 
 def _one_reconstruction(pets: list[Item]) -> list[Item]:
-    """Of several PET series of one scan (same frame and start) that in Bq/mL, then that with most slices."""
-    kept: list[Item] = []
+    """One PET series per scan (same frame and start): one in Bq/mL first, then the one with most slices."""
+    chosen: list[Item] = []
     for pet in pets:
-        twin = next((k for k in kept if pet.when and k.frame == pet.frame and k.when == pet.when), None)
+        twin = next((k for k in chosen if pet.when and k.frame == pet.frame and k.when == pet.when), None)
         if twin is None:
-            kept.append(pet)
+            chosen.append(pet)
             continue
 
         def rank(item: Item) -> tuple[bool, int]:
             return (item.header is not None and item.header.units == "BQML", item.files)
 
         better, worse = (pet, twin) if rank(pet) > rank(twin) else (twin, pet)
-        worse.left = f"another reconstruction of the same scan was taken ({Path(better.spec).name})"
-        kept[kept.index(twin)] = better
-    return kept
+        worse.skipped = f"another reconstruction of the same scan was used ({Path(better.spec).name})"
+        chosen[chosen.index(twin)] = better
+    return chosen
 
 
 def _match_ct(pet: Item, cts: list[Item]) -> Item | None:
@@ -274,20 +275,20 @@ def _visit_name(number: int, first: datetime | None, this: datetime | None) -> s
 def _match_lesions(group: list[Pair], items: list[Item]) -> Item | None:
     """The structure file of a visit: on the first PET, on its CT, in their frame; then the newest."""
     pet, ct = group[0].pet, group[0].ct
-    found = [i for i in items if i.kind in ("RTSTRUCT", "SEG", "lesions") and not i.left and not i.visit]
-    found = [i for i in found if not i.frame or i.frame in (pet.frame, ct.frame)]
-    if not found:
+    candidates = [i for i in items if i.kind in ("RTSTRUCT", "SEG", "lesions") and not i.skipped and not i.visit]
+    candidates = [i for i in candidates if not i.frame or i.frame in (pet.frame, ct.frame)]
+    if not candidates:
         return None
 
     def rank(item: Item) -> tuple[bool, bool, datetime]:
         return (pet.uid in item.references, ct.uid in item.references, item.when or datetime.min)
 
-    best = max(found, key=rank)
-    for item in found:
+    best = max(candidates, key=rank)
+    for item in candidates:
         if item is not best:
             on_ct = "drawn on the CT" if ct.uid in best.references else "newer"
             where = "drawn on the PET" if pet.uid in best.references else on_ct
-            item.left = f"another structure file was taken ({where})"
+            item.skipped = f"another structure file was used ({where})"
     return best
 
 
@@ -319,7 +320,7 @@ def _by_half_life(half_life_s: float | None) -> str | None:
 
 
 def _reasons(items: list[Item], kinds: tuple[str, ...]) -> str:
-    return "; ".join(f"{i.kind} {Path(i.spec).name}: {i.left}" for i in items if i.kind in kinds and i.left)
+    return "; ".join(f"{i.kind} {Path(i.spec).name}: {i.skipped}" for i in items if i.kind in kinds and i.skipped)
 
 
 def _relative(spec: str, base: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the clinic reads of a lesion beside its dose: uptake, effect, axes, and the closed form as a check."""
+"""Clinical quantities of a lesion beside its dose: uptake, effect, axes, and the sphere formula as a check."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..dose import main_dose
 from ..lesion_records import UPTAKE_H
 from ..scans import VisitImages
 
-#: A centre of activity that lies further than this from the first scan's is a sign of bad alignment [mm].
+#: A centre of activity further than this from that of the first scan is a sign of poor registration [mm].
 SHIFT_WARNING_MM = 5.0
 #: The nuclide that the sphere formula and the blood dose factors are for.
 IODINE_131 = "I-131"
@@ -56,7 +56,7 @@ def with_clinic(
         shifts = clinic["centroid_shift_mm"]
         worst = max((s for s in shifts if s is not None and math.isfinite(s)), default=0.0)
         if worst > SHIFT_WARNING_MM:
-            flags.append(f"its centre of activity moves by {worst:.1f} mm between the scans: look at the alignment")
+            flags.append(f"its centre of activity moves by {worst:.1f} mm between the scans: check the registration")
         if clinic["upper_bound"]:
             flags.append("below the detection limit in a scan: uptake and dose are upper bounds")
         out.append(replace(record, clinic=clinic, flags=tuple(dict.fromkeys(flags))))
@@ -92,7 +92,7 @@ def _clinic(case: Case, images: VisitImages, lesion: LesionActivity, record: Les
 
 
 def _sphere(case: Case, tia_coefficient_h: float, mass_g: float, dose_gy: float) -> Clinic:
-    """The closed form beside the transport: dose of a sphere from its own 131I."""
+    """The sphere formula beside the transport: dose of a sphere from its own 131I."""
     if case.therapy.nuclide != IODINE_131 or not mass_g > 0:
         return {}
     per_gbq, within = sphere_ldpa(tia_coefficient_h, mass_g)

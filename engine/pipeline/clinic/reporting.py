@@ -98,14 +98,14 @@ def _lesions(case: Case, images: VisitImages) -> list[Item]:
         ("method of segmentation", _joined(free.segmentation, drawn), "case"),
         ("operator", free.operator, "case"),
         ("recovery correction", _recovery(case), "run"),
-        ("mass and density", "outline on the dose grid, density from the CT", "run"),
+        ("mass and density", "mask on the dose grid, density from the CT", "run"),
     ]
 
 
 def _kinetics(case: Case, images: VisitImages, activity: VisitActivity) -> list[Item]:
     models = ", ".join(sorted({lesion.curve.model for lesion in activity.lesions}))
     noise = [100.0 * value for lesion in activity.lesions for value in lesion.noise_relative]
-    weights = f"{100 * case.uncertainty.per_scan:g} % a scan, with the image noise of each lesion"
+    weights = f"{100 * case.uncertainty.per_scan:g} % per scan, with the image noise of each lesion"
     late = [lesion.curve.extrapolated_fraction for lesion in activity.lesions]
     late = [value for value in late if math.isfinite(value)]
     span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the time-integrated activity" if late else None
@@ -135,7 +135,7 @@ def _blood(case: Case, blood: BloodDose | None) -> list[Item]:
     parts = None
     if blood is not None:
         parts = (
-            f"residence {blood.tau_blood_h_per_ml:.3g} h/mL blood, {blood.tau_body_h:.3g} h body; "
+            f"TIA coefficients {blood.tau_blood_h_per_ml:.3g} h/mL (blood), {blood.tau_body_h:.3g} h (body); "
             f"{blood.dose_gy_per_gbq:.3g} Gy/GBq; 48 h retention {100 * blood.retention_48h:.2g} %; "
             f"maximum {blood.maximum.activity_gbq:.3g} GBq by {blood.maximum.limiting_rule}"
         )
@@ -165,5 +165,5 @@ def _recovery(case: Case) -> str:
     if case.recovery is None:
         return "none: doses of small lesions are too low"
     if case.recovery.fwhm_mm is not None:
-        return f"each lesion's outline at {case.recovery.fwhm_mm:g} mm FWHM, once"
+        return f"each lesion's mask at {case.recovery.fwhm_mm:g} mm FWHM, once"
     return "phantom curve, once"

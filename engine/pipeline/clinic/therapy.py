@@ -59,7 +59,7 @@ def blood_of_visit(case: Case, visit: Visit) -> tuple[BloodDose | None, list[str
     if weight is None:
         raise InputError(
             f"no body weight for the blood dose of visit '{visit.name}'",
-            why="the whole body's share of it goes with the weight",
+            why="the whole-body part of the blood dose depends on the weight",
             suggestion="add to the case: weight: 75 kg",
             field="weight",
         )
@@ -145,7 +145,7 @@ def visit_record(
 
 
 def contradictions(images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
-    """What in the input contradicts itself and was used all the same, a sentence each."""
+    """Contradictions in input that was used nevertheless, one sentence each."""
     found = [f"{text}." for text in images.assumptions if code_of(text) == CONTRADICTION]
     for lesion in activity.lesions:
         found += [f"{lesion.name}: {text}." for text in lesion.contradictions]

@@ -1,7 +1,7 @@
 """Several visits of one patient: which lesion is which, what changed, and what the changes mean.
 
 Every lesion is followed from the visit at which it first appears. Its place is that in the first visit's
-coordinates; visits whose frame of reference differs are aligned by their CTs first. A lesion that fell into
+coordinates; visits whose frame of reference differs are registered by their CTs first. A lesion that fell into
 parts is their sum; one that grew together with another is followed under the other's name.
 """
 
@@ -36,7 +36,7 @@ Z95 = 1.959964
 
 @dataclass
 class VisitLesions:
-    """One visit as this module needs it.
+    """What the comparison needs of one visit.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def follow_up(case: Case, visits: Sequence[VisitLesions]) -> dict[str, Any] | No
     Returns
     -------
     dict or None
-        ``rows`` (one a lesion and visit), ``visits`` (sums, response, paired ratios, re-induction for each
+        ``rows`` (one per lesion and visit), ``visits`` (sums, response, paired ratios, re-induction for each
         later visit), ``alignment``, ``notes``.
     """
     if len(visits) < 2:

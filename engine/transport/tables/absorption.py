@@ -1,4 +1,4 @@
-"""Mass energy-absorption coefficients of a problem's materials, as the kernels' own collisions leave energy.
+"""Mass energy-absorption coefficients of a problem's materials, for energy left by the kernels' own collisions.
 
 For photons of energy E,
 
@@ -6,9 +6,9 @@ For photons of energy E,
 
 with the photoelectric, incoherent and pair cross sections pe, inc, pp of the transport, <X> the mean energy of the
 X rays that are followed, <T> the mean energy of the Compton electron with the incoherent function S(x), and G(T) the
-energy that an electron of energy T radiates above the photon cut-off while it slows down. What is taken off is what
-the transport carries on as a photon, so nothing is scored twice or left out. (NIST's mu_en, Seltzer, Radiat Res 136
-(1993) 147, takes off all X rays and all bremsstrahlung; the difference is below 0.1 % in tissue.)
+energy that an electron of energy T radiates above the photon cut-off while it slows down. What is subtracted is what
+the transport follows as a photon, so nothing is scored twice or left out. (NIST's mu_en, Seltzer, Radiat Res 136
+(1993) 147, subtracts all X rays and all bremsstrahlung; the difference is below 0.1 % in tissue.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Cached physics tables: with them a run starts in a tenth of a second.
+"""Cache of physics tables in files: with cached tables, a start takes a tenth of a second.
 
-A file is named by the hash of all that its tables depend on: what was asked for, the cross sections, every module that
-makes tables, and the libraries under them. What cannot be read is rebuilt; where nothing can be written the
+A file is named by the hash of all that its tables depend on: the needs, the cross sections, every module that
+makes tables, and the libraries under them. Whatever cannot be read is rebuilt; where nothing can be written the
 tables are built in every run.
 """
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[3]
-#: everything that decides a number in a table, besides what is asked for
+#: everything that decides a number in a table, besides the needs
 SOURCES = (
     "engine/constants.py",
     "engine/physics/*.py",
@@ -40,7 +40,7 @@ SOURCES = (
     "kernels/data/physics.h5",
 )
 LIBRARIES = ("numpy", "scipy")
-#: cached files; the oldest are deleted first
+#: number of cached files; the oldest are deleted first
 LARGEST_NUMBER_OF_FILES = 64
 
 

@@ -29,7 +29,7 @@ def quantiles(energy_mev: np.ndarray, x: np.ndarray, incoherent: np.ndarray, poi
 
     Returns
     -------
-    (energies, points) from 0 to 2. Nodes stand a little inside the curve, on either axis: straight lines between them
+    (energies, points) from 0 to 2. Nodes lie a little inside the curve, on either axis: straight lines between them
     then have the mean of the curve, and the mean scattered energy is right to 3e-5.
     """
     s = np.linspace(0.0, 1.0, PARTS + 1)

@@ -2,8 +2,8 @@
 
 Everything a charged particle needs is tabulated once for each particle and material:
 
-- the *soft* stopping power L: collisions with energy transfer below the collision cut-off and photons below the
-  photon cut-off; the residual range r(E) = integral dE/L is the variable that transport carries;
+- the *soft* stopping power L: collisions with energy transfer below the delta-ray threshold and photons below the
+  photon cut-off; the residual range r(E) = integral dE/L is the variable that transport tracks;
 - hard events per MeV of soft loss, Q(E) = Sigma_hard/L, with its maximum as majorant;
 - the path of one step, on which the scattering strength integral G_1 ds equals K.
 """
@@ -143,7 +143,7 @@ class _Slowing:
         self.strength = self._integral(self.G1 / self.soft)
 
     def _integral(self, integrand: np.ndarray) -> np.ndarray:
-        """Running integral over energy from the lowest node, by Simpson's rule on a cubic through the nodes."""
+        """Cumulative integral over energy from the lowest node, by Simpson's rule on a cubic through the nodes."""
         from scipy.interpolate import CubicSpline
 
         log_e = np.log(self.energy)

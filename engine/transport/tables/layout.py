@@ -49,7 +49,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class PhotonTables:
-    """The flat array and where each table starts in it; attenuation comes first, row by row for each material."""
+    """The flat array and where each table starts in it; attenuation comes first, row by row of each material."""
 
     values: np.ndarray
     grid: BitGrid

@@ -78,7 +78,7 @@ def _running_form_factor(material: Material, x: np.ndarray) -> np.ndarray:
 
 
 def fluorescence_rows(material: Material) -> list[np.ndarray]:
-    """One row for each element whose K X rays are followed: edge, then (running probability, energy) of three lines.
+    """One row for each element whose K X rays are followed: edge, then (cumulative probability, energy) of three lines.
 
     The element's share of the absorption is taken 20 % above its K edge; it changes slowly with energy there.
     """

@@ -146,14 +146,14 @@ def test_missing_case_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "just text", "- 1\n- 2\n"])
-def test_no_mapping(tmp_path, content):
+def test_file_that_is_not_a_mapping_is_refused(tmp_path, content):
     path = tmp_path / "c.yaml"
     path.write_text(content)
     with pytest.raises(InputError, match="is not a mapping"):
         Case.load(path)
 
 
-def test_binary_file(tmp_path):
+def test_binary_file_is_refused(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_bytes(b"\x89PNG\r\n\x00\x80")
     with pytest.raises(InputError, match="cannot be read as text"):

@@ -93,7 +93,7 @@ def test_start_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_version(command):
+def test_version_is_printed(command):
     assert command("--version")[:2] == (0, f"hevesy {hevesy.__version__}\n")
 
 
@@ -172,7 +172,7 @@ def test_run_json_is_json_alone(command, case_file, tmp_path):
         (("--decays", "many"), "is not a number of decays"),
         (("--until", "1%"), "'1%' is not a valid stop criterion"),
         (("--time-limit", "10"), "10 has no unit"),
-        (("--backend", "gpu"), "is not a choice"),
+        (("--backend", "gpu"), "is not a valid choice"),
     ],
 )
 def test_wrong_flag_values(command, case_file, tmp_path, flags, words):
@@ -182,7 +182,7 @@ def test_wrong_flag_values(command, case_file, tmp_path, flags, words):
     assert not (tmp_path / "out").exists()
 
 
-def test_schema(command, tmp_path):
+def test_schema_is_printed_and_written(command, tmp_path):
     code, out, _ = command("schema")
     assert code == 0
     assert json.loads(out)["title"] == "hevesy case"
@@ -190,7 +190,7 @@ def test_schema(command, tmp_path):
     assert json.loads((tmp_path / "s.json").read_text()) == json.loads(out)
 
 
-def test_info(command):
+def test_info_lists_versions_and_tables(command):
     code, out, _ = command("info", "--json")
     found = json.loads(out)
     assert code == 0

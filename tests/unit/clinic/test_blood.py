@@ -23,7 +23,7 @@ T124, T131 = 100.224, 192.6048
 L124, L131 = math.log(2) / T124, math.log(2) / T131
 
 
-def test_eanm_formula():
+def test_blood_dose_follows_the_eanm_formula():
     """Lassmann et al. 2008 (docs/methods/blood.md): 75 kg, 16 h whole body, 14 % of it in 5150 mL of blood."""
     dose = blood_dose_per_gbq(0.14 * 16 / 5150, 16.0, 75.0)
     assert dose == pytest.approx(0.06388839366307116, rel=1e-12)
@@ -191,7 +191,7 @@ def test_a_bad_file_is_named(tmp_path, text, message):
     assert str(path) in str(caught.value)
 
 
-def test_missing_file(tmp_path):
+def test_missing_samples_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_samples(tmp_path / "none.csv")
 

@@ -56,7 +56,7 @@ def test_bounds_are_not_verdicts():
     assert math.isnan(assess([small]).at[0].lesions[0].probability)
 
 
-def test_other_thresholds():
+def test_verdict_follows_the_threshold():
     lesions = [LesionPrediction("a", 5.0)]
     assert [assess(lesions, threshold_gy=t).at[0].verdict for t in (20, 80, 85, 300)] == ["eligible"] + ["below"] * 3
 
@@ -98,7 +98,7 @@ def test_a_purely_systematic_error_still_integrates():
     assert probability_any([], 7.4, 20.0) == 0.0
 
 
-def test_bad_input_is_named():
+def test_unusable_input_is_refused_with_its_name():
     with pytest.raises(InputError, match="threshold"):
         assess([], threshold_gy=0.0)
     with pytest.raises(InputError, match="activity"):

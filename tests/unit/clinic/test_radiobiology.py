@@ -109,7 +109,7 @@ def test_lesion_effect_orders_as_it_must():
     assert mono.repair_factor == pytest.approx(2.8 / 71.2)
 
 
-def test_bad_input_is_named():
+def test_unusable_input_is_refused_with_its_name():
     with pytest.raises(InputError, match="alpha_beta_gy"):
         Radiosensitivity(alpha_beta_gy=0.0)
     with pytest.raises(InputError, match="geud_exponent"):

@@ -114,7 +114,7 @@ def test_sites_forbid_and_big_lesions_widen_the_gate():
     assert len(match_lesions([place("a", 0, 0, 0)], [place("b", 0, 0, 20)])) == 2
 
 
-def test_no_lesions():
+def test_matching_copes_with_visits_without_lesions():
     assert match_lesions([], []) == []
     assert [m.state for m in match_lesions([], [place("a", 0, 0, 0)])] == ["new"]
     with pytest.raises(InputError, match="share a name"):

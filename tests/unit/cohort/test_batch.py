@@ -135,7 +135,7 @@ def test_an_error_of_any_kind_is_that_case_s_alone(
         write_trial("none", done)
 
 
-def test_command_line(cohort: Path, tmp_path: Path) -> None:
+def test_batch_command_writes_the_trial_and_its_exit_codes(cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     line = ["batch", str(cohort), "--out", str(out), "--method", "local", "--quiet"]
     found = CliRunner().invoke(app, line)
@@ -149,18 +149,18 @@ def test_command_line(cohort: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["slurm", "dask"])
-def test_executors_to_come_say_so(name: str, cohort: Path, tmp_path: Path) -> None:
+def test_executors_of_later_versions_are_refused_with_the_way_out(name: str, cohort: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         check_executor(name)
     assert str(caught.value) == (
-        f"--executor: the executor '{name}' is not there yet\n"
-        "  why: this version runs batches on this machine only; clusters come in a later one\n"
-        "  try: --executor local; or one `hevesy run` a job, and then `hevesy batch --executor local` with "
-        "the same --out, which keeps what is complete"
+        f"--executor: the executor '{name}' is not available yet\n"
+        "  why: this version runs batches on this machine only; clusters follow in a later one\n"
+        "  try: --executor local; or one `hevesy run` per job, and then `hevesy batch --executor local` with "
+        "the same --out, which skips complete cases"
     )
     assert caught.value.exit_code == 2
     check_executor("local")
-    with pytest.raises(InputError, match="'cluster' is no executor"):
+    with pytest.raises(InputError, match="unknown executor 'cluster'"):
         check_executor("cluster")
 
 
@@ -174,10 +174,10 @@ def test_cohort_files_that_cannot_be(tmp_path: Path) -> None:
     file = tmp_path / "cohort.yaml"
     for text, message in (
         ("name: x\n", "is neither a cohort nor a case"),
-        ("cases: []\n", "'cases' is no list"),
+        ("cases: []\n", "'cases' must be a list"),
         ("cases:\n  - {patient: A}\n", "names no case file"),
-        ("cases:\n  - {pateint: A, case: a.yaml}\n", "'pateint' is no key here"),
-        ("case: a\ncases: [a.yaml]\n", "'case' is no key here"),
+        ("cases:\n  - {pateint: A, case: a.yaml}\n", "unknown key 'pateint'"),
+        ("case: a\ncases: [a.yaml]\n", "unknown key 'case'"),
         ("cases: [{patient: A, case: a.yaml}, {patient: a, case: b.yaml}]\n", "two cases are called 'a'"),
     ):
         file.write_text(text)

@@ -96,7 +96,7 @@ def test_air_gets_no_dose_and_is_counted():
         ({"decays": np.array([[[-1.0, 0.0]]])}, "1 of 2 voxels have a negative or undefined number"),
     ],
 )
-def test_bad_input_is_named(change, text):
+def test_unusable_input_is_refused_with_its_name(change, text):
     arguments = {
         "decays": np.ones((1, 1, 2)),
         "density_g_cm3": np.ones((1, 1, 2)),

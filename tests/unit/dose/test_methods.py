@@ -14,7 +14,7 @@ from hevesy.cli.main import app
 from hevesy.engine import dose
 from hevesy.engine.case.model import Case
 from hevesy.engine.dose.compute import compute_dose
-from hevesy.engine.dose.methods import METHODS, DoseMethod, dose_method, label_of, main_method, register
+from hevesy.engine.dose.methods import METHODS, DoseMethod, dose_method, main_method, register
 from hevesy.engine.errors import InputError
 from hevesy.engine.transport.run_options import RunOptions
 from hevesy.tests.unit.small_case import TEXT, write_small_case
@@ -147,8 +147,6 @@ def test_every_entry_is_whole():
         found = compute_dose(name, problem, 1e9, options=options)
         assert found.method == name and found.unit == "Gy" and found.mean[1, 1, 1] > 0
         assert (found.sigma is not None) == method.simulates == (found.tally is not None)
-        assert label_of(name) == method.label
-    assert label_of("of another version") == "of another version"
 
 
 def test_the_main_method_is_the_one_that_simulates():

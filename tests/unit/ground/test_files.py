@@ -50,7 +50,7 @@ def test_missing_files_and_folders(tmp_path):
         ("a,\tb\n1.5,\t2\n", ",", ("1.5", "2"), 1.5),
     ],
 )
-def test_delimiters(tmp_path, text, delimiter, cells, value):
+def test_delimiter_and_decimal_mark_are_recognised(tmp_path, text, delimiter, cells, value):
     file = tmp_path / "t.csv"
     file.write_text("# remark; with, both\n\n" + text)
     table = read_csv(file)

@@ -58,7 +58,7 @@ def test_uncertainty_sets_the_place_of_the_value(value, sigma, text):
     assert plus_minus(value, sigma) == text
 
 
-def test_per_cent():
+def test_fractions_are_shown_as_per_cent():
     assert percent(0.4321) == "43 %" and percent(None) == "–" and percent(0.4321, 3) == "43.2 %"
     assert [signed_percent(v) for v in (-3.14, 2.0, math.nan)] == ["−3.1 %", "+2.0 %", "–"]
 
@@ -87,11 +87,11 @@ def test_counts_agree_with_noun_and_verb(count, total, text):
     assert count_of(count, total, "lesion") == text.rsplit(" ", 1)[0]
 
 
-def test_plurals():
+def test_counts_agree_with_their_noun():
     assert [counted(n, "scan") for n in (0, 1, 2)] == ["0 scans", "1 scan", "2 scans"]
 
 
-def test_suggestions():
+def test_suggestions_name_the_nearest_known_word():
     assert did_you_mean("TRESHOLD", ["threshold", "tracer"]) == "did you mean 'threshold'?"
     assert did_you_mean("I-13", ["I-131", "I-130", "Y-90"], n=2) == "did you mean 'I-131' or 'I-130'?"
     assert did_you_mean("zzz", ["pet", "ct"]) == "known here: pet, ct"
@@ -109,6 +109,6 @@ def test_long_values_lose_their_middle():
     assert len(text) == 79 and text.startswith("aaa") and "..." in text and text.endswith("bbb")
 
 
-def test_plain_values():
+def test_values_become_plain_json():
     given = {1: np.float32(0.5), "a": (np.int64(2), math.inf), "b": np.array([[1.0, np.nan]]), "c": np.bool_(True)}
     assert plain(given) == {"1": 0.5, "a": [2, None], "b": [[1.0, None]], "c": True}

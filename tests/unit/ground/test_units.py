@@ -29,7 +29,7 @@ from hevesy.engine.errors import InputError
         (timedelta(days=1), units.TIME, 24.0),
     ],
 )
-def test_values(text, dimension, value):
+def test_quantities_are_converted_to_the_inner_unit(text, dimension, value):
     assert units.parse(text, dimension) == pytest.approx(value, rel=1e-12)
 
 
@@ -52,13 +52,13 @@ def test_wrong_unit_is_named(text):
 
 
 @pytest.mark.parametrize("text", ["-3 MBq", "0 MBq", "nan MBq", "inf MBq"])
-def test_out_of_range(text):
+def test_values_out_of_range_are_refused(text):
     with pytest.raises(InputError, match="out of range|not finite"):
         units.parse(text, units.ACTIVITY)
 
 
 @pytest.mark.parametrize("value", [None, True, [], "many MBq", ""])
-def test_not_a_quantity(value):
+def test_text_that_is_not_a_quantity_is_refused(value):
     with pytest.raises(InputError, match="is not a quantity"):
         units.parse(value, units.ACTIVITY)
 

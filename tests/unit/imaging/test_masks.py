@@ -113,7 +113,7 @@ def test_contour_without_area_is_named(tmp_path):
         ((38.0, 0.0, 0.0), "lesion 'far' reaches outside the image"),
     ],
 )
-def test_lesion_outside(tmp_path, centre, message):
+def test_lesion_outside_the_image_is_refused(tmp_path, centre, message):
     path = write_rtstruct(tmp_path / "rs.dcm", {"far": sphere_contours(9.0, centre, 3.0)})
     with pytest.raises(InputError, match=message):
         imaging.read_masks(path, PET)
@@ -128,7 +128,7 @@ def test_other_frame_of_reference(tmp_path):
     assert imaging.read_masks(path, PET, frame_of_reference=uid("elsewhere"))
 
 
-def test_twisted_contour(tmp_path):
+def test_twisted_contour_is_refused(tmp_path):
     bad = circle(9.0, 0.0)
     bad[:20, 2] += 3.0
     with pytest.raises(InputError, match="not planar"):
@@ -223,7 +223,7 @@ def test_different_frames_of_reference():
         imaging.check_overlap(volume(CT, "HU", "1.2.3"), volume(PET, "Bq/mL", "1.2.4"), [])
 
 
-def test_no_overlap():
+def test_images_without_overlap_are_refused():
     far = Grid(CT.shape, CT.spacing_mm, (1000.0, 0.0, 0.0))
     with pytest.raises(InputError, match="covers 0 % of the PET: they do not overlap"):
         imaging.check_overlap(volume(far, "HU"), volume(PET, "Bq/mL"), [])

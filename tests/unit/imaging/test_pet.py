@@ -49,7 +49,7 @@ def test_admin_at_96_h_differs_by_the_factor_of_the_specification(tmp_path):
 
 
 @pytest.mark.parametrize("correction", ["START", "ADMIN"])
-def test_suv_round_trip(tmp_path, correction):
+def test_suv_is_converted_back_to_activity(tmp_path, correction):
     """SUV = C w / (A0 decayed to the scan) whatever the image's decay reference; reading gives C back."""
     suv = TRUE * 75e3 / (74e6 * DECAY_24H)
     folder = write_pet(tmp_path / "p", suv, GRID, Units="GML", SUVType="BW", DecayCorrection=correction)
@@ -120,7 +120,7 @@ def test_pet_without_times(tmp_path):
 def test_a_clock_time_alone_is_not_enough_for_a_long_lived_tracer(tmp_path):
     tracer = {"RadiopharmaceuticalStartDateTime": None, "RadiopharmaceuticalStartTime": "080000"}
     folder = write_pet(tmp_path / "p", TRUE, GRID, tracer)
-    with pytest.raises(InputError, match="lasts too long to take the scan's day"):
+    with pytest.raises(InputError, match="too long-lived to take the scan's day"):
         imaging.read_pet(folder)
     short = write_pet(tmp_path / "q", TRUE, GRID, {**tracer, "RadionuclideHalfLife": "6586.2"})
     scan = imaging.read_pet(short, half_life_s=6586.2)
@@ -193,7 +193,7 @@ def test_negative_activity(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".mha"])
-def test_nan_and_empty(tmp_path, ending):
+def test_nan_and_empty_pet_are_refused(tmp_path, ending):
     values = TRUE.copy()
     values[0, 0, 1] = np.nan
     with pytest.raises(InputError, match="not a number"):

@@ -100,9 +100,9 @@ def test_moved_grid_keeps_distances_and_refuses_shear():
 def test_no_common_anatomy_is_said_and_no_body_refused(still):
     noise = volume(np.random.default_rng(3).uniform(-300, 300, GRID.shape).astype(np.float32))
     assert any("look at the overlay" in text for text in register(still, noise, "none").warnings)
-    with pytest.raises(InputError, match="no body in the CT that stays"):
+    with pytest.raises(InputError, match="no body in the fixed CT"):
         register(volume(np.full(GRID.shape, -1000.0, np.float32)), still)
-    with pytest.raises(InputError, match="no body in the CT to be aligned"):
+    with pytest.raises(InputError, match="no body in the moving CT"):
         register(still, volume(np.full(GRID.shape, -1000.0, np.float32)))
     with pytest.raises(InputError, match="alignment model 'affine'"):
         register(still, still, "affine")
@@ -193,7 +193,7 @@ def test_deformable_alignment_on_request_keeps_lesion_and_dose(doses):
 
 @pytest.mark.parametrize("name", ["still", "aligned"])
 def test_concentration_of_the_nodule_is_the_true_one(doses, name):
-    """Recovery of the outline where it lies between the voxels: no bias from either."""
+    """Recovery of the mask where it lies between the voxels: no bias from either."""
     found = doses[name].lesions[0].kinetics["corrected_bq_ml"]
     rate = nuclide("I-124").decay_constant_per_h
     true = [RETENTION[h] * TRACER_MBQ * 1e6 * math.exp(-rate * h) for h in (24.0, 96.0)]

@@ -62,17 +62,17 @@ def test_mixed_series_are_refused_and_told_apart(tmp_path, modality):
     assert uid("a", "CT") in str(caught.value) and "#" in caught.value.suggestion
 
 
-def test_missing_slice(tmp_path):
+def test_missing_slice_is_refused(tmp_path):
     folder = write_series(tmp_path / "ct", VALUES, GRID, skip=(3,))
     with pytest.raises(InputError, match=r"1 slice\(s\) missing in the CT series between -34.00 and -28.00 mm"):
         imaging.read_ct(folder)
 
 
-def test_doubled_slice(tmp_path):
+def test_duplicate_slice_is_refused(tmp_path):
     folder = write_series(tmp_path / "ct", VALUES, GRID)
     first = sorted(folder.iterdir())[0]
     (folder / "copy.dcm").write_bytes(first.read_bytes())
-    with pytest.raises(InputError, match="two CT slices lie at the same place"):
+    with pytest.raises(InputError, match="two CT slices are at the same position"):
         imaging.read_ct(folder)
 
 
@@ -90,22 +90,22 @@ def test_localizer_among_the_slices(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0, 100, 400, -40])
-def test_truncated_dicom(tmp_path, keep):
+def test_truncated_dicom_is_refused(tmp_path, keep):
     folder = write_series(tmp_path / "ct", VALUES, GRID)
     victim = sorted(folder.iterdir())[1]
     victim.write_bytes(victim.read_bytes()[:keep])
-    with pytest.raises(InputError, match="cut short|damaged") as caught:
+    with pytest.raises(InputError, match="truncated|damaged") as caught:
         imaging.read_ct(folder)
     assert victim.name in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["no_such_folder", "no.nii.gz"])
-def test_missing_file(tmp_path, name):
+def test_missing_file_is_refused(tmp_path, name):
     with pytest.raises(InputError, match="does not exist"):
         imaging.read_ct(tmp_path / name)
 
 
-def test_empty_folder(tmp_path):
+def test_empty_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="no CT image series found"):
         imaging.read_ct(tmp_path)
 
@@ -120,7 +120,7 @@ def test_files_that_are_not_images(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mha"])
-def test_nan_in_the_ct(tmp_path, ending):
+def test_nan_in_the_ct_is_refused(tmp_path, ending):
     values = VALUES.copy()
     values[1, 1, 1] = np.nan
     with pytest.raises(InputError, match=r"1 .*voxel\(s\).* are not a number"):
@@ -128,7 +128,7 @@ def test_nan_in_the_ct(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mha", ".nrrd"])
-def test_volume_files(tmp_path, ending):
+def test_volume_files_are_read_in_canonical_orientation(tmp_path, ending):
     volume = imaging.read_ct(write_image(tmp_path / f"ct{ending}", GRID, VALUES))
     assert volume.grid.same_as(GRID)
     np.testing.assert_array_equal(volume.values, VALUES)
@@ -171,5 +171,5 @@ def test_jpeg_lossless_slices_through_simpleitks_decoder(tmp_path):
     np.testing.assert_array_equal(volume.values, VALUES)
     victim = sorted(folder.iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:-200])
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match="truncated"):
         imaging.read_ct(folder)

@@ -1,4 +1,4 @@
-"""`hevesy import`: what is taken, what is left, and the case that comes out."""
+"""`hevesy import`: what is used, what is skipped, and the case that comes out."""
 
 from datetime import datetime
 from pathlib import Path
@@ -74,11 +74,11 @@ def test_everything_in_one_folder_is_addressed_by_series(tmp_path):
     assert scan == {"pet": f"pile#{uid('pt', 'PT')}", "ct": f"pile#{uid('ct', 'CT')}"}
     assert imaging.read_ct(tmp_path / scan["ct"]).grid.same_as(GRID)
     np.testing.assert_allclose(imaging.read_pet(tmp_path / scan["pet"]).volume.values, ACTIVITY, atol=2.0)
-    (left,) = [item for item in found.items if item.left]
-    assert left.uid == uid("other", "CT") and left.left == "no PET uses it"
+    (unused,) = [item for item in found.items if item.skipped]
+    assert unused.uid == uid("other", "CT") and unused.skipped == "no PET uses it"
 
 
-def test_what_is_left_is_said_with_its_reason(tmp_path):
+def test_every_skipped_file_has_its_reason(tmp_path):
     write_scan(tmp_path, "a", "20260106", "20260105090000")
     write_pet(tmp_path / "nac", ACTIVITY, GRID, series="nac", frame="a", CorrectedImage=["DECY"])
     write_pet(tmp_path / "counts", ACTIVITY, GRID, series="counts", frame="a", Units="CNTS")
@@ -90,14 +90,14 @@ def test_what_is_left_is_said_with_its_reason(tmp_path):
     (tmp_path / "cut.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\2\0")
     (tmp_path / "report.pdf").write_bytes(b"%PDF")
     found = imaging.sort_folder([tmp_path])
-    reasons = {Path(item.spec).name: item.left for item in found.items if item.left}
+    reasons = {Path(item.spec).name: item.skipped for item in found.items if item.skipped}
     assert reasons.pop("cut.dcm")
     assert reasons == {
         "nac": "not corrected for attenuation",
         "counts": "the PET's units are CNTS",
         "scout": "a single slice (localizer)",
-        "on_ct.dcm": "another structure file was taken (drawn on the PET)",
-        "far.dcm": "no PET/CT taken shares its frame of reference",
+        "on_ct.dcm": "another structure file was used (drawn on the PET)",
+        "far.dcm": "no PET/CT used shares its frame of reference",
         "empty.dcm": "it holds no structure",
     }
     assert found.to_case_dict(tmp_path)["visits"][0]["lesions"] == "on_pet.dcm"
@@ -111,8 +111,8 @@ def test_of_two_reconstructions_the_one_in_bqml(tmp_path):
     write_pet(tmp_path / "suv", ACTIVITY / 500, GRID, series="suv", frame="a", Units="GML", **day("20260106"))
     write_lesion(tmp_path / "rs.dcm", "a")
     found = imaging.sort_folder([tmp_path])
-    (left,) = [item for item in found.items if item.left]
-    assert Path(left.spec).name == "suv" and "another reconstruction" in left.left
+    (unused,) = [item for item in found.items if item.skipped]
+    assert Path(unused.spec).name == "suv" and "another reconstruction" in unused.skipped
 
 
 def test_two_patients_are_refused_without_naming_them(tmp_path):
@@ -123,7 +123,7 @@ def test_two_patients_are_refused_without_naming_them(tmp_path):
     assert "SECRET" not in str(caught.value)
 
 
-def test_nothing_found(tmp_path):
+def test_folders_without_images_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         imaging.sort_folder([tmp_path / "no"])
     (tmp_path / "a.txt").write_text("x")

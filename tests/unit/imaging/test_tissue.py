@@ -95,7 +95,7 @@ def test_metal_is_clipped_and_counted():
     assert any("1 CT voxel(s)" in note and "metal" in note for note in got.notes)
 
 
-def test_padding_is_air():
+def test_padding_becomes_air():
     volume = patient_like()
     volume.values[:, :, 0] = -3024.0
     got = tissue.from_ct(volume, CT_GRID)

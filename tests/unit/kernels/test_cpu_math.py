@@ -26,7 +26,7 @@ def over(function, x):
     return out
 
 
-def test_logarithm() -> None:
+def test_logarithm_is_accurate() -> None:
     x = np.concatenate([np.geomspace(1e-30, 1e30, 200_001), np.linspace(0.5, 2.0, 200_001)]).astype(np.float32)
     exact = np.log(x.astype(float))
     assert np.abs(over(TARGET.log, x) - exact).max() <= 2e-7 * np.abs(exact).max()
@@ -38,7 +38,7 @@ def test_logarithm() -> None:
     np.testing.assert_allclose(over(TARGET.log, ends), np.log(ends.astype(float)), rtol=3e-7)
 
 
-def test_exponential() -> None:
+def test_exponential_is_accurate() -> None:
     x = np.linspace(-80, 80, 400_001).astype(np.float32)
     # an argument rounded to float32 is itself off by 2^-24 of it
     assert np.abs(over(TARGET.exp, x) / np.exp(x.astype(float)) - 1).max() < 3e-7
@@ -58,7 +58,7 @@ def test_cosine_and_sine_of_2_pi_x() -> None:
     assert np.abs(sine - np.sin(angle)).max() < 1.5e-7
 
 
-def test_bits() -> None:
+def test_bits_of_float32_make_the_way_to_integer_and_back() -> None:
     """Every bit of the number as an integer, and back."""
     x = np.array([1.0, 0.1, 3e-5, 700.0, 1e30], np.float32)
     function, back = TARGET.float_bits, TARGET.bits_float
@@ -95,7 +95,7 @@ def test_kernels_find_the_nodes_of_the_host(shift) -> None:
 
 @pytest.mark.parametrize("strength", [0.01, 0.2, 0.6])
 @pytest.mark.parametrize("skew", [0.0, 0.05, 1.5])
-def test_hinge_share(strength, skew) -> None:
+def test_hinge_shares_match_the_law(strength, skew) -> None:
     """Share of the path before the hinge: the inverse of a truncated exponential in strength, then in path."""
     hinge_share = load("python", target, "physics.electron.step").hinge_share
     r = np.linspace(0.0, 1.0, 1001)

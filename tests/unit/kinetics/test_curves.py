@@ -168,7 +168,7 @@ def test_exact_data_give_the_curve_back(kind, model, times, more, with_sigma):
     assert curve.model == model
 
 
-def test_auto_rules():
+def test_auto_chooses_the_model_by_the_scans():
     assert two_point().model == "two-point"
     times = [4, 24, 48, 72, 96]
     u, tau = made("rise", times, rates=[0.008], peak=24.0)
@@ -237,7 +237,7 @@ def test_using_the_tracer_decay_instead_is_a_known_error():
         ([], [], "no scan times"),
     ],
 )
-def test_bad_input_is_named(times, values, text):
+def test_unusable_input_is_refused_with_its_name(times, values, text):
     with pytest.raises(InputError, match=text):
         fit_curve(times, values, None, T124, T131)
 

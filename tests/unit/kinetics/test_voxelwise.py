@@ -162,7 +162,7 @@ def test_rate_per_voxel_is_worse_which_is_why_it_is_not_the_default():
         ({"model": "single-time-point"}, "exactly 1"),
     ],
 )
-def test_bad_input_is_named(change, text):
+def test_unusable_input_is_refused_with_its_name(change, text):
     arguments = {"times_h": TIMES, "concentration": np.ones((2, 4, 4, 4))} | change
     with pytest.raises(InputError, match=text):
         voxel_tia(**arguments, tracer_half_life_h=T124, therapy_half_life_h=T131)

@@ -93,7 +93,7 @@ def test_noise_at_the_true_dose_has_no_bias() -> None:
 
 def test_few_batches_are_refused() -> None:
     dose = np.linspace(10, 20, 50)
-    with pytest.raises(InputError, match="(?s)noise that is not known .19 batches.*20 batches or more"):
+    with pytest.raises(InputError, match="(?s)unknown noise .19 batches.*20 batches or more"):
         noise_corrected_histogram(NoisyVoxels(dose, 0.1 * dose, np.ones(50), 19))
 
 

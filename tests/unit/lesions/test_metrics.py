@@ -185,7 +185,7 @@ def test_verdict_of_a_patient():
     assert not no.eligible and no.certain and no.sentence.startswith("Not eligible at 7.4 GBq: 0 of 1 lesion")
     by_visit = verdicts([high, replace(low, visit="week 6")])
     assert [(v.visit, v.verdict) for v in by_visit] == [("baseline", "eligible"), ("week 6", "below")]
-    with pytest.raises(InputError, match="no lesion to judge"):
+    with pytest.raises(InputError, match="no lesions were given"):
         verdict([])
     with pytest.raises(ValueError, match="one patient, visit and threshold"):
         verdict([high, replace(low, visit="week 6")])

@@ -131,7 +131,7 @@ def test_a_second_correction_is_refused():
         correct(1.0, 2.0, SphereRecovery(6.0), already_corrected=True)
 
 
-def test_bad_input_is_named():
+def test_unusable_input_is_refused_with_its_name():
     with pytest.raises(InputError, match="must be positive"):
         sphere_recovery(-1.0, 6.0)
     with pytest.raises(InputError, match="positive volume"):

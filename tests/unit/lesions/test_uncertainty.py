@@ -188,7 +188,7 @@ def test_scan_noise_is_that_of_means_over_correlated_noise(radius_voxels):
         ({"fwhm_mm": math.nan}, "fwhm_mm"),
     ],
 )
-def test_bad_input_is_named(change, text):
+def test_unusable_input_is_refused_with_its_name(change, text):
     arguments = {"dose_gy": 20.0, "volume_ml": 2.0, "voxel_mm": 4.0, "fwhm_mm": 6.0} | change
     with pytest.raises(InputError, match=text):
         MeasurementChain(**arguments)
@@ -196,7 +196,7 @@ def test_bad_input_is_named(change, text):
         probability_at_least(20, 0.1, 0.0)
 
 
-def test_volume_error_by_hand_with_image_resolution_and_a_density_that_follows_the_outline():
+def test_volume_error_by_hand_with_image_resolution_and_a_density_that_follows_the_contour():
     """|phi/2R - d ln R/d ln v - c2 (1 + d ln rho/d ln v)| u(v)/v, counts at the resolution of the image."""
     found = example(image_fwhm_mm=7.0, density_slope=-0.3, volume_relative=0.2)
     diameter = float(sphere_diameter_mm(2.0))
@@ -209,8 +209,8 @@ def test_volume_error_by_hand_with_image_resolution_and_a_density_that_follows_t
 
 
 @pytest.mark.parametrize("around, expected", [(0.26, -0.11), (1.05, 0.01)])
-def test_density_follows_an_outline_that_is_redrawn(around, expected):
-    """A nodule of 1 g/cm3, 14 mm wide, on 4 mm voxels: its outline scaled, against spheres painted anew."""
+def test_density_follows_a_contour_that_is_redrawn(around, expected):
+    """A nodule of 1 g/cm3, 14 mm wide, on 4 mm voxels: its contour scaled, against spheres painted anew."""
     grid = Grid((12, 12, 12), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
     fine = Grid((40, 40, 40), (1.0, 1.0, 1.0), (2.5, 2.5, 2.5))
     nodule = sphere((21.0, 22.5, 23.0), 1.437)
@@ -221,5 +221,5 @@ def test_density_follows_an_outline_that_is_redrawn(around, expected):
         for k in (math.exp(-SLOPE_STEP), math.exp(SLOPE_STEP))
     ]
     by_hand = math.log(drawn[1] / drawn[0]) / (2 * SLOPE_STEP)
-    assert found == pytest.approx(by_hand, abs=0.05)  # 1 mm outlines move the slope of a fit with clipped ends so much
+    assert found == pytest.approx(by_hand, abs=0.05)  # 1 mm contours move the slope of a fit with clipped ends so much
     assert by_hand == pytest.approx(expected, abs=0.02)

@@ -35,7 +35,7 @@ ICRP107 = {
         ("177Lu", "Lu-177"), ("Cesium-137", "Cs-137"), ("caesium137", "Cs-137"), ("I\u2011124", "I-124"),
     ],
 )  # fmt: skip
-def test_usual_spellings(text: str, name: str) -> None:
+def test_usual_spellings_name_the_nuclide(text: str, name: str) -> None:
     assert canonical_name(text) == name
 
 
@@ -184,7 +184,7 @@ def test_chain_of_lead_212_follows_bateman() -> None:
     # Q values along the chains (IAEA Nuclear Data Services), a few keV apart.
     [("Ac-225", 4.0, 28.0), ("Ra-223", 4.0, 26.9), ("At-211", 1.0, 6.91), ("Pb-212", 1.0, 7.95)],
 )
-def test_alpha_chains(parent: str, alphas: float, energy: float) -> None:
+def test_alpha_chains_carry_their_alphas_and_energy(parent: str, alphas: float, energy: float) -> None:
     emission = chains.emission_with_progeny(parent, "complete")
     assert emission.alpha_lines[:, 1].sum() == pytest.approx(alphas, rel=2e-3)
     assert energy_per_decay(emission).heavy == pytest.approx(energy, rel=3e-3)

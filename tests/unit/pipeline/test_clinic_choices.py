@@ -100,7 +100,7 @@ def test_two_scans_are_not_one(tmp_path: Path) -> None:
 
 
 def test_the_resolution_s_uncertainty_is_a_line_of_the_budget(tmp_path: Path) -> None:
-    """RC of the blurred outline at 6.3 and 5.7 mm against 6 mm: half their log ratio."""
+    """RC of the blurred mask at 6.3 and 5.7 mm against 6 mm: half their log ratio."""
     known = hevesy.run(load(tmp_path, recovery={"fwhm": "6 mm"}), method="local").lesions[0]
     given = hevesy.run(load(tmp_path, recovery={"fwhm": "6 mm", "fwhm_sigma": "0.3 mm"}), method="local").lesions[0]
     ends = [

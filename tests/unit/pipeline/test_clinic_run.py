@@ -112,7 +112,7 @@ def test_sphere_formula_beside_the_dose(done):
     assert lesion.to_row()["sphere_difference_percent"] == pytest.approx(100 * (by_hand / lesion.dose_gy - 1), abs=1e-3)
 
 
-def test_uptake_by_hand(done):
+def test_uptake_equals_a_hand_calculation(done):
     row = done.lesions[0].to_row()
     assert row["uptake_24h_percent"] == pytest.approx(100 * RETENTION[24.0] * VOLUME_ML, rel=1e-4)
     per_gram = 100 * RETENTION[24.0] / done.lesions[0].density_g_cm3
@@ -265,7 +265,7 @@ def test_random_parts_of_uptake_share_the_volume_error():
     assert per_gram > budget.volume_relative - uptake
 
 
-def test_files_and_report(tmp_path):
+def test_clinical_files_and_report_are_written(tmp_path):
     file = write_small_case(tmp_path)
     (tmp_path / "retention.csv").write_text(samples())
     text = file.read_text().replace(

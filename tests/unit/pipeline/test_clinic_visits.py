@@ -214,7 +214,7 @@ def test_visits_in_other_coordinates_are_aligned_by_their_cts(how):
     assert found["alignment"][0]["model"] == "rigid"
 
 
-def test_table_on_disk(tmp_path):
+def test_visits_table_is_written(tmp_path):
     found = follow([lesion("a", A, 6.0, 0.05)], [lesion("a", A, 2.0, 0.05, visit="week 6")])
     record = {"patient": "P1", "visits": [], "follow_up": found}
     write_patient(record, tmp_path)

@@ -382,7 +382,7 @@ def test_input_hash_sees_every_part_of_a_problem():
     assert len(hashes) == 1 + len(others)
 
 
-def test_lesion_tables(whole, tmp_path):
+def test_lesion_tables_are_read_back_and_foreign_ones_refused(whole, tmp_path):
     lesions = full(whole).lesions
     lines = write_lesions_csv(lesions, tmp_path / "lesions.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].split(",") == list(header()) and lines[1].startswith("P1,baseline,Läsion 1,0.216,0.216,")
@@ -391,7 +391,7 @@ def test_lesion_tables(whole, tmp_path):
     content = json.loads((tmp_path / "lesions.json").read_text(encoding="utf-8"))
     assert content["verdicts"][0]["patient"] == "P1"
     (tmp_path / "lesions.json").write_text('{"format": "other"}')
-    with pytest.raises(InputError, match="no lesion file of hevesy"):
+    with pytest.raises(InputError, match="not a lesion file of hevesy"):
         read_lesions_json(tmp_path / "lesions.json")
     with pytest.raises(InputError, match="no such file"):
         read_lesions_json(tmp_path / "nothing.json")

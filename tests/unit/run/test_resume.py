@@ -189,7 +189,7 @@ def test_a_stopped_simulation_loads_merges_and_resumes(problem, tmp_path):
         hevesy.simulate(problem, decays=20_000, seed=3, resume=rest)
 
 
-def test_command_line(problem, tmp_path, monkeypatch, capsys):
+def test_simulate_resumes_from_its_result_file(problem, tmp_path, monkeypatch, capsys):
     from hevesy.cli import interrupt, main
 
     def command(*words):

@@ -16,7 +16,7 @@ from hevesy.engine.lesions.recovery import sphere_recovery
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.lesion_density import lesion_density, mixing_fractions
 from hevesy.engine.pipeline.lesion_records import escape_length_mm
-from hevesy.engine.pipeline.mask_recovery import OutlineRecovery
+from hevesy.engine.pipeline.mask_recovery import MaskRecovery
 from hevesy.phantoms.shapes import full_fraction, sphere
 from hevesy.tests.unit.small_case import BODY, GRID, HOT, TEXT, hot_tia_h_per_ml, write_small_case
 
@@ -72,7 +72,7 @@ def test_monte_carlo_balances_and_agrees_with_its_own_tally(case_file):
     assert result.balance.emitted == pytest.approx(result.balance.deposited + result.balance.escaped)
     assert result.backend == "cpu"
     assert 0 < lesion.dose_mc_standard_error_gy < 0.05 * lesion.dose_gy
-    # the mean of the map over the outline is the tally of the lesion's region (mask weights are whole here)
+    # the mean of the map over the mask is the tally of the lesion's region (mask weights are whole here)
     mean, sigma = result.region_dose_gy_per_decay([255 * lesion.mass_g])
     decays = float(result.tia_bq_h_ml.astype(np.float64).sum()) * 0.064 * 3600
     assert mean[0] * decays == pytest.approx(lesion.dose_map_gy, rel=1e-5)
@@ -201,7 +201,7 @@ def test_several_visits_have_folders_of_their_own(case_file, tmp_path):
         ({"method": "mcc"}, "unknown dose method 'mcc'"),
         ({"until": "lesion:1%"}, "'lesion:1%' is not a valid stop criterion"),
         ({"decays": 0}, "not a number of decays"),
-        ({"backend": "gpu"}, "'gpu' is not a choice"),
+        ({"backend": "gpu"}, "'gpu' is not a valid choice"),
         ({"seed": -1}, "seed"),
     ],
 )
@@ -285,29 +285,29 @@ def test_one_scan_is_physical_decay_and_said(tmp_path):
     assert any("physical decay" in flag for flag in outcome.lesions[0].flags)
 
 
-def test_outcome_is_json(local):
+def test_outcome_can_be_written_as_json(local):
     text = json.dumps(local.to_dict())
     assert json.loads(text)["lesions"][0]["lesion"] == "hot cube"
 
 
 @pytest.mark.parametrize("diameter_mm", [12.0, 20.0, 30.0])
-def test_outline_recovery_is_the_sphere_formula_for_fine_voxels(diameter_mm):
+def test_mask_recovery_is_the_sphere_formula_for_fine_voxels(diameter_mm):
     step = 1.0
     n = int(diameter_mm / step) + 6
     grid = GRID.__class__((n, n, n), (step,) * 3, (0.0,) * 3)
     centre = tuple(step * (n - 1) / 2 for _ in range(3))
     ball = full_fraction(sphere(centre, math.pi / 6000 * diameter_mm**3), grid)
-    model = OutlineRecovery(ball, (step,) * 3, 6.0)
+    model = MaskRecovery(ball, (step,) * 3, 6.0)
     assert model.recovery(math.pi / 6000 * diameter_mm**3) == pytest.approx(
         float(sphere_recovery(diameter_mm, model.effective_fwhm_mm)), abs=0.004
     )
 
 
-def test_outline_recovery_sees_the_voxels():
+def test_mask_recovery_depends_on_the_voxel_size():
     """4 mm voxels blur on their own: clearly less is recovered than by the formula for the scanner alone."""
     grid = GRID.__class__((9, 9, 9), (4.0,) * 3, (0.0,) * 3)
     ball = full_fraction(sphere((16.0, 16.0, 16.0), 1.0), grid)
-    model = OutlineRecovery(ball, (4.0,) * 3, 6.0)
+    model = MaskRecovery(ball, (4.0,) * 3, 6.0)
     assert model.recovery(1.0) < float(sphere_recovery(12.407, 6.0)) - 0.05
     assert model.recovery(1.0) == pytest.approx(float(sphere_recovery(12.407, model.effective_fwhm_mm)), abs=0.03)
 

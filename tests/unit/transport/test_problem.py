@@ -68,7 +68,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("number", range(len(BAD)))
-def test_bad_values(number) -> None:
+def test_values_that_cannot_be_simulated_are_refused(number) -> None:
     make, problem, help_ = BAD[number]
     with pytest.raises(InputError) as caught:
         check_problem(make(), "p.npz")
@@ -129,7 +129,7 @@ def test_cutoffs_that_make_sense() -> None:
         ({"step_strength": 0.9}, "0.9 is outside 0.01 to 0.6"),
     ],
 )
-def test_physics_options(given, expected) -> None:
+def test_physics_options_out_of_range_are_refused(given, expected) -> None:
     with pytest.raises(InputError, match=expected.replace("?", r"\?")):
         PhysicsOptions.from_dict(given)
 
@@ -152,7 +152,7 @@ def test_the_usual_delta_ray_threshold() -> None:
         assert PhysicsOptions(electron_cutoff_mev=cutoff).delta_ray_threshold_mev == threshold
 
 
-def test_run_options() -> None:
+def test_run_options_that_cannot_be_used_are_refused() -> None:
     for options, expected in (
         ({"decays": 0}, "0 decays"),
         ({"decays": 10, "backend": "gpu"}, "unknown backend 'gpu'"),
@@ -199,7 +199,7 @@ FILES = [
 
 
 @pytest.mark.parametrize("number", range(len(FILES)))
-def test_bad_files(number, tmp_path) -> None:
+def test_damaged_problem_files_are_refused(number, tmp_path) -> None:
     change, expected = FILES[number]
     path = tmp_path / "problem.npz"
     np.savez(path, **content(**change))
@@ -220,7 +220,7 @@ def test_files_that_are_no_problem_files(tmp_path) -> None:
             Problem.load(path)
 
 
-def test_round_trip(tmp_path) -> None:
+def test_problem_is_read_back_as_written(tmp_path) -> None:
     given = good(physics={"photons": "off"}, regions=np.ones(SHAPE, np.uint8), region_names=("all",), notes={"a": 1})
     back = Problem.load(given.save(tmp_path / "p.npz"))
     np.testing.assert_array_equal(back.density_g_cm3, given.density_g_cm3)
