@@ -34,14 +34,16 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option(help="Where patient, results and report go.")] = Path("hevesy-demo"),
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic patient and of the transport.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic patient and of the transport.")] = 1,
     backend: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JSON = False,
 ) -> None:
     """Build a synthetic patient (124I PET/CT at 24 h and 96 h) and run the whole main job on it."""
     from ..engine.case.model import Case
+    from ..engine.export.folder import check_output_folder
     from ..phantoms.patient import synthetic_patient
 
+    check_output_folder(out / "run")
     patient = synthetic_patient(seed=seed)
     case_file = patient.save_nifti(out / "patient")
     typer.echo(f"synthetic patient with known truth: {case_file.parent}", err=True)
@@ -60,9 +62,10 @@ def import_(
     import yaml
 
     from ..engine.case.model import Case
-    from ..engine.files import write_text
+    from ..engine.files import check_output_file, write_text
     from ..engine.imaging.sorting.sort import sort_folder
 
+    check_output_file(output)
     if output.exists() and not force:
         raise InputError(
             "exists already",
@@ -151,12 +154,13 @@ def schema(
     import json as json_library
 
     from ..engine.case.model import Case
-    from ..engine.files import write_text
+    from ..engine.files import check_output_file, write_text
 
     text = json_library.dumps(Case.json_schema(), indent=2, ensure_ascii=False)
     if output is None:
         typer.echo(text)
     else:
+        check_output_file(output)
         write_text(output, text + "\n")
         typer.echo(f"wrote {output}")
 

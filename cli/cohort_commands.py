@@ -68,21 +68,26 @@ def cohort(
 
 
 def _check_cohort(out: Path, patients: int, truth: str) -> None:
+    from ..engine.files import check_writable
+
     if patients == 0:
         raise InputError(
             "a trial without patients",
-            why="there is nothing to make",
+            why="there is nothing to simulate",
             suggestion="--patients 9",
             field="--patients",
         )
     if truth not in ("transport", "sphere"):
         raise InputError(
-            f"'{truth}' is no way to the true doses",
-            why="there are transport and sphere",
+            f"unknown method of true doses '{truth}'",
+            why="it must be transport or sphere",
             suggestion="--truth transport",
             field="--truth",
         )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    check_writable(out)
+    if out.exists() and not out.is_dir():
+        raise InputError("is a file", why="a trial is a folder of files", suggestion="give another --out", file=out)
+    if out.exists() and any(out.iterdir()):
         raise InputError(
             "is not empty",
             why="a trial is one set of files that belong together",

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ..engine.errors import HevesyError
+from ..engine.errors import HevesyError, InputError
 from . import case_commands, cohort_commands, transport_commands
 
 app = typer.Typer(
@@ -72,6 +72,16 @@ def entry() -> None:
         # The reader (head, less) went away: not an error of ours.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A disk or a path that fails while files are read or written, whichever library met it.
+        said = InputError(
+            error.strerror or str(error),
+            why="a file or folder could not be read or written",
+            suggestion="check the path, its permissions and the space left",
+            file=error.filename,
+        )
+        typer.echo(str(said), err=True)
+        sys.exit(said.exit_code)
 
 
 if __name__ == "__main__":

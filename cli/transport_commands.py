@@ -42,9 +42,11 @@ def simulate(
     json: JSON = False,
 ) -> None:
     """Transport alone, on a fully specified problem."""
+    from ..engine.files import check_output_file
     from ..engine.results.earlier import earlier_result
     from ..engine.transport.problem import Problem
 
+    check_output_file(output)
     problem = Problem.load(problem_file)
     earlier = earlier_result(output) if resume else None
     result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json, earlier)
@@ -91,8 +93,10 @@ def merge(
     json: JSON = False,
 ) -> None:
     """Add up results of the same problem from different history ranges, exactly."""
+    from ..engine.files import check_output_file
     from ..engine.results.result import Result
 
+    check_output_file(output)
     merged = Result.merge([Result.load(path) for path in results])
     merged.save(output)
     summary = {**_facts(merged), "output": str(output)}

@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -238,3 +239,39 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str,
         values = [row.get(name) for name in columns] if isinstance(row, Mapping) else row
         table.writerow([csv_cell(value) for value in values])
     return out.getvalue()
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an output file or folder before anything is calculated for it.
+
+    Raises
+    ------
+    InputError
+        A parent that is a file, or a folder in which nothing may be written.
+    """
+    above = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
+    if not above.is_dir():
+        inside = path.absolute().relative_to(above).parts[0]
+        raise InputError("is a file, not a folder", why=f"{inside} would have to be in it", file=above)
+    if not os.access(above, os.W_OK):
+        raise InputError(
+            "nothing can be written in this folder",
+            why="its permissions do not allow it",
+            suggestion="give another output path",
+            file=above,
+        )
+
+
+def check_output_file(path: Path) -> None:
+    """:func:`check_writable`, and not the name of a folder.
+
+    Raises
+    ------
+    InputError
+        A path at which no file can be written.
+    """
+    if path.is_dir():
+        raise InputError(
+            "is a folder", why="the result is one file", suggestion=f"give for example {path / 'result'}", file=path
+        )
+    check_writable(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -134,7 +135,7 @@ def _read_count(value: Any) -> int:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if isinstance(value, bool) or not (number >= 1 and number == int(number)):
+    if isinstance(value, bool) or not (math.isfinite(number) and number >= 1 and number == int(number)):
         raise Refused(
             InputError(
                 f"{value!r} is not a number of decays",

@@ -17,7 +17,7 @@ from ...kernels.backends.machine import usable_cores
 from ..case.changes import with_changes
 from ..case.model import Case
 from ..errors import HevesyError, InputError, StoppedEarly
-from ..files import read_json, write_json
+from ..files import check_writable, read_json, write_json
 from ..progress import Progress, Stop
 from ..results.provenance import code_version
 from ..run import run
@@ -147,7 +147,7 @@ def run_batch(
     Returns
     -------
     Batch
-        A status a case. A case that fails is recorded with its message, and the others go on.
+        One status per case. A case that fails is recorded with its message, and the others are still run.
 
     Raises
     ------
@@ -161,6 +161,7 @@ def run_batch(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError("is a file", why="results go to a folder", suggestion="give another --out", file=out)
+    check_writable(out)
     out.mkdir(parents=True, exist_ok=True)
     wanted = changes or {}
     ended: dict[str, CaseStatus] = {}

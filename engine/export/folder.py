@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..files import write_text
+from ..files import check_writable, write_text
 from ..grid import write_image
 from ..report.page import write_report
 from ..results.result import Result
@@ -48,6 +48,7 @@ def check_output_folder(out: Path) -> None:
     InputError
         A file, or a folder that holds anything but the output of an earlier run.
     """
+    check_writable(out)
     if not out.exists():
         return
     if not out.is_dir():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 from collections.abc import Mapping
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +43,15 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
             file=path,
         ) from None
     volume = from_sitk(image, quantity, str(path))
-    bad = _not_finite_in_nifti(path)
+    try:
+        bad = _not_finite_in_nifti(path)
+    except (EOFError, OSError, zlib.error, struct.error) as error:
+        raise InputError(
+            "the image cannot be read",
+            why=f"the file is cut short or damaged ({error})",
+            suggestion="copy or export it again",
+            file=path,
+        ) from error
     if bad:
         raise InputError(
             f"{bad} voxel(s) of the image are not a number",
@@ -54,8 +64,19 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
     return volume
 
 
+def _rest(stream: BufferedIOBase) -> int:
+    """Read a stream to its end, for its checksum; no voxel of it is a NaN."""
+    while stream.read(16_000_000):
+        pass
+    return 0
+
+
 def _not_finite_in_nifti(path: Path) -> int:
-    """Number of NaN or infinite voxels in a NIfTI-1 file; the reading library zeroes them unseen."""
+    """Number of NaN or infinite voxels in a NIfTI-1 file; the reading library zeroes them unseen.
+
+    A compressed file is read to its end, where a checksum shows whether it is whole: the reading library takes what
+    is missing of a file that is cut short as zeros.
+    """
     name = path.name.lower()
     if not name.endswith((".nii", ".nii.gz")):
         return 0
@@ -64,10 +85,10 @@ def _not_finite_in_nifti(path: Path) -> int:
         head = stream.read(352)
         order = "<" if struct.unpack("<i", head[:4])[0] == 348 else ">"
         if struct.unpack(f"{order}i", head[:4])[0] != 348:
-            return 0
+            return _rest(stream)
         kind = {16: "f4", 64: "f8"}.get(struct.unpack(f"{order}h", head[70:72])[0])
         if kind is None:
-            return 0
+            return _rest(stream)
         stream.read(max(int(struct.unpack(f"{order}f", head[108:112])[0]) - 352, 0))
         dtype = np.dtype(order + kind)
         while block := stream.read(dtype.itemsize * 4_000_000):

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..grid import Grid
 from ..lesions.columns import written_columns
 from ..lesions.record import LesionDose
+from ..transport.options import PhysicsOptions
 from ..transport.tally import BALANCE, Tally
 from .provenance import Provenance
 from .result import Result
@@ -319,7 +320,7 @@ def _read(file: h5py.File) -> Result:
             backend=_text(root["backend"]),
             device=_text(root["device"]),
             wall_time_s=float(root["wall_time_s"]),
-            physics=json.loads(root["physics"]),
+            physics=PhysicsOptions.recorded(json.loads(root["physics"])),
             created=_text(root["created"]),
             software=json.loads(root["software"]),
         ),
@@ -344,5 +345,5 @@ def _read_tally(file: h5py.File) -> Tally:
         device=_text(root["device"]),
         wall_time_s=float(root["wall_time_s"]),
         complete=bool(root["complete"]),
-        options=json.loads(root["physics"]),
+        options=PhysicsOptions.recorded(json.loads(root["physics"])),
     ).frozen()

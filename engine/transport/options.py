@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,6 +69,7 @@ class PhysicsOptions:
         for name, low, high in (
             ("electron_cutoff_mev", 1e-3, 1.0),
             ("photon_cutoff_mev", 1e-3, 1.0),
+            ("delta_ray_threshold_mev", 0.0, 1.0),
             ("step_strength", 0.01, 0.6),
         ):
             value = getattr(self, name)
@@ -88,27 +90,60 @@ class PhysicsOptions:
         values: dict[str, Any] = {}
         known = list(cls.__dataclass_fields__)
         for key, value in given.items():
-            key = FORMER_NAMES.get(key, key)
-            if key not in known:
+            name = FORMER_NAMES.get(key, key)
+            if name not in known:
                 raise InputError(
                     f"unknown key {key!r}",
                     why=f"physics options are {', '.join(known)}",
-                    suggestion=did_you_mean(key, known, "remove it"),
+                    suggestion=did_you_mean(key, [*known, *FORMER_NAMES], "remove it"),
                     file=file,
                     field="physics",
                 )
-            if isinstance(value, str) and key != "photon_scoring":
-                if value not in ("on", "off"):
-                    raise InputError(
-                        f"{value!r} is neither 'on' nor 'off'",
-                        file=file,
-                        field=f"physics.{key}",
-                        suggestion='write "on" or "off"',
-                    )
-                value = value == "on"
-            values[key] = value
+            if name in values:
+                raise InputError(
+                    f"{key!r} and its present name {name!r} are both given",
+                    why="they are one option",
+                    suggestion=f"keep {name!r}",
+                    file=file,
+                    field="physics",
+                )
+            values[name] = _option_value(name, value, file)
         return cls(**values)
+
+    @staticmethod
+    def recorded(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Options as a result file records them, in today's names and with the threshold that was in force.
+
+        Files of format 1.0 name the delta-ray threshold otherwise, and leave its default as null.
+        """
+        today = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
+        if "delta_ray_threshold_mev" in today and today["delta_ray_threshold_mev"] is None:
+            cutoff = float(today.get("electron_cutoff_mev", PhysicsOptions.electron_cutoff_mev))
+            today["delta_ray_threshold_mev"] = max(cutoff, DEFAULT_DELTA_RAY_THRESHOLD_MEV)
+        return today
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for provenance."""
         return asdict(self)
+
+
+def _option_value(name: str, value: Any, file: object | None) -> Any:
+    """A value of a problem file's ``physics`` as the option holds it.
+
+    Raises
+    ------
+    InputError
+        A word where a number belongs, a switch that is neither on nor off, or null.
+    """
+    default = PhysicsOptions.__dataclass_fields__[name].default
+    if isinstance(default, str) or isinstance(default, bool) and isinstance(value, bool):
+        return value
+    if isinstance(default, bool):
+        if value in ("on", "off"):
+            return value == "on"
+        problem, suggestion = f"{value!r} is neither 'on' nor 'off'", 'write "on" or "off"'
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    else:
+        problem, suggestion = f"{value!r} is not a number", f"write for example {default or 0.010:g}"
+    raise InputError(problem, suggestion=suggestion, file=file, field=f"physics.{name}")

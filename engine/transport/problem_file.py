@@ -66,10 +66,10 @@ def load_problem(path: str | Path) -> Problem:
         emission=emission_from_json(_json(content, "emission", path), path),
         reference_dose=content.get("dose_gy_per_decay"),
         reference_sigma=content.get("sigma_gy_per_decay"),
-        physics=dict(_json(content, "physics", path)) if "physics" in content else {},
+        physics=_object(content, "physics", path),
         regions=content.get("regions"),
         region_names=tuple(str(n) for n in names),
-        notes=dict(_json(content, "notes", path)) if "notes" in content else {},
+        notes=_object(content, "notes", path),
     )
     check_problem(problem, path)
     return problem
@@ -224,3 +224,17 @@ def _json(content: dict[str, np.ndarray], key: str, path: Path) -> Any:
         return json.loads(str(content[key]))
     except json.JSONDecodeError as error:
         raise InputError(f"is not valid JSON: {error}", file=path, field=key) from error
+
+
+def _object(content: dict[str, np.ndarray], key: str, path: Path) -> dict[str, Any]:
+    """A JSON object of the file; empty where the file has none."""
+    value = _json(content, key, path) if key in content else {}
+    if not isinstance(value, dict):
+        raise InputError(
+            f"must be a JSON object, not {type(value).__name__}",
+            why="it names values by keys",
+            suggestion='write for example {"photons": "off"}' if key == "physics" else "write {}",
+            file=path,
+            field=key,
+        )
+    return value

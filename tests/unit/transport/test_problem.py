@@ -125,6 +125,13 @@ def test_cutoffs_that_make_sense() -> None:
     [
         ({"photon_cutof_mev": 0.01}, "did you mean 'photon_cutoff_mev'?"),
         ({"photons": "no"}, "'no' is neither 'on' nor 'off'"),
+        ({"photons": 1}, "1 is neither 'on' nor 'off'"),
+        ({"collision_cutof_mev": 0.01}, "did you mean 'collision_cutoff_mev'?"),
+        ({"collision_cutoff_mev": 0.02, "delta_ray_threshold_mev": 0.03}, "are both given"),
+        ({"delta_ray_threshold_mev": -1}, "-1 is outside 0 to 1"),
+        ({"delta_ray_threshold_mev": "x"}, "'x' is not a number"),
+        ({"delta_ray_threshold_mev": None}, "None is not a number"),
+        ({"electron_cutoff_mev": True}, "True is not a number"),
         ({"electron_cutoff_mev": 10.0}, "10 is outside 0.001 to 1"),
         ({"step_strength": 0.9}, "0.9 is outside 0.01 to 0.6"),
     ],
@@ -144,6 +151,17 @@ def test_the_former_name_of_the_delta_ray_threshold_is_read(tmp_path) -> None:
     usual = simulate(good(), decays=200, backend="cpu")
     np.testing.assert_array_equal(tallies[0].energy_quanta, tallies[1].energy_quanta)
     assert not np.array_equal(tallies[0].energy_quanta, usual.energy_quanta)
+
+
+def test_options_recorded_by_format_1_0_read_as_those_of_today() -> None:
+    former = {"electron_cutoff_mev": 0.05, "collision_cutoff_mev": None, "photons": True}
+    assert PhysicsOptions.recorded(former) == {
+        "electron_cutoff_mev": 0.05,
+        "delta_ray_threshold_mev": 0.05,
+        "photons": True,
+    }
+    today = PhysicsOptions(delta_ray_threshold_mev=0.02).to_dict()
+    assert PhysicsOptions.recorded(today) == today
 
 
 def test_the_usual_delta_ray_threshold() -> None:
@@ -182,6 +200,8 @@ def content(**change) -> dict:
 FILES = [
     ({"source": None}, "lacks source"),
     ({"materials": "[{"}, "materials: is not valid JSON"),
+    ({"physics": "[1]"}, "physics: must be a JSON object, not list"),
+    ({"notes": "[1]"}, "notes: must be a JSON object, not list"),
     ({"materials": "{}"}, "materials: is not a list"),
     ({"materials": '[{"name": "x"}]'}, "materials[0]: lacks 'Z'"),
     ({"materials": '["water"]'}, "materials[0]: cannot be read"),
