@@ -42,6 +42,7 @@ from .fields import (
 )
 from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
+from .schema import schema_of
 
 __all__ = [
     "KINETIC_MODELS", "Case", "Scan", "Therapy", "Tracer", "Transport", "Visit",
@@ -362,18 +363,7 @@ class Case(Block):
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """The JSON Schema of a case file (draft 2020-12); defaults are text with units, as in the file."""
-        schema = cls.model_json_schema(by_alias=True)
-        for block in (cls, *Block.__subclasses__()):
-            part = schema if block is cls else schema["$defs"].get(block.__name__, {})
-            if "description" in part:  # the docstring: its fields are for readers of the code
-                part["description"] = part["description"].split("\n\nParameters\n")[0]
-            defaults = block.model_construct().model_dump(mode="json", by_alias=True)
-            for key, described in part.get("properties", {}).items():
-                if "default" in described:
-                    described["default"] = defaults[key]
-        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-        schema["title"] = "hevesy case"
-        return schema
+        return schema_of(cls)
 
 
 def checked_transport(values: dict[str, Any]) -> dict[str, Any]:
