@@ -39,6 +39,7 @@ def cohort(
     json: JSON = False,
 ) -> None:
     """A synthetic trial of redifferentiation: PET/CT, blood samples, cohort.yaml, and truth.csv."""
+    from ..engine.text import counted
     from ..phantoms.cohort import VISITS, make_cohort
 
     _check_cohort(out, patients + control, truth)
@@ -63,7 +64,8 @@ def cohort(
             }
         )
         return
-    typer.echo(f"{len(trial.patients)} patients, {len(VISITS)} visits, {lesions} lesions; the truth is in truth.csv")
+    size = f"{counted(len(trial.patients), 'patient')}, {counted(len(VISITS), 'visit')}, {counted(lesions, 'lesion')}"
+    typer.echo(f"{size}; the truth is in truth.csv")
     typer.echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
 
 

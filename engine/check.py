@@ -17,6 +17,7 @@ from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
 from .pipeline.scans import VisitImages, read_visit
+from .text import counted
 from .transport.job import minimum_decays
 
 #: Histories per second and core for the expected time (131I in tissue, electron cut-off 10 keV, CPU).
@@ -218,7 +219,7 @@ def _recovery_line(case: Case) -> str:
 def _grid_line(grid: dict[str, Any]) -> str:
     shape = " x ".join(str(n) for n in grid["shape"])
     step = " x ".join(f"{s:.3g}" for s in grid["spacing_mm"])
-    return f"dose grid {shape} voxels of {step} mm (z, y, x), {grid['materials']} tissues."
+    return f"dose grid {shape} voxels of {step} mm (z, y, x), {counted(grid['materials'], 'tissue')}."
 
 
 def _transport_line(case: Case, visit: VisitCheck) -> str:
@@ -231,7 +232,7 @@ def _transport_line(case: Case, visit: VisitCheck) -> str:
     minutes = visit.seconds / 60.0
     when = f"{visit.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min"
     return (
-        f"transport until {goal}: about {_round(visit.decays)} decays, {when} on {usable_cores()} cores, "
+        f"transport until {goal}: about {_round(visit.decays)} decays, {when} on {counted(usable_cores(), 'core')}, "
         f"{need}; the first run after an installation also compiles for about a minute."
     )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError
+from .text import counted
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -248,7 +249,7 @@ def canonical_axes(
     spacing = np.linalg.norm(steps, axis=0)
     if len(shape) != 3:
         raise InputError(
-            f"the image has {len(shape)} dimensions",
+            f"the image has {counted(len(shape), 'dimension')}",
             why="one three-dimensional volume is needed",
             suggestion="split a dynamic or vector image into single volumes",
             file=file,
@@ -302,7 +303,7 @@ def from_sitk(image: sitk.Image, quantity: str, source: str = "") -> Volume:
 
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
-            f"the image has {image.GetNumberOfComponentsPerPixel()} values per voxel",
+            f"the image has {counted(image.GetNumberOfComponentsPerPixel(), 'value')} per voxel",
             why="one scalar per voxel is needed",
             suggestion="export a scalar image, not colour or vectors",
             file=source or None,
@@ -311,7 +312,7 @@ def from_sitk(image: sitk.Image, quantity: str, source: str = "") -> Volume:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3:
         raise InputError(
-            f"the image has {image.GetDimension()} dimensions ({_triple(np.array(image.GetSize()))} voxels)",
+            f"the image has {counted(image.GetDimension(), 'dimension')} ({_triple(np.array(image.GetSize()))} voxels)",
             why="one three-dimensional volume is needed",
             suggestion="split a dynamic image into single volumes",
             file=source or None,

@@ -28,6 +28,7 @@ import math
 import numpy as np
 
 from .constants import JOULE_PER_MEV, QUANTUM_MEV
+from .text import counted
 
 #: Fewest batches that a standard error is taken from.
 MINIMUM_BATCHES = 20
@@ -217,7 +218,7 @@ def few_batches_warning(n_batches: int) -> tuple[str, ...]:
     """A sentence for a result whose Monte Carlo part has no standard error; nothing when it has one."""
     if n_batches >= MINIMUM_BATCHES:
         return ()
-    ran = "1 batch was" if n_batches == 1 else f"{n_batches} batches were"
+    ran = counted(n_batches, "batch", ("was", "were"))
     return (f"No Monte Carlo uncertainty is stated: {NO_SIGMA}, and only {ran} run. Simulate more decays.",)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,25 +83,44 @@ def signed_percent(value: float) -> str:
     return f"{value:+.1f} %".replace("-", "−") if math.isfinite(value) else NONE
 
 
-def counted(count: int, noun: str) -> str:
-    """``1 lesion``, ``2 lesions``, ``0 lesions``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
+    """A count with its noun, and a verb that agrees: ``1 lesion is``, ``2 lesions are``, ``0 lesions``.
+
+    Parameters
+    ----------
+    count
+        How many.
+    noun
+        In the singular; only its last word changes: ``batch`` to ``batches``, ``energy`` to ``energies``.
+    verbs
+        What follows, in the singular and the plural: ``("is", "are")``.
+    """
+    text = f"{count} {noun if count == 1 else _plural(noun)}"
+    return text if verbs is None else f"{text} {verbs[count != 1]}"
+
+
+def _plural(noun: str) -> str:
+    """The regular plural of an English noun."""
+    if re.search("[^aeiou]y$", noun):
+        return noun[:-1] + "ies"
+    return noun + ("es" if re.search("(s|x|z|ch|sh)$", noun) else "s")
 
 
 def count_of(count: int, total: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
-    """A count out of a total: ``1 of 6 lesions reaches``, ``0 of 1 lesions reach``, ``1 of 1 lesion reaches``.
+    """A count out of a total: ``1 of 6 lesions reaches``, ``2 of 6 lesions reach``, ``0 of 1 lesion reaches``.
 
     Parameters
     ----------
     count, total
         How many of how many.
     noun
-        In the singular; its plural ends in s.
+        In the singular; it agrees with the total.
     verbs
-        What follows, in the singular and the plural: ``("reaches", "reach")``. It agrees with the count.
+        What follows, in the singular and the plural: ``("reaches", "reach")``. It agrees with the count; of a single
+        one it is always singular.
     """
-    text = f"{count} of {counted(total, noun)}" if count else f"0 of {total} {noun}s"
-    return text if verbs is None else f"{text} {verbs[0] if count == 1 else verbs[1]}"
+    text = f"{count} of {counted(total, noun)}"
+    return text if verbs is None else f"{text} {verbs[1 not in (count, total)]}"
 
 
 def shortened(value: Any, length: int = 80) -> str:

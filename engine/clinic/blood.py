@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..kinetics.conversion import to_therapy
+from ..text import counted
 from .blood_samples import Samples, read_samples
 from .tolerance import MaximumActivity, maximum_activity
 from .washout import Washout, fit_washout
@@ -275,7 +276,7 @@ def _blood_part(
         )
     if volume_ml is None:
         raise InputError(
-            f"{samples.blood_time_h.size} blood samples",
+            counted(samples.blood_time_h.size, "blood sample"),
             why="the blood curve needs at least two",
             suggestion="add samples, or give height and sex to use 14 % of the whole-body time-integrated activity",
             file=samples.source or None,

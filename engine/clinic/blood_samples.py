@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import CsvFile, read_csv
 from ..kinetics.conversion import decay_constant
-from ..text import did_you_mean, nearest
+from ..text import counted, did_you_mean, nearest
 
 COLUMNS = (
     "time_h",
@@ -86,7 +86,9 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
     table = np.full((len(rows) - 1, len(header)), math.nan)
     for i, row in enumerate(rows[1:]):
         if len(row) > len(header):
-            raise InputError(f"sample {i + 1} has {len(row)} values for {len(header)} columns", file=file)
+            raise InputError(
+                f"sample {i + 1} has {counted(len(row), 'value')} for {counted(len(header), 'column')}", file=file
+            )
         for j, cell in enumerate(row):
             if cell.strip():
                 table[i, j] = _number(cell, header[j], i, samples)

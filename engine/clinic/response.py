@@ -16,6 +16,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from ..errors import InputError
 from ..lesions.recovery import sphere_diameter_mm
+from ..text import counted
 
 PARTIAL_DECREASE = 0.30
 PROGRESSIVE_INCREASE = 0.20
@@ -241,7 +242,7 @@ def paired_ratio(
     """
     a, b = (np.asarray(v, dtype=np.float64).reshape(-1) for v in (before, after))
     if a.size != b.size or (groups is not None and len(groups) != a.size):
-        raise InputError(f"{a.size} and {b.size} values", why="a paired ratio needs pairs", field="paired")
+        raise InputError(f"{counted(a.size, 'value')} and {b.size}", why="a paired ratio needs pairs", field="paired")
     usable = (a > 0.0) & (b > 0.0) & np.isfinite(a) & np.isfinite(b)
     logs = np.log(b[usable] / a[usable])
     if groups is not None:

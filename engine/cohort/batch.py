@@ -21,6 +21,7 @@ from ..files import read_json, write_json
 from ..progress import Progress, Stop
 from ..results.provenance import code_version
 from ..run import run
+from ..text import counted
 from .cohort_file import CohortCase, Trial, folder_name
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ def run_batch(
     """
     if workers < 1:
         raise InputError(
-            f"{workers} workers", why="at least one is needed", suggestion="--workers 1", field="--workers"
+            counted(workers, "worker"), why="at least one is needed", suggestion="--workers 1", field="--workers"
         )
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -289,7 +290,7 @@ def _in_processes(
     ) as pool:
         futures: dict[Future[CaseStatus], CohortCase] = {pool.submit(run_one, one, out, changes): one for one in todo}
         if progress is not None:
-            progress(before / total, f"{len(todo)} cases, {workers} at a time")
+            progress(before / total, f"{counted(len(todo), 'case')}, {workers} at a time")
         for future in as_completed(futures):
             one = futures[future]
             if future.cancelled():

@@ -18,6 +18,7 @@ from ..constants import ELECTRON_REST_MEV
 from ..errors import InputError
 from ..nuclides.emission import Emission
 from ..statistics import gy_per_mev
+from ..text import count_of, counted
 from ..transport.problem import Problem
 from ..transport.run_options import RunOptions
 from .map import DoseMap, relative_source, voxel_volume_ml
@@ -176,7 +177,7 @@ def deposit_locally(
     if not np.isfinite(decays).all() or (decays < 0).any():
         bad = int(np.count_nonzero(~np.isfinite(decays) | (decays < 0)))
         raise InputError(
-            f"{bad} of {decays.size} voxels have a negative or undefined number of decays",
+            f"{count_of(bad, decays.size, 'voxel', ('has', 'have'))} a negative or undefined number of decays",
             why="no dose can be computed from them",
             suggestion="look for NaN or negative voxels in the PET and in the kinetic fit",
             field="decays",
@@ -240,8 +241,9 @@ def _dose_map(name: str, problem: Problem, decays: float | None, air_density_g_c
     )
     notes: tuple[str, ...] = ()
     if deposit.air_voxels:
+        voxels = counted(deposit.air_voxels, "voxel", ("with activity is", "with activity are"))
         notes = (
-            f"{deposit.air_voxels} voxels with activity are air (below {air_density_g_cm3:g} g/cm3): no dose "
+            f"{voxels} air (below {air_density_g_cm3:g} g/cm3): no dose "
             f"is stated there; {100 * deposit.air_fraction:.2g} % of the decays happen in them.",
         )
     per_decay = DoseMap(name, deposit.dose_gy, None, "Gy per decay", notes=notes, air_density_g_cm3=air_density_g_cm3)

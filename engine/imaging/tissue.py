@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..files import read_csv
 from ..grid import Grid, Volume
 from ..physics.material import Material
+from ..text import counted
 from .resample import average, average_slabs, coverage
 from .volumes import refuse_undefined_hu
 
@@ -176,7 +177,7 @@ class Calibration:
             pairs, name, source = [(float(h), float(d)) for h, d in table], "the case's calibration", None
         if len(pairs) < 2:
             raise InputError(
-                f"the CT calibration has {len(pairs)} point(s)",
+                f"the CT calibration has {counted(len(pairs), 'point')}",
                 why="a curve needs at least two",
                 suggestion="give lines of 'HU, g/cm3', e.g. '-1000, 0.001' and '0, 1.0'",
                 file=source,
@@ -290,12 +291,15 @@ def check_hu(ct: Volume) -> list[str]:
     metal = int(np.count_nonzero(values > METAL_HU))
     if metal:
         notes.append(
-            f"{metal} CT voxel(s) ({metal * ct.grid.voxel_volume_ml:.3g} mL) above {METAL_HU:g} HU, "
-            f"up to {high:g}, were clipped: metal or artefact, density and dose there are not reliable"
+            f"{counted(metal, 'CT voxel')} ({metal * ct.grid.voxel_volume_ml:.3g} mL) above {METAL_HU:g} HU, "
+            f"up to {high:g}, {'was' if metal == 1 else 'were'} clipped: metal or artefact, "
+            f"density and dose there are not reliable"
         )
     padding = int(np.count_nonzero(values < PADDING_HU))
     if padding:
-        notes.append(f"{padding} CT voxel(s) below {PADDING_HU:g} HU were taken as padding: air")
+        below = f"below {PADDING_HU:g} HU"
+        voxels = counted(padding, "CT voxel", (f"{below} was", f"{below} were"))
+        notes.append(f"{voxels} taken as padding: air")
     return notes
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..grid import OBLIQUE, Volume, from_sitk
+from ..text import counted
 from .dicom.find import is_volume_file, require
 from .dicom.series import Stack
 from .source import ImagePath, ImageSource
@@ -44,7 +45,7 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
     bad = _not_finite_in_nifti(path)
     if bad:
         raise InputError(
-            f"{bad} voxel(s) of the image are not a number",
+            f"{counted(bad, 'voxel')} of the image {'is' if bad == 1 else 'are'} not a number",
             why="they have no value",
             suggestion="repair the image; outside the field of view 0 (PET) or -1000 HU (CT) is usual",
             file=path,
@@ -156,7 +157,7 @@ def refuse_undefined_hu(ct: Volume) -> None:
     bad = int(ct.values.size - np.count_nonzero(np.isfinite(ct.values)))
     if bad:
         raise InputError(
-            f"{bad} CT voxel(s) are not a number",
+            f"{counted(bad, 'CT voxel', ('is', 'are'))} not a number",
             why="they have no density",
             suggestion="repair the image; outside the field of view -1000 HU is usual",
             file=ct.source or None,

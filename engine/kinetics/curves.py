@@ -257,7 +257,11 @@ def _flags(name: str, fit: Fit, scans: _Scans) -> list[str]:
 def _values(numbers: object, times: np.ndarray, field: str) -> np.ndarray:
     values = np.asarray(numbers, dtype=np.float64)
     if values.ndim > 1 or (values.ndim == 1 and values.size != times.size):
-        raise InputError(f"{values.size} values for {times.size} scans", why="each scan needs one value", field=field)
+        raise InputError(
+            f"{counted(values.size, 'value')} for {counted(times.size, 'scan')}",
+            why="each scan needs one value",
+            field=field,
+        )
     values = np.broadcast_to(values, times.shape).copy()
     if not np.all(np.isfinite(values)):
         raise InputError("a value that is not a finite number", field=field)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import InputError
+from ..text import counted
 from .conversion import LN2, decay_constant, scan_times
 from .curves import CAPPED, Curve, fit_curve
 from .models import Shape, require_uptake
@@ -160,14 +161,14 @@ def _checked(concentration: np.ndarray, times: np.ndarray, regions: np.ndarray |
         images = images.astype(np.float64)
     if images.ndim != 4 or images.shape[0] != times.size:
         raise InputError(
-            f"images of shape {images.shape} for {times.size} scans",
+            f"images of shape {images.shape} for {counted(times.size, 'scan')}",
             why="the images are stacked as (scan, z, y, x)",
             field="concentration",
         )
     if not np.all(np.isfinite(images)):
         bad = int(np.count_nonzero(~np.isfinite(images)))
         raise InputError(
-            f"{bad} voxels are not finite numbers",
+            f"{counted(bad, 'voxel', ('is not a finite number', 'are not finite numbers'))}",
             why="they cannot be integrated",
             suggestion="mask or repair the image first",
             field="concentration",
@@ -248,7 +249,8 @@ def _region_curves(study: Study, model: str, regions: np.ndarray, notes: list[st
             notes.append(f"Region {label}: no positive activity at every scan; its voxels use the local rate.")
             continue
         curves[label] = _summed_curve(study, sums[:, label], model)
-    notes.append(f"{len(curves)} regions have one clearance rate each, that of their summed activity.")
+    have = counted(len(curves), "region", ("has one clearance rate", "have one clearance rate each"))
+    notes.append(f"{have}, that of the summed activity.")
     return curves
 
 

@@ -29,6 +29,7 @@ from scipy.special import ndtr, polygamma
 
 from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES
+from ..text import counted
 from .dvh import DoseVolumeHistogram, RegionDoses
 
 #: grid points of the true dose per mean noise, and the most and fewest of them
@@ -111,7 +112,7 @@ class NoisyVoxels:
         dose, sigma, weight = self.flat()
         if self.n_batches < MINIMUM_BATCHES or not np.isfinite(sigma).all():
             raise InputError(
-                f"a histogram cannot be corrected for unknown noise ({self.n_batches} batches)",
+                f"a histogram cannot be corrected for unknown noise ({counted(self.n_batches, 'batch')})",
                 why=f"voxel standard errors need {MINIMUM_BATCHES} batches or more",
                 suggestion="run more batches, or show the histogram as it is",
             )

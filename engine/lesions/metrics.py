@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..grid import Grid
+from ..text import counted
 from .dvh import RegionDoses
 from .parts import Kinetics, Recovery, UncertaintyBudget
 from .record import LesionDose
@@ -240,7 +241,7 @@ def _voxels(maps: DoseMaps, mask: LesionMask) -> _Voxels:
     dose = np.asarray(maps.dose_gy[index], dtype=np.float64)
     if not np.isfinite(dose).all():
         raise InputError(
-            f"the dose is undefined in {int((~np.isfinite(dose)).sum())} voxels of lesion {name!r}",
+            f"the dose is undefined in {counted(int((~np.isfinite(dose)).sum()), 'voxel')} of lesion {name!r}",
             why="a mean over them would be meaningless",
             suggestion="look for NaN in the images and in the kinetic fit",
             field="lesions",

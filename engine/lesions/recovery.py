@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import erf
 
 from ..errors import InputError
+from ..text import counted
 
 #: Below this volume [mL] the lesion's own volume is not known well enough; only a bound is quoted
 #: (Jentzen et al., J Nucl Med 57 (2016) 1499).
@@ -229,7 +230,7 @@ class PhantomRecovery:
         size = size.reshape(-1)
         if rc.size < 3 or size.size != rc.size:
             raise InputError(
-                f"phantom curve with {size.size} sizes and {rc.size} coefficients",
+                f"phantom curve with {counted(size.size, 'size')} and {counted(rc.size, 'coefficient')}",
                 why="two parameters and their uncertainty need at least three spheres",
                 field="recovery",
             )

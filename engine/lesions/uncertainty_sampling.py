@@ -15,6 +15,7 @@ from scipy.special import erf
 
 from ..constants import FWHM_PER_SIGMA
 from ..errors import InputError
+from ..text import counted
 from .recovery import sphere_diameter_mm, sphere_recovery
 from .uncertainty import MeasurementChain, volume_relative_uncertainty
 
@@ -79,7 +80,7 @@ class SampledScans:
         times, retention = self.arrays()
         if times.size > 2 or retention.size != times.size:
             raise InputError(
-                f"{times.size} scans in the sampled cross-check",
+                f"{counted(times.size, 'scan')} in the sampled cross-check",
                 why="it integrates one or two scans",
                 field="times_h",
             )
@@ -119,7 +120,7 @@ def sample_dose(
         Fewer than 1000 draws.
     """
     if draws < 1000:
-        raise InputError(f"{draws} draws", why="quantiles need at least 1000", field="draws")
+        raise InputError(counted(draws, "draw"), why="quantiles need at least 1000", field="draws")
     rng = np.random.default_rng(seed)
 
     def factor(relative: object, size: int | tuple[int, ...] = draws) -> np.ndarray:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import InputError
-from ..text import did_you_mean
+from ..text import counted, did_you_mean
 from . import data
 from .material import Material
 
@@ -65,7 +65,7 @@ def _composition(
     where = f"material {name!r}"
     if not Z or len(Z) != len(mass_fraction):
         raise InputError(
-            f"{len(Z)} atomic numbers and {len(mass_fraction)} mass fractions",
+            f"{counted(len(Z), 'atomic number')} and {counted(len(mass_fraction), 'mass fraction')}",
             why="every element needs one mass fraction",
             suggestion="give Z and mass_fraction as lists of the same length",
             field=where,

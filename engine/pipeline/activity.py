@@ -17,6 +17,7 @@ from ..kinetics.curves import Curve, fit_curve
 from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
 from ..lesions.recovery import Corrected, RecoveryModel
 from ..nuclides.decay import nuclide
+from ..text import count_of
 from .lesion import FineMask, Lesion
 from .lesion_density import density_slope, lesion_density
 from .lesion_recovery import corrected_scans
@@ -222,7 +223,7 @@ def _kinetic_remarks(case: Case, images: VisitImages, voxels: VoxelKinetics) -> 
     for key, text in names.items():
         count = voxels.flags.get(key, 0)
         if count:
-            remarks.append(f"{count} of {size} voxels: {text}.")
+            remarks.append(f"{count_of(count, size, 'voxel')}: {text}.")
     return remarks
 
 

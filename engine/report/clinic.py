@@ -11,7 +11,7 @@ import numpy as np
 from ..clinic.response import QUANTITIES
 from ..grid import Grid
 from ..lesions.record import LesionDose
-from ..text import chance, number, or_nan, percent, signed_percent
+from ..text import chance, counted, number, or_nan, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, new_figure, to_png, to_svg
 from .input import ChecklistItem, ReportInput
 
@@ -217,7 +217,7 @@ def _visit(visit: Mapping[str, Any]) -> dict[str, Any]:
         pair = visit["paired"][key]
         if pair["ratio"] is not None:
             interval = f" ({number(pair['low'])}–{number(pair['high'])}, 95 %)" if pair["low"] is not None else ""
-            facts.append((f"{name}, mean ratio", f"×{number(pair['ratio'])}{interval}, {pair['n']} lesions"))
+            facts.append((f"{name}, mean ratio", f"×{number(pair['ratio'])}{interval}, {counted(pair['n'], 'lesion')}"))
     again = visit["re_induced"]
     facts.append(("Re-induction of uptake", ", ".join(again) if again else "in no lesion"))
     return {"name": visit["visit"], "facts": facts}

@@ -68,6 +68,7 @@ def render_trial(record: Mapping[str, Any]) -> str:
         "tolerance": plots.tolerance(tables["tolerance"], arms),
     }
     filters: dict[str, Callable[..., str]] = {
+        "count_of": count_of,
         "num": number,
         "share": proportion,
         "spread": spread,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...kernels.backends.machine import cpu_name, usable_cores
+from ..text import counted
 from ..version import __version__
 
 #: Libraries that the numbers of a result pass through; their versions are in its provenance.
@@ -55,7 +56,7 @@ def _git(*words: str) -> str:
 
 def backends() -> dict[str, str]:
     """Which transport backends can run here, and on what."""
-    devices = {"cpu": f"Numba {_version('numba')}, {usable_cores()} threads"}
+    devices = {"cpu": f"Numba {_version('numba')}, {counted(usable_cores(), 'thread')}"}
     try:
         import cupy
 

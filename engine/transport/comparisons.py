@@ -21,6 +21,7 @@ import numpy as np
 from ..constants import JOULE_PER_MEV
 from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES, region_mean_sigma
+from ..text import counted
 from .problem import Problem
 from .two_sample import critical
 
@@ -202,7 +203,7 @@ def compare(result: Any, problem: Problem) -> Comparison:
     batches = int(result.tally.n_batches)
     if batches < MINIMUM_BATCHES:
         raise InputError(
-            f"{batches} batches of histories",
+            f"{counted(batches, 'batch')} of histories",
             why=f"no standard error is taken from fewer than {MINIMUM_BATCHES}, so no difference can be judged",
             suggestion="increase --decays, e.g. --decays 1e6",
             field="decays",

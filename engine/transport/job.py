@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..statistics import MINIMUM_BATCHES, few_batches_warning
+from ..text import counted
 from ..until import Until
 from .engines import chosen_backend
 from .run import OPEN_ENDED_BATCH
@@ -38,7 +39,7 @@ def how_it_ended(tally: Tally, until: Until | None) -> dict[str, Any]:
     """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning."""
     short = few_batches_warning(tally.n_batches)
     if tally.stopped_by == "interrupt":
-        stopped = f"interrupted after {tally.decays} decays"
+        stopped = f"interrupted after {counted(tally.decays, 'decay')}"
         return {"complete": False, "stopped": stopped, "warnings": short}
     if tally.complete:
         return {"complete": True, "warnings": short}
@@ -46,7 +47,7 @@ def how_it_ended(tally: Tally, until: Until | None) -> dict[str, Any]:
     goal = f" before {until} was reached" if until else ""
     return {
         "complete": True,
-        "warnings": (f"The {reason} ended the transport{goal}: {tally.decays} decays.", *short),
+        "warnings": (f"The {reason} ended the transport{goal}: {counted(tally.decays, 'decay')}.", *short),
     }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..nuclides.emission import Emission
 from ..physics import stopping
+from ..text import counted
 from .options import PhysicsOptions
 from .problem import Problem
 
@@ -39,11 +40,12 @@ def check_problem(problem: Problem, path: object = None) -> None:
     if sizes.shape != (3,) or not np.isfinite(sizes).all() or (sizes <= 0).any():
         refuse(f"is {problem.voxel_size_mm} mm", "voxel_size_mm", "three positive lengths dz, dy, dx are needed")
     if not np.isfinite(density).all():
-        refuse(f"{np.count_nonzero(~np.isfinite(density))} voxels are NaN or infinite", "density_g_cm3")
+        count = int(np.count_nonzero(~np.isfinite(density)))
+        refuse(f"{counted(count, 'voxel', ('is', 'are'))} NaN or infinite", "density_g_cm3")
     if (density <= 0).any():
-        count = np.count_nonzero(density <= 0)
+        count = int(np.count_nonzero(density <= 0))
         refuse(
-            f"{count} voxels have a density of 0 or less (lowest {density.min():g} g/cm3)",
+            f"{counted(count, 'voxel', ('has', 'have'))} a density of 0 or less (lowest {density.min():g} g/cm3)",
             "density_g_cm3",
             "dose is energy per mass, and photon flights need matter to end in",
             "use air, 0.0012 g/cm3, for empty voxels",
@@ -54,7 +56,7 @@ def check_problem(problem: Problem, path: object = None) -> None:
     if material.min() < 0 or material.max() >= len(problem.materials):
         worst = int(material.min() if material.min() < 0 else material.max())
         refuse(
-            f"index {worst} with {len(problem.materials)} materials listed",
+            f"index {worst} with {counted(len(problem.materials), 'material')} listed",
             "material",
             "every voxel names one of `materials`, counted from 0",
         )
@@ -71,7 +73,7 @@ def check_problem(problem: Problem, path: object = None) -> None:
             or min(entry.mass_fraction, default=-1.0) < 0
         ):
             refuse(
-                f"{entry.name}: {len(entry.Z)} elements, mass fractions sum to {total:g}",
+                f"{entry.name}: {counted(len(entry.Z), 'element')}, mass fractions sum to {total:g}",
                 f"materials[{i}]",
                 "mass fractions are positive, one per element, and sum to 1",
             )

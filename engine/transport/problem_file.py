@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..nuclides.decay import nuclide
 from ..nuclides.emission import Emission
 from ..physics.material import Material
+from ..text import counted
 from .problem import Problem
 from .problem_checks import check_problem
 
@@ -160,7 +161,7 @@ def emission_from_json(content: dict[str, Any], path: object = None) -> Emission
             ) from error
         if mev.shape != density.shape or (mev.size and (np.diff(mev) <= 0).any()):
             raise InputError(
-                f"{mev.size} energies and {density.size} values, or energies that do not rise",
+                f"{counted(mev.size, 'energy')} and {counted(density.size, 'value')}, or energies that do not rise",
                 why="a spectrum is a list of points joined by straight lines",
                 file=path,
                 field=f"emission.{key}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError
-from ..text import shortened
+from ..text import counted, shortened
 from .tally import Tally
 
 
@@ -44,7 +44,7 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
     count = earlier.n_batches
     if sorted(earlier.batch_ids) != list(range(first_batch, first_batch + count)):
         raise InputError(
-            f"the earlier part does not contain the first {count} batches without a gap",
+            f"the earlier part does not contain the first {counted(count, 'batch')} without a gap",
             why="it is a shard, or a merge of shards",
             suggestion="run the missing shards and merge them",
             field="batch_ids",

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress, Stop
+from ..text import counted
 from ..units import DURATION, in_range
 from ..until import Until
 from .engines import check_backend
@@ -77,7 +78,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.decays is not None and self.decays < 1:
-            raise InputError(f"{self.decays} decays", suggestion="simulate at least one decay", field="decays")
+            raise InputError(counted(self.decays, "decay"), suggestion="simulate at least one decay", field="decays")
         check_backend(self.backend)
         if self.until is not None:
             object.__setattr__(self, "until", Until.parse(self.until))

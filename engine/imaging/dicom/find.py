@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ...errors import InputError
 from ...privacy import series_code
 from ...series_path import SeriesPath
+from ...text import counted
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -246,7 +247,7 @@ def one_series(headers: Sequence[Header], what: str, modality: str | None, sourc
         parts = []
         for uid in uids:
             members = [h for h in images if h.series == uid]
-            parts.append(f"{members[0].modality} {members[0].description!r} {len(members)} files {uid}")
+            parts.append(f"{members[0].modality} {members[0].description!r} {counted(len(members), 'file')} {uid}")
         raise InputError(
             f"{len(uids)} image series are mixed in one folder: " + "; ".join(parts),
             why="only one of them can be the " + what,

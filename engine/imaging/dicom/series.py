@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid, canonical_axes, dicom_affine
+from ...text import counted
 from .find import Header, quiet
 
 if TYPE_CHECKING:
@@ -196,10 +197,10 @@ def _regular_step(headers: Sequence[Header], places: np.ndarray, what: str, sour
     if np.any(off):
         i = int(np.argmax(off))
         lost = round(float(gaps[i]) / usual) - 1
-        guess = f"{lost} slice(s) missing" if lost >= 1 else "uneven slice distances"
+        guess = f"{counted(lost, 'slice')} missing" if lost >= 1 else "uneven slice distances"
         raise InputError(
             f"{guess} in the {what} series between {places[i]:.2f} and {places[i + 1]:.2f} mm "
-            f"({gaps[i]:.3g} mm apart, usually {usual:.3g} mm; {int(off.sum())} such place(s))",
+            f"({gaps[i]:.3g} mm apart, usually {usual:.3g} mm; {counted(int(off.sum()), 'such place')})",
             why="the volume would be wrong there",
             suggestion="copy the whole series again",
             file=source,

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid, canonical
+from ...text import counted
 from ..resample import average, overlap_matrix
 
 #: Lines through each pixel row.
@@ -160,9 +161,8 @@ def _thickness(planes: list[Plane], name: str) -> list[str]:
     wide = int(np.count_nonzero(gaps > GAP * usual))
     if wide:
         notes.append(
-            f"lesion {name!r}: {wide} gap(s) between contour planes wider than {GAP:g} plane distances "
-            f"({usual:.3g} mm) were "
-            "left empty"
+            f"lesion {name!r}: {counted(wide, 'gap')} between contour planes wider than {GAP:g} plane distances "
+            f"({usual:.3g} mm) {'was' if wide == 1 else 'were'} left empty"
         )
     return notes
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid
+from ...text import counted
 from .contours import group_planes, rasterise
 from .mask import DicomMaskFile, Mask, check_frame, finished
 
@@ -74,7 +75,8 @@ class StructureSet(DicomMaskFile):
             )
         notes = []
         if structure.skipped:
-            notes.append(f"lesion {name!r}: {structure.skipped} point(s) or open contour(s) were left out")
+            left_out = counted(structure.skipped, "point", ("or open contour was", "or open contours were"))
+            notes.append(f"lesion {name!r}: {left_out} left out")
         planes, frame, remarks = group_planes(structure.contours, name, self.file)
         notes += remarks
         if len(planes) == 1:

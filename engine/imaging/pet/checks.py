@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...notes import CONTRADICTION, Note
+from ...text import counted
 
 if TYPE_CHECKING:
     from .scan import PetScan
@@ -29,8 +30,8 @@ def check_values(scan: PetScan) -> None:
     if bad:
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise InputError(
-            f"{bad} PET voxel(s) are not a number, the first at [z, y, x] = {list(where)}",
-            why="they have no activity",
+            f"{counted(bad, 'PET voxel', ('is', 'are'))} not a number, the first at [z, y, x] = {list(where)}",
+            why="no activity is known there",
             suggestion="repair the image; outside the field of view 0 is usual",
             file=source,
         )
@@ -41,14 +42,16 @@ def check_values(scan: PetScan) -> None:
         share = -float(values[negative].sum(dtype=np.float64)) / positive_sum if positive_sum > 0 else math.inf
         if share > NEGATIVE_SHARE or float(values.min()) < -0.01 * float(values.max()):
             raise InputError(
-                f"{count} PET voxel(s) hold negative activity, down to {float(values.min()):.4g} Bq/mL",
+                f"{counted(count, 'PET voxel', ('holds', 'hold'))} negative activity, "
+                f"down to {float(values.min()):.4g} Bq/mL",
                 why="an activity concentration cannot be negative",
                 suggestion="use a reconstruction without negative values; check rescale slope and intercept",
                 file=source,
             )
         values[negative] = 0.0
         scan.assumptions.append(
-            f"{count} voxel(s) with negative activity, {100 * share:.2g} % of the total, were set to zero"
+            f"{counted(count, 'voxel')} with negative activity, {100 * share:.2g} % of the total, "
+            f"{'was' if count == 1 else 'were'} set to zero"
         )
     if positive_sum == 0.0:
         raise InputError(

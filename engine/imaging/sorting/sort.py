@@ -154,7 +154,7 @@ def sort_folder(folders: Sequence[str | Path]) -> Sorted:
     if not dicom and not volumes:
         raise InputError(
             "no DICOM files and no volumes were found",
-            why=f"{len(files)} file(s) were found, none of them an image",
+            why=f"{counted(len(files), 'file', ('was', 'were'))} found, none of them an image",
             suggestion="give the folder that holds the exported series",
             file=roots[0] if roots else None,
         )
@@ -178,7 +178,7 @@ def sort_folder(folders: Sequence[str | Path]) -> Sorted:
     visits = _visits(items, notes)
     others = len(files) - len(dicom) - len(volumes)
     if others:
-        notes.append(f"{others} other file(s) were ignored")
+        notes.append(f"{counted(others, 'other file', ('was', 'were'))} ignored")
     return Sorted(items, visits, notes)
 
 

@@ -12,6 +12,7 @@ from ...case.model import Case
 from ...clinic.blood import BloodDose
 from ...dose.methods import main_method
 from ...results.provenance import code_version
+from ...text import counted
 from ..activity import VisitActivity
 from ..scans import VisitImages
 
@@ -110,7 +111,7 @@ def _kinetics(case: Case, images: VisitImages, activity: VisitActivity) -> list[
     late = [value for value in late if math.isfinite(value)]
     span = f"{100 * min(late):.0f} to {100 * max(late):.0f} % of the time-integrated activity" if late else None
     return [
-        ("function and number of points", f"{models}; {len(images.times_h)} scans", "run"),
+        ("function and number of points", f"{models}; {counted(len(images.times_h), 'scan')}", "run"),
         ("weights", f"{weights} ({min(noise):.2g} to {max(noise):.2g} %)", "run"),
         ("extrapolated after the last scan", span, "run"),
     ]

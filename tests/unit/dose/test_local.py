@@ -92,8 +92,8 @@ def test_air_gets_no_dose_and_is_counted():
     [
         ({"photons": "some"}, "photon mode 'some' is not known"),
         ({"decays": np.ones((2, 2, 2))}, "decays have shape (2, 2, 2), density (1, 1, 2)"),
-        ({"decays": np.array([[[1.0, np.nan]]])}, "1 of 2 voxels have a negative or undefined number"),
-        ({"decays": np.array([[[-1.0, 0.0]]])}, "1 of 2 voxels have a negative or undefined number"),
+        ({"decays": np.array([[[1.0, np.nan]]])}, "1 of 2 voxels has a negative or undefined number"),
+        ({"decays": np.array([[[-1.0, 0.0]]])}, "1 of 2 voxels has a negative or undefined number"),
     ],
 )
 def test_unusable_input_is_refused_with_its_name(change, text):
@@ -124,7 +124,7 @@ def test_one_call_gives_dose_per_decay_and_dose():
 def test_air_policy_of_the_call_is_noted():
     got = dose.compute_dose("local", problem([[[1.0, 0.001]]], [[[3.0, 1.0]]]), air_density_g_cm3=0.01)
     assert got.mean[0, 0, 1] == 0
-    assert "1 voxels with activity are air" in got.notes[0] and "25 %" in got.notes[0]
+    assert "1 voxel with activity is air" in got.notes[0] and "25 %" in got.notes[0]
 
 
 def test_unknown_methods_and_empty_sources_are_refused():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import re
+from pathlib import Path
 
+import hevesy
 import numpy as np
 import pytest
 from hevesy.engine.text import (
@@ -78,7 +82,7 @@ def test_chances_far_from_the_middle_are_only_said_to_be_so(value, text):
         (1, 6, "1 of 6 lesions reaches"),
         (2, 6, "2 of 6 lesions reach"),
         (6, 6, "6 of 6 lesions reach"),
-        (0, 1, "0 of 1 lesions reach"),
+        (0, 1, "0 of 1 lesion reaches"),
         (1, 1, "1 of 1 lesion reaches"),
     ],
 )
@@ -89,6 +93,28 @@ def test_counts_agree_with_noun_and_verb(count, total, text):
 
 def test_counts_agree_with_their_noun():
     assert [counted(n, "scan") for n in (0, 1, 2)] == ["0 scans", "1 scan", "2 scans"]
+    assert [counted(n, "PET voxel", ("is", "are")) for n in (0, 1, 2)] == [
+        "0 PET voxels are", "1 PET voxel is", "2 PET voxels are",
+    ]  # fmt: skip
+    plurals = [counted(2, noun) for noun in ("batch", "energy", "decay", "mass")]
+    assert plurals == ["2 batches", "2 energies", "2 decays", "2 masses"]
+
+
+def test_no_text_leaves_the_plural_to_the_reader():
+    """``1 point(s)``: a count and its noun agree, by `counted`. Calls in f-strings such as ``f(s)`` are no text."""
+    package = Path(hevesy.__file__).parent
+    sources = [file for folder in ("engine", "cli") for file in sorted((package / folder).rglob("*.py"))]
+    assert len(sources) > 100
+    found = [
+        f"{file.relative_to(package)}:{node.lineno}: {node.value}"
+        for file in sources
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\w\(e?s\)", node.value)
+    ]
+    templates = [file for folder in ("engine", "cli") for file in sorted((package / folder).rglob("*.j2"))]
+    assert templates
+    found += [str(file) for file in templates if "(s)" in file.read_text(encoding="utf-8")]
+    assert found == []
 
 
 def test_suggestions_name_the_nearest_known_word():

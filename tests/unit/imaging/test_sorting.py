@@ -102,8 +102,8 @@ def test_every_skipped_file_has_its_reason(tmp_path):
     }
     assert found.to_case_dict(tmp_path)["visits"][0]["lesions"] == "on_pet.dcm"
     account = found.account()
-    assert sum(line.startswith("took") for line in account) == 3
-    assert "1 other file(s) were not looked at" in account[-1]
+    assert sum(line.startswith("used") for line in account) == 3
+    assert "1 other file was ignored" in account[-1]
 
 
 def test_of_two_reconstructions_the_one_in_bqml(tmp_path):

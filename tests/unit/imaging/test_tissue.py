@@ -92,7 +92,7 @@ def test_metal_is_clipped_and_counted():
     volume.values[3, 30, 30] = 30000.0
     got = tissue.from_ct(volume, CT_GRID)
     assert got.density_g_cm3[3, 30, 30] == pytest.approx(2.793, rel=1e-3)
-    assert any("1 CT voxel(s)" in note and "metal" in note for note in got.notes)
+    assert any("1 CT voxel (" in note and "metal" in note for note in got.notes)
 
 
 def test_padding_becomes_air():

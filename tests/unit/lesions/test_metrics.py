@@ -109,7 +109,7 @@ def test_missing_uncertainties_are_said_not_invented():
     "change, problem",
     [
         ({"mask": Mask("L9", np.zeros((1, 1, 4)))}, "lesion 'L9' has no volume on the dose grid"),
-        ({"dose_gy": np.array([[[np.nan, 1.0, 1, 1]]])}, "the dose is undefined in 1 voxels of lesion 'lung 1'"),
+        ({"dose_gy": np.array([[[np.nan, 1.0, 1, 1]]])}, "the dose is undefined in 1 voxel of lesion 'lung 1'"),
     ],
 )
 def test_lesions_without_volume_or_dose_are_refused(change, problem):

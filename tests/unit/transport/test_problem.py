@@ -44,11 +44,11 @@ def changed(array, value, index=(0, 0, 0)):
 
 ONES = np.ones(SHAPE)
 BAD = [
-    (lambda: good(density_g_cm3=changed(ONES, 0.0)), "density_g_cm3: 1 voxels have a density of 0 or less", "air"),
+    (lambda: good(density_g_cm3=changed(ONES, 0.0)), "density_g_cm3: 1 voxel has a density of 0 or less", "air"),
     (lambda: good(density_g_cm3=changed(ONES, -1.5)), "lowest -1.5 g/cm3", "air, 0.0012 g/cm3"),
-    (lambda: good(density_g_cm3=changed(ONES, np.nan)), "density_g_cm3: 1 voxels are NaN or infinite", ""),
+    (lambda: good(density_g_cm3=changed(ONES, np.nan)), "density_g_cm3: 1 voxel is NaN or infinite", ""),
     (lambda: good(density_g_cm3=np.ones((3, 4))), "density_g_cm3: has shape (3, 4)", "box of voxels"),
-    (lambda: good(material=np.full(SHAPE, 7, np.uint8)), "material: index 7 with 1 materials listed", "counted from 0"),
+    (lambda: good(material=np.full(SHAPE, 7, np.uint8)), "material: index 7 with 1 material listed", "counted from 0"),
     (lambda: good(material=np.full(SHAPE, -2)), "material: index -2", "counted from 0"),
     (lambda: good(material=ONES * 0), "material: has type float64", "integers"),
     (lambda: good(material=np.zeros((1, 1, 1), np.uint8)), "material: has shape (1, 1, 1)", "share one grid"),
@@ -61,7 +61,7 @@ BAD = [
     (lambda: good(voxel_size_mm=(3.0, 3.0)), "voxel_size_mm: is (3.0, 3.0) mm", "positive lengths"),
     (lambda: good(voxel_size_mm=(3.0, 3.0, np.nan)), "voxel_size_mm: is (3.0, 3.0, nan) mm", "positive lengths"),
     (lambda: good(materials=(water(mass_fraction=(0.5, 0.1)),)), "2 elements, mass fractions sum to 0.6", "sum to 1"),
-    (lambda: good(materials=(water(Z=(8,)),)), "water: 1 elements", "one per element"),
+    (lambda: good(materials=(water(Z=(8,)),)), "water: 1 element", "one per element"),
     (lambda: good(materials=(water(mean_excitation_ev=0.0),)), "water: mean excitation energy 0 eV", "positive"),
     (lambda: good(materials=(water(nominal_density_g_cm3=-1.0),)), "water: nominal density -1 g/cm3", "positive"),
 ]  # fmt: skip
@@ -191,7 +191,7 @@ FILES = [
     ({"emission": '{"nuclide": "I-1311"}'}, "I-131"),
     ({"emission": '{"photon_lines": [[0.3645]]}'}, "emission.photon_lines: is not a list of"),
     ({"emission": '{"electron_lines": [[-0.1, 1]]}'}, "emission.electron_lines: holds a negative"),
-    ({"emission": '{"beta_spectrum": {"MeV": [0, 1], "per_MeV_per_decay": [1]}}'}, "2 energies and 1 values"),
+    ({"emission": '{"beta_spectrum": {"MeV": [0, 1], "per_MeV_per_decay": [1]}}'}, "2 energies and 1 value"),
     ({"emission": '{"beta_spectrum": {"MeV": [1, 0], "per_MeV_per_decay": [1, 1]}}'}, "energies that do not rise"),
     ({"emission": '{"beta_spectrum": [1, 2]}'}, "emission.beta_spectrum: is not a spectrum"),
     ({"density_g_cm3": np.zeros(SHAPE, np.float32)}, "density of 0 or less"),
