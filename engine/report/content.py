@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
 from ..results.result import Result
-from ..text import chance, number, percent, plus_minus, signed_percent
+from ..text import chance, counted, number, percent, plus_minus, signed_percent
 from .input import CaseSummary, ReportInput
 
 #: What makes the same remark differ from lesion to lesion.
@@ -31,24 +31,52 @@ def headline(verdict: Verdict) -> str:
     return words if verdict.certain else f"{words}, borderline"
 
 
-def remarks(lesions: Sequence[LesionDose]) -> tuple[list[str], dict[str, list[int]]]:
-    """Footnotes, each once, and the numbers of those that belong to each lesion."""
-    notes: list[str] = []
-    numbers: dict[str, list[int]] = {}
+def remarks(lesions: Sequence[LesionDose]) -> tuple[list[str], dict[str, dict[int, str]]]:
+    """The remarks on the lesions as footnotes, each once.
+
+    Parameters
+    ----------
+    lesions
+        Lesions in the order of their table.
+
+    Returns
+    -------
+    list of str
+        Footnotes, numbered from 1. Remarks that differ in numbers in brackets alone share one without the brackets.
+    dict of str to dict of int to str
+        For each lesion the numbers of its footnotes, ascending, with the brackets that a shared footnote leaves
+        out, else "".
+    """
+    wordings: dict[str, list[str]] = {}
     for lesion in lesions:
-        mine = set()
         for flag in lesion.flags:
-            note = NUMBERS_IN_BRACKETS.sub("", flag)  # the lesion's own section shows them
-            if note not in notes:
-                notes.append(note)
-            mine.add(notes.index(note) + 1)
-        numbers[lesion.lesion] = sorted(mine)
-    return notes, numbers
+            same = wordings.setdefault(NUMBERS_IN_BRACKETS.sub("", flag), [])
+            if flag not in same:
+                same.append(flag)
+    notes = [same[0] if len(same) == 1 else shared for shared, same in wordings.items()]
+    marks: dict[str, dict[int, str]] = {}
+    for lesion in lesions:
+        mine: dict[int, str] = {}
+        for place, same in enumerate(wordings.values(), 1):
+            own = [flag for flag in same if flag in lesion.flags]
+            if own:
+                brackets = [] if len(same) == 1 else NUMBERS_IN_BRACKETS.findall(" ".join(own))
+                mine[place] = " ".join(text.strip() for text in brackets)
+        marks[lesion.lesion] = mine
+    return notes, marks
+
+
+def footnotes(marks: Mapping[int, str]) -> str:
+    """Where a lesion's remarks are, as one line: ``Footnotes of the table: 1, 2 (x 1.31)``; empty without remarks."""
+    if not marks:
+        return ""
+    listed = ", ".join(f"{place} {brackets}".rstrip() for place, brackets in marks.items())
+    return f"{'Footnote' if len(marks) == 1 else 'Footnotes'} of the table: {listed}"
 
 
 def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
     """Rows of the lesion table, as text."""
-    _, numbers = remarks(lesions)
+    _, marks = remarks(lesions)
     rows = []
     for i, lesion in enumerate(lesions, 1):
         mean_only = lesion.voxel_metrics != "shown"
@@ -70,7 +98,7 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 + (", borderline" if lesion.borderline else ""),
                 "reached": lesion.verdict == "eligible",
                 "borderline": lesion.borderline,
-                "notes": numbers[lesion.lesion],
+                "notes": list(marks[lesion.lesion]),
             }
         )
     return rows
@@ -242,8 +270,7 @@ def transport_facts(given: ReportInput) -> list[tuple[str, str]]:
     facts += [
         (
             "Decays simulated",
-            f"{tally.decays:,}".replace(",", " ")
-            + f" in {tally.n_batches} batches of {tally.batch_histories:,}".replace(",", " "),
+            f"{tally.decays:,} in {counted(tally.n_batches, 'batch')} of {tally.batch_histories:,}".replace(",", " "),
         ),
         ("Backend", f"{result.backend} ({result.device})"),
         ("Time", f"{number(result.wall_time_s)} s"),

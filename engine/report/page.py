@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def render_report(given: ReportInput) -> str:
         One page; figures and styles are in it.
     """
     result, lesions = given.result, given.lesions
-    notes, _ = content.remarks(lesions)
+    notes, marks = content.remarks(lesions)
     return render(
         "report.html.j2",
         patient=given.patient,
@@ -64,7 +65,7 @@ def render_report(given: ReportInput) -> str:
         columns=BY_NAME,
         noise_corrected=any(lesion.noise_corrected_dvh for lesion in lesions),
         recovery_corrected=any(lesion.recovery_dose_factor != 1.0 for lesion in lesions),
-        lesions=_lesion_sections(given),
+        lesions=_lesion_sections(given, marks),
         case_facts=content.case_facts(given.case) if given.case else [],
         scans=content.scan_rows(given.case) if given.case else [],
         case_text=given.case_text,
@@ -81,8 +82,8 @@ def render_report(given: ReportInput) -> str:
     )
 
 
-def _lesion_sections(given: ReportInput) -> list[dict[str, Any]]:
-    """What the section of each lesion shows."""
+def _lesion_sections(given: ReportInput, marks: Mapping[str, Mapping[int, str]]) -> list[dict[str, Any]]:
+    """What the section of each lesion shows; `marks` are the footnotes of each."""
     result, method = given.result, given.method
     masks = {} if result.lesion_masks is None else dict(zip(result.lesion_names, result.lesion_masks, strict=False))
     return [
@@ -93,7 +94,7 @@ def _lesion_sections(given: ReportInput) -> list[dict[str, Any]]:
             "planes": slices.planes(result, lesion, masks.get(lesion.lesion), method) if method else "",
             "kinetics": markup(plots.kinetics(lesion, given.half_lives_h)),
             "budget": markup(plots.budget(lesion)),
-            "flags": lesion.flags,
+            "footnotes": content.footnotes(marks[lesion.lesion]),
         }
         for number, lesion in enumerate(given.lesions, 1)
     ]

@@ -201,7 +201,7 @@ def test_what_the_records_say_is_there(page):
         "Retention, decay-corrected",
     ):
         assert text in page.words, text
-    assert second.voxel_metrics == "mean only" and "within two PET resolutions: mean dose only" in page.words
+    assert second.voxel_metrics == "mean only" and "mm FWHM): mean dose only" in page.words
 
 
 def test_folders_of_the_input_are_not_told_outside_the_case_text(report):
@@ -214,8 +214,15 @@ def test_names_are_escaped(report):
 
 
 def test_remarks_that_differ_in_a_number_share_a_footnote():
-    notes, numbers = content.remarks(make().lesions)
-    assert notes[0] == "corrected" and numbers["node $1 <b>"] == [1] and numbers["lung 2"][0] == 1
+    lesions = make().lesions
+    notes, marks = content.remarks(lesions)
+    assert notes[0] == "corrected"
+    assert marks["node $1 <b>"] == {1: "(x 1.2)"} and marks["lung 2"][1] == "(x 2.2)"
+    assert content.footnotes(marks["node $1 <b>"]) == "Footnote of the table: 1 (x 1.2)"
+    assert content.footnotes(marks["lung 2"]) == "Footnotes of the table: 1 (x 2.2), 2"
+    assert content.footnotes({}) == ""
+    alone, own = content.remarks(lesions[:1])
+    assert alone == ["corrected (x 1.2)"] and own == {"node $1 <b>": {1: ""}}
 
 
 def test_an_incomplete_run_is_told_on_top():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hevesy.cli.main import app
 from hevesy.engine.grid import write_image
-from hevesy.tests.unit.small_case import BODY, GRID, TEXT, TRACER_MBQ, write_small_case
+from hevesy.tests.unit.small_case import BODY, GRID, HOT, TEXT, TRACER_MBQ, write_small_case
 from typer.testing import CliRunner
 
 #: Two visits with different CTs, samples, and another therapy: every section of the report is there.
@@ -94,6 +94,40 @@ def test_every_warning_and_assumption_is_said_once(folder: Path) -> None:
         text = text_of(page)
         assert len(sentences) > 8
         assert {s: text.count(s) for s in sentences if text.count(re.sub(r"\s+", " ", s)) != 1} == {}, name
+
+
+@pytest.mark.parametrize("lesions", [1, 3])
+def test_every_remark_and_caption_of_the_lesions_is_said_once(tmp_path: Path, lesions: int) -> None:
+    """One scan and recovery: remarks that lesions share, and one that differs in a number."""
+    changed = TEXT.replace("      - {pet: pet_96.nii.gz, ct: ct.nii.gz, after: 96 h}\n", "").replace(
+        "weight:", "kinetics: {model: single-time-point, population_half_life: 70 h}\nrecovery: {fwhm: 6 mm}\nweight:"
+    )
+    file = write_small_case(tmp_path, changed)
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[HOT] = 1
+    if lesions > 1:
+        labels[5, 6:9, 6:9], labels[7, 6:8, 6:9] = 2, 3
+    write_image(tmp_path / "lesions.nii.gz", GRID, labels)
+    named = {str(i): {"name": f"lesion {i}"} for i in range(1, lesions + 1)}
+    (tmp_path / "lesions.json").write_text(json.dumps(named))
+    hevesy_command("run", file, "--method", "local", "--out", tmp_path / "run", "--quiet")
+    records = json.loads((tmp_path / "run" / "lesions.json").read_text())["lesions"]
+    text = text_of((tmp_path / "run" / "report.html").read_bytes())
+    flags = [flag for record in records for flag in record["flags"]]
+    population = "one scan: biological half-life taken from a population"
+    corrected = [flag for flag in flags if flag.startswith("mean dose corrected for recovery (x ")]
+    assert [flags.count(population), len(corrected), len(set(corrected))] == [lesions] * 3
+    once = {population}
+    for same in {re.sub(r" \([^)]*\d[^)]*\)", "", flag) for flag in flags}:
+        wordings = {flag for flag in flags if re.sub(r" \([^)]*\d[^)]*\)", "", flag) == same}
+        # numbers that differ are with each lesion, the sentence is with none
+        once |= wordings if len(wordings) == 1 else {same, *(re.search(r"\(.*\)", flag)[0] for flag in wordings)}
+    once |= {
+        "The map is not corrected for recovery; the mean dose is.", "White: boundary of the lesion.",
+        "Shaded: extrapolated beyond the last scan.", "blue: common to all visits.",
+    }  # fmt: skip
+    assert {said: text.count(said) for said in once if text.count(said) != 1} == {}
+    assert len(re.findall(r"Footnotes? of the table: 1\b", text)) == lesions
 
 
 def test_few_batches_are_said_once(folder: Path) -> None:
