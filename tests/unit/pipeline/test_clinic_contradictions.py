@@ -65,7 +65,7 @@ def test_more_at_96_h_than_decay_leaves_is_named_and_capped(tmp_path: Path) -> N
 def test_more_activity_than_was_given_is_refused(tmp_path: Path) -> None:
     file = write_small_case(tmp_path)
     pet(tmp_path, 24.0, 2.5 / (27 * 0.064))  # two and a half times the administered activity
-    with pytest.raises(InputError, match="there cannot be more than was given"):
+    with pytest.raises(InputError, match="there cannot be more than was administered"):
         hevesy.run(file, method="local")
 
 
