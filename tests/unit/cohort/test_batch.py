@@ -87,7 +87,7 @@ def test_report_stands_alone_and_names_what_is_missing(cohort: Path, tmp_path: P
     write_trial("small <trial>", done)
     page = (tmp_path / "out" / "trial.html").read_text()
     assert "small &lt;trial&gt;" in page and "small <trial>" not in page
-    assert "1 of 3 cases are missing from every table" in page and "A2: failed" in page
+    assert "1 of 3 cases is missing from every table" in page and "A2: failed" in page
     assert str(tmp_path) not in page.replace(str(tmp_path / "A2"), "")
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", page)
     assert page.count("<svg") >= 3
