@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -27,24 +26,6 @@ PROGRESSIVE_VOLUME_INCREASE = (1.0 + PROGRESSIVE_INCREASE) ** 3 - 1.0
 
 #: Visit-to-visit scatter of ln(uptake) without any treatment effect (geometric standard deviation 1.3).
 BIOLOGICAL_SIGMA = math.log(1.3)
-
-
-class Quantity(NamedTuple):
-    """What is compared between visits: key of the value, name, and symbol in tables."""
-
-    key: str
-    name: str
-    symbol: str
-
-
-QUANTITIES = (
-    Quantity("ldpa_gy_per_gbq", "dose per activity", "LDpA"),
-    Quantity("uptake_percent", "uptake at 24 h, %IA", "%IA"),
-    Quantity("uptake_percent_per_g", "uptake at 24 h, %IA/g", "%IA/g"),
-    Quantity("volume_ml", "volume", "volume"),
-    Quantity("diameter_mm", "diameter", "diameter"),
-    Quantity("effective_half_life_h", "effective half-life", "T_eff"),
-)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from ..clinic.response import QUANTITIES, paired_ratio
+from ..clinic.response import paired_ratio
+from ..lesions.quantities import QUANTITIES
 from ..lesions.record import LesionDose
 from ..text import or_nan
 

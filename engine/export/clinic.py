@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..case.model import Case
-from ..clinic.response import QUANTITIES
 from ..errors import InputError
 from ..files import csv_text, read_json, write_bytes, write_json, write_text
+from ..lesions.quantities import QUANTITIES
 from ..pipeline.clinic.visits import VisitLesions, follow_up
 from ..report.clinic import overlay
 from ..text import plain

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..clinic.response import QUANTITIES
 from ..grid import Grid
+from ..lesions.quantities import QUANTITIES
 from ..lesions.record import LesionDose
 from ..text import chance, counted, number, or_nan, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, new_figure, to_png, to_svg

@@ -10,7 +10,6 @@ from ...clinic.matching import LesionPlace
 from ...clinic.response import (
     PARTIAL_VOLUME_DECREASE,
     PROGRESSIVE_VOLUME_INCREASE,
-    QUANTITIES,
     PairedRatio,
     TargetLesion,
     lesion_response,
@@ -18,6 +17,7 @@ from ...clinic.response import (
     recist_response,
     select_targets,
 )
+from ...lesions.quantities import QUANTITIES
 
 
 @dataclass

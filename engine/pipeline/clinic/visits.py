@@ -17,10 +17,11 @@ import numpy as np
 
 from ...case.model import Case
 from ...clinic.matching import LesionPlace, Match, match_lesions
-from ...clinic.response import QUANTITIES, VisitValues, lesion_response, reinduction
+from ...clinic.response import VisitValues, lesion_response, reinduction
 from ...grid import Volume
 from ...imaging.alignment import Alignment
 from ...imaging.registration import register
+from ...lesions.quantities import QUANTITIES
 from ...lesions.record import LesionDose
 from ...lesions.recovery import sphere_diameter_mm
 from ...lesions.uncertainty import log_ratio_relative
