@@ -143,11 +143,6 @@ def energy_per_decay(emission: Emission) -> EnergyPerDecay:
     )
 
 
-def spectrum_yield(energy_mev: np.ndarray, per_mev: np.ndarray) -> float:
-    """Number of particles per decay in a piecewise linear spectrum."""
-    return float(np.sum(np.diff(energy_mev) * (per_mev[1:] + per_mev[:-1])) / 2.0)
-
-
 def spectrum_energy(energy_mev: np.ndarray, per_mev: np.ndarray) -> float:
     """Energy [MeV per decay] in a piecewise linear spectrum: the exact integral of E f(E)."""
     e0, e1, f0, f1 = energy_mev[:-1], energy_mev[1:], per_mev[:-1], per_mev[1:]

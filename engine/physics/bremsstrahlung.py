@@ -24,7 +24,7 @@ from scipy.interpolate import CubicSpline
 from ..constants import ELECTRON_REST_MEV, FINE_STRUCTURE
 from .composition import composition, energies
 from .material import Material
-from .stopping import BETHE_LOWEST_MEV, HIGHEST_MEV, Particle, _check_particle, radiative, radiative_element
+from .stopping import BETHE_LOWEST_MEV, HIGHEST_MEV, Particle, _check_particle, radiative_element
 
 #: The tip of the spectrum, k = T, is taken here: closer to it the formula loses its digits to cancellation.
 _TIP = 1.0 - 1e-4
@@ -185,11 +185,3 @@ def radiative_above(
 ) -> np.ndarray:
     """Part of the radiative stopping power [MeV cm2/g] that goes into photons above ``cut_mev``."""
     return _above(material, kinetic_mev, cut_mev, particle, 1)
-
-
-def restricted_radiative(
-    material: Material, kinetic_mev: object, cut_mev: float, particle: Particle = "electron"
-) -> np.ndarray:
-    """Radiative stopping power [MeV cm2/g] restricted to photons below ``cut_mev``."""
-    whole = radiative(material, kinetic_mev, particle)
-    return np.maximum(whole - _above(material, kinetic_mev, cut_mev, particle, 1), 0.0)
