@@ -216,7 +216,7 @@ def test_iodine_relaxation():
     [
         (Material("u", (92,), (1.0,), 890.0, 19.0), "material 'u': no cross sections for the element Z = 92"),
         (Material("w", (1, 8), (11.2, 88.8), 75.0, 1.0), "material 'w': mass fractions sum to 100"),
-        (Material("w", (1, 8), (1.0,), 75.0, 1.0), "material 'w': 2 atomic numbers and 1 mass fractions"),
+        (Material("w", (1, 8), (1.0,), 75.0, 1.0), "material 'w': 2 atomic numbers and 1 mass fraction"),
         (Material("w", (8, 8), (0.5, 0.5), 75.0, 1.0), "material 'w': an element is listed twice"),
         (Material("w", (1, 8), (-0.1, 1.1), 75.0, 1.0), "material 'w': mass fractions sum to 1"),
         (Material("w", (1, 8), (0.1, 0.9), 0.0, 1.0), "material 'w': mean excitation energy of 0 eV"),
