@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
-import h5py
 import numpy as np
 
 from ..errors import InputError
@@ -25,6 +24,8 @@ def tables_path() -> Path:
 
 @lru_cache(maxsize=4)
 def _load(path: Path) -> Mapping[str, np.ndarray]:
+    import h5py  # a start with cached tables does not need it
+
     if not path.is_file():
         raise InputError(
             "the physics tables are missing",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,8 +54,8 @@ SAVE_AND_LOAD = (
 #: Libraries that take long to import (SimpleITK 0.2 s, matplotlib 0.3 s, SciPy's parts 0.1 s each ...) and modules
 #: that load such a one: these alone may be imported inside functions.
 SLOW = {
-    "SimpleITK", "cupy", "highdicom", "icrp107", "jinja2", "markupsafe", "matplotlib", "multiprocessing", "pint",
-    "pydicom", "radioactivedecay", "scipy", "yaml",
+    "SimpleITK", "cupy", "h5py", "highdicom", "icrp107", "jinja2", "markupsafe", "matplotlib", "multiprocessing",
+    "pint", "pydicom", "radioactivedecay", "scipy", "yaml",
 }  # fmt: skip
 LOADS_SLOW = {"kernels.backends", "engine.transport.tables.build"}
 
@@ -202,3 +204,18 @@ def test_a_face_hides_none_of_its_files(room):
     """A name and a file of one name: which of the two one gets would depend on what was imported before."""
     twice = [name for name in face_of(PACKAGES[room]) if f"{room}.{name}" in FILES]
     assert not twice, f"{room}: {twice}"
+
+
+@pytest.mark.parametrize(
+    ("use", "unused"),
+    [
+        ("import hevesy", {"numpy", "pydantic", "hevesy.engine.case"}),
+        ("import hevesy.cli.main", {"numpy", "scipy", "h5py", "numba", "SimpleITK", "hevesy.engine.transport.run"}),
+        ("import hevesy; hevesy.Case", {"numpy", "scipy", "h5py", "numba", "SimpleITK", "pint"}),
+        ("import hevesy; hevesy.Problem; hevesy.simulate", {"scipy", "h5py", "numba", "SimpleITK", "matplotlib"}),
+    ],
+)
+def test_a_start_loads_no_library_that_it_does_not_use(use, unused):
+    code = f"import sys\n{use}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not unused & set(done.stdout.split())
