@@ -21,15 +21,15 @@ NO_PARTICLE = LOCAL  # a kind that is never transported
 
 
 @device
-def placeholder_photon():
-    """A placeholder photon; it fixes the field types."""
+def idle_photon():
+    """The photon of a lane that follows none; it fixes the types of the fields."""
     n, x = i32(0), real(0.0)
     return Photon(n, n, n, x, x, x, x, x, x, n, n, x, x)
 
 
 @device
-def placeholder_charged():
-    """A placeholder electron; it fixes the field types."""
+def idle_charged():
+    """The electron of a lane that follows none; it fixes the types of the fields."""
     n, x = i32(0), real(0.0)
     return Charged(
         i32(ELECTRON), n, n, n, u32(0), x, n, x, x, x, x, x, x, x, n, x, n, x, n, x, x, x, n, x, x, x, x, x, x
@@ -52,7 +52,7 @@ def simulate_interleaved(
     # emissions of the decay that are still to be simulated: so many of this category, from this number on
     category, number, pending, mask = i32(world.n_categories), i64(0), i32(0), u32(0)
     depth, draw = i32(0), i32(1)
-    kind, photon, charged, flights = i32(NO_PARTICLE), placeholder_photon(), placeholder_charged(), i32(0)
+    kind, photon, charged, flights = i32(NO_PARTICLE), idle_photon(), idle_charged(), i32(0)
     while True:
         if kind == NO_PARTICLE:
             if depth == 0:
