@@ -74,14 +74,14 @@ def entry() -> None:
         sys.exit(0)
     except OSError as error:
         # A disk or a path that fails while files are read or written, whichever library met it.
-        said = InputError(
+        refusal = InputError(
             error.strerror or str(error),
             why="a file or folder could not be read or written",
             suggestion="check the path, its permissions and the space left",
             file=error.filename,
         )
-        typer.echo(str(said), err=True)
-        sys.exit(said.exit_code)
+        typer.echo(str(refusal), err=True)
+        sys.exit(refusal.exit_code)
 
 
 if __name__ == "__main__":
