@@ -12,7 +12,7 @@ import numpy as np
 from ..kernels.backends.machine import usable_cores
 from .case.model import Case, Visit
 from .dose.methods import main_method
-from .notes import CONTRADICTION, code_of
+from .notes import NOTE, weight_of
 from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
@@ -187,8 +187,8 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
         memory_bytes=memory,
         decays=decays,
         seconds=seconds,
-        assumptions=[text for text in notes if code_of(text) != CONTRADICTION],
-        warnings=[text for text in notes if code_of(text) == CONTRADICTION],
+        assumptions=[text for text in notes if weight_of(text) == NOTE],
+        warnings=[text for text in notes if weight_of(text) != NOTE],
     )
 
 

@@ -17,7 +17,7 @@ from .errors import StoppedEarly
 from .export.clinic import patient_record
 from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
 from .lesions.verdict import verdict
-from .notes import CONTRADICTION, code_of
+from .notes import NOTE, weight_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
 from .pipeline.clinic.therapy import blood_of_visit, visit_record
@@ -187,8 +187,8 @@ def _run_visit(
     tell(0.04, "transport: preparing")
     result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, earlier)
     tell(0.97, "lesions")
-    # what contradicts itself is a warning, see `visit_record`
-    assumptions = [text for text in (*images.assumptions, *activity.assumptions) if code_of(text) != CONTRADICTION]
+    # what weighs more than an assumption is a warning, see `visit_record`
+    assumptions = [text for text in (*images.assumptions, *activity.assumptions) if weight_of(text) == NOTE]
     result.assumptions = tuple(dict.fromkeys(assumptions))
     notes = [note for dose in result.doses.values() for note in dose.notes]
     result.assumptions += tuple(note for note in dict.fromkeys(notes) if note not in result.assumptions)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..text import or_nan, plain
+from .bounds import Bounds
 from .columns import COLUMNS, row_of
 from .dvh import DoseVolumeHistogram
 from .parts import Clinic, Kinetics, NoiseCorrectedDvh, Recovery, UncertaintyBudget, with_former_keys
@@ -135,6 +136,14 @@ class LesionDose:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinetics", with_former_keys(self.kinetics))
+
+    @property
+    def bounds(self) -> Bounds:
+        """Why the dose is only a bound; records of an older version state the kind without the reason."""
+        stated = self.clinic
+        lower = tuple(stated.get("lower_bound_reasons") or (("lower bound",) if stated.get("lower_bound") else ()))
+        upper = tuple(stated.get("upper_bound_reasons") or (("upper bound",) if stated.get("upper_bound") else ()))
+        return Bounds(lower, upper)
 
     @property
     def local_difference_percent(self) -> float:

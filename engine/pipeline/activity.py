@@ -15,6 +15,7 @@ from ..grid import Grid
 from ..kinetics.conversion import contradictions
 from ..kinetics.curves import Curve, fit_curve
 from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
+from ..lesions.bounds import BELOW_DETECTION, SMALL, Bounds
 from ..lesions.recovery import Corrected, RecoveryModel
 from ..nuclides.decay import nuclide
 from ..text import count_of
@@ -60,6 +61,8 @@ class LesionActivity:
     centroid_shift_mm
         How far the centre of activity lies from that of the first scan, after registration [mm]; NaN where the
         lesion does not stand out.
+    bounds
+        Why its dose is only a bound; empty where it is an estimate.
     flags
         Remarks for the reader.
     contradictions
@@ -82,6 +85,7 @@ class LesionActivity:
     density_slope: float = 0.0
     noise_relative: np.ndarray = field(default_factory=lambda: np.zeros(1))
     centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    bounds: Bounds = Bounds()
     flags: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
 
@@ -267,9 +271,17 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
         detection_bq_ml=limit,
         noise_relative=noise,
         centroid_shift_mm=centroid_shifts(views),
+        bounds=_bounds(corrected, curve),
         flags=flags,
         contradictions=odd,
     )
+
+
+def _bounds(corrected: Corrected | None, curve: Curve) -> Bounds:
+    """Why the lesion's dose is only a bound."""
+    lower = (SMALL,) if corrected is not None and corrected.lower_bound else ()
+    upper = (BELOW_DETECTION,) if curve.upper_bound else ()
+    return Bounds(lower, upper)
 
 
 def _density_slope(images: VisitImages, lesion: Lesion) -> float:

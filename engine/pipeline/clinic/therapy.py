@@ -16,7 +16,7 @@ from ...clinic.blood import BloodDose
 from ...clinic.eligibility import ELIGIBLE, ActivityVerdict, LesionPrediction, assess
 from ...errors import InputError
 from ...lesions.record import LesionDose
-from ...notes import CONTRADICTION, code_of
+from ...notes import NOTE, weight_of
 from ...nuclides.decay import nuclide
 from ...nuclides.names import canonical_name
 from ...text import count_of, plain
@@ -145,8 +145,9 @@ def visit_record(
 
 
 def contradictions(images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
-    """Contradictions in input that was used nevertheless, one sentence each."""
-    found = [f"{text}." for text in images.assumptions if code_of(text) == CONTRADICTION]
+    """What weighs more than an assumption in what was read and fitted, one sentence each."""
+    heavy = [text for text in (*images.assumptions, *activity.assumptions) if weight_of(text) != NOTE]
+    found = [f"{text.removesuffix('.')}." for text in heavy]
     for lesion in activity.lesions:
         found += [f"{lesion.name}: {text}." for text in lesion.contradictions]
     if blood is not None:

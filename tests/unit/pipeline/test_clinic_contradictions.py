@@ -128,5 +128,5 @@ def test_another_nuclides_half_life_in_the_header_reaches_the_warnings() -> None
     used = _half_life(SimpleNamespace(tracer="I-124", half_life_s=6586.2), None, notes)  # type: ignore[arg-type]
     assert used == pytest.approx(nuclide("I-124").half_life_s, rel=1e-3)  # never the header's
     images = SimpleNamespace(assumptions=[about("baseline, pet", notes[0]), "density from CT numbers"])
-    found = contradictions(images, SimpleNamespace(lesions=[]), None)  # type: ignore[arg-type]
+    found = contradictions(images, SimpleNamespace(lesions=[], assumptions=[]), None)  # type: ignore[arg-type]
     assert len(found) == 1 and "the header's half-life 6586.2 s is not the tracer's" in found[0]
