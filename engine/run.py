@@ -16,11 +16,10 @@ from .case.model import Case, Visit
 from .errors import StoppedEarly
 from .export.clinic import patient_record
 from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
-from .lesions.verdict import verdict
 from .notes import NOTE, weight_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
-from .pipeline.clinic.therapy import blood_of_visit, visit_record
+from .pipeline.clinic.therapy import blood_of_visit, judgement_of, visit_record
 from .pipeline.dose import dose_of_visit
 from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
@@ -195,11 +194,12 @@ def _run_visit(
     result.assumptions += tuple(blood_notes)
     records = lesion_records(case, images, activity, result, mc_sigma)
     records = with_clinic(case, images, activity, result, records)
-    clinic = visit_record(case, images, activity, records, blood)
-    result.warnings += tuple(text for text in clinic["warnings"] if text not in result.warnings)
+    judgement = judgement_of(case, records, blood)
+    clinic = visit_record(case, images, activity, blood, judgement)
+    result.critical = tuple(clinic["critical"])
+    result.warnings = tuple(dict.fromkeys((*clinic["warnings"], *result.warnings)))
     result.lesions = records
     result.case_yaml = case.to_yaml(names_only=True)
-    judgement = verdict(records)
     for text in result.assumptions:
         log.info("assumption: %s", text)
     for lesion in records:
@@ -218,8 +218,7 @@ def _run_visit(
             balance.escaped,
             balance.residual_quanta,
         )
-    log.info(judgement.sentence)
-    for text in clinic["eligibility"]["sentences"]:
+    for text in clinic["eligibility"].get("sentences", ()):
         log.info(text)
     overlays = {scan.name: scan.ct_hu for scan in images.scans[1:]}
     return VisitOutcome(visit.name, result, records, judgement, clinic, images.frame_of_reference, overlays)

@@ -27,7 +27,7 @@ from hevesy.engine.lesions.uncertainty import MASS_EXPONENT
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.pipeline.activity import VisitActivity, integrate
 from hevesy.engine.pipeline.clinic.lesions import with_clinic
-from hevesy.engine.pipeline.clinic.therapy import eligibility_of
+from hevesy.engine.pipeline.clinic.therapy import judgement_of
 from hevesy.engine.pipeline.clinic.visits import VisitLesions, follow_up
 from hevesy.engine.pipeline.dose import dose_of_visit, transport_problem
 from hevesy.engine.pipeline.lesion_records import lesion_records
@@ -267,7 +267,10 @@ def answers(case: Case, visit: VisitTruth, images: VisitImages) -> VisitLesions:
 
 def verdicts_of(case: Case, visit: VisitLesions) -> list[str]:
     """Verdict of each lesion at the therapy activity."""
-    return [one["verdict"] for one in eligibility_of(case, visit.lesions, None)["at"][0]["lesions"]]
+    judgement = judgement_of(case, visit.lesions, None)
+    assert judgement is not None
+    found = {one.lesion: one.verdict for one in judgement.planned.lesions}
+    return [found[lesion.lesion] for lesion in visit.lesions]
 
 
 def re_induction(case: Case, patient: CohortPatient, visits: list[VisitLesions], seed: int) -> list[dict[str, Any]]:

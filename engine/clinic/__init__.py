@@ -1,4 +1,4 @@
-"""The clinic: blood dosimetry, eligibility, radiobiology, response. Pure functions; no case, no files."""
+"""The clinic: blood dosimetry, tolerance, radiobiology, response. Pure functions; no case, no files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ __getattr__, __dir__, __all__ = face(
         "blood_dose": "blood",
         "maximum_activity": "tolerance",
         "read_samples": "blood_samples",
-        "assess": "eligibility",
-        "LesionPrediction": "eligibility",
         "LesionPlace": "matching",
         "match_lesions": "matching",
         "Radiosensitivity": "radiobiology",

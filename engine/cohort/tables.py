@@ -145,8 +145,8 @@ def _visit(members: Sequence[PatientRun], visit: str) -> dict[str, Any]:
         "volume_ml": quartiles(one.volume_ml for one in lesions),
         "effective_half_life_h": quartiles(one.kinetics.get("effective_half_life_h") for one in lesions),
         "largest_dose_gy": max((one.dose_gy for one in lesions), default=None),
-        "upper_bounds": sum(bool(one.clinic.get("upper_bound")) for one in lesions),
-        "lower_bounds": sum(bool(one.clinic.get("lower_bound")) for one in lesions),
+        "upper_bounds": sum(bool(one.bounds.upper) for one in lesions),
+        "lower_bounds": sum(bool(one.bounds.lower) for one in lesions),
     }
 
 
@@ -220,7 +220,7 @@ def _eligibility(members: Sequence[PatientRun], visit: str) -> list[dict[str, An
     for run in members:
         for record in run.visits:
             if record["visit"] == visit:
-                for verdict in record["eligibility"]["at"]:
+                for verdict in record["eligibility"].get("at", ()):
                     by_activity.setdefault(verdict["name"], []).append(verdict)
     out = []
     for name, verdicts in by_activity.items():

@@ -72,8 +72,8 @@ def clinic_lines(record: Mapping[str, Any]) -> list[str]:
                 f"(blood {blood['dose_gy_per_gbq']:.3g} Gy/GBq, whole body {blood['retention_48h_percent']:.2g} % at "
                 "48 h)."
             )
-        lines += [f"{name}: {sentence}" for sentence in visit["eligibility"]["sentences"][1:]]
-        flips = visit["eligibility"]["flips"]
+        lines += [f"{name}: {sentence}" for sentence in visit["eligibility"].get("sentences", ())[1:]]
+        flips = visit["eligibility"].get("flips")
         if flips:
             listed = "; ".join(f"{lesion} at {', '.join(where)}" for lesion, where in flips.items())
             lines.append(f"{name}: eligible at some activities only: {listed}.")

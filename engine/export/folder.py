@@ -142,7 +142,7 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
     """
     write_text(part / CASE_FILE, outcome.case.to_yaml(relative_to=out))
     write_lesions_csv(outcome.lesions, part / "lesions.csv")
-    write_lesions_json(outcome.lesions, part / "lesions.json")
+    write_lesions_json(outcome.lesions, part / "lesions.json", outcome.verdicts)
     write_patient(outcome.clinic, part)
     # by the case, not by what was run: a resumed run must find a visit where the stopped one put it
     names = [visit.name for visit in outcome.case.visits]
@@ -152,7 +152,7 @@ def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
         _write_result(visit.result, folder)
         if folder != part:
             write_lesions_csv(visit.lesions, folder / "lesions.csv")
-            write_lesions_json(visit.lesions, folder / "lesions.json")
+            write_lesions_json(visit.lesions, folder / "lesions.json", [visit.verdict] if visit.verdict else [])
         picture = alignment_picture(visit)
         write_alignment_picture(picture, folder)
         write_report(report_input.from_outcome(outcome, visit, picture), folder / REPORT_FILE)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..case.model import Case, Visit
 from ..dose.methods import METHODS
 from ..errors import InputError
+from ..lesions.judge import judge_lesions
 from ..lesions.record import LesionDose
-from ..lesions.verdict import verdicts
+from ..lesions.verdict import MAXIMUM, Tolerance
 from ..nuclides.decay import nuclide
 from ..report.input import CaseSummary, ChecklistItem, ReportInput, ScanNames
 from ..results.result import Result
@@ -94,7 +95,7 @@ def report_input(
     return ReportInput(
         result=result,
         lesions=tuple(lesions),
-        verdicts=tuple(verdicts(lesions)),
+        judgement=judge_lesions(lesions, *_asked(record)),
         patient=lesions[0].patient if lesions else (case.patient if case else ""),
         visit=visit,
         case=None if case is None else case_summary(case, visit, names or case.to_dict(names_only=True)),
@@ -109,6 +110,16 @@ def report_input(
         ),
         alignment_png=alignment_png,
     )
+
+
+def _asked(record: Mapping[str, Any]) -> tuple[dict[str, float], Tolerance | None]:
+    """Further activities by name [GBq], and the maximum tolerable one, that the run was judged at."""
+    eligibility = record.get("eligibility") or {}
+    at = eligibility.get("at") or [{}]
+    further = {one["name"]: one["activity_gbq"] for one in at[1:] if one["name"] != MAXIMUM}
+    maximum = eligibility.get("maximum_gbq")
+    rule = at[0].get("limiting_rule") or (record.get("blood") or {}).get("limiting_rule") or ""
+    return further, None if maximum is None else Tolerance(maximum, rule)
 
 
 def case_summary(case: Case, visit: str, names: Mapping[str, Any]) -> CaseSummary:

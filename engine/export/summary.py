@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..lesions.record import LesionDose
+from ..lesions.verdict import UNDETERMINED
 from ..text import Table, significant
 from .clinic import clinic_lines
 
@@ -42,7 +43,7 @@ def run_lines(outcome: Outcome) -> list[str]:
     if any(lesion.recovery_dose_factor != 1.0 for lesion in outcome.lesions):
         lines.append(
             "mean: corrected for PET recovery. map, D95, V20Gy: from the dose map, not corrected. "
-            "local %: local deposition relative to that map. ?: within one standard uncertainty of the threshold."
+            "local %: local deposition relative to that map. ?: its interval (k = 2) holds the threshold."
         )
     return lines
 
@@ -79,5 +80,5 @@ def _row(lesion: LesionDose) -> list[str]:
         f"{local:+.1f}" if math.isfinite(local) else "-",
         significant(lesion.d95_gy, 3),
         significant(lesion.v20gy_percent, 3),
-        lesion.verdict + (" ?" if lesion.borderline else ""),
+        lesion.verdict + (" ?" if lesion.undecided and lesion.verdict != UNDETERMINED else ""),
     ]

@@ -8,8 +8,9 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import csv_text, read_json, write_json, write_text
 from ..lesions.columns import header
+from ..lesions.judge import judge_visits
 from ..lesions.record import LesionDose
-from ..lesions.verdict import verdicts
+from ..lesions.verdict import Verdict
 
 LESIONS_FORMAT = "hevesy-lesions"
 #: Raised to 2 for renamed columns and keys; version 1 is read, its names are written too.
@@ -35,7 +36,9 @@ def write_lesions_csv(lesions: Iterable[LesionDose], path: str | Path) -> Path:
     return write_text(path, csv_text(header(), (lesion.to_row() for lesion in lesions)))
 
 
-def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
+def write_lesions_json(
+    lesions: Sequence[LesionDose], path: str | Path, verdicts: Sequence[Verdict] | None = None
+) -> Path:
     """The same with histograms, kinetics and the verdicts: what the report is rebuilt from.
 
     Parameters
@@ -44,16 +47,21 @@ def write_lesions_json(lesions: Sequence[LesionDose], path: str | Path) -> Path:
         Lesions, in order.
     path
         File to write.
+    verdicts
+        The verdicts on them at the planned activity; judged here, without a maximum tolerable activity, when not
+        given.
 
     Returns
     -------
     Path
         The file.
     """
+    if verdicts is None:
+        verdicts = [judgement.planned for judgement in judge_visits(lesions)]
     content = {
         "format": LESIONS_FORMAT,
         "format_version": LESIONS_VERSION,
-        "verdicts": [verdict.to_dict() for verdict in verdicts(lesions)],
+        "verdicts": [verdict.to_dict() for verdict in verdicts],
         "lesions": [lesion.to_dict() for lesion in lesions],
     }
     return write_json(path, content)

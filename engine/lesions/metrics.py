@@ -11,11 +11,12 @@ import numpy as np
 from ..errors import InputError
 from ..grid import Grid
 from ..text import counted
+from .bounds import ESTIMATE, Bounds
 from .dvh import RegionDoses
+from .judge import lesion_verdict
 from .parts import Kinetics, Recovery, UncertaintyBudget
-from .record import LesionDose
+from .record import TARGET, LesionDose
 from .recovery import sphere_diameter_mm
-from .verdict import BELOW, ELIGIBLE
 
 #: Voxel metrics are shown as measured only for lesions wider than this many times the PET resolution
 #: (Jentzen et al., J Nucl Med 57:1499, 2016, use the same rule for non-uniformity).
@@ -25,7 +26,7 @@ MONTE_CARLO_ALONE = "uncertainty is the Monte Carlo part alone"
 
 
 class LesionMask(Protocol):
-    """A lesion on the dose grid; `site` and `contour_volume_ml` are optional."""
+    """A lesion on the dose grid; `site`, `contour_volume_ml`, `role` and `limit_gy` are optional."""
 
     @property
     def name(self) -> str:
@@ -67,7 +68,7 @@ class DoseContext:
     patient, visit, method
         Labels of the record.
     threshold_gy
-        Mean dose that makes a lesion eligible [Gy].
+        Mean dose that makes a lesion eligible [Gy]; NaN: no verdict is asked for.
     therapy_activity_gbq
         Activity that the dose map is for [GBq].
     resolution_mm
@@ -93,13 +94,10 @@ class MeanDoseErrors:
     chain_relative
         Relative standard uncertainty of the measurement chain, without the Monte Carlo part; NaN: none was
         computed, and the total is the Monte Carlo part alone (flagged).
-    probability
-        P(mean dose >= threshold) by the chain.
     """
 
     mc_standard_error_gy: float = math.nan
     chain_relative: float = math.nan
-    probability: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,7 @@ class LesionParts:
     kinetics: Kinetics = field(default_factory=Kinetics)
     recovery: Recovery = field(default_factory=Recovery)
     uncertainty: UncertaintyBudget = field(default_factory=UncertaintyBudget)
+    bounds: Bounds = ESTIMATE
     flags: tuple[str, ...] = ()
 
 
@@ -199,9 +198,7 @@ def summarise(
         dose_map_gy=map_mean,
         recovery_dose_factor=recovery_dose_factor,
         threshold_gy=context.threshold_gy,
-        verdict=ELIGIBLE if mean >= context.threshold_gy else BELOW,
-        borderline=bool(math.isfinite(uncertainty) and abs(mean - context.threshold_gy) <= uncertainty),
-        probability=errors.probability,
+        **_judged(mask, context, parts.bounds, mean, uncertainty, known=math.isfinite(errors.chain_relative)),
         therapy_activity_gbq=activity,
         ldpa_gy_per_gbq=mean / activity if activity > 0 else math.nan,
         **_metrics(region, map_mean, context.threshold_gy),
@@ -218,6 +215,27 @@ def summarise(
         recovery=parts.recovery,
         uncertainty=parts.uncertainty,
     )
+
+
+def _judged(
+    mask: LesionMask, context: DoseContext, bounds: Bounds, mean_gy: float, uncertainty_gy: float, *, known: bool
+) -> dict[str, Any]:
+    """What the judge says of the lesion, by the names of the record; `known`: there is an uncertainty budget."""
+    role, limit = str(getattr(mask, "role", TARGET)), getattr(mask, "limit_gy", None)
+    asked = role == TARGET and math.isfinite(context.threshold_gy)
+    relative = uncertainty_gy / mean_gy if mean_gy > 0 and math.isfinite(uncertainty_gy) else 0.0
+    # where no verdict is asked for, only the interval counts
+    found = lesion_verdict(mean_gy, relative, context.threshold_gy if asked else 1.0, bounds, budget=known)
+    return {
+        "verdict": found.verdict if asked else "",
+        "undecided": asked and not found.decided,
+        "probability": found.probability if asked else math.nan,
+        "interval_low_gy": found.low_gy,
+        "interval_high_gy": found.high_gy,
+        "bounds": bounds,
+        "role": role,
+        "limit_gy": math.nan if limit is None else float(limit),
+    }
 
 
 def _voxels(maps: DoseMaps, mask: LesionMask) -> _Voxels:

@@ -91,8 +91,6 @@ class Clinic(TypedDict, total=False):
     short_axis_mm: float
     lower_bound: bool
     upper_bound: bool
-    lower_bound_reasons: list[str]
-    upper_bound_reasons: list[str]
     detection_bq_ml: list[float] | None
     centroid_shift_mm: list[float | None]
     dose_local_gy: float

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..text import or_nan, plain
-from .bounds import Bounds
+from .bounds import ESTIMATE, Bounds
 from .columns import COLUMNS, row_of
 from .dvh import DoseVolumeHistogram
 from .parts import Clinic, Kinetics, NoiseCorrectedDvh, Recovery, UncertaintyBudget, with_former_keys
+
+#: Roles of a structure: what the verdict is about, what may get no more than a limit, and what is only looked at.
+TARGET, ORGAN, REFERENCE = "target", "organ", "reference"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,12 @@ class LesionDose:
     dose_map_gy, dose_local_gy
         Mass-weighted mean of the dose map and of local deposition [Gy].
     threshold_gy, verdict
-        Dose that the mean must reach [Gy], and whether it does.
+        Dose that the mean must reach [Gy], and whether it does: ``"eligible"``, ``"below"`` or ``"undetermined"``;
+        empty where none is asked for (an organ, a reference region, the dose of a scan).
+    role, limit_gy
+        ``"target"``, ``"organ"`` or ``"reference"``; the largest dose that an organ may get [Gy], NaN without one.
+    bounds
+        Why the dose is only a bound.
     therapy_activity_gbq
         Administered activity that the doses are stated for [GBq].
     recovery_dose_factor
@@ -57,10 +65,12 @@ class LesionDose:
         (D5 - D95) / mean of the map.
     voxel_metrics
         ``"shown"`` or ``"mean only"``: a lesion within two PET resolutions has no voxel dose of its own.
-    borderline
-        The mean lies within one total standard uncertainty of the threshold.
+    undecided
+        The interval of the mean (k = 2) holds the threshold, or the dose is a bound that leaves it open.
     probability
-        P(mean dose >= threshold), when the uncertainty chain gives one.
+        P(mean dose >= threshold), when the uncertainty chain gives one; NaN for a bound.
+    interval_low_gy, interval_high_gy
+        Interval of the mean, k = 2, lognormal [Gy].
     density_g_cm3, voxels
         Mean mass density [g/cm3], and number of voxels with any share of the lesion.
     centroid_mm
@@ -85,8 +95,9 @@ class LesionDose:
 
     Notes
     -----
-    Deprecated names of attributes, readable for one more format version: `dose_sigma_gy`, `dose_mc_sigma_gy`,
-    `dose_factor` and `clean_dvh`; likewise `residence_time_h` and `residence_time_sigma_h` in `kinetics`.
+    Deprecated names of attributes, readable for one more format version: `borderline`, `dose_sigma_gy`,
+    `dose_mc_sigma_gy`, `dose_factor` and `clean_dvh`; likewise `residence_time_h` and `residence_time_sigma_h` in
+    `kinetics`.
     """
 
     patient: str
@@ -99,7 +110,7 @@ class LesionDose:
     dose_mc_standard_error_gy: float
     threshold_gy: float
     verdict: str
-    borderline: bool
+    undecided: bool
     therapy_activity_gbq: float
     ldpa_gy_per_gbq: float
     min_gy: float
@@ -122,7 +133,12 @@ class LesionDose:
     recovery_dose_factor: float = 1.0
     method: str = "mc"
     site: str = ""
+    role: str = TARGET
+    limit_gy: float = math.nan
+    bounds: Bounds = ESTIMATE
     probability: float = math.nan
+    interval_low_gy: float = math.nan
+    interval_high_gy: float = math.nan
     voxel_metrics: str = "shown"
     dose_local_gy: float = math.nan
     contour_volume_ml: float = math.nan
@@ -138,12 +154,14 @@ class LesionDose:
         object.__setattr__(self, "kinetics", with_former_keys(self.kinetics))
 
     @property
-    def bounds(self) -> Bounds:
-        """Why the dose is only a bound; records of an older version state the kind without the reason."""
-        stated = self.clinic
-        lower = tuple(stated.get("lower_bound_reasons") or (("lower bound",) if stated.get("lower_bound") else ()))
-        upper = tuple(stated.get("upper_bound_reasons") or (("upper bound",) if stated.get("upper_bound") else ()))
-        return Bounds(lower, upper)
+    def judged(self) -> bool:
+        """Whether the lesion is a target whose mean dose is held against a threshold."""
+        return self.role == TARGET and math.isfinite(self.threshold_gy)
+
+    @property
+    def borderline(self) -> bool:
+        """Deprecated name of `undecided`."""
+        return self.undecided
 
     @property
     def local_difference_percent(self) -> float:
@@ -180,6 +198,7 @@ class LesionDose:
         """Everything, for lesions.json: the row, the histogram, and the records of the other steps."""
         record = self.to_row()
         record["flags"] = list(self.flags)
+        record["bounds"] = self.bounds.to_dict()
         record["dvh"] = None if self.dvh is None else self.dvh.to_dict()
         for name in PARTS:
             record[name] = plain(dict(getattr(self, name)))
@@ -195,9 +214,19 @@ class LesionDose:
             values["noise_corrected_dvh"] = dict(record.get("clean_dvh") or {})
         values["centroid_mm"] = tuple(or_nan(record.get(f"centroid_{axis}_mm")) for axis in "zyx")
         values["flags"] = tuple(record.get("flags") or ())
+        values["bounds"] = Bounds.from_dict(record.get("bounds") or _former_bounds(values["clinic"]))
+        values["role"] = values["role"] or TARGET
+        if "interval_low_gy" not in record:  # the former format version stated it in the budget alone
+            ends = values["uncertainty"].get("interval_k2_gy") or (math.nan, math.nan)
+            values["interval_low_gy"], values["interval_high_gy"] = ends
         dvh = record.get("dvh")
         values["dvh"] = None if dvh is None else DoseVolumeHistogram.from_dict(dvh)
         return cls(**values)
+
+
+def _former_bounds(clinic: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Bounds of a record of the former format version, which stated no reasons."""
+    return {kind: (f"a {kind} bound",) for kind in ("lower", "upper") if clinic.get(f"{kind}_bound")}
 
 
 #: Attributes that hold the records of other steps of a run.

@@ -1,127 +1,277 @@
-"""The verdict for one patient at one visit: does at least one lesion reach the threshold dose?"""
+"""The verdict on a patient at one visit, and how it reads; :mod:`hevesy.engine.lesions.judge` makes it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from ..errors import InputError
-from ..text import count_of, plain, plus_minus
+from ..text import chance, number, plain
+from .bounds import ESTIMATE, Bounds
 
-if TYPE_CHECKING:
-    from .record import LesionDose
+ELIGIBLE, BELOW, UNDETERMINED, NOT_TOLERABLE = "eligible", "below", "undetermined", "not tolerable"
 
-ELIGIBLE, BELOW = "eligible", "below"
+#: Name of the maximum tolerable activity.
+MAXIMUM = "MTA"
+#: Most lesions that a sentence names; the others are counted.
+MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The largest activity that may be given.
+
+    Parameters
+    ----------
+    activity_gbq
+        That activity [GBq].
+    rule
+        What sets it, in words such as "2 Gy to the blood".
+    """
+
+    activity_gbq: float
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class LesionVerdict:
+    """One lesion at one activity.
+
+    Attributes
+    ----------
+    lesion
+        Name.
+    dose_gy, low_gy, high_gy
+        Mean dose and its interval of coverage factor 2 (lognormal) [Gy]; NaN where it has none.
+    verdict
+        ``"eligible"``, ``"below"`` or ``"undetermined"``.
+    probability
+        P(mean dose >= threshold); NaN for a bound and without an uncertainty budget.
+    decided
+        The interval lies on one side of the threshold, or a bound with its interval does.
+    bounds
+        Why the dose is only a bound.
+    """
+
+    lesion: str
+    dose_gy: float
+    low_gy: float
+    high_gy: float
+    verdict: str
+    probability: float
+    decided: bool
+    bounds: Bounds = ESTIMATE
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict for a patient at one visit: eligible when at least one lesion's mean reaches the threshold.
+    """The patient at one visit and one activity.
 
-    Parameters
+    Attributes
     ----------
-    patient, visit, verdict
-        Whose it is, and ``"eligible"`` or ``"below"``.
-    threshold_gy, therapy_activity_gbq
-        Dose that a mean must reach [Gy], and activity that the doses are stated for [GBq].
-    reached
-        Lesions at or above the threshold, highest dose first.
-    borderline
-        Lesions within one standard uncertainty of it.
-    highest_lesion, highest_dose_gy, highest_sigma_gy
-        The lesion with the highest mean, that mean and its standard uncertainty [Gy].
+    patient, visit
+        Whose it is.
+    name, activity_gbq
+        Which activity [GBq].
+    threshold_gy
+        Mean dose that at least one target lesion must reach [Gy].
+    verdict
+        ``"eligible"``, ``"below"``, ``"undetermined"`` or ``"not tolerable"``.
     certain
-        The verdict stays the same when every lesion's dose moves by one standard uncertainty.
-    sentence
-        All of it in one line.
+        The verdict is right with a probability of 95 % at least, by the uncertainty budgets.
+    probability, probability_high
+        P(at least one lesion reaches the threshold): smallest and largest value that the bounds allow. Equal where no
+        dose is a bound; both NaN where no dose is an estimate.
+    tolerable
+        Whether the activity is at or below the maximum tolerable one; None when that is not known.
+    tolerance
+        That maximum.
+    lesions
+        The target lesions, highest dose first.
     """
 
     patient: str
     visit: str
-    verdict: str
+    name: str
+    activity_gbq: float
     threshold_gy: float
-    therapy_activity_gbq: float
-    reached: tuple[str, ...]
-    borderline: tuple[str, ...]
-    highest_lesion: str
-    highest_dose_gy: float
-    highest_sigma_gy: float
+    verdict: str
     certain: bool
-    sentence: str
+    probability: float
+    probability_high: float
+    tolerable: bool | None
+    tolerance: Tolerance | None
+    lesions: tuple[LesionVerdict, ...]
 
     @property
     def eligible(self) -> bool:
-        """Whether at least one lesion reaches the threshold."""
+        """Whether the patient is eligible at this activity."""
         return self.verdict == ELIGIBLE
+
+    @property
+    def carried_by(self) -> tuple[LesionVerdict, ...]:
+        """Lesions that reach the threshold beyond doubt, highest dose first."""
+        return tuple(one for one in self.lesions if one.verdict == ELIGIBLE and one.decided)
+
+    @property
+    def undecided(self) -> tuple[LesionVerdict, ...]:
+        """Lesions of which it is not known on which side of the threshold they lie, highest dose first."""
+        return tuple(one for one in self.lesions if not one.decided)
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Names of the lesions at or above the threshold, highest dose first."""
+        return tuple(one.lesion for one in self.lesions if one.verdict == ELIGIBLE)
+
+    @property
+    def headline(self) -> str:
+        """The verdict in two or three words."""
+        return _headline(self)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in a few sentences, as a physician reads it."""
+        return _sentence(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+        record = {key: value for key, value in asdict(self).items() if key not in ("lesions", "tolerance")}
+        record["lesions"] = [asdict(one) | {"bounds": one.bounds.to_dict()} for one in self.lesions]
+        highest = self.lesions[0]
+        record |= {
+            "therapy_activity_gbq": self.activity_gbq,
+            "maximum_gbq": None if self.tolerance is None else self.tolerance.activity_gbq,
+            "limiting_rule": None if self.tolerance is None else self.tolerance.rule,
+            "reached": self.reached,
+            "carried_by": [one.lesion for one in self.carried_by],
+            "undecided": [one.lesion for one in self.undecided],
+            "borderline": [one.lesion for one in self.undecided],  # deprecated name of "undecided"
+            "highest_lesion": highest.lesion,
+            "highest_dose_gy": highest.dose_gy,
+            "highest_low_gy": highest.low_gy,
+            "highest_high_gy": highest.high_gy,
+            "highest_sigma_gy": math.log(highest.high_gy / highest.dose_gy) / 2.0 * highest.dose_gy  # deprecated
+            if highest.dose_gy > 0.0
+            else None,
+            "headline": self.headline,
+            "sentence": self.sentence,
+        }
+        return {key: plain(value) for key, value in record.items()}
 
 
-def verdict(lesions: Iterable[LesionDose]) -> Verdict:
-    """The verdict over the lesions of one patient at one visit."""
-    ranked = sorted(lesions, key=lambda lesion: -lesion.dose_gy)
-    if not ranked:
-        raise InputError(
-            "no lesions were given",
-            why="the verdict is about the mean dose of at least one target lesion",
-            suggestion="give lesions as a label map, RTSTRUCT or DICOM SEG",
-            field="lesions",
-        )
-    groups = {(lesion.patient, lesion.visit, lesion.threshold_gy) for lesion in ranked}
-    if len(groups) > 1:
-        raise ValueError(f"one verdict is for one patient, visit and threshold, not {sorted(groups)}")
-    best = ranked[0]
-    reached = tuple(lesion.lesion for lesion in ranked if lesion.verdict == ELIGIBLE)
-    sigmas = [lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0 for lesion in ranked]
-    known = all(math.isfinite(lesion.dose_uncertainty_gy) for lesion in ranked)
-    threshold = best.threshold_gy
-    if reached:
-        certain = any(a.dose_gy - s >= threshold for a, s in zip(ranked, sigmas, strict=True))
-    else:
-        certain = all(a.dose_gy + s < threshold for a, s in zip(ranked, sigmas, strict=True))
-    amount = f" at {best.therapy_activity_gbq:.3g} GBq" if best.therapy_activity_gbq > 0 else ""
-    count = count_of(len(reached), len(ranked), "lesion", ("reaches", "reach"))
-    sentence = (
-        f"{'Eligible' if reached else 'Not eligible'}{amount}: {count} "
-        f"a mean dose of {threshold:g} Gy; highest {best.lesion} with "
-        f"{plus_minus(best.dose_gy, best.dose_uncertainty_gy)} Gy."
-    )
-    if not certain:
-        sentence += " Within one standard uncertainty of the threshold."
-    return Verdict(
-        patient=best.patient,
-        visit=best.visit,
-        verdict=ELIGIBLE if reached else BELOW,
-        threshold_gy=threshold,
-        therapy_activity_gbq=best.therapy_activity_gbq,
-        reached=reached,
-        borderline=tuple(lesion.lesion for lesion in ranked if lesion.borderline),
-        highest_lesion=best.lesion,
-        highest_dose_gy=best.dose_gy,
-        highest_sigma_gy=best.dose_uncertainty_gy,
-        certain=certain and known,
-        sentence=sentence,
-    )
+@dataclass(frozen=True)
+class Judgement:
+    """The verdicts on one visit: at the planned activity, the further ones, and the maximum tolerable one.
 
-
-def verdicts(lesions: Iterable[LesionDose]) -> list[Verdict]:
-    """One verdict for each patient and visit, in the order in which they first appear.
-
-    Parameters
+    Attributes
     ----------
-    lesions
-        Lesions of any patients and visits.
-
-    Returns
-    -------
-    list of Verdict
-        In that order.
+    at
+        One verdict per activity; the planned one first, the maximum tolerable one last.
+    flips
+        Lesions whose verdict changes with the activity: name to the activities at which it is eligible.
+    needed_gbq
+        Activity that takes each lesion to the threshold [GBq].
     """
-    groups: dict[tuple[str, str], list[LesionDose]] = {}
-    for lesion in lesions:
-        groups.setdefault((lesion.patient, lesion.visit), []).append(lesion)
-    return [verdict(group) for group in groups.values()]
+
+    at: tuple[Verdict, ...]
+    flips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needed_gbq: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> Verdict:
+        """The verdict at the planned activity."""
+        return self.at[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for patient.json."""
+        planned = self.planned
+        record = {
+            "threshold_gy": planned.threshold_gy,
+            "maximum_gbq": None if planned.tolerance is None else planned.tolerance.activity_gbq,
+            "at": [one.to_dict() for one in self.at],
+            "flips": {name: list(where) for name, where in self.flips.items()},
+            "needed_gbq": dict(self.needed_gbq),
+            "sentences": [one.sentence for one in self.at],
+        }
+        return {key: plain(value) for key, value in record.items()}
+
+
+def _headline(verdict: Verdict) -> str:
+    words = {
+        ELIGIBLE: "Eligible",
+        BELOW: "Not eligible",
+        UNDETERMINED: "Undetermined",
+        NOT_TOLERABLE: "Not tolerable",
+    }[verdict.verdict]
+    return f"{words}, borderline" if not verdict.certain and verdict.verdict in (ELIGIBLE, BELOW) else words
+
+
+def _sentence(verdict: Verdict) -> str:
+    """Verdict, probability, the lesions that carry it, and those that are undecided."""
+    parts = [_claim(verdict)]
+    if verdict.verdict == NOT_TOLERABLE and verdict.reached:
+        parts.append(f"Reached: {_listed([one for one in verdict.lesions if one.verdict == ELIGIBLE])}.")
+    elif verdict.carried_by:
+        parts.append(f"Carried by {_listed(verdict.carried_by)}.")
+    elif verdict.verdict == BELOW and verdict.lesions[0].decided:
+        parts.append(f"Highest: {named(verdict.lesions[0])}.")
+    if verdict.undecided:
+        parts.append(f"Undecided: {_listed(verdict.undecided, reasons=True)}.")
+    return " ".join(parts)
+
+
+def _claim(verdict: Verdict) -> str:
+    name = verdict.name if verdict.name != MAXIMUM else f"{verdict.name} ({verdict.activity_gbq:.3g} GBq)"
+    at = f" at {name}" if name else ""
+    reaching = f"at least one lesion reaches {verdict.threshold_gy:g} Gy"
+    probability = probability_text(verdict)
+    if verdict.verdict == NOT_TOLERABLE and verdict.tolerance is not None:
+        rule = f", set by {verdict.tolerance.rule}" if verdict.tolerance.rule else ""
+        limit = f"the maximum is {verdict.tolerance.activity_gbq:.3g} GBq{rule}"
+        return f"Not tolerable{at}: {limit}." + (f" {probability} that {reaching}." if probability else "")
+    if verdict.verdict == UNDETERMINED:
+        return f"Undetermined{at}: the doses do not show whether {reaching}."
+    words = verdict.headline
+    if probability:
+        return f"{words}: {probability} that {reaching}{at}."
+    if verdict.verdict == ELIGIBLE:
+        return f"{words}{at}: {reaching}."
+    return f"{words}{at}: no lesion reaches {verdict.threshold_gy:g} Gy."
+
+
+def probability_text(verdict: Verdict) -> str:
+    """``P = 97 %``, ``P > 99.9 %``, ``P ≥ 97 %`` where bounds open it; empty where there is none to state.
+
+    Below the threshold the largest value that the bounds allow is stated, else the smallest.
+    """
+    low, high = verdict.probability, verdict.probability_high
+    if not math.isfinite(low):
+        return ""
+    if verdict.verdict == BELOW:
+        return _compared(high, "≤" if high > low else "=")
+    return _compared(low, "≥" if high > low else "=")
+
+
+def _compared(probability: float, relation: str) -> str:
+    text = chance(probability)
+    return f"P {text}" if text[0] in "<>" else f"P {relation} {text}"
+
+
+def named(lesion: LesionVerdict, *, reasons: bool = False) -> str:
+    """``right upper lobe 34 (21–53) Gy``; a bound with its sign, and its reasons where asked for."""
+    interval = f" ({number(lesion.low_gy, 2)}–{number(lesion.high_gy, 2)})" if _has_interval(lesion) else ""
+    why = f" [{'; '.join(lesion.bounds.reasons)}]" if reasons and lesion.bounds else ""
+    return f"{lesion.lesion} {lesion.bounds.sign}{number(lesion.dose_gy, 2)}{interval} Gy{why}"
+
+
+def _has_interval(lesion: LesionVerdict) -> bool:
+    return math.isfinite(lesion.low_gy) and not lesion.bounds and lesion.dose_gy > 0.0
+
+
+def _listed(lesions: Sequence[LesionVerdict], *, reasons: bool = False) -> str:
+    """``A``, ``A and B``, ``A, B and C``; beyond `MOST_NAMED` the number of the others."""
+    names = [named(one, reasons=reasons) for one in lesions[:MOST_NAMED]]
+    if len(lesions) > MOST_NAMED:
+        names.append(f"{len(lesions) - MOST_NAMED} more")
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

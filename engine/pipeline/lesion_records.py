@@ -11,6 +11,7 @@ from ..case.model import Case
 from ..constants import JOULE_PER_MEV
 from ..dose.local import emitted_energy
 from ..dose.methods import main_method
+from ..lesions.bounds import STOPPED
 from ..lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
 from ..lesions.parts import Kinetics, Recovery, SampledUncertainty, UncertaintyBudget
 from ..lesions.record import LesionDose
@@ -80,9 +81,11 @@ def _record(
         errors = MeanDoseErrors(
             mc_standard_error_gy=mc_error,
             chain_relative=math.sqrt(sum(c.relative**2 for c in budget.contributions if c.name != "Monte Carlo")),
-            probability=budget.probability_at_least(case.threshold_gy),
         )
-    parts = LesionParts(_kinetics(case, images, lesion), _recovery(case, lesion), budget_record, tuple(flags))
+    bounds = lesion.bounds
+    if main_method(case.methods).simulates and not math.isfinite(mc_error):
+        bounds = replace(bounds, unknown=(*bounds.unknown, STOPPED))
+    parts = LesionParts(_kinetics(case, images, lesion), _recovery(case, lesion), budget_record, bounds, tuple(flags))
     record = summarise(maps, lesion.lesion.mask, context, errors=errors, recovery_dose_factor=factor, parts=parts)
     if lesion.corrected is None:
         return record

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..case.model import Case
 from ..lesions.record import LesionDose
-from ..lesions.verdict import Verdict
+from ..lesions.verdict import Judgement, Verdict
 from ..results.result import Result
 
 
@@ -26,8 +26,8 @@ class VisitOutcome:
         Every dose map with its provenance.
     lesions
         Doses of the lesions.
-    verdict
-        Whether the patient is eligible by these lesions.
+    judgement
+        Whether the patient is eligible by these lesions, at every activity; None where no verdict is asked for.
     clinic
         The clinic's record of the visit, as plain data.
     frame_of_reference
@@ -39,10 +39,15 @@ class VisitOutcome:
     name: str
     result: Result
     lesions: list[LesionDose]
-    verdict: Verdict
+    judgement: Judgement | None
     clinic: dict[str, Any] = field(default_factory=dict)
     frame_of_reference: str | None = None
     overlays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict at the planned activity; None where no verdict is asked for."""
+        return None if self.judgement is None else self.judgement.planned
 
 
 @dataclass
@@ -82,8 +87,8 @@ class Outcome:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """One verdict a visit."""
-        return [visit.verdict for visit in self.visits]
+        """One verdict per visit that has one, at the planned activity."""
+        return [visit.verdict for visit in self.visits if visit.verdict is not None]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: lesion rows, verdicts, energy balance."""

@@ -11,6 +11,7 @@ import numpy as np
 from ..grid import Grid
 from ..lesions.quantities import QUANTITIES
 from ..lesions.record import LesionDose
+from ..lesions.verdict import Judgement, probability_text
 from ..text import chance, counted, number, or_nan, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, new_figure, to_png, to_svg
 from .input import ChecklistItem, ReportInput
@@ -20,7 +21,7 @@ def sections(given: ReportInput) -> dict[str, Any]:
     """What the template ``clinic.html.j2`` shows; empty parts are left out by it."""
     record, lesions = given.clinic, given.lesions
     return {
-        "eligibility": _eligibility(record.get("eligibility") or {}),
+        "eligibility": _eligibility(given.judgement),
         "blood": _blood(record.get("blood")),
         "uptake": [_uptake(lesion) for lesion in lesions if lesion.clinic],
         "methods": _methods(lesions),
@@ -32,42 +33,42 @@ def sections(given: ReportInput) -> dict[str, Any]:
     }
 
 
-def _eligibility(eligibility: Mapping[str, Any]) -> dict[str, Any]:
-    if not eligibility:
+def _eligibility(judgement: Judgement | None) -> dict[str, Any]:
+    if judgement is None:
         return {}
-    at = eligibility["at"]
+    at = judgement.at
     rows = []
-    for k, lesion in enumerate(at[0]["lesions"]):
-        cells = [
-            {
-                "dose": number(verdict["lesions"][k]["dose_gy"]),
-                "p": chance(verdict["lesions"][k]["probability"]),
-                "verdict": verdict["lesions"][k]["verdict"],
-            }
-            for verdict in at
-        ]
+    for lesion in judgement.planned.lesions:
+        here = [next(one for one in verdict.lesions if one.lesion == lesion.lesion) for verdict in at]
         rows.append(
             {
-                "name": lesion["lesion"],
-                "cells": cells,
-                "flips": lesion["lesion"] in eligibility["flips"],
-                "needed": number(eligibility["needed_gbq"][lesion["lesion"]]),
+                "name": lesion.lesion,
+                "cells": [
+                    {
+                        "dose": one.bounds.sign + number(one.dose_gy),
+                        "p": chance(one.probability),
+                        "verdict": one.verdict,
+                    }
+                    for one in here
+                ],
+                "flips": lesion.lesion in judgement.flips,
+                "needed": number(judgement.needed_gbq[lesion.lesion]),
             }
         )
     columns = [
         {
-            "name": _activity_name(verdict["name"], verdict["activity_gbq"]),
-            "verdict": verdict["verdict"],
-            "p": chance(verdict["probability"]),
+            "name": _activity_name(verdict.name, verdict.activity_gbq),
+            "verdict": verdict.verdict,
+            "p": probability_text(verdict),
         }
         for verdict in at
     ]
     return {
         "columns": columns,
         "rows": rows,
-        "threshold": eligibility["threshold_gy"],
-        "flips": eligibility["flips"],
-        "maximum": eligibility["maximum_gbq"],
+        "threshold": judgement.planned.threshold_gy,
+        "flips": judgement.flips,
+        "maximum": judgement.planned.tolerance and judgement.planned.tolerance.activity_gbq,
     }
 
 
@@ -106,7 +107,7 @@ def _washout(blood: Mapping[str, Any]) -> str:
 
 def _uptake(lesion: LesionDose) -> dict[str, Any]:
     c, k = lesion.clinic, lesion.kinetics
-    bound = "≤ " if c.get("upper_bound") else "≥ " if c.get("lower_bound") else ""
+    bound = lesion.bounds.sign
     return {
         "name": lesion.lesion,
         "uptake": bound + number(c.get("uptake_24h_percent")),

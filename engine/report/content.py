@@ -9,7 +9,7 @@ from typing import Any
 
 from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
-from ..lesions.verdict import Verdict
+from ..lesions.verdict import BELOW, ELIGIBLE, NOT_TOLERABLE, UNDETERMINED, Verdict
 from ..results.result import Result
 from ..text import chance, counted, number, percent, plus_minus, signed_percent
 from .input import CaseSummary, ReportInput
@@ -18,17 +18,15 @@ from .input import CaseSummary, ReportInput
 NUMBERS_IN_BRACKETS = re.compile(r"\s*\([^()]*\d[^()]*\)")
 
 
+#: What the table calls the verdict on a lesion.
+LESION_VERDICTS = {ELIGIBLE: "reached", BELOW: "below", UNDETERMINED: "undetermined", "": "–"}
+
+
 def tone(verdict: Verdict) -> str:
     """Name of the banner's colour; its words say the same."""
-    if not verdict.certain:
+    if not verdict.certain or verdict.verdict == NOT_TOLERABLE:
         return "near"
     return "yes" if verdict.eligible else "no"
-
-
-def headline(verdict: Verdict) -> str:
-    """The verdict in two or three words."""
-    words = "Eligible" if verdict.eligible else "Not eligible"
-    return words if verdict.certain else f"{words}, borderline"
 
 
 def remarks(lesions: Sequence[LesionDose]) -> tuple[list[str], dict[str, dict[int, str]]]:
@@ -87,17 +85,17 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "site": lesion.site,
                 "volume": number(lesion.volume_ml),
                 "mass": number(lesion.mass_g),
-                "dose": plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
+                "dose": lesion.bounds.sign + plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
                 "mc": relative(lesion.dose_mc_standard_error_gy, lesion.dose_gy),
                 "ldpa": number(lesion.ldpa_gy_per_gbq),
                 "d95": "–" if mean_only else number(lesion.d95_gy),
                 "v20": "–" if mean_only else number(lesion.v20gy_percent),
                 "local": signed_percent(lesion.local_difference_percent),
                 "probability": chance(lesion.probability),
-                "verdict": ("reached" if lesion.verdict == "eligible" else "below")
-                + (", borderline" if lesion.borderline else ""),
-                "reached": lesion.verdict == "eligible",
-                "borderline": lesion.borderline,
+                "verdict": LESION_VERDICTS[lesion.verdict]
+                + (", undecided" if lesion.undecided and lesion.verdict != UNDETERMINED else ""),
+                "reached": lesion.verdict == ELIGIBLE,
+                "undecided": lesion.undecided,
                 "notes": list(marks[lesion.lesion]),
             }
         )
@@ -306,13 +304,17 @@ def provenance_facts(result: Result) -> list[tuple[str, str]]:
 
 
 def warnings(result: Result) -> list[str]:
-    """What a reader must not miss, each once: a broken energy balance before the result's own warnings."""
-    sentences = list(result.warnings)
-    if result.tally is not None and result.balance.residual_quanta != 0:
-        sentences.insert(0, "The energy balance does not close: this result must not be used.")
+    """What a reader must know beyond the critical notes, each once."""
+    sentences = [text for text in result.warnings if text not in result.critical]
     notes = (note for dose in result.doses.values() for note in dose.notes)
     sentences += [note for note in notes if note not in result.assumptions]
     return list(dict.fromkeys(sentences))
+
+
+def critical(result: Result) -> list[str]:
+    """What changes the verdict or what may be claimed; a broken energy balance before everything else."""
+    broken = result.tally is not None and result.balance.residual_quanta != 0
+    return [*(["The energy balance does not close: this result must not be used."] if broken else []), *result.critical]
 
 
 def _recovery(case: CaseSummary) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..lesions.record import LesionDose
-from ..lesions.verdict import Verdict
+from ..lesions.verdict import Judgement
 from ..results.result import Result
 
 
@@ -115,8 +115,8 @@ class ReportInput:
         Dose maps [Gy], images, tally and provenance of the visit.
     lesions
         Its lesion records, in the order of the table.
-    verdicts
-        One per patient and visit among `lesions`.
+    judgement
+        The verdict on `lesions` at every activity; None where none is asked for.
     patient, visit
         Names for the title; empty when unknown.
     case
@@ -141,7 +141,7 @@ class ReportInput:
 
     result: Result
     lesions: tuple[LesionDose, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    judgement: Judgement | None = None
     patient: str = ""
     visit: str = ""
     case: CaseSummary | None = None

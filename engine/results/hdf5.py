@@ -147,6 +147,7 @@ def _write_attributes(result: Result, file: h5py.File) -> None:
     root["complete"], root["stopped"] = result.complete, result.stopped
     root["assumptions"] = json.dumps(list(result.assumptions))
     root["warnings"] = json.dumps(list(result.warnings))
+    root["critical"] = json.dumps(list(result.critical))
     ranges = np.empty((0, 2), dtype=np.int64) if result.tally is None else result.tally.history_range
     root["history_range"] = ranges
     grid = result.grid
@@ -308,6 +309,7 @@ def _read(file: h5py.File) -> Result:
         ct_hu=file["image/ct"][()] if "image/ct" in file else None,
         assumptions=tuple(json.loads(root["assumptions"])),
         warnings=tuple(json.loads(root["warnings"])),
+        critical=tuple(json.loads(root.get("critical", "[]"))),
         case_yaml=_text(file["case"][()]) if "case" in file else "",
         complete=bool(root["complete"]),
         stopped=_text(root["stopped"]),

@@ -51,8 +51,8 @@ class Result:
         Records of the lesions.
     ct_hu
         CT on the dose grid, for display (nz, ny, nx), float32 [HU].
-    assumptions, warnings
-        One sentence each.
+    assumptions, warnings, critical
+        One sentence each; the critical ones, which change the verdict or what may be claimed, are among the warnings.
     case_yaml
         The resolved case, without identity.
     complete, stopped
@@ -73,6 +73,7 @@ class Result:
     ct_hu: np.ndarray | None = None
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    critical: tuple[str, ...] = ()
     case_yaml: str = ""
     complete: bool = True
     stopped: str = ""

@@ -44,6 +44,8 @@ class Mask:
         Remarks on how it was made.
     site
         Where it is (node, lung, bone...), when the file says so.
+    role, limit_gy
+        ``"target"``, ``"organ"`` or ``"reference"``, and the largest dose that an organ may get [Gy].
     """
 
     name: str
@@ -53,6 +55,8 @@ class Mask:
     grid: Grid | None = None
     notes: list[str] = field(default_factory=list)
     site: str = ""
+    role: str = "target"
+    limit_gy: float | None = None
 
 
 class MaskFile(ABC):

@@ -57,8 +57,9 @@ def with_clinic(
         worst = max((s for s in shifts if s is not None and math.isfinite(s)), default=0.0)
         if worst > SHIFT_WARNING_MM:
             flags.append(f"its centre of activity moves by {worst:.1f} mm between the scans: check the registration")
-        flags += [f"the dose is a lower bound: {reason}" for reason in lesion.bounds.lower]
-        flags += [f"the dose is an upper bound: {reason}" for reason in lesion.bounds.upper]
+        flags += [f"the dose is a lower bound: {reason}" for reason in record.bounds.lower]
+        flags += [f"the dose is an upper bound: {reason}" for reason in record.bounds.upper]
+        flags += [f"the dose is not known well enough: {reason}" for reason in record.bounds.unknown]
         out.append(replace(record, clinic=clinic, flags=tuple(dict.fromkeys(flags))))
     return out
 
@@ -77,10 +78,8 @@ def _clinic(case: Case, images: VisitImages, lesion: LesionActivity, record: Les
         "effective_half_life_relative": half_life_relative(curve),
         "long_axis_mm": long_axis,
         "short_axis_mm": short_axis,
-        "lower_bound": bool(lesion.bounds.lower),
-        "upper_bound": bool(lesion.bounds.upper),
-        "lower_bound_reasons": list(lesion.bounds.lower),
-        "upper_bound_reasons": list(lesion.bounds.upper),
+        "lower_bound": bool(record.bounds.lower),
+        "upper_bound": bool(record.bounds.upper),
         "detection_bq_ml": None if lesion.detection_bq_ml is None else lesion.detection_bq_ml.tolist(),
         "centroid_shift_mm": lesion.centroid_shift_mm.tolist(),
         "dose_local_gy": record.dose_local_gy * record.recovery_dose_factor,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,14 @@ import numpy as np
 from ...case.model import Case, Visit
 from ...clinic import blood as blood_dosimetry
 from ...clinic.blood import BloodDose
-from ...clinic.eligibility import ELIGIBLE, ActivityVerdict, LesionPrediction, assess
 from ...errors import InputError
-from ...lesions.record import LesionDose
-from ...notes import NOTE, weight_of
+from ...lesions.judge import judge_lesions
+from ...lesions.record import ORGAN, LesionDose
+from ...lesions.verdict import Judgement, Tolerance
+from ...notes import CRITICAL, NOTE, Note, weight_of
 from ...nuclides.decay import nuclide
 from ...nuclides.names import canonical_name
-from ...text import count_of, plain
+from ...text import plain
 from ..activity import VisitActivity
 from ..scans import VisitImages
 from .lesions import IODINE_131
@@ -92,11 +92,7 @@ def blood_of_visit(case: Case, visit: Visit) -> tuple[BloodDose | None, list[str
 
 
 def visit_record(
-    case: Case,
-    images: VisitImages,
-    activity: VisitActivity,
-    records: Sequence[LesionDose],
-    blood: BloodDose | None,
+    case: Case, images: VisitImages, activity: VisitActivity, blood: BloodDose | None, judgement: Judgement | None
 ) -> dict[str, Any]:
     """Everything the clinic's sections of the report say about one visit, as plain data.
 
@@ -106,95 +102,70 @@ def visit_record(
         The case.
     images, activity
         What the steps before gave for the visit.
-    records
-        Doses of its lesions.
     blood
         Blood dosimetry; None without it.
+    judgement
+        What `judgement_of` gave.
 
     Returns
     -------
     dict
         Ready for JSON.
     """
-    eligibility = eligibility_of(case, records, blood)
-    therapy_gbq = case.therapy.activity_mbq / 1e3
-    warnings = []
-    if blood is not None and therapy_gbq > blood.maximum.activity_gbq:
-        warnings.append(
-            f"The therapy activity of {therapy_gbq:g} GBq is above the maximum tolerable one of "
-            f"{blood.maximum.activity_gbq:.3g} GBq ({blood.maximum.limiting_rule})."
-        )
-    for scan in images.scans:
-        warnings += [f"{scan.name}: {text}." for text in scan.alignment.warnings]
-    warnings += contradictions(images, activity, blood)
+    warnings = visit_warnings(case, images, activity, blood)
     return plain(
         {
             "visit": images.visit.name,
-            "therapy_activity_gbq": therapy_gbq,
+            "therapy_activity_gbq": case.therapy.activity_mbq / 1e3,
             "threshold_gy": case.threshold_gy,
             "blood": None if blood is None else _blood(blood),
-            "eligibility": eligibility,
+            "eligibility": {} if judgement is None else judgement.to_dict(),
             "alignment": [
                 {"scan": scan.name, "hours": float(t), **scan.alignment.to_dict()}
                 for scan, t in zip(images.scans[1:], images.times_h[1:], strict=True)
             ],
             "reporting": checklist(case, images, activity, blood),
+            "critical": [text for text in warnings if weight_of(text) == CRITICAL],
             "warnings": warnings,
         }
     )
 
 
-def contradictions(images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
-    """What weighs more than an assumption in what was read and fitted, one sentence each."""
-    heavy = [text for text in (*images.assumptions, *activity.assumptions) if weight_of(text) != NOTE]
-    found = [f"{text.removesuffix('.')}." for text in heavy]
+def visit_warnings(case: Case, images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
+    """What weighs more than an assumption: critical notes, then cautions, one sentence each."""
+    found: list[str] = []
+    therapy_gbq = case.therapy.activity_mbq / 1e3
+    if blood is not None and therapy_gbq > blood.maximum.activity_gbq:
+        text = (
+            f"The therapy activity of {therapy_gbq:g} GBq is above the maximum tolerable one of "
+            f"{blood.maximum.activity_gbq:.3g} GBq ({blood.maximum.limiting_rule})."
+        )
+        found.append(Note(text, weight=CRITICAL))
+    found += [text for text in (*images.assumptions, *activity.assumptions) if weight_of(text) != NOTE]
+    for scan in images.scans:
+        found += [Note(f"{scan.name}: {text}") for text in scan.alignment.warnings]
     for lesion in activity.lesions:
-        found += [f"{lesion.name}: {text}." for text in lesion.contradictions]
+        found += [Note(f"{lesion.name}: {text}") for text in lesion.contradictions]
     if blood is not None:
-        found += [f"Retention samples: {text}." for text in blood.contradictions]
-    return found
+        found += [Note(f"Retention samples: {text}") for text in blood.contradictions]
+    sentences = {Note(f"{text.removesuffix('.')}.", weight=weight_of(text)): None for text in found}
+    return sorted(sentences, key=lambda text: weight_of(text) != CRITICAL)
 
 
-def eligibility_of(case: Case, records: Sequence[LesionDose], blood: BloodDose | None) -> dict[str, Any]:
-    """Verdicts at the therapy's activity, the further ones of the case, and the maximum tolerable activity."""
-    amounts = dict.fromkeys((case.therapy.activity_mbq, *case.eligibility.activities_mbq))
-    maximum = None if blood is None else blood.maximum.activity_gbq
-    predictions = [prediction(record) for record in records]
-    found = assess(
-        predictions,
-        threshold_gy=case.threshold_gy,
-        activities_gbq={f"{mbq / 1e3:g} GBq": mbq / 1e3 for mbq in amounts},
-        maximum_gbq=maximum,
-    )
-    return {
-        "threshold_gy": found.threshold_gy,
-        "maximum_gbq": maximum,
-        "at": [asdict(one) for one in found.at],
-        "flips": {name: list(where) for name, where in found.flips.items()},
-        "needed_gbq": found.needed_gbq,
-        "sentences": [_sentence(one, len(records)) for one in found.at],
-    }
+def judgement_of(case: Case, records: Sequence[LesionDose], blood: BloodDose | None) -> Judgement | None:
+    """The verdicts at the planned activity, the further ones of the case, and the maximum tolerable activity.
 
-
-def prediction(record: LesionDose) -> LesionPrediction:
-    """A lesion's prediction per activity, with what its record knows of uncertainty and bounds."""
-    budget = record.uncertainty
-    return LesionPrediction(
-        record.lesion,
-        record.ldpa_gy_per_gbq if math.isfinite(record.ldpa_gy_per_gbq) else 0.0,
-        float(budget.get("random") or 0.0),
-        float(budget.get("systematic") or 0.0),
-        bool(record.clinic.get("lower_bound")),
-        bool(record.clinic.get("upper_bound")),
-    )
-
-
-def _sentence(one: ActivityVerdict, lesions: int) -> str:
-    reached = [row for row in one.lesions if row.verdict == ELIGIBLE]
-    name = one.name if one.name.endswith("GBq") else f"{one.name} ({one.activity_gbq:.3g} GBq)"
-    count = count_of(len(reached), lesions, "lesion", ("reaches", "reach"))
-    text = f"At {name}: {one.verdict}, {count} the threshold"
-    return f"{text}, P(at least one) = {one.probability:.2f}."
+    The maximum is the smallest that blood dosimetry and the limits of the organs among the records allow.
+    """
+    tolerances = [] if blood is None else [Tolerance(blood.maximum.activity_gbq, blood.maximum.limiting_rule)]
+    tolerances += [
+        Tolerance(record.limit_gy / record.ldpa_gy_per_gbq, f"{record.limit_gy:g} Gy to {record.lesion}")
+        for record in records
+        if record.role == ORGAN and math.isfinite(record.limit_gy) and record.ldpa_gy_per_gbq > 0.0
+    ]
+    further = {f"{mbq / 1e3:g} GBq": mbq / 1e3 for mbq in dict.fromkeys(case.eligibility.activities_mbq)}
+    strictest = min(tolerances, key=lambda one: one.activity_gbq, default=None)
+    return judge_lesions(records, further, strictest)
 
 
 def _blood(blood: BloodDose) -> dict[str, Any]:

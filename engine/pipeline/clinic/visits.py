@@ -208,8 +208,8 @@ def _values(parts: Sequence[LesionDose]) -> dict[str, Any]:
         "effective_half_life_h": float(one.kinetics.get("effective_half_life_h") or math.nan)
         if len(parts) == 1
         else math.nan,
-        "upper_bound": any(bool(p.clinic.get("upper_bound")) for p in parts),
-        "lower_bound": any(bool(p.clinic.get("lower_bound")) for p in parts),
+        "upper_bound": any(bool(p.bounds.upper) for p in parts),
+        "lower_bound": any(bool(p.bounds.lower) for p in parts),
         "random": _largest(parts, "random"),
         "systematic": _largest(parts, "systematic"),
         "volume_random": _largest(parts, "volume"),

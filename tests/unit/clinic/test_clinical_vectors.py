@@ -14,13 +14,14 @@ import runpy
 
 import pytest
 from hevesy.engine.clinic.blood import blood_dose_per_gbq, maximum_activity, single_measurement
-from hevesy.engine.clinic.eligibility import LesionPrediction, assess
 from hevesy.engine.clinic.radiobiology import bed, repair_factor, repair_factor_mono
 from hevesy.engine.clinic.response import PARTIAL_VOLUME_DECREASE, PROGRESSIVE_VOLUME_INCREASE
 from hevesy.engine.dose.sphere import sphere_ldpa, sphere_s_value_gy_per_gbq_h
 from hevesy.engine.kinetics.conversion import percent_per_gram, suv, to_therapy
 from hevesy.engine.kinetics.curves import fit_curve
+from hevesy.engine.lesions.judge import Target, judge
 from hevesy.engine.lesions.uncertainty import MeasurementChain, lesion_uncertainty
+from hevesy.engine.lesions.verdict import Tolerance
 
 T124, T131 = 4.1760 * 24, 8.0252 * 24
 L131 = math.log(2) / T131
@@ -95,7 +96,7 @@ def test_e_uptake_that_reaches_the_threshold(half_life, percent):
 
 def test_threshold_and_volumes():
     assert pytest.approx(2.70, abs=0.005) == 20 / 7.4
-    assert assess([LesionPrediction("L", 4.468)], threshold_gy=20.0, maximum_gbq=31.3).at[0].verdict == "eligible"
+    assert judge([Target("L", 4.468)], {"7.4 GBq": 7.4}, 20.0, Tolerance(31.3)).planned.verdict == "eligible"
     assert pytest.approx(1 - 0.343) == PARTIAL_VOLUME_DECREASE
     assert pytest.approx(0.728) == PROGRESSIVE_VOLUME_INCREASE
 

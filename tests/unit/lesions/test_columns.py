@@ -18,6 +18,7 @@ from hevesy.engine.cohort.outputs import _lesions_csv
 from hevesy.engine.cohort.tables import PatientRun
 from hevesy.engine.errors import InputError
 from hevesy.engine.export.tables import read_lesions_json, write_lesions_csv, write_lesions_json
+from hevesy.engine.lesions.bounds import Bounds
 from hevesy.engine.lesions.columns import BY_NAME, COLUMNS, FORMER_NAMES, header
 from hevesy.engine.lesions.record import LesionDose
 from hevesy.engine.nuclides.decay import nuclide
@@ -34,9 +35,12 @@ PROMISED = (
     "patient", "visit", "lesion", "volume_ml", "mass_g", "dose_gy", "dose_sigma_gy", "dose_mc_sigma_gy",
     "ldpa_gy_per_gbq", "d95_gy", "v20gy_percent", "verdict",
 )  # fmt: skip
+#: Columns that the first format version did not have.
+NEWER = ("interval_low_gy", "interval_high_gy", "role", "limit_gy")
 FORMERLY = {
     "dose_sigma_gy": "dose_uncertainty_gy",
     "dose_mc_sigma_gy": "dose_mc_standard_error_gy",
+    "borderline": "undecided",
     "dose_factor": "recovery_dose_factor",
     "residence_time_h": "tia_coefficient_h",
 } | {
@@ -51,11 +55,12 @@ FORMERLY = {
 
 RECORD = LesionDose(
     patient="P7", visit="week 6", lesion="node 2", volume_ml=1.01, mass_g=1.02, dose_gy=1.03, dose_uncertainty_gy=1.04,
-    dose_mc_standard_error_gy=1.05, threshold_gy=1.06, verdict="below", borderline=True, therapy_activity_gbq=1.07,
+    dose_mc_standard_error_gy=1.05, threshold_gy=1.06, verdict="below", undecided=True, therapy_activity_gbq=1.07,
     ldpa_gy_per_gbq=1.08, min_gy=1.09, max_gy=1.10, sd_gy=1.11, d98_gy=1.12, d95_gy=1.13, d90_gy=1.14, d70_gy=1.15,
     d50_gy=1.16, d2_gy=1.17, v20gy_percent=1.18, vthreshold_percent=1.19, uniformity=1.20, diameter_mm=1.21,
     density_g_cm3=1.22, voxels=123, centroid_mm=(1.24, 1.25, 1.26), dose_map_gy=2.0, recovery_dose_factor=1.27,
-    method="local", site="lung", probability=0.28, voxel_metrics="mean only", dose_local_gy=2.5,
+    method="local", site="lung", probability=0.28, interval_low_gy=0.29, interval_high_gy=0.30, role="organ",
+    limit_gy=0.31, bounds=Bounds(upper=("a reason",)), voxel_metrics="mean only", dose_local_gy=2.5,
     contour_volume_ml=1.29, flags=("one", "two"),
     noise_corrected_dvh={
         "noise_percent": 1.30,
@@ -66,7 +71,7 @@ RECORD = LesionDose(
     recovery={"coefficient": 1.35},
     clinic={
         "uptake_24h_percent": 1.36, "uptake_24h_percent_per_g": 1.37, "suv_24h": 1.38, "dose_low_gy": 1.39,
-        "dose_high_gy": 1.40, "lower_bound": False, "upper_bound": True, "sphere_dose_gy": 1.41,
+        "dose_high_gy": 1.40, "sphere_dose_gy": 1.41,
         "sphere_difference_percent": 1.42, "bed_gy": 1.43, "eqd2_gy": 1.44, "eud_gy": 1.45, "geud_gy": 1.46,
         "effect_basis": "mean dose", "long_axis_mm": 1.47, "short_axis_mm": 1.48,
     },
@@ -75,8 +80,9 @@ RECORD = LesionDose(
 ROW: dict[str, Any] = {
     "patient": "P7", "visit": "week 6", "lesion": "node 2", "volume_ml": 1.01, "mass_g": 1.02, "dose_gy": 1.03,
     "dose_uncertainty_gy": 1.04, "dose_mc_standard_error_gy": 1.05, "ldpa_gy_per_gbq": 1.08, "d95_gy": 1.13,
-    "v20gy_percent": 1.18, "verdict": "below", "borderline": True, "threshold_gy": 1.06, "vthreshold_percent": 1.19,
-    "therapy_activity_gbq": 1.07, "method": "local", "probability": 0.28, "dose_map_gy": 2.0,
+    "v20gy_percent": 1.18, "verdict": "below", "undecided": True, "threshold_gy": 1.06, "vthreshold_percent": 1.19,
+    "therapy_activity_gbq": 1.07, "method": "local", "probability": 0.28, "interval_low_gy": 0.29,
+    "interval_high_gy": 0.30, "role": "organ", "limit_gy": 0.31, "dose_map_gy": 2.0,
     "recovery_dose_factor": 1.27, "min_gy": 1.09, "max_gy": 1.10, "sd_gy": 1.11, "d98_gy": 1.12, "d90_gy": 1.14,
     "d70_gy": 1.15, "d50_gy": 1.16, "d2_gy": 1.17, "uniformity": 1.20, "voxel_metrics": "mean only",
     "dose_local_gy": 2.5, "local_difference_percent": 25.0, "diameter_mm": 1.21, "density_g_cm3": 1.22,
@@ -119,7 +125,7 @@ def test_every_column_has_a_value_of_its_own_and_former_names_repeat_it(tmp_path
     for name, value in RECORD.to_row().items():
         assert value == pytest.approx(expected[name]), name
     # two of the three flags are true: this tells them apart
-    assert replace(RECORD, borderline=False).to_row() == RECORD.to_row() | {"borderline": False}
+    assert replace(RECORD, undecided=False).to_row() == RECORD.to_row() | {"undecided": False, "borderline": False}
 
     with write_lesions_csv([RECORD], tmp_path / "lesions.csv").open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
@@ -148,7 +154,7 @@ def test_missing_values_are_empty_null_and_nan(tmp_path: Path) -> None:
     with write_lesions_csv([bare], tmp_path / "lesions.csv").open(encoding="utf-8", newline="") as stream:
         (cells,) = csv.DictReader(stream)
     table, row = _table([bare]), bare.to_row()
-    for name in ("dose_gy", "dose_sigma_gy", "tia_coefficient_h", "d2_noise_corrected_high_gy", "upper_bound"):
+    for name in ("dose_gy", "dose_sigma_gy", "tia_coefficient_h", "d2_noise_corrected_high_gy", "limit_gy"):
         assert cells[name] == "" and row[name] is None and math.isnan(table[name][0]), name
     assert cells["effect_basis"] == "" and table["effect_basis"][0] == ""
 
@@ -214,9 +220,11 @@ def expected_row(run: SimpleNamespace) -> dict[str, Any]:
         "patient": "T1", "visit": "baseline", "lesion": "hot cube", "volume_ml": volume, "mass_g": mass,
         "dose_gy": mean, "dose_uncertainty_gy": mean * relative, "dose_mc_standard_error_gy": mean * standard_error,
         "ldpa_gy_per_gbq": mean / 7.4, "d95_gy": d[95], "v20gy_percent": 100.0 * np.mean(dose >= 20.0),
-        "verdict": "eligible" if mean >= 32.0 else "below", "borderline": abs(mean - 32.0) <= mean * relative,
+        "verdict": "eligible" if mean >= 32.0 else "below", "undecided": abs(math.log(mean / 32.0)) <= 2.0 * relative,
         "threshold_gy": 32.0, "vthreshold_percent": 100.0 * np.mean(dose >= 32.0), "therapy_activity_gbq": 7.4,
         "method": "mc", "probability": float(ndtr(math.log(mean / 32.0) / relative)), "dose_map_gy": map_mean,
+        "interval_low_gy": mean * math.exp(-2.0 * relative), "interval_high_gy": mean * math.exp(2.0 * relative),
+        "role": "target", "limit_gy": None,
         "recovery_dose_factor": factor, "min_gy": dose.min(), "max_gy": dose.max(), "sd_gy": dose.std(),
         "d98_gy": d[98], "d90_gy": d[90], "d70_gy": d[70], "d50_gy": d[50], "d2_gy": d[2],
         "uniformity": (d[5] - d[95]) / map_mean, "voxel_metrics": "shown", "dose_local_gy": run.local.mean(),
@@ -260,7 +268,8 @@ def test_a_run_gives_the_same_columns_in_every_file(run: SimpleNamespace) -> Non
 
 def test_the_report_labels_what_it_shows_as_the_table_does(run: SimpleNamespace) -> None:
     report = (run.folder / "report.html").read_text(encoding="utf-8")
-    labels = [column.label for column in COLUMNS if column.label and column.name != "contour_volume_ml"]
+    absent = ("contour_volume_ml", "limit_gy")  # no contour and no organ in this case
+    labels = [column.label for column in COLUMNS if column.label and column.name not in absent]
     assert len(labels) > 15 and [label for label in labels if label not in report] == []
 
 
@@ -293,7 +302,10 @@ def test_files_of_the_first_format_still_load() -> None:
     for loaded in (lesion, *result.lesions):
         row = loaded.to_row()
         for name in COLUMNS:
-            assert row[name.name] == old[name.formerly or name.name], name.name
+            if name.name not in NEWER:
+                assert row[name.name] == old[name.formerly or name.name], name.name
+        assert [row["interval_low_gy"], row["interval_high_gy"]] == old["uncertainty"]["interval_k2_gy"]
+        assert row["role"] == "target" and row["limit_gy"] is None
         assert row["dose_uncertainty_gy"] > 0 and row["d95_noise_corrected_gy"] > 0 and row["tia_coefficient_h"] > 0
         assert loaded.kinetics["tia_coefficient_uncertainty_h"] == old["kinetics"]["residence_time_sigma_h"]
         assert loaded.noise_corrected_dvh == old["clean_dvh"]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid
+from hevesy.engine.lesions.bounds import Bounds
 from hevesy.engine.lesions.columns import header
 from hevesy.engine.lesions.dvh import DoseVolumeHistogram, RegionDoses
+from hevesy.engine.lesions.judge import judge_lesions
 from hevesy.engine.lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
 from hevesy.engine.lesions.record import LesionDose
-from hevesy.engine.lesions.verdict import verdict, verdicts
 
 GRID = Grid((1, 1, 4), (10.0, 10.0, 10.0), (5.0, 6.0, 7.0))  # voxels of 1 mL
 DOSE = np.array([[[40.0, 10.0, 20.0, 99.0]]])
@@ -73,11 +74,39 @@ def test_the_threshold_of_the_case_is_the_one_that_counts():
     assert lesion(threshold_gy=mean * 1.0001).verdict == "below"
 
 
-def test_borderline_means_within_one_total_sigma():
+def test_undecided_means_that_the_interval_holds_the_threshold():
+    """Interval of coverage factor 2 of a lognormal dose with u(D)/D = 10 %: a factor exp(0.2) = 1.2214 each way."""
     mean = lesion().dose_gy
-    assert lesion(threshold_gy=mean * 1.05, mc_standard_error_gy=0.0).borderline
-    assert not lesion(threshold_gy=mean * 1.11, mc_standard_error_gy=0.0).borderline
-    assert not lesion(threshold_gy=mean * 1.05, mc_standard_error_gy=0.0, chain_relative=0.01).borderline
+    inside, outside = mean * math.exp(0.19), mean * math.exp(0.21)
+    assert lesion(threshold_gy=inside, mc_standard_error_gy=0.0).undecided
+    assert not lesion(threshold_gy=outside, mc_standard_error_gy=0.0).undecided
+    assert not lesion(threshold_gy=inside, mc_standard_error_gy=0.0, chain_relative=0.01).undecided
+    assert lesion(threshold_gy=outside, mc_standard_error_gy=0.0, chain_relative=math.nan).undecided  # not known
+    got = lesion(mc_standard_error_gy=0.0)
+    assert got.interval_low_gy == pytest.approx(mean * math.exp(-0.2))
+    assert got.interval_high_gy == pytest.approx(mean * math.exp(0.2))
+
+
+def test_a_bound_has_no_probability_and_decides_on_its_own_side_only():
+    mean = lesion().dose_gy
+    at_least, at_most = Bounds(lower=("reason",)), Bounds(upper=("reason",))
+    for threshold, bounds, expected in (
+        (mean * 0.5, at_least, "eligible"),
+        (mean * 2.0, at_least, "undetermined"),
+        (mean * 0.5, at_most, "undetermined"),
+        (mean * 2.0, at_most, "below"),
+    ):
+        got = lesion(threshold_gy=threshold, bounds=bounds)
+        assert got.verdict == expected and math.isnan(got.probability)
+        assert got.undecided == (expected == "undetermined")
+
+
+def test_an_organ_has_a_dose_and_no_verdict():
+    organ = replace(MASK)
+    organ.role, organ.limit_gy = "organ", 23.0
+    got = lesion(mask=organ)
+    assert got.verdict == "" and not got.undecided and math.isnan(got.probability) and got.limit_gy == 23.0
+    assert judge_lesions([got]) is None and lesion().judged
 
 
 def test_recovery_factor_acts_on_the_mean_once_and_not_on_the_map():
@@ -101,7 +130,7 @@ def test_missing_uncertainties_are_said_not_invented():
     assert no_mc.dose_uncertainty_gy == pytest.approx(0.1 * no_mc.dose_gy)
     assert any("Monte Carlo uncertainty not known" in flag for flag in no_mc.flags)
     nothing = lesion(mc_standard_error_gy=math.nan, chain_relative=math.nan)
-    assert math.isnan(nothing.dose_uncertainty_gy) and not nothing.borderline
+    assert math.isnan(nothing.dose_uncertainty_gy) and nothing.undecided
     assert nothing.to_row()["dose_uncertainty_gy"] is None
 
 
@@ -167,25 +196,3 @@ def test_metrics_of_a_linear_dose_agree_with_the_continuum():
     assert region.volume_at_dose(20.0) == pytest.approx(80.0, abs=100 / n)
     assert region.volume_mean() == pytest.approx(50.0)
     assert region.volume_sd() == pytest.approx(100 / 12**0.5, rel=1e-6)
-
-
-def test_verdict_of_a_patient():
-    high = replace(lesion(), lesion="A", dose_gy=30.0, dose_uncertainty_gy=3.0, verdict="eligible")
-    near = replace(high, lesion="B", dose_gy=19.0, dose_uncertainty_gy=2.0, verdict="below", borderline=True)
-    low = replace(high, lesion="C", dose_gy=2.0, dose_uncertainty_gy=0.5, verdict="below", borderline=False)
-    yes = verdict([low, high, near])
-    assert yes.eligible and yes.certain and yes.reached == ("A",) and yes.borderline == ("B",)
-    assert yes.sentence == (
-        "Eligible at 7.4 GBq: 1 of 3 lesions reaches a mean dose of 20 Gy; highest A with 30.0 ± 3.0 Gy."
-    )
-    maybe = verdict([low, near])
-    assert not maybe.eligible and not maybe.certain
-    assert maybe.sentence.endswith("Within one standard uncertainty of the threshold.")
-    no = verdict([low])
-    assert not no.eligible and no.certain and no.sentence.startswith("Not eligible at 7.4 GBq: 0 of 1 lesion")
-    by_visit = verdicts([high, replace(low, visit="week 6")])
-    assert [(v.visit, v.verdict) for v in by_visit] == [("baseline", "eligible"), ("week 6", "below")]
-    with pytest.raises(InputError, match="no lesions were given"):
-        verdict([])
-    with pytest.raises(ValueError, match="one patient, visit and threshold"):
-        verdict([high, replace(low, visit="week 6")])

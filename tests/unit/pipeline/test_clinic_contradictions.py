@@ -16,7 +16,7 @@ from hevesy.engine.grid import write_image
 from hevesy.engine.imaging.pet.read import _half_life
 from hevesy.engine.notes import about
 from hevesy.engine.nuclides.decay import nuclide
-from hevesy.engine.pipeline.clinic.therapy import contradictions
+from hevesy.engine.pipeline.clinic.therapy import visit_warnings
 from hevesy.tests.unit.small_case import GRID, HOT, TEXT, TRACER_MBQ, write_small_case
 
 
@@ -127,6 +127,7 @@ def test_another_nuclides_half_life_in_the_header_reaches_the_warnings() -> None
     notes: list[str] = []
     used = _half_life(SimpleNamespace(tracer="I-124", half_life_s=6586.2), None, notes)  # type: ignore[arg-type]
     assert used == pytest.approx(nuclide("I-124").half_life_s, rel=1e-3)  # never the header's
-    images = SimpleNamespace(assumptions=[about("baseline, pet", notes[0]), "density from CT numbers"])
-    found = contradictions(images, SimpleNamespace(lesions=[], assumptions=[]), None)  # type: ignore[arg-type]
+    images = SimpleNamespace(assumptions=[about("baseline, pet", notes[0]), "density from CT numbers"], scans=[])
+    case = SimpleNamespace(therapy=SimpleNamespace(activity_mbq=7400.0))
+    found = visit_warnings(case, images, SimpleNamespace(lesions=[], assumptions=[]), None)  # type: ignore[arg-type]
     assert len(found) == 1 and "the header's half-life 6586.2 s is not the tracer's" in found[0]

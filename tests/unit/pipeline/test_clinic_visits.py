@@ -11,6 +11,7 @@ import hevesy
 import numpy as np
 import pytest
 from hevesy.engine.export.clinic import VISIT_COLUMNS, clinic_lines, write_patient
+from hevesy.engine.lesions.bounds import ESTIMATE, Bounds
 from hevesy.engine.lesions.metrics import DoseContext, DoseMaps, summarise
 from hevesy.engine.lesions.record import LesionDose
 from hevesy.engine.pipeline.clinic.response import is_node
@@ -30,7 +31,9 @@ RESULT = SimpleNamespace(grid=GRID, ct_hu=None)
 BUDGET = {"random": 0.15, "systematic": 0.06, "volume": 0.2, "uptake_random": 0.1, "uptake_per_g_random": 0.18}
 
 
-def lesion(name, centre, volume_ml, uptake, *, visit="baseline", site="lung", half_life=60.0, **clinic) -> LesionDose:
+def lesion(
+    name, centre, volume_ml, uptake, *, visit="baseline", site="lung", half_life=60.0, bounds=ESTIMATE
+) -> LesionDose:
     """A record whose dose per activity is that of its uptake per gram; ``uptake`` is %IA in the whole lesion."""
     cube = SimpleNamespace(name=name, fraction=np.zeros(GRID.shape), contour_volume_ml=None, site=site)
     cube.fraction[10, 10, 10] = 1.0
@@ -54,8 +57,8 @@ def lesion(name, centre, volume_ml, uptake, *, visit="baseline", site="lung", ha
             "long_axis_mm": axis,
             "short_axis_mm": 0.8 * axis,
             "effective_half_life_relative": 0.1,
-            **clinic,
         },
+        bounds=bounds,
     )
 
 
@@ -190,7 +193,8 @@ def test_progression_is_against_the_smallest_sum():
 
 
 def test_an_upper_bound_now_is_no_rise():
-    found = follow([lesion("a", A, 4.0, 0.001)], [lesion("a", A, 4.0, 0.02, visit="week 6", upper_bound=True)])
+    at_most = Bounds(upper=("not seen",))
+    found = follow([lesion("a", A, 4.0, 0.001)], [lesion("a", A, 4.0, 0.02, visit="week 6", bounds=at_most)])
     assert found["visits"][0]["reinduction"][0]["verdict"] == "not assessable"
 
 

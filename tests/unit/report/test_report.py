@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html.parser
+import math
 import re
 from dataclasses import replace
 
@@ -179,7 +180,7 @@ def test_what_the_records_say_is_there(page):
         "baseline",
         "7.4 GBq I-131",
         "Eligible",
-        "1 of 2 lesions reaches a mean dose of 20 Gy",
+        "that at least one lesion reaches 20 Gy at 7.4 GBq",
         "node $1 <b>",
         f"{first.ldpa_gy_per_gbq:.2f}",
         f"{first.d95_gy:.1f}",
@@ -228,7 +229,7 @@ def test_remarks_that_differ_in_a_number_share_a_footnote():
 def test_an_incomplete_run_is_told_on_top():
     page = Page(render(make(complete=False)))
     assert "Incomplete run. It ended before its goal (interrupt)" in page.words
-    assert page.words.index("Incomplete run") < page.words.index("Eligible at")
+    assert page.words.index("Incomplete run") < page.words.index("Eligible")
 
 
 def test_warnings_of_statistics_and_balance_are_told():
@@ -251,7 +252,9 @@ def test_warnings_of_statistics_and_balance_are_told():
 def test_the_banner_never_hides_doubt(dose, sigma, tone, words):
     result = make()
     verdict = "eligible" if dose >= 20 else "below"
-    one = replace(result.lesions[0], dose_gy=dose, dose_uncertainty_gy=sigma, verdict=verdict)
+    spread = math.exp(2 * sigma / dose)
+    ends = {"interval_low_gy": dose / spread, "interval_high_gy": dose * spread}
+    one = replace(result.lesions[0], dose_gy=dose, dose_uncertainty_gy=sigma, verdict=verdict, uncertainty={}, **ends)
     text = render(result, [one])
     assert f'class="verdict {tone}"' in text and f'<p class="headline">{words}</p>' in text
 
