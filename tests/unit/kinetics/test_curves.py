@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.kinetics.conversion import contradictions, suv
-from hevesy.engine.kinetics.curves import BELOW, CAPPED, ONE_SCAN, POPULATION, RISING, fit_curve
+from hevesy.engine.kinetics.curves import BELOW, CAPPED, POPULATION, RISING, fit_curve
 from hevesy.engine.kinetics.models import Shape
+from hevesy.engine.kinetics.one_scan import ONE_SCAN
+from hevesy.engine.kinetics.population import Population
 from scipy.integrate import quad
 
 T124, T131 = 100.224, 192.6048  # 4.1760 d and 8.0252 d
@@ -68,7 +70,7 @@ def test_one_scan_is_physical_decay_only():
 
 
 def test_population_half_life_only_when_asked():
-    with pytest.raises(InputError, match="population_biological_half_life_h"):
+    with pytest.raises(InputError, match="population's biological half-life"):
         fit_curve([24.0], [8e-4], None, T124, T131, "single-time-point")
     curve = fit_curve(
         [24.0],
@@ -77,7 +79,7 @@ def test_population_half_life_only_when_asked():
         T124,
         T131,
         "single-time-point",
-        population_biological_half_life_h=106.18342900970028,
+        population=Population(106.18342900970028, 1.6),
     )
     assert curve.tia_coefficient_h == pytest.approx(0.0812682993451709, rel=1e-10)
     assert POPULATION in curve.flags
