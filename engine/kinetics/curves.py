@@ -211,7 +211,7 @@ def fit_curve(
     if name == "single-time-point":
         fit = population_fit(times[0], scans.y[0], physical, population, uptake)
         flags = [POPULATION, *_flags(name, fit, scans)]
-        spread = population_relative(fit, population) if population is not None else 0.0
+        spread = population_relative(times[0], fit, population) if population is not None else 0.0
     elif name == "physical-decay" and times.size == 1:
         unbounded = population is None and math.isinf(break_even_half_life_h(times[0], physical))
         unmeasured = NO_BOUND if unbounded else LARGEST

@@ -66,7 +66,9 @@ class SampledScans:
     half_life_relative
         Its relative standard uncertainty.
     instant
-        Whether the exponential goes back to the administration; otherwise a linear rise to the first scan.
+        Whether the exponential goes back to the administration; otherwise it follows a linear rise.
+    peak_h
+        End of that rise [h], at or before the first scan; None: the first scan.
     alternative_ratio
         Integral with the other convention, relative to that one. Its logarithm is the half-width of a rectangular
         distribution.
@@ -84,6 +86,7 @@ class SampledScans:
     therapy_half_life_h: float
     half_life_relative: float = 0.0
     instant: bool = False
+    peak_h: float | None = None
     alternative_ratio: float = 1.0
     population: Population | None = None
 
@@ -174,8 +177,9 @@ def _integrals(scans: SampledScans, u: np.ndarray, half_life_h: np.ndarray, biol
     else:
         clearance = math.log(2.0) / (scans.population.half_life_h * biological)
     slow = clearance + physical
-    before = np.expm1(slow * times[0]) / slow if scans.instant else 0.5 * times[0]
-    return np.asarray(u[:, 0] * np.exp(-physical * times[0]) * (before + 1.0 / slow))
+    peak = 0.0 if scans.instant else times[0] if scans.peak_h is None else scans.peak_h
+    at_peak = u[:, 0] * np.exp(-physical * times[0] + slow * (times[0] - peak))
+    return np.asarray(at_peak * (0.5 * peak + 1.0 / slow))
 
 
 def _counts_inside(drawn: np.ndarray, radius: float, fwhm_mm: float) -> np.ndarray:

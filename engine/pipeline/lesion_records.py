@@ -289,6 +289,7 @@ def _sampled(
             curve.values,
             nuclide(case.therapy.nuclide).half_life_h,
             instant=curve.uptake == "instant",
+            peak_h=curve.shape.peak_h or None,
             alternative_ratio=1.0 if curve.alternative is None else curve.alternative.ratio,
             population=None if curve.unmeasured else case.population,
         ),

@@ -139,22 +139,27 @@ def test_a_scan_later_than_the_mean_life_bounds_nothing(tmp_path: Path) -> None:
     assert any("which is no bound" in text for text in warnings)
 
 
-@pytest.mark.parametrize("scan_h", [24.0, 48.0])
+@pytest.mark.parametrize("scan_h", [24.0, 48.0, 96.0])
 def test_the_population_s_interval_covers_the_truths_drawn_from_it(tmp_path: Path, scan_h: float) -> None:
-    """20 000 lesions with the population's half-lives: a share within k = 1 and 2 as stated.
+    """20 000 lesions with the population's half-lives, uptake complete at 24 h, each scanned once.
 
-    Binomial error 0.3 %; ln of the integral is not quite linear in that of the half-life: 2.5 % allowed.
+    The spread is that of the truths (3 %, 6 standard errors and the quadrature); with the open uptake k = 2 covers at
+    least 95 % of them (0.2 % statistical). k = 1 is checked where the integral follows the half-life steadily.
     """
     record, warnings = run(tmp_path, {scan_h: 4e-4}, more="kinetics: {model: single-time-point}\n")
     spread = lines(record)["biological half-life of the population"]
     physical = nuclide("I-131").decay_constant_per_h
     drawn = MEDIAN_H * GSD ** np.random.default_rng(5).standard_normal(20_000)
     slow = LN2 / drawn + physical
-    truth = VOLUME_ML * 4e-4 * math.exp(-physical * scan_h) * (0.5 * scan_h + 1.0 / slow)
+    at_peak = 4e-4 * np.exp(-physical * scan_h + slow * (scan_h - PEAK_H))
+    truth = VOLUME_ML * at_peak * (0.5 * PEAK_H + 1.0 / slow)
     log = np.log(truth / record["kinetics"]["tia_coefficient_h"])
-    assert spread == pytest.approx(np.std(log), rel=0.07)
-    assert np.mean(np.abs(log) < spread) == pytest.approx(0.683, abs=0.025)
-    assert np.mean(np.abs(log) < 2.0 * spread) == pytest.approx(0.954, abs=0.025)
+    both = math.hypot(spread, lines(record)["uptake before the first scan"])
+    assert spread == pytest.approx(math.sqrt(np.mean(log**2)), rel=0.03)
+    assert np.mean(np.abs(log) < 2.0 * both) > 0.948
+    if scan_h == PEAK_H:
+        assert np.mean(np.abs(log) < spread) == pytest.approx(0.683, abs=0.02)
+        assert np.mean(np.abs(log) < 2.0 * spread) == pytest.approx(0.954, abs=0.02)
     assert not record["clinic"]["upper_bound"] and adds_up(record)
     assert lines(record)["uptake before the first scan"] > 0.02
     assert record["kinetics"]["population_gsd"] == GSD
