@@ -207,7 +207,8 @@ def fit_curve(
     decay = np.exp(-physical * times)
     scans = _Scans(times, u, u * decay, None if s is None else s * decay, physical, below)
     seen = times.size > 2 and rise_is_seen(u, s)
-    unmeasured, spread, candidates = "", 0.0, {}
+    unmeasured, spread = "", 0.0
+    candidates: dict[str, float] = {}
     if name == "single-time-point":
         fit = population_fit(times[0], scans.y[0], physical, population, uptake)
         flags = [POPULATION, *_flags(name, fit, scans)]
