@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from .. import units
 from ..errors import InputError
-from ..kinetics.names import MODELS
+from ..kinetics.population import Population, is_iodine, population_of
 from ..until import Until
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
@@ -42,14 +42,13 @@ from .fields import (
 )
 from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
+from .kinetics import KINETIC_MODELS, Kinetics
 from .schema import schema_of
 
 __all__ = [
     "KINETIC_MODELS", "Case", "Scan", "Therapy", "Tracer", "Transport", "Visit",
     "checked_transport",
 ]  # fmt: skip
-
-KINETIC_MODELS = ("auto", *MODELS)
 
 
 class Therapy(Block):
@@ -106,29 +105,6 @@ class Visit(Block):
     def lesion_files(self) -> tuple[Path, ...]:
         """The lesion files as a tuple, one or many."""
         return self.lesions if isinstance(self.lesions, tuple) else (self.lesions,)
-
-
-class Kinetics(Block):
-    """How the time-activity curve is fitted to the scans."""
-
-    model: Literal[KINETIC_MODELS] = "auto"  # type: ignore[valid-type]
-    #: A lesion below its background plus this many standard deviations is not seen: its dose is a bound.
-    detection_sigmas: float = Field(3.0, ge=0.0, le=10.0)
-    #: Biological half-life of a population, for the single-time-point model alone.
-    population_half_life_h: Time | None = Field(None, alias="population_half_life", gt=0.0)
-
-    @model_validator(mode="after")
-    def _one_scan_only_when_asked(self) -> Kinetics:
-        asked = self.model == "single-time-point"
-        if asked != (self.population_half_life_h is not None):
-            problem = "needs 'population_half_life'" if asked else "has 'population_half_life' for another model"
-            error = InputError(
-                problem,
-                why="a half-life that is not this patient's is used only when a single scan is explicitly accepted",
-                suggestion="write kinetics: {model: single-time-point, population_half_life: 70 h}",
-            )
-            raise Refused(error)
-        return self
 
 
 class Recovery(Block):
@@ -273,6 +249,27 @@ class Case(Block):
         as it is.
         """
         return sorted({file for path in named_paths(self) for file in files_of(path)})
+
+    @model_validator(mode="after")
+    def _a_population_is_known(self) -> Case:
+        stated = self.kinetics.population_half_life_h is not None
+        for therapy in (self.therapy, *self.further_therapies):
+            if self.kinetics.model != "single-time-point" or stated or is_iodine(therapy.nuclide):
+                continue
+            error = InputError(
+                f"'single-time-point' with {therapy.nuclide} needs 'population_half_life'",
+                why="only for iodine is there a default, that of metastases of thyroid cancer",
+                suggestion="add the biological half-life of such lesions and its geometric standard deviation, as in "
+                "kinetics: {model: single-time-point, population_half_life: 60 h, population_gsd: 1.6}",
+            )
+            raise Refused(error, "kinetics")
+        return self
+
+    @property
+    def population(self) -> Population | None:
+        """Spread of the biological half-life that a single scan is integrated or bounded with; None: not known."""
+        k = self.kinetics
+        return population_of(self.therapy.nuclide, k.population_half_life_h, k.population_gsd)
 
     def for_therapy(self, therapy: Therapy) -> Case:
         """The same scans for another treatment, as a case of its own."""

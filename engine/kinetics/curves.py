@@ -6,22 +6,27 @@ The rules of the automatic choice, the guards and their derivations are in docs/
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..errors import InputError
 from ..text import counted, did_you_mean
 from .conversion import LN2, decay_constant, scan_times
+from .detection import one_per_scan, raise_to_limit
 from .fitting import Fit, aicc, fit_shape, linear_exponential, two_point, weights
 from .models import Shape, require_uptake
 from .names import MODELS
+from .one_scan import bound_fit, break_even_half_life_h, population_fit, population_relative
+from .population import Population
+from .unseen import Alternative, alternative, rise_is_seen
 
 RISING = "uptake phase not resolved"
 CAPPED = "effective half-life capped at the physical one"
 BELOW = "below detection: the time-integrated activity is an upper bound"
-ONE_SCAN = "one scan: physical decay only"
 POPULATION = "one scan: biological half-life taken from a population"
+#: What a curve through one scan without a population's half-life is.
+LARGEST, NO_BOUND = "largest", "no bound"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +60,15 @@ class Curve:
         Corrected Akaike criterion (infinite or NaN where there are too few points) and weighted residual sum.
     sensitivity
         d ln(TIA coefficient) / d ln(value) of each scan, (nt,) float64.
-    upper_bound
-        True when a value below the detection limit was replaced so that the coefficient cannot be larger.
+    below_detection
+        Whether a value below the detection limit was replaced, so that the coefficient cannot be larger.
+    unmeasured
+        Empty where two or more scans (or a population) give the clearance. `LARGEST`: the largest of the plausible
+        coefficients. `NO_BOUND`: physical decay, which a scan later than the mean life of its nuclide does not bound.
+    population_relative
+        Relative standard uncertainty of the coefficient from the spread of the population's half-life.
+    alternative
+        The coefficient with the other convention for the phase before the first scan; None where the scans show it.
     candidates
         AICc of each model, by name, where two were compared; empty otherwise.
     """
@@ -77,8 +89,21 @@ class Curve:
     times_h: np.ndarray
     values: np.ndarray
     sensitivity: np.ndarray
-    upper_bound: bool = False
+    below_detection: bool = False
+    unmeasured: str = ""
+    population_relative: float = 0.0
+    alternative: Alternative | None = None
     candidates: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def upper_bound(self) -> bool:
+        """Whether the coefficient is the largest possible: a value below detection, or one scan."""
+        return self.unmeasured == LARGEST or (self.below_detection and self.unmeasured != NO_BOUND)
+
+    @property
+    def uptake(self) -> str:
+        """How the curve rises: one of :data:`~hevesy.engine.kinetics.models.UPTAKES`, or ``"exponential"``."""
+        return {"rise": self.shape.uptake, "bi": "exponential"}.get(self.shape.kind, "instant")
 
     @property
     def amplitude(self) -> float:
@@ -117,7 +142,7 @@ def fit_curve(
     uptake: str = "linear-activity",
     detection_limit: object = None,
     peak_h: float | None = None,
-    population_biological_half_life_h: float | None = None,
+    population: Population | None = None,
 ) -> Curve:
     """Fit and integrate one time-activity curve.
 
@@ -133,9 +158,10 @@ def fit_curve(
     tracer_half_life_h, therapy_half_life_h
         Physical half-lives [h]; the therapy nuclide is the tracer itself when not given.
     model
-        ``"auto"`` or one of :data:`~hevesy.engine.kinetics.names.MODELS`. Auto: one scan, physical decay;
-        two, two-point; three or more, linear-exponential with the best peak among the scans; from five
-        scans on bi-exponential uptake when its AICc is lower.
+        ``"auto"`` or one of :data:`~hevesy.engine.kinetics.names.MODELS`. Auto: one scan, an upper bound;
+        two, two-point; three or more, linear-exponential with the best peak among the scans, or with ``"instant"``
+        uptake mono-exponential unless the scans show a rise; from five scans on bi-exponential uptake when its AICc
+        is lower.
     quantity
         ``"retention"`` (decay corrected to administration) or ``"tracer-activity"`` (physical, at scan time).
     uptake
@@ -146,8 +172,9 @@ def fit_curve(
         that the coefficient is an upper bound. Without it, a value at or below zero uses 3 sigma.
     peak_h
         Time of the peak [h] for the linear-exponential model; chosen among the scans when not given.
-    population_biological_half_life_h
-        Biological half-life [h], for ``model="single-time-point"`` only.
+    population
+        Spread of the biological half-life: the estimate of ``model="single-time-point"``, and what is plausible for
+        the bound from one scan. Not used with more scans.
 
     Returns
     -------
@@ -169,29 +196,58 @@ def fit_curve(
         raise InputError(f"quantity {quantity!r}", why="it must be 'retention' or 'tracer-activity'", field="quantity")
     require_uptake(uptake)
     to_retention = np.exp(tracer * times) if quantity == "tracer-activity" else np.ones_like(times)
-    u = _values(fraction, times, "fraction") * to_retention
-    s = None if sigma is None else _values(sigma, times, "sigma") * to_retention
+    u = one_per_scan(fraction, times, "fraction") * to_retention
+    s = None if sigma is None else one_per_scan(sigma, times, "sigma") * to_retention
     if s is not None and np.any(s <= 0.0):
         raise InputError("a standard uncertainty that is not positive", why="it weighs its scan", field="sigma")
-    limit = None if detection_limit is None else _values(detection_limit, times, "detection_limit") * to_retention
+    limit = None if detection_limit is None else one_per_scan(detection_limit, times, "detection_limit") * to_retention
 
     name = _resolve(model, times.size)
-    u, below = _raise_to_limit(u, s, limit, times, physical, two_points=name == "two-point", uptake=uptake)
+    u, below = raise_to_limit(u, s, limit, times, physical, two_points=name == "two-point", uptake=uptake)
     decay = np.exp(-physical * times)
     scans = _Scans(times, u, u * decay, None if s is None else s * decay, physical, below)
+    seen = times.size > 2 and rise_is_seen(u, s)
+    unmeasured, spread = "", 0.0
     candidates: dict[str, float] = {}
     if name == "single-time-point":
-        fit = _population_fit(scans, population_biological_half_life_h, uptake)
-    elif name == "two-point":
-        fit = two_point(times, scans.y, u, physical, uptake)
-    elif name == "linear-exponential":
-        fit = linear_exponential(times, scans.y, scans.error, physical, uptake, peak_h)
-        if model == "auto" and times.size >= 4:
-            name, fit, candidates = _better(scans, fit)
+        fit = population_fit(times[0], scans.y[0], physical, population, uptake)
+        flags = [POPULATION, *_flags(name, fit, scans)]
+        spread = population_relative(times[0], fit, population) if population is not None else 0.0
+    elif name == "physical-decay" and times.size == 1:
+        unbounded = population is None and math.isinf(break_even_half_life_h(times[0], physical))
+        unmeasured = NO_BOUND if unbounded else LARGEST
+        name, fit, flag = bound_fit(times[0], scans.y[0], physical, population)
+        flags = [flag, *([BELOW] if below else [])]
+    else:
+        name, fit, candidates = _fit(name, scans, uptake, peak_h, auto=model == "auto", seen=seen)
+        flags = _flags(name, fit, scans)
+    latest = population.peak_h if population is not None else 0.0
+    other = None
+    if not unmeasured:
+        other = alternative(fit, times, scans.y, scans.error, seen=seen, latest_peak_h=latest)
+    curve = _assemble(name, fit, scans, flags, candidates)
+    return replace(curve, unmeasured=unmeasured, population_relative=spread, alternative=other)
+
+
+def _fit(
+    name: str, scans: _Scans, uptake: str, peak_h: float | None, *, auto: bool, seen: bool
+) -> tuple[str, Fit, dict[str, float]]:
+    """Model, curve and compared criteria of two or more scans; `seen`: whether they show a rise."""
+    times, y, error = scans.times, scans.y, scans.error
+    if name == "two-point":
+        return name, two_point(times, y, scans.u, scans.physical, uptake), {}
+    if auto and uptake == "instant" and not seen:
+        name = "mono-exponential"
+    if name == "linear-exponential":
+        # an instant rise to a peak that was seen is none
+        form = "linear-activity" if auto and seen and uptake == "instant" else uptake
+        fit = linear_exponential(times, y, error, scans.physical, form, peak_h)
     else:
         kind = {"physical-decay": "decay", "mono-exponential": "mono", "bi-exponential": "bi"}[name]
-        fit = fit_shape(Shape(kind, physical), times, scans.y, scans.error)
-    return _assemble(name, fit, scans, _flags(name, fit, scans), candidates)
+        fit = fit_shape(Shape(kind, scans.physical), times, y, error)
+    if auto and times.size >= 4:
+        return _better(scans, name, fit)
+    return name, fit, {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,42 +265,24 @@ class _Scans:
     below: bool
 
 
-def _population_fit(scans: _Scans, half_life_h: float | None, uptake: str) -> Fit:
-    """One scan, and a biological half-life [h] from elsewhere."""
-    if half_life_h is None:
-        raise InputError(
-            "a single time point without a population half-life",
-            why="one scan cannot show how fast the activity leaves",
-            suggestion="give population_biological_half_life_h, or use model 'physical-decay'",
-            field="model",
-        )
-    rate = decay_constant(half_life_h, "population_biological_half_life_h")
-    shape = Shape("rise", scans.physical, float(scans.times[0]), uptake)
-    return Fit(shape, float(scans.y[0]), np.array([rate]), np.array([True, False]), 0.0)
-
-
-def _better(scans: _Scans, fit: Fit) -> tuple[str, Fit, dict[str, float]]:
-    """The linear-exponential fit, or the bi-exponential one where its AICc is lower, and both criteria."""
+def _better(scans: _Scans, name: str, fit: Fit) -> tuple[str, Fit, dict[str, float]]:
+    """The fit of two parameters, or the bi-exponential one where its AICc is lower, and both criteria."""
     bi = fit_shape(Shape("bi", scans.physical), scans.times, scans.y, scans.error)
     known = scans.error is not None
-    candidates = {
-        "linear-exponential": aicc(fit, scans.times.size, known),
-        "bi-exponential": aicc(bi, scans.times.size, known),
-    }
-    if candidates["bi-exponential"] < candidates["linear-exponential"]:
+    size = scans.times.size
+    candidates = {name: aicc(fit, size, known), "bi-exponential": aicc(bi, size, known)}
+    if candidates["bi-exponential"] < candidates[name]:
         return "bi-exponential", bi, candidates
-    return "linear-exponential", fit, candidates
+    return name, fit, candidates
 
 
 def _flags(name: str, fit: Fit, scans: _Scans) -> list[str]:
     """Flags: what a reader must know about the fit."""
     flags = []
-    if name == "single-time-point":
-        flags.append(POPULATION)
-    elif name == "two-point":
+    if name == "two-point":
         flags += [RISING, CAPPED] if scans.u[1] >= scans.u[0] else []
     elif name == "physical-decay":
-        flags.append(ONE_SCAN if scans.times.size == 1 else "physical decay only")
+        flags.append("physical decay only")
     if fit.shape.rates and not fit.free[1] and name not in ("two-point", "single-time-point"):
         flags.append(CAPPED)
     if scans.times.size > 2 and int(np.argmax(scans.u)) == scans.times.size - 1:
@@ -252,20 +290,6 @@ def _flags(name: str, fit: Fit, scans: _Scans) -> list[str]:
     if scans.below:
         flags.append(BELOW)
     return flags
-
-
-def _values(numbers: object, times: np.ndarray, field: str) -> np.ndarray:
-    values = np.asarray(numbers, dtype=np.float64)
-    if values.ndim > 1 or (values.ndim == 1 and values.size != times.size):
-        raise InputError(
-            f"{counted(values.size, 'value')} for {counted(times.size, 'scan')}",
-            why="each scan needs one value",
-            field=field,
-        )
-    values = np.broadcast_to(values, times.shape).copy()
-    if not np.all(np.isfinite(values)):
-        raise InputError("a value that is not a finite number", field=field)
-    return values
 
 
 def _resolve(model: str, scans: int) -> str:
@@ -290,46 +314,6 @@ def _resolve(model: str, scans: int) -> str:
             field="model",
         )
     return model
-
-
-def _raise_to_limit(
-    u: np.ndarray,
-    s: np.ndarray | None,
-    limit: np.ndarray | None,
-    times: np.ndarray,
-    physical: float,
-    *,
-    two_points: bool,
-    uptake: str,
-) -> tuple[np.ndarray, bool]:
-    """Replace retention below the detection limit so that the TIA coefficient becomes an upper bound."""
-    if limit is None:
-        if np.all(u > 0.0):
-            return u, False
-        if s is None:
-            worst = int(np.argmin(u))
-            raise InputError(
-                f"retention {u[worst]:.3g} at {times[worst]:g} h",
-                why="a value at or below zero only shows that the activity is below the detection limit of the scan",
-                suggestion="give the detection limit (or sigma): the result is then an upper bound",
-                field="fraction",
-            )
-        limit = np.where(u > 0.0, -np.inf, 3.0 * s)
-    under = u < limit
-    if not np.any(under):
-        return u, False
-    bound = np.where(under, limit, u)
-    if two_points and under[0] and bound[1] < bound[0]:
-        # The TIA coefficient is not monotone in U1: it is largest at an end of [U2, limit], so take that end.
-        flat = np.array([bound[1], bound[1]])
-        decay = np.exp(-physical * times)
-        steep_tau, flat_tau = (
-            fit.shape.integral(fit.amplitude, fit.rates)[0]
-            for fit in (two_point(times, v * decay, v, physical, uptake) for v in (bound, flat))
-        )
-        if flat_tau > steep_tau:
-            bound = flat
-    return bound, True
 
 
 def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: dict[str, float]) -> Curve:
@@ -363,6 +347,9 @@ def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: 
     biological = LN2 / fit.rates[0] if shape.rates and fit.rates[0] > 0.0 else math.inf
     last = max(float(times[-1]), shape.peak_h)
     tail = shape.tail(last, fit.amplitude, fit.rates)
+    if last > times[-1]:  # a single scan on a linear rise
+        ends = fit.amplitude * shape.unit(np.array([times[-1], last]), fit.rates)
+        tail += 0.5 * float(ends.sum()) * (last - float(times[-1]))
     return Curve(
         model=name,
         shape=shape,
@@ -380,6 +367,6 @@ def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: 
         times_h=times,
         values=scans.u,
         sensitivity=sensitivity,
-        upper_bound=scans.below,
+        below_detection=scans.below,
         candidates=candidates,
     )

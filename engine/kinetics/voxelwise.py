@@ -17,12 +17,22 @@ import numpy as np
 from ..errors import InputError
 from ..text import counted
 from .conversion import LN2, decay_constant, scan_times
-from .curves import CAPPED, Curve, fit_curve
+from .curves import CAPPED, POPULATION, Curve, fit_curve
 from .models import Shape, require_uptake
 from .names import MODELS
+from .one_scan import FAST_CLEARANCE, LATE_PEAK, ONE_SCAN
+from .population import THYROID_METASTASES, Population
 from .voxel_rates import CHUNK, RateMaps, Study, local_rates, smoothing_voxels
 
 log = logging.getLogger(__name__)
+
+#: What the curve of every voxel assumes, by the flag of the curve through one scan.
+ONE_SCAN_NOTES = {
+    ONE_SCAN: "Physical decay only: no biological clearance and immediate uptake assumed.",
+    FAST_CLEARANCE: "Fastest plausible clearance and immediate uptake, which give the largest integral.",
+    LATE_PEAK: "Linear rise to the latest plausible peak and no clearance, which give the largest integral.",
+    POPULATION: "One scan: biological half-life taken from a population for every voxel.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +86,7 @@ def voxel_tia(
     voxel_size_mm: tuple[float, float, float] | None = None,
     smooth_fwhm_mm: float = 8.0,
     uptake: str = "linear-activity",
-    population_biological_half_life_h: float | None = None,
+    population: Population | None = None,
 ) -> VoxelKinetics:
     """Integrate serial tracer images into the time-integrated activity of the therapy nuclide.
 
@@ -90,7 +100,8 @@ def voxel_tia(
     tracer_half_life_h, therapy_half_life_h
         Physical half-lives [h]; the therapy nuclide is the tracer itself when not given.
     model
-        ``"auto"`` (one scan: physical decay; two: two-point; more: linear-exponential) or a model name.
+        ``"auto"`` (one scan: the upper bound of :func:`~hevesy.engine.kinetics.curves.fit_curve`; two: two-point;
+        more: linear-exponential, or mono-exponential with ``"instant"`` uptake) or a model name.
         ``"bi-exponential"`` takes its two rates from each region, elsewhere from the whole image.
     noise
         Standard deviation of one voxel in each scan [Bq/mL], (nt,) or scalar. It weights the scans and sets
@@ -107,8 +118,8 @@ def voxel_tia(
         Width of the smoothing of the rate [mm].
     uptake
         Unseen phase before the first scan, see :func:`hevesy.engine.kinetics.curves.fit_curve`.
-    population_biological_half_life_h
-        Biological half-life [h], for ``model="single-time-point"`` only.
+    population
+        Spread of the biological half-life, for one scan; see :func:`hevesy.engine.kinetics.curves.fit_curve`.
 
     Returns
     -------
@@ -128,7 +139,7 @@ def voxel_tia(
     images = _checked(concentration, times, regions, noise)
     _check_choices(model, rate, uptake, times)
     sigma = None if noise is None else np.broadcast_to(np.asarray(noise, dtype=np.float64), times.shape)
-    study = Study(images, times, tracer, physical, _model_name(model, times.size), uptake, sigma)
+    study = Study(images, times, tracer, physical, _model_name(model, times.size, uptake), uptake, sigma)
     maps = RateMaps.empty(images.shape[1:])
     maps.flags["negative_input"] = int(np.count_nonzero((images < 0).any(axis=0)))
 
@@ -138,20 +149,16 @@ def voxel_tia(
         else:
             maps.notes.append("Clearance rate of each voxel by itself: noisy, and biased by noise.")
         local_rates(study, maps, smoothing_voxels(smooth_fwhm_mm, voxel_size_mm) if rate == "smoothed" else None)
-    elif study.model == "single-time-point":
-        maps.rate[:] = decay_constant(
-            population_biological_half_life_h or math.nan, "population_biological_half_life_h"
-        )
-        maps.notes.append("One scan: biological half-life taken from a population for every voxel.")
-    elif study.model == "physical-decay":
+    elif times.size > 1 and study.model == "physical-decay":
         maps.notes.append("Physical decay only: no biological clearance and immediate uptake assumed.")
 
-    curves = _curves(study, model, regions, maps.notes)
+    curves = _curves(study, model, regions, maps.notes, population)
     tia, half_life, tail = _integrate(study, maps, regions, curves)
     total = float(tia.sum())
     overall = float((tia * tail).sum()) / total if total > 0.0 else math.nan
     log.info("kinetics: %s, %d voxels, flags %s", study.model, tia.size, maps.flags)
-    return VoxelKinetics(tia, half_life, tail, overall, study.model, maps.flags, maps.notes, curves)
+    name = curves[0].model if times.size == 1 else study.model
+    return VoxelKinetics(tia, half_life, tail, overall, name, maps.flags, maps.notes, curves)
 
 
 def _checked(concentration: np.ndarray, times: np.ndarray, regions: np.ndarray | None, noise: object) -> np.ndarray:
@@ -195,31 +202,42 @@ def _check_choices(model: str, rate: str, uptake: str, times: np.ndarray) -> Non
 def _probe(model: str, times: np.ndarray) -> None:
     """Let fit_curve word the error about a model that is unknown or does not fit the number of scans."""
     values = np.linspace(1.0, 0.5, times.size)
-    fit_curve(times, values, None, 100.0, 100.0, model, population_biological_half_life_h=50.0)
+    fit_curve(times, values, None, 100.0, 100.0, model, population=THYROID_METASTASES)
 
 
-def _model_name(model: str, scans: int) -> str:
+def _model_name(model: str, scans: int, uptake: str) -> str:
     if model != "auto":
         _probe(model, np.arange(1.0, scans + 1.0))
         return model
-    return {1: "physical-decay", 2: "two-point"}.get(scans, "linear-exponential")
+    return {1: "physical-decay", 2: "two-point"}.get(
+        scans, "mono-exponential" if uptake == "instant" else "linear-exponential"
+    )
 
 
-def _curves(study: Study, model: str, regions: np.ndarray | None, notes: list[str]) -> dict[int, Curve]:
+def _curves(
+    study: Study, model: str, regions: np.ndarray | None, notes: list[str], population: Population | None
+) -> dict[int, Curve]:
     """Curves that are fitted to sums: of each region, and as 0 of the whole image where voxels have no own rate."""
-    if study.times_h.size == 1:
-        model = study.model
     curves: dict[int, Curve] = {}
+    if study.times_h.size == 1:
+        # its shape does not depend on the values, so it is the lesions' own
+        curves[0] = _summed_curve(study, _whole(study), study.model, population)
+        notes.append(ONE_SCAN_NOTES[curves[0].flags[0]])
+        return curves
     if study.model == "bi-exponential":
-        whole = study.images.reshape(study.times_h.size, -1).sum(axis=1, dtype=np.float64)
-        curves[0] = _summed_curve(study, whole, model)
+        curves[0] = _summed_curve(study, _whole(study), model)
         notes.append("Outside the regions the rates are those of the whole image.")
-    if regions is not None and study.model not in ("physical-decay", "single-time-point"):
+    if regions is not None and study.model != "physical-decay":
         curves |= _region_curves(study, model, regions, notes)
     return curves
 
 
-def _summed_curve(study: Study, sums: np.ndarray, model: str) -> Curve:
+def _whole(study: Study) -> np.ndarray:
+    """Summed activity of each scan (nt,)."""
+    return np.asarray(study.images.reshape(study.times_h.size, -1).sum(axis=1, dtype=np.float64))
+
+
+def _summed_curve(study: Study, sums: np.ndarray, model: str, population: Population | None = None) -> Curve:
     """Curve of a summed activity, with its counting weights."""
     values = np.maximum(sums, 1e-12 * float(np.max(np.abs(sums))) if np.any(sums) else 1.0)
     relative = 1.0 / np.sqrt(values / values.max())
@@ -232,6 +250,7 @@ def _summed_curve(study: Study, sums: np.ndarray, model: str) -> Curve:
         model,
         quantity="tracer-activity",
         uptake=study.uptake,
+        population=population,
     )
 
 
@@ -269,7 +288,7 @@ def _integrate(
     for start in range(0, size, CHUNK):
         part = slice(start, min(start + CHUNK, size))
         c = flat[:, part].astype(np.float64)
-        if study.model != "bi-exponential":
+        if 0 not in curves:
             tia[part], half_life[part], tail[part] = _one_rate(study, c, rate[part].astype(np.float64), peak[part])
         for label, curve in curves.items():
             here = np.ones(c.shape[1], dtype=bool) if label == 0 else labels[part] == label  # type: ignore[index]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 #: Reasons for "at least this much".
 SMALL = "its volume is below the smallest that is known well enough"
 NO_RECOVERY = "not corrected for the resolution of the PET"
+LATE_SCAN = "uptake and clearance not measured: one scan, later than the mean life of the nuclide"
 #: Reasons for "at most this much".
 BELOW_DETECTION = "below the detection limit in a scan"
-ONE_SCAN = "clearance not measured: one scan, physical decay assumed"
+ONE_SCAN = "clearance not measured: one scan, the largest plausible integral taken"
 COLD = "less active than its surroundings, whose activity spills into it"
 #: Reasons why nothing can be said of how far the dose may lie from the truth.
 STOPPED = "the transport was stopped before its standard error was known"

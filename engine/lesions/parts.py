@@ -25,6 +25,11 @@ class Kinetics(TypedDict, total=False):
     biological_half_life_h: float | None
     extrapolated_fraction: float | None
     upper_bound: bool
+    uptake: str
+    alternative_uptake: str | None
+    alternative_tia_coefficient_h: float | None
+    population_half_life_h: float | None
+    population_gsd: float | None
     noise_percent: list[float]
     sensitivity: list[float]
     flags: list[str]

@@ -142,6 +142,11 @@ class MeasurementChain:
         d ln(TIA coefficient) / d ln(scan value), one per scan (:attr:`Curve.sensitivity`); (1,) for one scan.
     scan_relative
         Random relative error of each scan's activity (noise, registration); scalar or one per scan.
+    clearance_relative
+        Of the integrated curve from the spread of a population's biological half-life, which a single scan was
+        integrated with (:attr:`Curve.population_relative`).
+    unseen_uptake_relative
+        Of the integrated curve from the phase before the first scan (:attr:`Alternative.relative`).
     density_relative
         Of the lesion's density.
     density_slope
@@ -168,6 +173,8 @@ class MeasurementChain:
     calibration_relative: float = 0.05
     curve_sensitivity: object = (1.0,)
     scan_relative: object = 0.08
+    clearance_relative: float = 0.0
+    unseen_uptake_relative: float = 0.0
     density_relative: float = 0.02
     density_slope: float = 0.0
     mass_exponent: float = MASS_EXPONENT
@@ -181,7 +188,14 @@ class MeasurementChain:
                 raise InputError(
                     f"{name} = {value!r}", why="the uncertainty chain needs a positive, finite value", field=name
                 )
-        for name in ("calibration_relative", "density_relative", "dose_model_relative", "mc_relative"):
+        for name in (
+            "calibration_relative",
+            "clearance_relative",
+            "unseen_uptake_relative",
+            "density_relative",
+            "dose_model_relative",
+            "mc_relative",
+        ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise InputError(f"{name} = {value!r}", why="a standard uncertainty is not negative", field=name)
@@ -237,7 +251,11 @@ def lesion_uncertainty(chain: MeasurementChain) -> LesionUncertainty:
     budget = (
         Contribution("volume", abs(activity_slope * uv - chain.mass_exponent * mass), RANDOM),
         Contribution("scan noise and registration", curve, RANDOM),
+        # drawn anew for each lesion in a population, and changed by a drug between visits
+        Contribution("biological half-life of the population", chain.clearance_relative, RANDOM),
         Contribution("Monte Carlo", chain.mc_relative, RANDOM),
+        # one convention for all lesions, and for visits with the same schedule
+        Contribution("uptake before the first scan", chain.unseen_uptake_relative, SYSTEMATIC),
         Contribution("recovery curve", recovery_own, SYSTEMATIC),
         Contribution("calibration", chain.calibration_relative, SYSTEMATIC),
         Contribution("density", chain.mass_exponent * chain.density_relative, SYSTEMATIC),
@@ -247,6 +265,8 @@ def lesion_uncertainty(chain: MeasurementChain) -> LesionUncertainty:
     # as if the volume term of the activity and that of the S value were independent
     loose = _root(
         curve,
+        chain.clearance_relative,
+        chain.unseen_uptake_relative,
         chain.mc_relative,
         recovery_own,
         chain.calibration_relative,

@@ -15,6 +15,7 @@ from scipy.special import erf
 
 from ..constants import FWHM_PER_SIGMA
 from ..errors import InputError
+from ..kinetics.population import Population
 from ..text import counted
 from .recovery import sphere_diameter_mm, sphere_recovery
 from .uncertainty import MeasurementChain, volume_relative_uncertainty
@@ -58,12 +59,21 @@ class SampledScans:
     Parameters
     ----------
     times_h, retention
-        One or two scans [h] and their retention; one is integrated with physical decay, two with the
-        two-point rule and its guard.
+        One or two scans [h] and their retention; one is integrated with the biological half-life of a population,
+        or with physical decay without one, two with the two-point rule and its guard.
     therapy_half_life_h
         Physical half-life of the therapy nuclide [h].
     half_life_relative
         Its relative standard uncertainty.
+    instant
+        Whether the exponential goes back to the administration; otherwise it follows a linear rise.
+    peak_h
+        End of that rise [h], at or before the first scan; None: the first scan.
+    alternative_ratio
+        Integral with the other convention, relative to that one. Its logarithm is the half-width of a rectangular
+        distribution.
+    population
+        Spread of the biological half-life, drawn for a single scan; None: physical decay.
 
     Raises
     ------
@@ -75,6 +85,10 @@ class SampledScans:
     retention: object
     therapy_half_life_h: float
     half_life_relative: float = 0.0
+    instant: bool = False
+    peak_h: float | None = None
+    alternative_ratio: float = 1.0
+    population: Population | None = None
 
     def __post_init__(self) -> None:
         times, retention = self.arrays()
@@ -141,20 +155,31 @@ def sample_dose(
     times, u = scans.arrays()
     noisy = u * factor(chain.scan_relative, (draws, times.size))
     half_life = scans.therapy_half_life_h
-    integral = _integrals(times, noisy, half_life * factor(scans.half_life_relative))
-    integral = integral / _integrals(times, u[None, :], np.array([half_life]))
+    biological = np.ones(1)
+    if scans.population is not None:
+        biological = factor(math.log(scans.population.gsd))
+    integral = _integrals(scans, noisy, half_life * factor(scans.half_life_relative), biological)
+    integral = integral / _integrals(scans, u[None, :], np.array([half_life]), np.ones(1))
+    integral = integral * scans.alternative_ratio ** rng.uniform(-1.0, 1.0, draws)
     dose = chain.dose_gy * factor(chain.calibration_relative) * counts / rc * integral * mass**-chain.mass_exponent
     dose = np.sort(dose * factor(chain.dose_model_relative) * factor(chain.mc_relative))
     return SampledDose(dose, float(np.std(np.log(dose))))
 
 
-def _integrals(times: np.ndarray, u: np.ndarray, half_life_h: np.ndarray) -> np.ndarray:
-    """Time-integrated activity coefficient of every draw: physical decay for one scan, the two-point rule for two."""
+def _integrals(scans: SampledScans, u: np.ndarray, half_life_h: np.ndarray, biological: np.ndarray) -> np.ndarray:
+    """Time-integrated activity coefficient of every draw; `biological` multiplies the population's half-life."""
+    times, _ = scans.arrays()
     physical = math.log(2.0) / half_life_h
-    if times.size == 1:
-        return u[:, 0] / physical
-    clearance = np.maximum(np.log(u[:, 0] / u[:, 1]) / (times[1] - times[0]), 0.0)
-    return u[:, 0] * np.exp(-physical * times[0]) * (0.5 * times[0] + 1.0 / (clearance + physical))
+    if times.size == 2:
+        clearance = np.maximum(np.log(u[:, 0] / u[:, 1]) / (times[1] - times[0]), 0.0)
+    elif scans.population is None:
+        return np.asarray(u[:, 0] / physical)
+    else:
+        clearance = math.log(2.0) / (scans.population.half_life_h * biological)
+    slow = clearance + physical
+    peak = 0.0 if scans.instant else times[0] if scans.peak_h is None else scans.peak_h
+    at_peak = u[:, 0] * np.exp(-physical * times[0] + slow * (times[0] - peak))
+    return np.asarray(at_peak * (0.5 * peak + 1.0 / slow))
 
 
 def _counts_inside(drawn: np.ndarray, radius: float, fwhm_mm: float) -> np.ndarray:

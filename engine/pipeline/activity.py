@@ -13,12 +13,12 @@ from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..errors import InputError
 from ..grid import Grid
 from ..kinetics.conversion import contradictions
-from ..kinetics.curves import Curve, fit_curve
+from ..kinetics.curves import LARGEST, NO_BOUND, Curve, fit_curve
 from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
-from ..lesions.bounds import BELOW_DETECTION, SMALL, Bounds
+from ..lesions.bounds import BELOW_DETECTION, LATE_SCAN, ONE_SCAN, SMALL, Bounds
 from ..lesions.recovery import Corrected, RecoveryModel
 from ..nuclides.decay import nuclide
-from ..text import count_of
+from .kinetic_remarks import kinetic_remarks, unseen_uptake, uptake_of
 from .lesion import FineMask, Lesion
 from .lesion_density import density_slope, lesion_density
 from .lesion_recovery import corrected_scans
@@ -163,9 +163,10 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
         model=case.kinetics.model,
         regions=_labels(images.lesions, images.grid),
         voxel_size_mm=images.grid.spacing_mm,
-        population_biological_half_life_h=case.kinetics.population_half_life_h,
+        uptake=uptake_of(case),
+        population=case.population,
     )
-    notes = [*voxels.notes, *_kinetic_remarks(case, images, voxels)]
+    notes = [*voxels.notes, *kinetic_remarks(case, images, voxels)]
     tia = voxels.tia_h * ratio
     air = images.density < NO_DOSE_BELOW_G_CM3
     lost = float(tia[air].sum())
@@ -199,38 +200,6 @@ def _labels(lesions: Sequence[Lesion], grid: Grid) -> np.ndarray:
     return labels
 
 
-def _kinetic_remarks(case: Case, images: VisitImages, voxels: VoxelKinetics) -> list[str]:
-    times = ", ".join(f"{t:.4g} h" for t in images.times_h)
-    remarks = [
-        f"Scans at {times} after {images.tracer_activity_mbq:.4g} MBq of {case.tracer.nuclide}; voxel-wise "
-        f"{voxels.model} kinetics for {case.therapy.nuclide}, "
-        f"{100 * voxels.extrapolated_fraction:.0f} % of the integral lies after the last scan."
-    ]
-    if case.kinetics.population_half_life_h is not None:
-        remarks.append(
-            "One scan only: its clearance was not measured. A biological half-life of "
-            f"{case.kinetics.population_half_life_h:g} h from a population was taken for every lesion and voxel; "
-            "how much patients differ in it is not in the uncertainty."
-        )
-    elif len(images.times_h) == 1:
-        remarks.append(
-            "One scan only: physical decay without biological clearance was assumed, which is an upper bound "
-            "on the activity after the scan."
-        )
-    names = {
-        "rising": "uptake still rising, effective half-life capped at the physical one",
-        "no_rate": "no usable values, rate of the whole image taken",
-        "clipped": "negative integral set to zero",
-        "negative_input": "negative in a scan (noise)",
-    }
-    size = images.grid.size
-    for key, text in names.items():
-        count = voxels.flags.get(key, 0)
-        if count:
-            remarks.append(f"{count_of(count, size, 'voxel')}: {text}.")
-    return remarks
-
-
 def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKinetics) -> LesionActivity:
     weight = np.asarray(lesion.fraction, dtype=np.float64)
     where = weight > 0
@@ -253,7 +222,7 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
     curve, odd = _fit(case, images.times_h, concentration * to_share, scan_errors(case, noise), limits)
     flat = _curve(case, images.times_h, np.maximum(background, 1e-12), None, None)
     flags = [*(() if corrected is None else corrected.flags), *odd]
-    flags += [text for text in curve.flags if text not in flags]
+    flags += [text for text in (*curve.flags, *unseen_uptake(curve)) if text not in flags]
     return LesionActivity(
         lesion=lesion,
         volume_ml=volume,
@@ -279,9 +248,13 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
 
 def _bounds(corrected: Corrected | None, curve: Curve) -> Bounds:
     """Why the lesion's dose is only a bound."""
-    lower = (SMALL,) if corrected is not None and corrected.lower_bound else ()
-    upper = (BELOW_DETECTION,) if curve.upper_bound else ()
-    return Bounds(lower, upper)
+    lower = [SMALL] if corrected is not None and corrected.lower_bound else []
+    upper = [BELOW_DETECTION] if curve.below_detection else []
+    if curve.unmeasured:
+        upper.append(ONE_SCAN if curve.unmeasured == LARGEST else LATE_SCAN)
+    if curve.unmeasured == NO_BOUND:
+        lower.append(LATE_SCAN)
+    return Bounds(tuple(lower), tuple(upper))
 
 
 def _density_slope(images: VisitImages, lesion: Lesion) -> float:
@@ -342,7 +315,8 @@ def _curve(
         model=case.kinetics.model,
         quantity="tracer-activity",
         detection_limit=limit,
-        population_biological_half_life_h=case.kinetics.population_half_life_h,
+        uptake=uptake_of(case),
+        population=case.population,
     )
 
 

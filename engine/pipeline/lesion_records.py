@@ -11,6 +11,7 @@ from ..case.model import Case
 from ..constants import JOULE_PER_MEV
 from ..dose.local import emitted_energy
 from ..dose.methods import main_method
+from ..kinetics.unseen import NAMES
 from ..lesions.bounds import STOPPED
 from ..lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
 from ..lesions.parts import Kinetics, Recovery, SampledUncertainty, UncertaintyBudget
@@ -179,6 +180,8 @@ def _chain(
         calibration_relative=case.uncertainty.calibration,
         curve_sensitivity=lesion.curve.sensitivity,
         scan_relative=scan_errors(case, lesion.noise_relative),
+        clearance_relative=lesion.curve.population_relative,
+        unseen_uptake_relative=0.0 if lesion.curve.alternative is None else lesion.curve.alternative.relative,
         density_relative=case.uncertainty.density,
         density_slope=lesion.density_slope,
         mc_relative=mc_relative if math.isfinite(mc_relative) else 0.0,
@@ -186,7 +189,8 @@ def _chain(
 
 
 def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> Kinetics:
-    curve = lesion.curve
+    curve, other = lesion.curve, lesion.curve.alternative
+    population = case.population if curve.times_h.size == 1 else None
     tracer = nuclide(case.tracer.nuclide)
     retained = curve.values  # decay-corrected to administration, recovery-corrected where asked for
     hours = np.linspace(0.0, max(2.5 * float(images.times_h[-1]), 24.0), 61)
@@ -216,6 +220,11 @@ def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> Kineti
         "biological_half_life_h": curve.biological_half_life_h,
         "extrapolated_fraction": curve.extrapolated_fraction,
         "upper_bound": curve.upper_bound,
+        "uptake": NAMES[curve.uptake],
+        "alternative_uptake": None if other is None else NAMES[other.uptake],
+        "alternative_tia_coefficient_h": None if other is None else other.tia_coefficient_h,
+        "population_half_life_h": None if population is None else population.half_life_h,
+        "population_gsd": None if population is None else population.gsd,
         "noise_percent": (100.0 * lesion.noise_relative).tolist(),
         "sensitivity": curve.sensitivity.tolist(),  # d ln(TIA coefficient) / d ln(scan)
         "flags": list(curve.flags),
@@ -278,7 +287,15 @@ def _sampled(
         return None
     drawn = sample_dose(
         replace(chain, fwhm_mm=fwhm, volume_relative=budget.volume_relative),
-        SampledScans(curve.times_h, curve.values, nuclide(case.therapy.nuclide).half_life_h),
+        SampledScans(
+            curve.times_h,
+            curve.values,
+            nuclide(case.therapy.nuclide).half_life_h,
+            instant=curve.uptake == "instant",
+            peak_h=curve.shape.peak_h or None,
+            alternative_ratio=1.0 if curve.alternative is None else curve.alternative.ratio,
+            population=None if curve.unmeasured else case.population,
+        ),
         fwhm_relative=getattr(lesion.model, "fwhm_sigma_mm", 0.0) / fwhm,
         draws=DRAWS,
     )

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.kinetics.conversion import contradictions, suv
-from hevesy.engine.kinetics.curves import BELOW, CAPPED, ONE_SCAN, POPULATION, RISING, fit_curve
+from hevesy.engine.kinetics.curves import BELOW, CAPPED, POPULATION, RISING, fit_curve
 from hevesy.engine.kinetics.models import Shape
+from hevesy.engine.kinetics.one_scan import ONE_SCAN, break_even_half_life_h
+from hevesy.engine.kinetics.population import Population
 from scipy.integrate import quad
 
 T124, T131 = 100.224, 192.6048  # 4.1760 d and 8.0252 d
@@ -68,7 +70,7 @@ def test_one_scan_is_physical_decay_only():
 
 
 def test_population_half_life_only_when_asked():
-    with pytest.raises(InputError, match="population_biological_half_life_h"):
+    with pytest.raises(InputError, match="population's biological half-life"):
         fit_curve([24.0], [8e-4], None, T124, T131, "single-time-point")
     curve = fit_curve(
         [24.0],
@@ -77,10 +79,76 @@ def test_population_half_life_only_when_asked():
         T124,
         T131,
         "single-time-point",
-        population_biological_half_life_h=106.18342900970028,
+        population=Population(106.18342900970028, 1.6),
     )
     assert curve.tia_coefficient_h == pytest.approx(0.0812682993451709, rel=1e-10)
     assert POPULATION in curve.flags
+
+
+@pytest.mark.parametrize("hours", [1.0, 24.0, 96.0])
+def test_break_even_is_where_clearance_pays(hours):
+    """By quadrature-free definition: immediate uptake at that rate has the integral of physical decay."""
+    limit = break_even_half_life_h(hours, L131)
+    rate = math.log(2) / limit
+    assert math.exp((rate + L131) * hours) / (rate + L131) == pytest.approx(math.exp(L131 * hours) / L131, rel=1e-9)
+    assert limit < math.inf == break_even_half_life_h(1.001 / L131, L131)
+
+
+def test_break_even_at_96_h_of_131i_is_36_hours():
+    """By hand: at b = 0.01925 / h both sides of exp(96 b) = 1 + b / p are 6.35."""
+    assert break_even_half_life_h(96.0, L131) == pytest.approx(36.0, abs=0.05)
+
+
+def test_the_spread_of_a_population_does_not_vanish_at_a_minimum():
+    """Immediate uptake, 60 h: the integral is least near the median, and a half-life either way means more."""
+    half_life = math.log(2) / (1 / 60 - L131)  # l_e t = 1
+    people = Population(half_life, 1.8)
+    curve = fit_curve([60.0], [8e-4], None, T124, T131, "single-time-point", population=people, uptake="instant")
+    drawn = math.log(2) / (half_life * 1.8 ** np.random.default_rng(3).standard_normal(50_000)) + L131
+    log = np.log(np.exp(drawn * 60) / drawn / (math.e * 60))
+    assert log.min() > -1e-9
+    assert curve.population_relative == pytest.approx(math.sqrt(np.mean(log**2)), rel=0.05)
+    assert curve.population_relative > 0.15
+    steady = fit_curve([24.0], [8e-4], None, T124, T131, "single-time-point", population=Population(70, 1.6))
+    tau = [12 + 1 / (math.log(2) / h + L131) for h in (70 * 1.6, 70 / 1.6)]
+    assert steady.population_relative == pytest.approx(0.5 * math.log(tau[0] / tau[1]), rel=0.03)
+
+
+def test_one_early_scan_may_lie_on_a_rise():
+    """A population's curve through 4 h: the peak may be as late as 24 h."""
+    people = Population(70, 1.6, 24.0)
+    other = fit_curve([4.0], [1e-4], None, T124, T131, "single-time-point", population=people).alternative
+    peak = 1e-4 * math.exp(-L131 * 4) * 24 / 4
+    assert other.tia_coefficient_h == pytest.approx(peak * (12 + 1 / (math.log(2) / 70 + L131)), rel=1e-12)
+
+
+def test_two_rising_scans_may_both_lie_on_the_rise():
+    curve = two_point(5e-4, 8e-4)
+    late = 8e-4 * math.exp(-L131 * 96) * (48 + 1 / L131)
+    assert curve.alternative.tia_coefficient_h == pytest.approx(late, rel=1e-12)
+    assert curve.alternative.relative == pytest.approx(math.log(late / curve.tia_coefficient_h) / math.sqrt(3))
+
+
+def test_a_rise_within_the_noise_leaves_the_uptake_open():
+    """Iodine at 4, 24, 96 h: up by 5 % of 8 % noise against up by six times."""
+    times = [4.0, 24.0, 96.0]
+    for values, told in (([7.6e-4, 8e-4, 5e-4], False), ([1.3e-4, 8e-4, 5e-4], True)):
+        curve = fit_curve(times, values, 0.08 * np.array(values), T124, T131)
+        assert curve.model == "linear-exponential"
+        assert (curve.alternative is None) is told
+
+
+def test_instant_uptake_is_mono_exponential_unless_the_scans_say_otherwise():
+    times = [24, 48, 72, 96, 168]
+    u, tau = made("mono", times, rates=[0.012])
+    curve = fit_curve(times, u, 0.05 * u, T124, T131, uptake="instant")
+    assert curve.model == "mono-exponential" and set(curve.candidates) == {"mono-exponential", "bi-exponential"}
+    assert curve.tia_coefficient_h == pytest.approx(tau, rel=1e-5)
+    times = [2, 6, 12, 24, 48, 96, 120]
+    u, tau = made("bi", times, rates=[0.008, 0.08])
+    curve = fit_curve(times, u, 0.03 * u, T124, T131, uptake="instant")
+    assert curve.model == "bi-exponential" and curve.alternative is None
+    assert curve.tia_coefficient_h == pytest.approx(tau, rel=1e-5)
 
 
 def test_detection_limit_gives_an_upper_bound():

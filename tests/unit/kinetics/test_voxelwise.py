@@ -9,6 +9,7 @@ import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.kinetics.curves import fit_curve
 from hevesy.engine.kinetics.models import Shape
+from hevesy.engine.kinetics.population import Population
 from hevesy.engine.kinetics.voxelwise import voxel_tia
 from scipy.ndimage import gaussian_filter
 
@@ -74,6 +75,22 @@ def test_one_scan_is_physical_decay():
     expected = c[0] * math.exp(math.log(2) / 1.83) * 1.83 / math.log(2)
     assert voxels.tia_h == pytest.approx(expected, rel=1e-12)
     assert voxels.model == "physical-decay" and "Physical decay only" in voxels.notes[0]
+
+
+@pytest.mark.parametrize("hours", [4.0, 24.0, 96.0])
+@pytest.mark.parametrize("model", ["auto", "single-time-point"])
+@pytest.mark.parametrize("uptake", ["linear-activity", "instant"])
+def test_the_map_of_one_scan_is_the_lesion_curve(hours, model, uptake):
+    """For the bound (a rise, physical decay, the fastest clearance) and for the population's half-life."""
+    u = np.random.default_rng(4).uniform(100.0, 900.0, (1, 4, 5, 6))
+    more = {"uptake": uptake, "population": Population(70.0, 1.6, 24.0)}
+    voxels = voxel_tia([hours], images(u, [hours]), T124, T131, model, **more)
+    curve = fit_curve([hours], [1.0], None, T124, T131, model, **more)
+    assert voxels.model == curve.model
+    assert voxels.tia_h == pytest.approx(u[0] * curve.tia_coefficient_h, rel=1e-12)
+    assert voxels.extrapolated_fraction == pytest.approx(curve.extrapolated_fraction, rel=1e-6)
+    decay = np.exp(-L131 * hours) / L131
+    assert model != "auto" or np.all(voxels.tia_h >= 0.999 * u[0] * decay)
 
 
 def test_a_region_integrates_to_its_lesion_curve():

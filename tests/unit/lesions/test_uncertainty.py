@@ -61,6 +61,21 @@ def test_budget_adds_up_and_separates_random_from_systematic():
     assert by_name["recovery curve"].relative == pytest.approx(3 * 0.18637165307228143 * 0.1, rel=1e-6)
 
 
+def test_what_the_scans_do_not_tell_is_in_the_budget_and_in_the_sample():
+    """Independent of all else, so in quadrature; the spread is each lesion's own, the uptake common to all."""
+    plain, more = example(), example(clearance_relative=0.3, unseen_uptake_relative=0.08)
+    assert more.relative**2 == pytest.approx(plain.relative**2 + 0.3**2 + 0.08**2, rel=1e-12)
+    assert more.relative_random**2 == pytest.approx(plain.relative_random**2 + 0.3**2, rel=1e-12)
+    assert more.relative_without_covariance > plain.relative_without_covariance
+    ratio = math.exp(0.5)
+    chain = MeasurementChain(33.07, 2.0, 4.0, 6.0, volume_relative=0.01)
+    open_uptake = sample_dose(chain, SampledScans([24, 96], [8e-4, 5e-4], T131, alternative_ratio=ratio), draws=100_000)
+    told = sample_dose(chain, SCANS, draws=100_000)
+    assert open_uptake.log_sigma**2 - told.log_sigma**2 == pytest.approx(0.5**2 / 3, rel=0.03)
+    with pytest.raises(InputError, match="clearance_relative"):
+        MeasurementChain(33.07, 2.0, 4.0, 6.0, clearance_relative=-0.1)
+
+
 def test_intervals_are_asymmetric_and_probability_is_lognormal():
     u = example()
     low, high = u.interval_gy(1)

@@ -29,14 +29,19 @@ FURTHER = [{"nuclide": "Lu-177", "activity": "7.4 GBq"}, {"nuclide": "I-124", "a
 
 
 def test_several_therapies_from_one_tracer_study(tmp_path: Path) -> None:
-    """Each has the retention of the scans and its own decay: the TIA coefficient by hand for all three."""
+    """Each has the retention of the scans and its own decay: the TIA coefficient by hand for all three.
+
+    Iodine rises linearly to the first scan; 177Lu is back-extrapolated.
+    """
     outcome = hevesy.run(load(tmp_path, further_therapies=FURTHER), method="local", out=tmp_path / "run")
     assert [one.case.therapy.nuclide for one in outcome.further] == ["Lu-177", "I-124"]
     clearance = math.log(RETENTION[24.0] / RETENTION[96.0]) / 72.0
     for one in (outcome, *outcome.further):
         decay = nuclide(one.case.therapy.nuclide).decay_constant_per_h
         first = RETENTION[24.0] * math.exp(-24.0 * decay)
-        by_hand = 1.728 * first * (12.0 + 1.0 / (clearance + decay))
+        slow = clearance + decay
+        before = 12.0 if one.case.therapy.nuclide != "Lu-177" else math.expm1(24.0 * slow) / slow
+        by_hand = 1.728 * first * (before + 1.0 / slow)
         assert one.lesions[0].kinetics["tia_coefficient_h"] == pytest.approx(by_hand, rel=1e-4)
     for name in ("", "therapy_Lu-177/", "therapy_I-124/"):
         record = json.loads((tmp_path / "run" / name / "lesions.json").read_text())
@@ -62,8 +67,10 @@ def test_the_command_line_shows_every_therapy(tmp_path: Path) -> None:
     assert "From the same scans too: Lu-177" in shown.output
 
 
-def test_one_scan_with_a_population_half_life_when_asked_and_flagged(tmp_path: Path) -> None:
-    kinetics = {"model": "single-time-point", "population_half_life": "70 h"}
+@pytest.mark.parametrize("kinetics", [{"population_half_life": "70 h"}, {}])
+def test_one_scan_with_a_population_half_life_when_asked_and_flagged(tmp_path: Path, kinetics: Any) -> None:
+    """For iodine it need not be stated."""
+    kinetics = {"model": "single-time-point"} | kinetics
     case = load(tmp_path, TEXT.replace(ONE_SCAN, ""), kinetics=kinetics)
     outcome = hevesy.run(case, method="local")
     (lesion,) = outcome.lesions
@@ -72,25 +79,21 @@ def test_one_scan_with_a_population_half_life_when_asked_and_flagged(tmp_path: P
     assert lesion.kinetics["tia_coefficient_h"] == pytest.approx(by_hand, rel=1e-4)
     assert lesion.kinetics["biological_half_life_h"] == pytest.approx(70.0)
     assert any("population" in flag for flag in lesion.flags)
-    assert any("70 h from a population" in text for text in outcome.visits[0].result.assumptions)
+    assert any("70 h from a population" in text for text in outcome.visits[0].result.warnings)
 
 
 @pytest.mark.parametrize(
     ("kinetics", "text"),
     [
-        ({"model": "single-time-point"}, "needs 'population_half_life'"),
-        ({"model": "auto", "population_half_life": "70 h"}, "for another model"),
+        ({"model": "auto", "population_half_life": "70 h"}, "'population_half_life' for another model"),
+        ({"model": "two-point", "population_gsd": 1.6}, "'population_gsd' for another model"),
+        ({"model": "mono-exponential", "uptake": "linear"}, "does not fit 'model: mono-exponential'"),
+        ({"model": "bi-exponential", "uptake": "instant"}, "does not fit 'model: bi-exponential'"),
     ],
 )
-def test_a_population_half_life_is_never_used_silently(tmp_path: Path, kinetics: Any, text: str) -> None:
+def test_a_choice_that_the_model_does_not_use_is_refused(tmp_path: Path, kinetics: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
         load(tmp_path, kinetics=kinetics)
-
-
-def test_one_scan_without_it_is_physical_decay_and_said(tmp_path: Path) -> None:
-    outcome = hevesy.run(load(tmp_path, TEXT.replace(ONE_SCAN, "")), method="local")
-    assert outcome.lesions[0].kinetics["model"] == "physical-decay"
-    assert any("One scan only" in text for text in outcome.visits[0].result.assumptions)
 
 
 def test_two_scans_are_not_one(tmp_path: Path) -> None:

@@ -281,7 +281,8 @@ def test_one_scan_is_physical_decay_and_said(tmp_path):
     lines = [line for line in TEXT.splitlines() if "pet_96" not in line]
     case = write_small_case(tmp_path, "\n".join(lines))
     outcome = hevesy.run(case, method="local")
-    assert any("physical decay" in text for text in outcome.visits[0].result.assumptions)
+    assert any("One scan only" in text for text in outcome.visits[0].result.warnings)
+    assert any("Physical decay only" in text for text in outcome.visits[0].result.assumptions)
     assert any("physical decay" in flag for flag in outcome.lesions[0].flags)
 
 
