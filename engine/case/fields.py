@@ -58,7 +58,7 @@ class Quantity:
         return {"type": "string", "description": name, "examples": list(self.dimension.examples)}
 
 
-def _read_path(value: Any, info: ValidationInfo) -> Path:
+def read_path(value: Any, info: ValidationInfo) -> Path:
     """Resolve against the case file; a DICOM series may follow as ``folder#SeriesInstanceUID``."""
     context = info.context or {}
     if not isinstance(value, str | os.PathLike) or not str(value):
@@ -157,7 +157,7 @@ Length = Annotated[float, Quantity(units.LENGTH)]
 Fraction = Annotated[float, Quantity(units.FRACTION)]
 InputPath = Annotated[
     Path,
-    BeforeValidator(_read_path),
+    BeforeValidator(read_path),
     PlainSerializer(_write_path, return_type=str),
     WithJsonSchema({"type": "string"}),
 ]

@@ -44,6 +44,7 @@ from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
 from .kinetics import KINETIC_MODELS, Kinetics
 from .schema import schema_of
+from .structures import LesionFiles
 
 __all__ = [
     "KINETIC_MODELS", "Case", "Scan", "Therapy", "Tracer", "Transport", "Visit",
@@ -84,7 +85,8 @@ class Visit(Block):
     scans
         Scans of this administration, one at least; each with its PET, its CT and its time.
     lesions, retention
-        Files with the lesions (label map, RTSTRUCT or SEG), and with blood and whole-body samples (CSV).
+        Files with the lesions (label map, RTSTRUCT or SEG) and the roles of their structures; file with blood and
+        whole-body samples (CSV).
     administered, activity_mbq, weight_kg
         Time of administration, tracer activity [MBq] and body weight [kg]; None: that of the case. Keys of the last
         two: ``activity`` and ``weight``.
@@ -94,7 +96,7 @@ class Visit(Block):
 
     name: Text = "baseline"
     scans: tuple[Scan, ...] = Field(min_length=1)
-    lesions: InputPath | tuple[InputPath, ...]
+    lesions: LesionFiles
     retention: InputPath | None = None
     administered: datetime | None = None
     activity_mbq: Activity | None = Field(None, alias="activity")
@@ -103,8 +105,8 @@ class Visit(Block):
 
     @property
     def lesion_files(self) -> tuple[Path, ...]:
-        """The lesion files as a tuple, one or many."""
-        return self.lesions if isinstance(self.lesions, tuple) else (self.lesions,)
+        """The lesion files."""
+        return tuple(structures.file for structures in self.lesions)
 
 
 class Recovery(Block):

@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from ..clinic.response import paired_ratio
 from ..lesions.quantities import QUANTITIES
-from ..lesions.record import LesionDose
+from ..lesions.record import TARGET, LesionDose
 from ..text import or_nan
 
 #: Size classes of the method comparison [mL].
@@ -121,7 +121,7 @@ def quartiles(values: Iterable[Any]) -> dict[str, Any]:
 
 
 def _at(run: PatientRun, visit: str) -> list[LesionDose]:
-    return [lesion for lesion in run.lesions if lesion.visit == visit]
+    return [lesion for lesion in run.lesions if lesion.visit == visit and lesion.role == TARGET]
 
 
 def _rows(run: PatientRun, visit: str) -> list[Mapping[str, Any]]:
@@ -279,7 +279,7 @@ def _reinduction(members: Sequence[PatientRun], visit: str) -> dict[str, Any]:
 
 def _methods(runs: Sequence[PatientRun]) -> list[dict[str, Any]]:
     """Local deposition and the sphere formula against the main method, by site and by size."""
-    lesions = [lesion for run in runs for lesion in run.lesions]
+    lesions = [lesion for run in runs for lesion in run.lesions if lesion.role == TARGET]
     sites = list(dict.fromkeys(lesion.site for lesion in lesions))
     groups = [("site", site or "not stated", [o for o in lesions if o.site == site]) for site in sorted(sites)]
     groups += [("size", title, [o for o in lesions if low <= o.volume_ml < high]) for low, high, title in SIZES_ML]

@@ -12,6 +12,7 @@ from ..case.model import Case
 from ..errors import InputError
 from ..files import csv_text, read_json, write_bytes, write_json, write_text
 from ..lesions.quantities import QUANTITIES
+from ..lesions.record import TARGET
 from ..pipeline.clinic.visits import VisitLesions, follow_up
 from ..report.clinic import overlay
 from ..text import plain
@@ -47,7 +48,10 @@ def patient_record(case: Case, visits: Sequence[VisitOutcome]) -> dict[str, Any]
     dict
         Plain data as docs/formats/patient.md describes it, ready for JSON.
     """
-    several = [VisitLesions(v.name, v.lesions, v.result, v.frame_of_reference) for v in visits]
+    several = [
+        VisitLesions(v.name, [one for one in v.lesions if one.role == TARGET], v.result, v.frame_of_reference)
+        for v in visits
+    ]
     return plain(
         {
             "format": PATIENT_FORMAT,

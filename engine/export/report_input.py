@@ -166,8 +166,10 @@ def case_summary(case: Case, visit: str, names: Mapping[str, Any]) -> CaseSummar
     )
 
 
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+def _several(names: Any) -> tuple[str, ...]:
+    """Names of the lesion files: a file, a block with one, or a list of either."""
+    listed = names if isinstance(names, list) else [names]
+    return tuple(one["file"] if isinstance(one, dict) else one for one in listed)
 
 
 def _stored_case(text: str, file: Path) -> tuple[Case | None, dict[str, Any]]:

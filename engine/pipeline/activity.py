@@ -190,10 +190,13 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
 
 
 def _labels(lesions: Sequence[Lesion], grid: Grid) -> np.ndarray:
-    """Integer map of the lesion that holds most of each voxel (0: none): its rate is the lesion's."""
+    """Integer map of the lesion that holds most of each voxel (0: none): its rate is the lesion's.
+
+    A target inside an organ keeps its voxels.
+    """
     best = np.zeros(grid.shape, dtype=np.float32)
     labels = np.zeros(grid.shape, dtype=np.int32)
-    for number, lesion in enumerate(lesions, 1):
+    for number, lesion in sorted(enumerate(lesions, 1), key=lambda pair: pair[1].mask.role != "target"):
         more = lesion.fraction > best
         best[more] = lesion.fraction[more]
         labels[more] = number

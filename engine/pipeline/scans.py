@@ -28,6 +28,7 @@ from ..privacy import telling_name
 from ..series_path import SeriesPath
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
+from .roles import with_roles
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +187,15 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     files = [open_masks(sources.open(file)) for file in visit.lesion_files]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
     fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)
-    lesions = _named_apart(read_lesions(files, grid, [scan.placed for scan in scans], fine=fine), visit)
+    placed = [scan.placed for scan in scans]
+    lesions = _named_apart(
+        [
+            lesion
+            for structures, file in zip(visit.lesions, files, strict=True)
+            for lesion in with_roles(read_lesions([file], grid, placed, fine=fine), structures)
+        ],
+        visit,
+    )
     notes += _check_overlap(scans, [lesion.mask for lesion in lesions], grid)
 
     tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 FILES = {
     "visits.scans.pet": "pet_24.nii.gz",
     "visits.scans.ct": "ct.nii.gz",
-    "visits.lesions": "lesions.nii.gz",
+    "visits.lesions.file": "lesions.nii.gz",
     "visits.retention": "retention.csv",
     "recovery.curve": "recovery.csv",
     "tissue.calibration": "tissue.csv",

@@ -1,0 +1,129 @@
+"""Where the lesions of a visit come from, and what each structure is: a target, an organ, or a reference region."""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    WrapSerializer,
+    model_serializer,
+    model_validator,
+)
+
+from ..errors import InputError
+from .fields import Block, Dose, InputPath, read_path
+from .file import Refused
+
+#: What a structure is for: the verdict, a limit, or comparison.
+Role = Literal["target", "organ", "reference"]
+
+
+def _as_role(value: Any) -> Any:
+    """``organ`` as ``{role: organ}``."""
+    return {"role": value} if isinstance(value, str) else value
+
+
+class Structure(Block):
+    """What one structure is.
+
+    Parameters
+    ----------
+    role
+        ``"target"``: its mean dose is held against the threshold; ``"organ"``: it may have a limit; ``"reference"``:
+        its dose is stated.
+    limit_gy
+        Largest mean dose that an organ may get [Gy]: no activity that exceeds it is tolerable. Key ``limit``.
+    """
+
+    role: Role
+    limit_gy: Dose | None = Field(None, alias="limit", gt=0.0)
+
+    @model_validator(mode="after")
+    def _only_organs_have_limits(self) -> Structure:
+        if self.limit_gy is not None and self.role != "organ":
+            error = InputError(
+                f"a {self.role} with a limit",
+                why="a limit is the largest dose that an organ may get; a target is held against the threshold",
+                suggestion="write role: organ, or leave out the limit",
+            )
+            raise Refused(error, "limit")
+        return self
+
+
+class Structures(Block):
+    """A file with structures, and what they are.
+
+    Parameters
+    ----------
+    file
+        Label map, RTSTRUCT or SEG.
+    role
+        What its structures are, those in `names` apart.
+    names
+        Structures that are something else, by name; ``*`` and ``?`` stand for any characters, case does not count.
+        The first name that matches counts.
+    """
+
+    file: InputPath
+    role: Role = "target"
+    names: dict[str, Annotated[Structure, BeforeValidator(_as_role)]] = Field(default_factory=dict)
+
+    def of(self, name: str) -> Structure:
+        """What the structure of this name is."""
+        return next((one for key, one in self.names.items() if matches(key, name)), Structure(role=self.role))
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, handler: SerializerFunctionWrapHandler) -> Any:
+        """The file alone where all of its structures are targets."""
+        written = handler(self)
+        if self.role == "target" and not self.names and "file" in written:
+            return written["file"]
+        if not self.names:
+            written.pop("names", None)
+        return written
+
+
+def matches(key: str, name: str) -> bool:
+    """Whether a name or pattern of the case means this structure."""
+    return key.casefold() == name.casefold() or fnmatchcase(name.casefold(), key.casefold())
+
+
+def _item(value: Any, info: ValidationInfo) -> Any:
+    """A path as the block that it abbreviates; refused here, so that the message names the place in the file."""
+    return {"file": read_path(value, info)} if isinstance(value, str | os.PathLike) else value
+
+
+def _listed(value: Any, info: ValidationInfo) -> Any:
+    """One file or block as a list of one."""
+    if isinstance(value, str | os.PathLike):
+        return [_item(value, info)]
+    return [value] if isinstance(value, dict | Structures) else value
+
+
+def _unlisted(files: Any, handler: SerializerFunctionWrapHandler) -> Any:
+    """One file without its list."""
+    written = handler(files)
+    return written[0] if len(written) == 1 else written
+
+
+class _OneOrMany:
+    """JSON Schema of a path, a block, or a list of either."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        one = [{"type": "string"}, handler(schema)["items"]]
+        return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
+
+
+LesionFiles = Annotated[
+    tuple[Annotated[Structures, BeforeValidator(_item)], ...],
+    Field(min_length=1),
+    BeforeValidator(_listed),
+    WrapSerializer(_unlisted),
+    _OneOrMany(),
+]
