@@ -64,6 +64,7 @@ def import_(
     from ..engine.case.model import Case
     from ..engine.files import check_output_file, write_text
     from ..engine.imaging.sorting.sort import sort_folder
+    from ..engine.imaging.sorting.therapy import proposed_therapy
 
     check_output_file(output)
     if output.exists() and not force:
@@ -84,10 +85,11 @@ def import_(
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     write_text(output, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
     if json:
-        echo_json({"case": output, "account": files.account()})
+        echo_json({"case": output, "account": [*files.account(), f"note    {proposed_therapy(data)}"]})
         return
     for line in files.account():
         typer.echo(line)
+    typer.echo(f"note    {proposed_therapy(data)}")
     typer.echo(f"wrote {output}; next: hevesy check {output}")
 
 
@@ -195,6 +197,7 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
 def _tell(outcome: Outcome, out: Path) -> None:
     from ..engine.export.folder import therapy_folder
     from ..engine.export.summary import lesion_table, run_lines, warning_lines
+    from ..engine.text import activity_text
 
     table = lesion_table(outcome)
     echo_table(table.columns, table.rows, table.title, table.text_columns)
@@ -204,6 +207,6 @@ def _tell(outcome: Outcome, out: Path) -> None:
         typer.echo(line, err=True)
     for other in outcome.further:
         therapy = other.case.therapy
-        typer.echo(f"\nFrom the same scans, {therapy.activity_mbq / 1e3:g} GBq {therapy.nuclide}:")
+        typer.echo(f"\nFrom the same scans, {activity_text(therapy.activity_mbq)} {therapy.nuclide}:")
         _tell(other, out / therapy_folder(other.case))
     typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: report.html, lesions.csv, result.h5")

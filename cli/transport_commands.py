@@ -129,7 +129,7 @@ def _simulate(
     quiet: bool,
     earlier: Result | None = None,
 ) -> tuple[Result, bool]:
-    from ..engine.case.model import checked_transport
+    from ..engine.case.transport import checked_transport
     from ..engine.simulation import simulate as run_transport
     from .interrupt import stop_on_interrupt
 

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..kernels.backends.machine import usable_cores
-from .case.model import Case, Visit
+from .case.model import Case, Therapy, Visit
 from .dose.methods import main_method
 from .notes import NOTE, weight_of
 from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
+from .pipeline.emission import decay_of, energy_line, what_was_given
 from .pipeline.scans import VisitImages, read_visit
-from .text import counted
+from .text import activity_text, counted
 from .transport.job import minimum_decays
 
 #: Histories per second and core for the expected time (131I in tissue, electron cut-off 10 keV, CPU).
@@ -63,12 +64,10 @@ class Check:
                 "nuclide": self.case.tracer.nuclide,
                 "half_life_h": nuclide(self.case.tracer.nuclide).half_life_h,
             },
-            "therapy": {
-                "nuclide": self.case.therapy.nuclide,
-                "activity_mbq": self.case.therapy.activity_mbq,
-                "half_life_h": nuclide(self.case.therapy.nuclide).half_life_h,
-            },
-            "threshold_gy": self.case.threshold_gy,
+            "therapy": _therapy(self.case, self.case.therapy) if self.case.therapy_stated else None,
+            "further_therapies": [_therapy(self.case, other) for other in self.case.further_therapies],
+            "judged": self.case.judged,
+            "threshold_gy": self.case.threshold_gy if self.case.judged else None,
             "kinetics": self.case.kinetics.model,
             "visits": [{**vars(visit), "histories": visit.decays} for visit in self.visits],
         }
@@ -91,17 +90,21 @@ class Check:
     def lines(self) -> list[str]:
         """Everything else, one sentence per line."""
         case = self.case
-        tracer, therapy = nuclide(case.tracer.nuclide), nuclide(case.therapy.nuclide)
+        tracer = nuclide(case.tracer.nuclide)
+        head = f"Tracer {tracer.name} (half-life {tracer.half_life_h:.4g} h)"
+        if case.judged:
+            planned = activity_text(case.therapy.activity_mbq)
+            head += f", therapy with {planned} of {energy_line(case)}; threshold {case.threshold_gy:g} Gy."
+        else:
+            head += f". {what_was_given(case)}: dose of the scan, no verdict; {energy_line(case)}."
         lines = [
-            f"Tracer {tracer.name} (half-life {tracer.half_life_h:.4g} h), therapy {therapy.name} (half-life "
-            f"{therapy.half_life_h:.4g} h) with {case.therapy.activity_mbq:g} MBq, "
-            f"threshold {case.threshold_gy:g} Gy.",
+            head,
             f"Methods: {', '.join(case.methods)}; kinetics: {case.kinetics.model}; " + _recovery_line(case),
         ]
         for other in case.further_therapies:
             lines.append(
-                f"From the same scans too: {other.nuclide} (half-life {nuclide(other.nuclide).half_life_h:.4g} h) with "
-                f"{other.activity_mbq:g} MBq, which takes as long again."
+                f"From the same scans too: {activity_text(other.activity_mbq)} of "
+                f"{energy_line(case.for_therapy(other))}, which takes as long again."
             )
         for visit in self.visits:
             lines += [
@@ -112,6 +115,19 @@ class Check:
             lines += [f"assumption: {text}" for text in visit.assumptions]
         lines.append("Input is valid. Nothing was run.")
         return lines
+
+
+def _therapy(case: Case, therapy: Therapy) -> dict[str, Any]:
+    """One treatment as plain data."""
+    brought = decay_of(case.for_therapy(therapy))
+    return {
+        "nuclide": therapy.nuclide,
+        "activity_mbq": therapy.activity_mbq,
+        "half_life_h": nuclide(therapy.nuclide).half_life_h,
+        "progeny": dict(brought.counted),
+        "energy_mev_per_decay": brought.total_mev,
+        "energy_mev_per_decay_without_progeny": brought.alone_mev,
+    }
 
 
 def check_case(case: Case) -> Check:
@@ -127,12 +143,13 @@ def check_case(case: Case) -> Check:
         blood, notes = blood_of_visit(case, visit)
         images = read_visit(case, visit)
         images.assumptions += notes
+        treated = case.with_administered(images.tracer_activity_mbq)
         if blood is not None:
             images.assumptions.append(
                 f"{visit.name}: maximum tolerable activity {blood.maximum.activity_gbq:.3g} GBq, set by "
                 f"{blood.maximum.limiting_rule}."
             )
-        check.visits.append(_check_visit(case, visit, images, integrate(case, images)))
+        check.visits.append(_check_visit(treated, visit, images, integrate(treated, images)))
     return check
 
 

@@ -181,6 +181,7 @@ def _run_visit(
     tell(0.0, "reading images")
     blood, blood_notes = blood_of_visit(case, visit)
     images = read_visit(case, visit)
+    case = case.with_administered(images.tracer_activity_mbq)
     tell(0.02, "kinetics")
     activity = integrate(case, images)
     tell(0.04, "transport: preparing")
@@ -195,7 +196,7 @@ def _run_visit(
     records = lesion_records(case, images, activity, result, mc_sigma)
     records = with_clinic(case, images, activity, result, records)
     judgement = judgement_of(case, records, blood)
-    clinic = visit_record(case, images, activity, blood, judgement)
+    clinic = visit_record(case, images, activity, records, blood, judgement)
     result.critical = tuple(clinic["critical"])
     result.warnings = tuple(dict.fromkeys((*clinic["warnings"], *result.warnings)))
     result.lesions = records
@@ -218,7 +219,7 @@ def _run_visit(
             balance.escaped,
             balance.residual_quanta,
         )
-    for text in clinic["eligibility"].get("sentences", ()):
+    for text in clinic["eligibility"].get("sentences", ()) if case.judged else (clinic["dose_of_scan"],):
         log.info(text)
     overlays = {scan.name: scan.ct_hu for scan in images.scans[1:]}
     return VisitOutcome(visit.name, result, records, judgement, clinic, images.frame_of_reference, overlays)

@@ -43,6 +43,27 @@ class Table:
     text_columns: int = 1
 
 
+def dose_unit(highest_gy: float) -> tuple[str, float]:
+    """Unit that suits doses up to this one [Gy], and how many of it are one gray: Gy, mGy below 0.1 Gy, µGy."""
+    if not 0.0 < highest_gy < 0.1:  # NaN too
+        return "Gy", 1.0
+    return ("mGy", 1e3) if highest_gy >= 1e-4 else ("µGy", 1e6)
+
+
+def dose_text(gy: float, sigma_gy: float = math.nan) -> str:
+    """A dose [Gy] in the unit of its size, with its standard uncertainty where there is one: ``8.5 ± 1.1 mGy``."""
+    unit, factor = dose_unit(gy)
+    return f"{plus_minus(gy * factor, sigma_gy * factor)} {unit}"
+
+
+def activity_text(mbq: float | None, digits: int = 4) -> str:
+    """An activity [MBq] in the unit of its size: ``7.4 GBq``, ``8 MBq``, ``389 MBq``, ``50 kBq``; a dash for none."""
+    if mbq is None or not math.isfinite(mbq):
+        return NONE
+    unit, factor = ("GBq", 1e-3) if mbq >= 1000.0 else ("MBq", 1.0) if mbq >= 1.0 or mbq <= 0 else ("kBq", 1e3)
+    return f"{mbq * factor:.{digits}g} {unit}"
+
+
 def superscript(power: int) -> str:
     """A whole number in superscript digits."""
     return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = face(
     {
         "Case": "model",
         "Visit": "model",
-        "checked_transport": "model",
+        "checked_transport": "transport",
         "with_changes": "changes",
     },
 )

@@ -7,7 +7,8 @@ from typing import Any
 from ..dose.methods import dose_method
 from ..units import DURATION, in_range
 from ..until import Until
-from .model import Case, checked_transport
+from .model import Case
+from .transport import checked_transport
 
 
 def with_changes(

@@ -13,6 +13,10 @@ Sensitivity = Annotated[float, Quantity(units.SENSITIVITY)]
 AlignmentModel = Literal["none", "rigid", "deformable"]
 
 
+#: Activities that are usual beside the planned one, by therapy nuclide [MBq]; 7.4 and 11.1 GBq are those of 131I.
+USUAL_ACTIVITIES_MBQ: dict[str, tuple[float, ...]] = {"I-131": (11100.0,)}
+
+
 class Alignment(Block):
     """Registration of serial scans, and of visits, by their CTs.
 
@@ -28,7 +32,15 @@ class Alignment(Block):
 class Eligibility(Block):
     """Activities for which the verdict is given in addition to the therapy and the maximum tolerable activity."""
 
-    activities_mbq: tuple[Activity, ...] = Field((11100.0,), alias="activities")
+    activities_mbq: tuple[Activity, ...] = Field(
+        (), alias="activities", description="When it is left out: 11.1 GBq for a therapy with I-131, else none."
+    )
+
+    def for_nuclide(self, name: str) -> Eligibility:
+        """This block for a therapy with a nuclide: activities that are not stated are those usual with it."""
+        if "activities_mbq" in self.model_fields_set:
+            return self
+        return Eligibility.model_construct(_fields_set=set(), activities_mbq=USUAL_ACTIVITIES_MBQ.get(name, ()))
 
 
 class Radiobiology(Block):

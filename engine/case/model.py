@@ -9,25 +9,20 @@ docs/formats/case.md describes every key; :func:`Case.json_schema` writes the JS
 from __future__ import annotations
 
 import os
-import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from .. import units
 from ..errors import InputError
 from ..kinetics.population import Population, is_iodine, population_of
-from ..until import Until
+from ..nuclides.diagnostic import is_diagnostic
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
     Activity,
     Block,
-    Count,
     Dose,
-    Duration,
-    Energy,
     Fraction,
     Height,
     InputPath,
@@ -35,28 +30,20 @@ from .fields import (
     Mass,
     Method,
     Nuclide,
-    StopCriterion,
     Text,
     Time,
-    checked,
 )
 from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
 from .kinetics import KINETIC_MODELS, Kinetics
 from .schema import schema_of
 from .structures import LesionFiles
+from .therapy import ScanTherapy, Therapy
+from .transport import Transport
 
 __all__ = [
     "KINETIC_MODELS", "Case", "Scan", "Therapy", "Tracer", "Transport", "Visit",
-    "checked_transport",
 ]  # fmt: skip
-
-
-class Therapy(Block):
-    """The planned treatment."""
-
-    nuclide: Nuclide
-    activity_mbq: Activity = Field(alias="activity")
 
 
 class Tracer(Block):
@@ -150,39 +137,6 @@ class Tissue(Block):
     calibration: InputPath | None = None
 
 
-class Transport(Block):
-    """The Monte Carlo transport: grid, cut-offs, and when to stop."""
-
-    grid: Annotated[
-        str,
-        checked(
-            re.compile(r"pet|ct|.*\d.*"), "is not a dose grid", "it must be 'pet', 'ct' or a length", 'write "2 mm"'
-        ),
-    ] = "pet"
-    until: StopCriterion | None = Until.parse("lesions:1%")
-    decays: Count | None = None
-    time_limit_s: Duration | None = Field(None, alias="time_limit")
-    electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")
-    photon_cutoff_mev: Energy = Field(0.001, alias="photon_cutoff")
-    seed: int = Field(1, ge=0, lt=2**63)
-    backend: Literal["auto", "cpu", "cuda"] = "auto"
-
-    @property
-    def spacing_mm(self) -> float | None:
-        """The requested spacing [mm]; None for 'pet' and 'ct'."""
-        if self.grid in ("pet", "ct"):
-            return None
-        return units.parse(self.grid, units.LENGTH, field="transport.grid")
-
-    @model_validator(mode="after")
-    def _grid_is_a_length(self) -> Transport:
-        try:
-            _ = self.spacing_mm
-        except InputError as error:
-            raise Refused(error, "grid") from error
-        return self
-
-
 class Case(Block):
     """A patient, what was given and scanned, and what is to be calculated.
 
@@ -193,7 +147,8 @@ class Case(Block):
     threshold_gy
         Mean dose that at least one lesion must reach [Gy]. Key ``threshold``.
     therapy, further_therapies
-        The planned therapy, and those with other nuclides that are predicted from the same scans.
+        The planned therapy, and those with other nuclides that are predicted from the same scans. Without a
+        therapy the dose is that of the scans' own administration (`judged` is False).
     tracer
         Nuclide, activity and time of administration.
     weight_kg, height_cm, sex
@@ -229,6 +184,42 @@ class Case(Block):
     reporting: Reporting = Reporting()
     methods: tuple[Method, ...] = Field(("mc", "local"), min_length=1)
     transport: Transport = Transport()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scan_without_a_therapy(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("therapy") is None:
+            return {**data, "therapy": ScanTherapy.of("", None)}
+        return data
+
+    @model_validator(mode="after")
+    def _by_the_nuclide(self) -> Case:
+        """What the nuclides of the case decide where it does not: the block is frozen, and this completes it."""
+        if isinstance(self.therapy, ScanTherapy):
+            own = ScanTherapy.of(self.tracer.nuclide, self.tracer.activity_mbq)
+            object.__setattr__(self, "therapy", own)
+        object.__setattr__(self, "eligibility", self._eligibility_for(self.therapy))
+        return self
+
+    def _eligibility_for(self, therapy: Therapy) -> Eligibility:
+        """The eligibility block for a treatment; none of 131I's activities where nothing is judged."""
+        name = "" if isinstance(therapy, ScanTherapy) else therapy.nuclide
+        stated = self.eligibility if therapy.nuclide == self.therapy.nuclide else Eligibility()
+        return stated.for_nuclide(name)
+
+    @property
+    def therapy_stated(self) -> bool:
+        """Whether the case states a therapy; else ``therapy`` is the administration of the tracer."""
+        return not isinstance(self.therapy, ScanTherapy)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the doses are those of a treatment and judged against the threshold.
+
+        They are not without a therapy, and with one whose nuclide is given for imaging only: the dose is that of
+        the scans' own administration then.
+        """
+        return self.therapy_stated and not is_diagnostic(self.therapy.nuclide)
 
     @model_validator(mode="after")
     def _therapies_are_told_apart(self) -> Case:
@@ -274,8 +265,18 @@ class Case(Block):
         return population_of(self.therapy.nuclide, k.population_half_life_h, k.population_gsd)
 
     def for_therapy(self, therapy: Therapy) -> Case:
-        """The same scans for another treatment, as a case of its own."""
-        return self.model_copy(update={"therapy": therapy, "further_therapies": ()})
+        """The same scans for another treatment, as a case of its own.
+
+        Activities stated under ``eligibility`` belong to the case's first therapy; another nuclide has its own.
+        """
+        changes = {"therapy": therapy, "further_therapies": (), "eligibility": self._eligibility_for(therapy)}
+        return self.model_copy(update=changes)
+
+    def with_administered(self, activity_mbq: float) -> Case:
+        """The case for scans after this activity of the tracer [MBq]; only one without a therapy depends on it."""
+        if self.therapy_stated:
+            return self
+        return self.model_copy(update={"therapy": ScanTherapy.of(self.tracer.nuclide, activity_mbq)})
 
     @model_validator(mode="after")
     def _visits_are_told_apart(self) -> Case:
@@ -342,10 +343,22 @@ class Case(Block):
         """
         context: dict[str, Any] = {"relative_to": None if relative_to is None else Path(relative_to).resolve()}
         context |= {"names_only": names_only}
-        data = self.model_dump(mode="json", by_alias=True, exclude_none=True, context=context)
+        data = self.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude=self._without_a_meaning(), context=context
+        )
         if self.transport.until is None:
             data["transport"]["until"] = None  # absent would mean the default
         return data
+
+    def _without_a_meaning(self) -> set[str]:
+        """Blocks that say nothing in this case: what stands in for a therapy, and a threshold that judges nothing."""
+        left_out = set() if self.therapy_stated else {"therapy"}
+        if not self.judged and not self.further_therapies:
+            if self.threshold_gy == type(self).model_fields["threshold_gy"].default:
+                left_out.add("threshold_gy")
+            if not self.eligibility.activities_mbq:
+                left_out.add("eligibility")
+        return left_out
 
     def to_yaml(self, relative_to: str | os.PathLike[str] | None = None, *, names_only: bool = False) -> str:
         """The resolved case as YAML text; arguments as for :meth:`to_dict`."""
@@ -362,29 +375,9 @@ class Case(Block):
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """The JSON Schema of a case file (draft 2020-12); defaults are text with units, as in the file."""
-        return schema_of(cls)
-
-
-def checked_transport(values: dict[str, Any]) -> dict[str, Any]:
-    """Transport values as text or numbers (``decays``, ``until``, ``seed``), through the case's own checks.
-
-    Parameters
-    ----------
-    values
-        Values by key of the case file; any may be left out.
-
-    Returns
-    -------
-    dict
-        The same in inside units, by attribute name.
-
-    Raises
-    ------
-    InputError
-        Naming the first value that cannot be.
-    """
-    try:
-        block = Transport.model_validate(values)
-    except ValidationError as error:
-        raise explain(error, {}, None) from None
-    return {name: getattr(block, name) for name in block.model_fields_set}
+        schema = schema_of(cls)
+        schema["required"].remove("therapy")  # the model fills it in, with the administration of the tracer
+        # their default depends on the nuclide
+        del schema["properties"]["eligibility"]["default"]
+        del schema["$defs"]["Eligibility"]["properties"]["activities"]["default"]
+        return schema

@@ -11,7 +11,7 @@ MEDIANS = ("ldpa_gy_per_gbq", "uptake_percent", "uptake_percent_per_g", "volume_
 
 
 def shown_tables(tables: Mapping[str, Any]) -> list[Table]:
-    """Visits, changes against the first visit (when there are several), and eligibility.
+    """Visits, changes against the first visit (when there are several), and eligibility (where it is judged).
 
     Parameters
     ----------
@@ -23,7 +23,12 @@ def shown_tables(tables: Mapping[str, Any]) -> list[Table]:
     list of Table
         For the terminal: rows of text under headings.
     """
-    return [_visits(tables), *([_changes(tables)] if tables["changes"] else []), _eligibility(tables)]
+    shown = [_visits(tables)]
+    if tables["changes"]:
+        shown.append(_changes(tables))
+    if tables["eligibility"]:
+        shown.append(_eligibility(tables))
+    return shown
 
 
 def _visits(tables: Mapping[str, Any]) -> Table:

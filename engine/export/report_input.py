@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from ..lesions.judge import judge_lesions
 from ..lesions.record import LesionDose
 from ..lesions.verdict import MAXIMUM, Tolerance
 from ..nuclides.decay import nuclide
+from ..pipeline.emission import decay_of
 from ..report.input import CaseSummary, ChecklistItem, ReportInput, ScanNames
 from ..results.result import Result
 from .clinic import read_alignment_picture, read_patient
@@ -102,7 +104,7 @@ def report_input(
         case_text=result.case_yaml,
         method_labels={name: method.label for name, method in METHODS.items()},
         half_lives_h={name: nuclide(name).half_life_h for name in sorted(therapies)},
-        threshold_gy=lesions[0].threshold_gy if lesions else None,
+        threshold_gy=lesions[0].threshold_gy if lesions and math.isfinite(lesions[0].threshold_gy) else None,
         clinic=record,
         follow_up=patient.get("follow_up") or {},
         checklist=tuple(
@@ -139,6 +141,8 @@ def case_summary(case: Case, visit: str, names: Mapping[str, Any]) -> CaseSummar
     recovery, stated = case.recovery, names.get("recovery") or {}
     return CaseSummary(
         therapy_nuclide=case.therapy.nuclide,
+        therapy_planned=case.judged,
+        progeny=decay_of(case).fact,
         therapy_activity_mbq=case.therapy.activity_mbq,
         tracer_nuclide=case.tracer.nuclide,
         tracer_activity_mbq=(own and own.activity_mbq) or case.tracer.activity_mbq,

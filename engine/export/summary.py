@@ -9,6 +9,7 @@ from ..lesions.record import LesionDose
 from ..lesions.verdict import UNDETERMINED
 from ..text import Table, significant
 from .clinic import clinic_lines
+from .scan_dose import scan_lines, scan_table
 
 if TYPE_CHECKING:
     from ..pipeline.outcome import Outcome
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 def lesion_table(outcome: Outcome) -> Table:
     """One row per lesion and visit; the visit's name only when there are several."""
+    if not outcome.case.judged:
+        return scan_table(outcome)
     columns = [
         "visit", "lesion", "mL", "g", "mean Gy", "± k=1", "MC ±", "Gy/GBq", f"P >= {outcome.case.threshold_gy:g} Gy",
         "map Gy", "local %", "D95 Gy", "V20Gy %", "verdict",
@@ -39,8 +42,10 @@ def run_lines(outcome: Outcome) -> list[str]:
         Sentences for the terminal.
     """
     lines = [f"{verdict.visit}: {verdict.sentence}" for verdict in outcome.verdicts]
+    if not outcome.case.judged:
+        lines += scan_lines(outcome)
     lines += clinic_lines(outcome.clinic)
-    if any(lesion.recovery_dose_factor != 1.0 for lesion in outcome.lesions):
+    if outcome.case.judged and any(lesion.recovery_dose_factor != 1.0 for lesion in outcome.lesions):
         lines.append(
             "mean: corrected for PET recovery. map, D95, V20Gy: from the dose map, not corrected. "
             "local %: local deposition relative to that map. ?: its interval (k = 2) holds the threshold."

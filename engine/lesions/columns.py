@@ -188,7 +188,8 @@ COLUMNS: tuple[Column, ...] = (
     _derived("flags", "", "remarks, separated by semicolons (a list in lesions.json)",
              lambda lesion: "; ".join(lesion.flags), kind=TEXT),
     _kinetics("biological_half_life_h", "h", "biological half-life"),
-    _clinic("uptake_24h_percent", "%", "retention 24 h after administration, of the administered activity"),
+    _clinic("uptake_24h_percent", "%", "retention 24 h after administration, of the administered activity; "
+            "empty for tracers with a half-life below 8 h"),
     _clinic("uptake_24h_percent_per_g", "%/g", "the same per gram of lesion"),
     _clinic("suv_24h", "g/mL", "standardised uptake value by body weight at 24 h"),
     _clinic("dose_low_gy", "Gy", "lower end of the interval of dose_gy (k = 1, lognormal)"),

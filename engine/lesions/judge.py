@@ -22,6 +22,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from ..errors import InputError
+from ..text import activity_text
 from .bounds import ESTIMATE, Bounds
 from .uncertainty import probability_at_least
 from .verdict import (
@@ -318,7 +319,7 @@ def judge_lesions(
         raise ValueError(f"one verdict is for one patient, visit and threshold, not {sorted(groups)}")
     first = judged[0]
     planned = first.therapy_activity_gbq
-    name, planned = (f"{planned:g} GBq", planned) if planned > 0.0 else ("", 1.0)
+    name, planned = (activity_text(planned * 1e3), planned) if planned > 0.0 else ("", 1.0)
     activities = {name: planned, **(further_gbq or {})}
     targets = [Target.of(lesion) for lesion in judged]
     return judge(targets, activities, first.threshold_gy, tolerance, patient=first.patient, visit=first.visit)

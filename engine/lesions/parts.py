@@ -65,7 +65,7 @@ class SampledUncertainty(TypedDict):
     median_gy: float
     interval_k1_gy: list[float]
     interval_k2_gy: list[float]
-    probability: float
+    probability: float | None
 
 
 class UncertaintyBudget(TypedDict, total=False):
@@ -88,8 +88,8 @@ class UncertaintyBudget(TypedDict, total=False):
 class Clinic(TypedDict, total=False):
     """Uptake, biological effect, axes and the sphere formula."""
 
-    uptake_24h_percent: float
-    uptake_24h_percent_per_g: float
+    uptake_24h_percent: float | None
+    uptake_24h_percent_per_g: float | None
     suv_24h: float | None
     effective_half_life_relative: float | None
     long_axis_mm: float

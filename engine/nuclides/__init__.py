@@ -12,5 +12,8 @@ __getattr__, __dir__, __all__ = face(
         "Nuclide": "decay",
         "canonical_name": "names",
         "emission_with_progeny": "chains",
+        "DecayEmission": "progeny",
+        "checked_progeny": "progeny",
+        "decay_emission": "progeny",
     },
 )

@@ -6,10 +6,14 @@ import functools
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from ..errors import InputError
 from ..text import nearest
 from .elements import spelled_nuclide
+
+#: How progeny are counted with each decay of their parent: in equilibrium, not at all, or those named.
+Progeny = Literal["equilibrium", "none"] | tuple[str, ...]
 
 
 def canonical_name(text: str) -> str:

@@ -18,6 +18,7 @@ from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
 from ..lesions.bounds import BELOW_DETECTION, LATE_SCAN, ONE_SCAN, SMALL, Bounds
 from ..lesions.recovery import Corrected, RecoveryModel
 from ..nuclides.decay import nuclide
+from .emission import emission_notes
 from .kinetic_remarks import kinetic_remarks, unseen_uptake, uptake_of
 from .lesion import FineMask, Lesion
 from .lesion_density import density_slope, lesion_density
@@ -166,7 +167,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
         uptake=uptake_of(case),
         population=case.population,
     )
-    notes = [*voxels.notes, *kinetic_remarks(case, images, voxels)]
+    notes = [*emission_notes(case), *voxels.notes, *kinetic_remarks(case, images, voxels)]
     tia = voxels.tia_h * ratio
     air = images.density < NO_DOSE_BELOW_G_CM3
     lost = float(tia[air].sum())

@@ -12,7 +12,6 @@ from ..dose.compute import compute_dose
 from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..dose.map import DoseMap
 from ..dose.methods import main_method
-from ..nuclides.decay import nuclide
 from ..progress import Progress, Stop
 from ..results.earlier import earlier_tally
 from ..results.provenance import Provenance
@@ -21,6 +20,7 @@ from ..transport.job import how_it_ended, in_short_batches
 from ..transport.problem import Problem
 from ..transport.run_options import RunOptions
 from .activity import VisitActivity
+from .emission import emission_of
 from .lesion import Lesion
 from .scans import VisitImages
 
@@ -29,7 +29,7 @@ WEIGHT_ONE = 255
 
 
 def transport_problem(case: Case, images: VisitImages, activity: VisitActivity) -> Problem:
-    """The transport problem of a visit: its tissue, its decays, the therapy nuclide's emission.
+    """The transport problem of a visit: its tissue, its decays, the emission of the therapy and its progeny.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def transport_problem(case: Case, images: VisitImages, activity: VisitActivity) 
         materials=images.tissue.materials,
         voxel_size_mm=images.grid.spacing_mm,
         source=activity.decays.astype(np.float32),
-        emission=nuclide(case.therapy.nuclide).emission,
+        emission=emission_of(case),
         physics={
             "electron_cutoff_mev": case.transport.electron_cutoff_mev,
             "photon_cutoff_mev": case.transport.photon_cutoff_mev,

@@ -12,7 +12,7 @@ from ..kinetics.unseen import NAMES
 from ..kinetics.voxelwise import VoxelKinetics
 from ..notes import CRITICAL, Note
 from ..nuclides.decay import nuclide
-from ..text import count_of
+from ..text import activity_text, count_of
 from .scans import VisitImages
 
 
@@ -29,7 +29,7 @@ def kinetic_remarks(case: Case, images: VisitImages, voxels: VoxelKinetics) -> l
     """Sentences on the curves of a visit, for its assumptions; what one scan does not tell has a weight."""
     times = ", ".join(f"{t:.4g} h" for t in images.times_h)
     remarks = [
-        f"Scans at {times} after {images.tracer_activity_mbq:.4g} MBq of {case.tracer.nuclide}; voxel-wise "
+        f"Scans at {times} after {activity_text(images.tracer_activity_mbq)} of {case.tracer.nuclide}; voxel-wise "
         f"{voxels.model} kinetics for {case.therapy.nuclide}, "
         f"{100 * voxels.extrapolated_fraction:.0f} % of the integral lies after the last scan."
     ]

@@ -19,11 +19,13 @@ from ..lesions.record import LesionDose
 from ..lesions.recovery import RecoveryModel, SphereRecovery, sphere_diameter_mm, sphere_recovery
 from ..lesions.uncertainty import LesionUncertainty, MeasurementChain, lesion_uncertainty
 from ..lesions.uncertainty_sampling import SampledScans, sample_dose
+from ..lesions.unjudged import without_verdict
 from ..nuclides.decay import nuclide
 from ..nuclides.emission import Emission
 from ..results.result import Result
 from .activity import LesionActivity, VisitActivity, scan_errors
 from .dose import main_dose
+from .emission import emission_of
 from .lesion_histogram import noise_corrected_dvh
 from .lesion_views import SHELL_FWHM_MM
 from .scans import VisitImages
@@ -59,7 +61,7 @@ def lesion_records(
                 dose, lesion.fraction, result.tally.n_batches, float(mc_error), case.threshold_gy
             )
             record = replace(record, noise_corrected_dvh=histogram)
-        records.append(record)
+        records.append(record if case.judged else without_verdict(record))
     return records
 
 
@@ -111,7 +113,7 @@ def recovery_dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float)
     """
     if lesion.corrected is None or not map_mean_gy > 0:
         return 1.0
-    emission = nuclide(case.therapy.nuclide).emission
+    emission = emission_of(case)
     density = lesion.density_g_cm3
     radius = 0.5 * float(sphere_diameter_mm(lesion.volume_ml))
     length = escape_length_mm(emission) * 1.04 / density
@@ -133,15 +135,16 @@ def recovery_dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float)
 def escape_length_mm(emission: Emission) -> float:
     """Length k over which charged particles carry energy out of soft tissue [mm].
 
-    The energy-weighted CSDA range of all electrons and positrons, R = 0.412 E^(1.265 - 0.0954 ln E) g/cm2
-    (Katz and Penfold, Rev Mod Phys 24:28, 1952), times :data:`ESCAPE_SHARE_OF_RANGE`.
+    The energy-weighted CSDA range of all charged particles, R = 0.412 E^(1.265 - 0.0954 ln E) g/cm2 for electrons
+    and positrons (Katz and Penfold, Rev Mod Phys 24:28, 1952), times :data:`ESCAPE_SHARE_OF_RANGE`. Alpha particles
+    count with their energy and no range: they stop within 0.1 mm, and the transport leaves them where they start.
     """
 
     def range_mm(mev: np.ndarray) -> np.ndarray:
         e = np.maximum(mev, 1e-3)
         return 4.12 * e ** (1.265 - 0.0954 * np.log(e)) / 1.04
 
-    total = energy = 0.0
+    total, energy = 0.0, emitted_energy(emission).alpha
     lines = np.asarray(emission.electron_lines, dtype=np.float64).reshape(-1, 2)
     if lines.size:
         energies = lines[:, 0] * lines[:, 1]

@@ -100,7 +100,7 @@ class Outcome:
             "lesions": [lesion.to_row() for lesion in self.lesions],
             "verdicts": [v.to_dict() for v in self.verdicts],
             "clinic": self.clinic,
-            "therapy": self.case.therapy.nuclide,
+            "therapy": self.case.therapy.nuclide if self.case.judged else None,
             "further_therapies": [other.to_dict() for other in self.further],
             "visits": [
                 {

@@ -15,6 +15,7 @@ from ..lesions.verdict import Judgement, probability_text
 from ..text import chance, counted, number, or_nan, percent, signed_percent
 from .figures import COLOURS, FAINT, STYLE, new_figure, to_png, to_svg
 from .input import ChecklistItem, ReportInput
+from .units import DoseUnit
 
 
 def sections(given: ReportInput) -> dict[str, Any]:
@@ -110,8 +111,8 @@ def _uptake(lesion: LesionDose) -> dict[str, Any]:
     bound = lesion.bounds.sign
     return {
         "name": lesion.lesion,
-        "uptake": bound + number(c.get("uptake_24h_percent")),
-        "per_g": bound + number(c.get("uptake_24h_percent_per_g")),
+        "uptake": _bounded(bound, c.get("uptake_24h_percent")),
+        "per_g": _bounded(bound, c.get("uptake_24h_percent_per_g")),
         "suv": number(c.get("suv_24h")),
         "t_eff": number(k.get("effective_half_life_h")),
         "tia_coefficient": number(k.get("tia_coefficient_h")),
@@ -123,9 +124,14 @@ def _uptake(lesion: LesionDose) -> dict[str, Any]:
     }
 
 
+def _bounded(bound: str, value: float | None) -> str:
+    """A value after the sign of its bound; a dash alone where there is none."""
+    return number(value) if value is None else bound + number(value)
+
+
 def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
     """Dose of the run, of local deposition and of the sphere formula, largest lesion first."""
-    rows = []
+    rows, unit = [], DoseUnit.of(lesions)
     for lesion in sorted(lesions, key=lambda one: -one.volume_ml):
         sphere = lesion.clinic.get("sphere_dose_gy")
         rows.append(
@@ -133,10 +139,10 @@ def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "name": lesion.lesion,
                 "site": lesion.site or "–",
                 "volume": number(lesion.volume_ml),
-                "dose": number(lesion.dose_gy),
-                "local": number(lesion.dose_local_gy * lesion.recovery_dose_factor),
+                "dose": unit.value(lesion.dose_gy),
+                "local": unit.value(lesion.dose_local_gy * lesion.recovery_dose_factor),
                 "local_difference": signed_percent(lesion.local_difference_percent),
-                "sphere": number(sphere),
+                "sphere": unit.value(sphere),
                 "sphere_difference": signed_percent(or_nan(lesion.clinic.get("sphere_difference_percent"))),
                 "outside": lesion.clinic.get("sphere_in_range") is False,
             }
@@ -145,7 +151,7 @@ def _methods(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
 
 
 def _activity_name(name: str, gbq: float) -> str:
-    return name if name.endswith("GBq") else f"{name}, {number(gbq)} GBq"
+    return name if name.endswith("Bq") else f"{name}, {number(gbq)} GBq"
 
 
 def _alignment(registration: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
 from ..lesions.verdict import BELOW, ELIGIBLE, NOT_TOLERABLE, UNDETERMINED, Verdict
 from ..results.result import Result
-from ..text import chance, counted, number, percent, plus_minus, signed_percent
+from ..text import activity_text, chance, counted, number, percent, signed_percent
 from .input import CaseSummary, ReportInput
+from .units import DoseUnit
 
 #: What makes the same remark differ from lesion to lesion.
 NUMBERS_IN_BRACKETS = re.compile(r"\s*\([^()]*\d[^()]*\)")
@@ -27,6 +28,13 @@ def tone(verdict: Verdict) -> str:
     if not verdict.certain or verdict.verdict == NOT_TOLERABLE:
         return "near"
     return "yes" if verdict.eligible else "no"
+
+
+def dose_of_scan(given: ReportInput) -> str:
+    """What stands in place of the verdict where no treatment is judged; empty where one is."""
+    if any(math.isfinite(lesion.threshold_gy) for lesion in given.lesions) or not given.lesions:
+        return ""
+    return str(given.clinic.get("dose_of_scan") or "Without a therapy there is no verdict.")
 
 
 def remarks(lesions: Sequence[LesionDose]) -> tuple[list[str], dict[str, dict[int, str]]]:
@@ -75,6 +83,7 @@ def footnotes(marks: Mapping[int, str]) -> str:
 def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
     """Rows of the lesion table, as text."""
     _, marks = remarks(lesions)
+    unit = DoseUnit.of(lesions)
     rows = []
     for i, lesion in enumerate(lesions, 1):
         mean_only = lesion.voxel_metrics != "shown"
@@ -85,10 +94,10 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "site": lesion.site,
                 "volume": number(lesion.volume_ml),
                 "mass": number(lesion.mass_g),
-                "dose": lesion.bounds.sign + plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
+                "dose": lesion.bounds.sign + unit.plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
                 "mc": relative(lesion.dose_mc_standard_error_gy, lesion.dose_gy),
                 "ldpa": number(lesion.ldpa_gy_per_gbq),
-                "d95": "–" if mean_only else number(lesion.d95_gy),
+                "d95": "–" if mean_only else unit.value(lesion.d95_gy),
                 "v20": "–" if mean_only else number(lesion.v20gy_percent),
                 "local": signed_percent(lesion.local_difference_percent),
                 "probability": chance(lesion.probability),
@@ -115,23 +124,25 @@ def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
 
 def _dose_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     """Mean dose with its intervals, and how it compares."""
-    facts = [(_label("dose_gy"), f"{plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} Gy")]
+    unit = DoseUnit.of([lesion])
+    facts = [(_label("dose_gy"), f"{unit.plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} {unit.name}")]
     k2 = lesion.uncertainty.get("interval_k2_gy")
     if k2:
-        facts.append(("Interval, k = 2", f"{number(k2[0])} to {number(k2[1])} Gy"))
+        facts.append(("Interval, k = 2", f"{unit.value(k2[0])} to {unit.value(k2[1])} {unit.name}"))
     sampled = lesion.uncertainty.get("sampled")
     if sampled:
-        low, high = (number(end) for end in sampled["interval_k2_gy"])
-        facts.append(("… by sampling (GUM S1)", f"{low} to {high} Gy, P = {chance(sampled['probability'])}"))
-    local = number(lesion.dose_local_gy * lesion.recovery_dose_factor)
+        low, high = (unit.value(end) for end in sampled["interval_k2_gy"])
+        reached = "" if sampled["probability"] is None else f", P = {chance(sampled['probability'])}"
+        facts.append(("… by sampling (GUM S1)", f"{low} to {high} {unit.name}{reached}"))
+    local = unit.value(lesion.dose_local_gy * lesion.recovery_dose_factor)
     facts += [
-        (_label("dose_mc_standard_error_gy"), f"{number(lesion.dose_mc_standard_error_gy, 2)} Gy"),
+        (_label("dose_mc_standard_error_gy"), f"{unit.value(lesion.dose_mc_standard_error_gy, 2)} {unit.name}"),
         (_label("ldpa_gy_per_gbq"), f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
-        ("Local deposition", f"{local} Gy ({signed_percent(lesion.local_difference_percent)})"),
+        ("Local deposition", f"{local} {unit.name} ({signed_percent(lesion.local_difference_percent)})"),
     ]
     if lesion.recovery_dose_factor != 1.0:
-        factor = number(lesion.recovery_dose_factor)
-        facts.append((_label("dose_map_gy"), f"{number(lesion.dose_map_gy)} Gy, times {factor} for recovery"))
+        of_map = f"{unit.value(lesion.dose_map_gy)} {unit.name}"
+        facts.append((_label("dose_map_gy"), f"{of_map}, times {number(lesion.recovery_dose_factor)} for recovery"))
     return facts
 
 
@@ -150,14 +161,17 @@ def _voxel_facts(lesion: LesionDose) -> list[tuple[str, str]]:
     """Metrics of the voxel doses; none for a lesion that the PET does not resolve."""
     if lesion.voxel_metrics != "shown":
         return []
+    unit = DoseUnit.of([lesion])
     near_minimum = (lesion.d98_gy, lesion.d95_gy, lesion.d90_gy, lesion.d70_gy)
-    return [
-        ("Minimum, maximum", f"{number(lesion.min_gy)}, {number(lesion.max_gy)} Gy"),
-        ("D98, D95, D90, D70", ", ".join(number(v) for v in near_minimum) + " Gy"),
-        ("D50, D2", f"{number(lesion.d50_gy)}, {number(lesion.d2_gy)} Gy"),
-        (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"),
+    facts = [
+        ("Minimum, maximum", f"{unit.value(lesion.min_gy)}, {unit.value(lesion.max_gy)} {unit.name}"),
+        ("D98, D95, D90, D70", ", ".join(unit.value(v) for v in near_minimum) + f" {unit.name}"),
+        ("D50, D2", f"{unit.value(lesion.d50_gy)}, {unit.value(lesion.d2_gy)} {unit.name}"),
         (_label("uniformity"), number(lesion.uniformity)),
     ]
+    if math.isfinite(lesion.threshold_gy):
+        facts.insert(-1, (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"))
+    return facts
 
 
 def _noise_corrected(lesion: LesionDose) -> list[tuple[str, str]]:
@@ -166,16 +180,20 @@ def _noise_corrected(lesion: LesionDose) -> list[tuple[str, str]]:
     if not clean:
         return []
 
-    def ends(name: str, unit: str) -> str:
-        value, low, high = clean["metrics"][name]
-        return f"{number(value)} ({number(low)}–{number(high)}) {unit}"
+    doses = DoseUnit.of([lesion])
 
-    return [
+    def ends(name: str, unit: DoseUnit) -> str:
+        value, low, high = (unit.value(end) for end in clean["metrics"][name])
+        return f"{value} ({low}–{high}) {unit.name}"
+
+    facts = [
         (_label("voxel_noise_percent"), f"{number(clean['noise_percent'], 2)} % of the mean dose"),
-        (f"Noise-corrected, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', 'Gy')}"),
-        ("… D98, D2", f"{ends('D98', 'Gy')}, {ends('D2', 'Gy')}"),
-        (f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", "%")),
+        (f"Noise-corrected, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', doses)}"),
+        ("… D98, D2", f"{ends('D98', doses)}, {ends('D2', doses)}"),
     ]
+    if "Vthreshold" in clean["metrics"]:
+        facts.append((f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", DoseUnit("%"))))
+    return facts
 
 
 def _kinetic_facts(lesion: LesionDose) -> list[tuple[str, str]]:
@@ -207,19 +225,19 @@ def therapy(given: ReportInput) -> str:
     """Activity and nuclide of the predicted therapy, as far as they are known."""
     gbq = given.lesions[0].therapy_activity_gbq if given.lesions else 0.0
     nuclide = given.case.therapy_nuclide if given.case else ""
-    return " ".join(part for part in (f"{gbq:.3g} GBq" if gbq > 0 else "", nuclide) if part)
+    return " ".join(part for part in (activity_text(1e3 * gbq, 3) if gbq > 0 else "", nuclide) if part)
 
 
 def case_facts(case: CaseSummary) -> list[tuple[str, str]]:
     """The case's main inputs; what the case does not state is left out."""
     uncertainties = [f"{name.replace('_', ' ')} {100.0 * value:.6g} %" for name, value in case.uncertainties.items()]
     facts = [
-        ("Therapy nuclide", case.therapy_nuclide),
-        ("Therapy activity", _activity(case.therapy_activity_mbq)),
+        *_planned(case),
         ("Tracer", case.tracer_nuclide),
         ("Tracer activity", _activity(case.tracer_activity_mbq)),
+        ("Progeny", case.progeny),
         ("Tracer administered", case.administered.isoformat(sep=" ") if case.administered else ""),
-        ("Dose threshold", _quantity(case.threshold_gy, "Gy")),
+        ("Dose threshold", _quantity(case.threshold_gy, "Gy") if case.therapy_planned else ""),
         ("Weight", _quantity(case.weight_kg, "kg")),
         ("Height", _quantity(case.height_cm, "cm")),
         ("Sex", case.sex or ""),
@@ -233,6 +251,13 @@ def case_facts(case: CaseSummary) -> list[tuple[str, str]]:
         ("Stop criterion", case.until or ""),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _planned(case: CaseSummary) -> list[tuple[str, str]]:
+    """The therapy; without one, what the dose is of."""
+    if not case.therapy_planned:
+        return [("Dose of", f"the administered {case.therapy_nuclide}, no therapy")]
+    return [("Therapy nuclide", case.therapy_nuclide), ("Therapy activity", _activity(case.therapy_activity_mbq))]
 
 
 def scan_rows(case: CaseSummary) -> list[dict[str, str]]:
@@ -325,9 +350,7 @@ def _recovery(case: CaseSummary) -> str:
 
 
 def _activity(mbq: float | None) -> str:
-    if mbq is not None and mbq >= 1000.0:
-        return _quantity(mbq / 1000.0, "GBq")
-    return _quantity(mbq, "MBq")
+    return "" if mbq is None else activity_text(mbq, 6)
 
 
 def _energy(mev: float) -> str:

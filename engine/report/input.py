@@ -49,6 +49,10 @@ class CaseSummary:
         Stop criterion, as in the case.
     scans, lesion_files
         Images of the visit.
+    progeny
+        Which progeny of the therapy nuclide are counted; empty where there are none.
+    therapy_planned
+        Whether there is a therapy that is judged; else the dose is that of the tracer's administration.
     therapy_activity_mbq
         Planned activity [MBq].
     threshold_gy
@@ -82,6 +86,8 @@ class CaseSummary:
     electron_cutoff_mev: float
     photon_cutoff_mev: float
     until: str | None
+    progeny: str = ""
+    therapy_planned: bool = True
     scans: tuple[ScanNames, ...] = ()
     lesion_files: tuple[str, ...] = ()
 

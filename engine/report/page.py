@@ -12,6 +12,7 @@ from . import clinic, content, plots, slices
 from .figures import data_uri
 from .input import ReportInput
 from .templates import markup, render
+from .units import DoseUnit
 
 
 def write_report(given: ReportInput, path: str | Path) -> Path:
@@ -58,6 +59,8 @@ def render_report(given: ReportInput) -> str:
         method=given.method,
         method_name=given.label(given.method),
         rows=content.lesion_rows(lesions),
+        dose_of_scan=content.dose_of_scan(given),
+        unit=DoseUnit.of(lesions).name,
         notes=notes,
         means=markup(plots.means(lesions)) if lesions else "",
         histogram=markup(plots.histogram(lesions)) if lesions else "",

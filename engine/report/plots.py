@@ -11,6 +11,7 @@ import numpy as np
 from ..lesions.record import LesionDose
 from ..text import number, or_nan
 from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, line_style, new_figure, to_svg
+from .units import DoseUnit
 
 
 def histogram(lesions: Sequence[LesionDose]) -> str:
@@ -41,7 +42,9 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
             axes.plot(doses, volumes, label=label(name), linewidth=0.9 if thin else 1.7, **line_style(i))
         right = 1.05 * (max(top, threshold) if _near(threshold, top) else top)
         _mark_threshold(axes, threshold, right, 101, va="bottom")
-        axes.set(xlim=(0, right), ylim=(0, 100), xlabel="dose D [Gy]", ylabel="volume with at least D [%]")
+        unit = DoseUnit.of(lesions)
+        unit.axis(axes.xaxis)
+        axes.set(xlim=(0, right), ylim=(0, 100), xlabel=f"dose D [{unit.name}]", ylabel="volume with at least D [%]")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, ncols=2 if many else 1)
         return to_svg(figure)
 
@@ -75,7 +78,9 @@ def means(lesions: Sequence[LesionDose]) -> str:
                 local = lesion.dose_local_gy * lesion.recovery_dose_factor
                 axes.plot([local], [i], "x", color=COLOURS[1], markersize=5)
         _mark_threshold(axes, threshold, right, -0.75)
-        axes.set(ylim=(len(lesions) - 0.4, -0.6), xlabel="mean dose [Gy]")
+        unit = DoseUnit.of(lesions)
+        unit.axis(axes.xaxis)
+        axes.set(ylim=(len(lesions) - 0.4, -0.6), xlabel=f"mean dose [{unit.name}]")
         axes.set_xlim(0, right)
         axes.set_yticks(range(len(lesions)), [label(lesion.lesion) for lesion in lesions])
         axes.grid(axis="y", visible=False)
@@ -89,7 +94,9 @@ def _near(threshold: float, highest: float) -> bool:
 
 
 def _mark_threshold(axes: Any, threshold: float, right: float, y: float, **how: Any) -> None:
-    """The threshold as a line, or as text at the end of an axis that does not reach it."""
+    """The threshold as a line, or as text at the end of an axis that does not reach it; nothing where there is none."""
+    if math.isnan(threshold):
+        return
     inside = threshold <= right
     if inside:
         axes.axvline(threshold, color=THRESHOLD, linewidth=1.0)

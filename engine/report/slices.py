@@ -13,7 +13,9 @@ import numpy as np
 from ..grid import Grid
 from ..lesions.record import LesionDose
 from ..results.result import Result
+from ..text import dose_unit
 from .figures import STYLE, data_uri, new_figure, to_png
+from .units import DoseUnit
 
 #: Half-width of the field shown around a lesion: at least this [mm], and so many of its diameters.
 FIELD_MM, FIELD_DIAMETERS = 60.0, 2.0
@@ -181,7 +183,9 @@ def _extent(grid: Grid, boxes: list[slice], v: int, h: int) -> tuple[float, floa
 
 def _colour_bar(figure: Any, drawn: Any, panels: Any) -> Any:
     bar = figure.colorbar(drawn, ax=list(panels), fraction=0.022, pad=0.012, shrink=0.82, aspect=24, extend="max")
-    bar.set_label("dose [Gy]")
+    unit = DoseUnit(*dose_unit(drawn.get_clim()[1]))
+    unit.axis(bar.ax.yaxis)
+    bar.set_label(f"dose [{unit.name}]")
     bar.outline.set_linewidth(0.5)
     return bar
 

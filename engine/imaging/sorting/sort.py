@@ -14,11 +14,10 @@ from ...text import counted
 from ..dicom.find import files_below, is_dicom, is_volume_file, read_header, require
 from ..pet.header import PetHeader, radionuclide_half_life_s
 from .inventory import Item, dicom_items, volume_items
+from .therapy import therapy_block
 
 #: Scans of one administration are at most this many days apart.
 VISIT_DAYS = 12
-#: Therapy activity written for 124I tracers [MBq]; a proposal for the reader to change.
-I131_ACTIVITY = "7.4 GBq"
 
 
 @dataclass
@@ -83,13 +82,11 @@ class Sorted:
         headers = [pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None]
         tracer = _tracer_of(headers)
         first = headers[0]
-        long_lived = tracer == "I-124"
         case: dict[str, Any] = {"patient": "P01"}
         activity = f"{first.activity_mbq:.6g} MBq" if first.activity_mbq else None
-        case["therapy"] = {
-            "nuclide": "I-131" if long_lived else tracer,
-            "activity": I131_ACTIVITY if long_lived or activity is None else activity,
-        }
+        therapy = therapy_block(tracer, activity)
+        if therapy is not None:
+            case["therapy"] = therapy
         case["tracer"] = {"nuclide": tracer}
         if activity is not None:
             case["tracer"]["activity"] = activity

@@ -17,6 +17,7 @@ from ...kinetics.curves import Curve
 from ...lesions.parts import Clinic
 from ...lesions.record import LesionDose
 from ...lesions.recovery import sphere_diameter_mm
+from ...nuclides.decay import nuclide
 from ...results.result import Result
 from ..activity import LesionActivity, VisitActivity
 from ..dose import main_dose
@@ -25,6 +26,8 @@ from ..scans import VisitImages
 
 #: A centre of activity further than this from that of the first scan is a sign of poor registration [mm].
 SHIFT_WARNING_MM = 5.0
+#: Uptake at 24 h is stated for tracers that keep activity so long: within this many half-lives.
+UPTAKE_HALF_LIVES = 3.0
 #: The nuclide that the sphere formula and the blood dose factors are for.
 IODINE_131 = "I-131"
 
@@ -71,10 +74,12 @@ def _clinic(case: Case, images: VisitImages, lesion: LesionActivity, record: Les
     per_gram = percent_per_gram(uptake, own_mass)
     weight = images.visit.weight_kg or case.weight_kg
     long_axis, short_axis = section_axes(np.asarray(lesion.fraction), images.grid)
+    # at 24 h nothing is left to compare of a tracer that decays within hours
+    known = nuclide(case.tracer.nuclide).half_life_h * UPTAKE_HALF_LIVES >= UPTAKE_H
     clinic: Clinic = {
-        "uptake_24h_percent": 100.0 * uptake,
-        "uptake_24h_percent_per_g": per_gram,
-        "suv_24h": None if weight is None else suv(per_gram, weight),
+        "uptake_24h_percent": 100.0 * uptake if known else None,
+        "uptake_24h_percent_per_g": per_gram if known else None,
+        "suv_24h": None if weight is None or not known else suv(per_gram, weight),
         "effective_half_life_relative": half_life_relative(curve),
         "long_axis_mm": long_axis,
         "short_axis_mm": short_axis,
@@ -107,7 +112,7 @@ def _sphere(case: Case, tia_coefficient_h: float, mass_g: float, dose_gy: float)
 
 def _effect(case: Case, images: VisitImages, lesion: LesionActivity, record: LesionDose, dose: np.ndarray) -> Clinic:
     """BED, EQD2, EUD: from the voxels where the PET resolves the lesion, else from the mean dose alone."""
-    if not record.dose_gy > 0:
+    if not case.judged or not record.dose_gy > 0:
         return {}
     where = np.asarray(lesion.fraction) > 0
     if record.voxel_metrics == "shown":

@@ -12,7 +12,7 @@ from ...case.model import Case
 from ...clinic.blood import BloodDose
 from ...dose.methods import main_method
 from ...results.provenance import code_version
-from ...text import counted
+from ...text import activity_text, counted
 from ..activity import VisitActivity
 from ..scans import VisitImages
 
@@ -39,6 +39,8 @@ def checklist(
         "Dose": _dose(case),
         "Blood and whole body": _blood(case, blood),
     }
+    if not treats_thyroid(case):
+        sections = {name: [item for item in items if _concerns(item)] for name, items in sections.items()}
     if case.reporting.remarks:
         sections["Remarks"] = [("remarks", case.reporting.remarks, "case")]
     return [
@@ -46,6 +48,26 @@ def checklist(
         for section, items in sections.items()
         for item, value, source in items
     ]
+
+
+#: What is asked of a patient who gets radioiodine; of others only where the case states it.
+THYROID_ITEMS = frozenset(
+    {
+        "rhTSH or withdrawal", "TSH", "low-iodine diet", "iodine excretion", "samples", "drawing and counting",
+        "maximum tolerable activity and its parts",
+    }
+)  # fmt: skip
+
+
+def treats_thyroid(case: Case) -> bool:
+    """Whether tracer or therapy is iodine: the items of thyroid dosimetry are asked for then."""
+    return any(name.startswith("I-") for name in (case.tracer.nuclide, case.therapy.nuclide))
+
+
+def _concerns(item: Item) -> bool:
+    """Whether an item belongs into the checklist of a patient without radioiodine."""
+    name, value, _ = item
+    return name not in THYROID_ITEMS or bool(value)
 
 
 def _patient(case: Case, images: VisitImages) -> list[Item]:
@@ -67,7 +89,7 @@ def _administration(case: Case, images: VisitImages) -> list[Item]:
     free = case.reporting
     given = images.visit.administered or case.tracer.administered
     return [
-        ("nuclide and activity", f"{images.tracer_activity_mbq:.4g} MBq {case.tracer.nuclide}", "run"),
+        ("nuclide and activity", f"{activity_text(images.tracer_activity_mbq)} {case.tracer.nuclide}", "run"),
         ("time", None if given is None else given.isoformat(sep=" ", timespec="minutes"), "case"),
         ("residual activity", free.residual_activity, "case"),
         ("activity meter and its traceability", free.activity_meter, "case"),

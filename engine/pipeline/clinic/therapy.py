@@ -19,8 +19,9 @@ from ...lesions.verdict import Judgement, Tolerance
 from ...notes import CRITICAL, NOTE, Note, weight_of
 from ...nuclides.decay import nuclide
 from ...nuclides.names import canonical_name
-from ...text import plain
+from ...text import activity_text, plain
 from ..activity import VisitActivity
+from ..emission import dose_of_scan
 from ..scans import VisitImages
 from .lesions import IODINE_131
 from .reporting import checklist
@@ -50,10 +51,11 @@ def blood_of_visit(case: Case, visit: Visit) -> tuple[BloodDose | None, list[str
     """
     if visit.retention is None:
         return None, []
-    if case.therapy.nuclide != IODINE_131:
+    if not case.judged or case.therapy.nuclide != IODINE_131:
+        therapy = f"the therapy is {case.therapy.nuclide}" if case.judged else "no therapy is judged"
         return None, [
             f"{visit.name}: the retention samples were not used, since the blood dose factors are those of 131I and "
-            f"the therapy is {case.therapy.nuclide}."
+            f"{therapy}."
         ]
     weight = visit.weight_kg or case.weight_kg
     if weight is None:
@@ -92,7 +94,12 @@ def blood_of_visit(case: Case, visit: Visit) -> tuple[BloodDose | None, list[str
 
 
 def visit_record(
-    case: Case, images: VisitImages, activity: VisitActivity, blood: BloodDose | None, judgement: Judgement | None
+    case: Case,
+    images: VisitImages,
+    activity: VisitActivity,
+    records: Sequence[LesionDose],
+    blood: BloodDose | None,
+    judgement: Judgement | None,
 ) -> dict[str, Any]:
     """Everything the clinic's sections of the report say about one visit, as plain data.
 
@@ -102,6 +109,8 @@ def visit_record(
         The case.
     images, activity
         What the steps before gave for the visit.
+    records
+        Doses of its lesions.
     blood
         Blood dosimetry; None without it.
     judgement
@@ -117,7 +126,8 @@ def visit_record(
         {
             "visit": images.visit.name,
             "therapy_activity_gbq": case.therapy.activity_mbq / 1e3,
-            "threshold_gy": case.threshold_gy,
+            "threshold_gy": case.threshold_gy if case.judged else None,
+            "dose_of_scan": None if case.judged else dose_of_scan(case, records),
             "blood": None if blood is None else _blood(blood),
             "eligibility": {} if judgement is None else judgement.to_dict(),
             "alignment": [
@@ -137,7 +147,7 @@ def visit_warnings(case: Case, images: VisitImages, activity: VisitActivity, blo
     therapy_gbq = case.therapy.activity_mbq / 1e3
     if blood is not None and therapy_gbq > blood.maximum.activity_gbq:
         text = (
-            f"The therapy activity of {therapy_gbq:g} GBq is above the maximum tolerable one of "
+            f"The therapy activity of {activity_text(case.therapy.activity_mbq)} is above the maximum tolerable one of "
             f"{blood.maximum.activity_gbq:.3g} GBq ({blood.maximum.limiting_rule})."
         )
         found.append(Note(text, weight=CRITICAL))
@@ -163,7 +173,7 @@ def judgement_of(case: Case, records: Sequence[LesionDose], blood: BloodDose | N
         for record in records
         if record.role == ORGAN and math.isfinite(record.limit_gy) and record.ldpa_gy_per_gbq > 0.0
     ]
-    further = {f"{mbq / 1e3:g} GBq": mbq / 1e3 for mbq in dict.fromkeys(case.eligibility.activities_mbq)}
+    further = {activity_text(mbq): mbq / 1e3 for mbq in dict.fromkeys(case.eligibility.activities_mbq)}
     strictest = min(tolerances, key=lambda one: one.activity_gbq, default=None)
     return judge_lesions(records, further, strictest)
 

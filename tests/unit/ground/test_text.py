@@ -11,11 +11,13 @@ import hevesy
 import numpy as np
 import pytest
 from hevesy.engine.text import (
+    activity_text,
     chance,
     count_of,
     counted,
     csv_cell,
     did_you_mean,
+    dose_text,
     number,
     or_nan,
     percent,
@@ -138,3 +140,26 @@ def test_long_values_lose_their_middle():
 def test_values_become_plain_json():
     given = {1: np.float32(0.5), "a": (np.int64(2), math.inf), "b": np.array([[1.0, np.nan]]), "c": np.bool_(True)}
     assert plain(given) == {"1": 0.5, "a": [2, None], "b": [[1.0, None]], "c": True}
+
+
+@pytest.mark.parametrize(
+    ("mbq", "shown"),
+    [(7400.0, "7.4 GBq"), (1000.0, "1 GBq"), (389.0, "389 MBq"), (8.0, "8 MBq"), (0.05, "50 kBq"), (math.nan, "–")],
+)
+def test_an_activity_has_the_unit_of_its_size(mbq: float, shown: str) -> None:
+    assert activity_text(mbq) == shown
+
+
+@pytest.mark.parametrize(
+    ("gy", "sigma", "shown"),
+    [
+        (46.2, 8.1, "46.2 ± 8.1 Gy"),
+        (0.1, 0.02, "0.100 ± 0.020 Gy"),
+        (0.008524, 0.0011, "8.5 ± 1.1 mGy"),
+        (0.008524, math.nan, "8.52 mGy"),
+        (2e-5, math.nan, "20.0 µGy"),
+        (0.0, math.nan, "0 Gy"),
+    ],
+)
+def test_a_dose_has_the_unit_of_its_size(gy: float, sigma: float, shown: str) -> None:
+    assert dose_text(gy, sigma) == shown

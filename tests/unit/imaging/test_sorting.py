@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hevesy.cli.main import app
 from hevesy.engine import imaging
 from hevesy.engine.case.model import Case
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, write_image
 from hevesy.tests.unit.dicom_factory import sphere_contours, uid, write_pet, write_rtstruct, write_series
+from pydicom.dataset import Dataset
+from typer.testing import CliRunner
 
 GRID = Grid((6, 10, 10), (4.0, 4.0, 4.0), (-10.0, -18.0, -18.0))
 ACTIVITY = np.random.default_rng(1).gamma(2.0, 1000.0, GRID.shape)
@@ -167,3 +170,33 @@ def test_scan_times_are_kept(tmp_path):
     write_scan(tmp_path, "a", "20260106", "20260105090000")
     found = imaging.sort_folder([tmp_path])
     assert found.visits[0].scans[0].pet.when == datetime(2026, 1, 6, 9, 0)
+
+
+@pytest.mark.parametrize(
+    ("nuclide", "half_life_s", "therapy", "said"),
+    [
+        ("^18^Fluorine", "6586.2", None, "no therapy was written for F-18"),
+        ("^68^Galium", "4062.6", None, "no therapy was written for Ga-68"),
+        ("^64^Copper", "45723.6", None, "no therapy was written for Cu-64"),
+        ("^90^Yttrium", "230760", {"nuclide": "Y-90", "activity": "2100 MBq"}, "the Y-90 that was imaged"),
+        ("^124^Iodine", "360806.4", {"nuclide": "I-131", "activity": "7.4 GBq"}, "is a proposal"),
+    ],
+)
+def test_the_therapy_follows_the_tracer(tmp_path, nuclide, half_life_s, therapy, said):
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "X", "99TEST", nuclide
+    given = {
+        "RadiopharmaceuticalStartDateTime": "20260105220000", "RadionuclideTotalDose": "2100000000",
+        "RadionuclideHalfLife": half_life_s, "RadionuclideCodeSequence": [code], "Radiopharmaceutical": None,
+    }  # fmt: skip
+    pile = tmp_path / "pile"
+    write_series(pile / "ct", HU, GRID, series="ct", frame="one", **day("20260106"))
+    write_pet(pile / "pt", ACTIVITY, GRID, given, series="pt", frame="one", **day("20260106"))
+    write_lesion(pile / "rs.dcm", "one")
+    shown = CliRunner().invoke(app, ["import", str(pile), "-o", str(tmp_path / "case.yaml")])
+    assert shown.exit_code == 0, shown.output
+    assert said in shown.output
+    case = yaml.safe_load((tmp_path / "case.yaml").read_text())
+    assert case.get("therapy") == therapy
+    assert case["tracer"]["activity"] == "2100 MBq"
+    assert Case.load(tmp_path / "case.yaml").judged is (therapy is not None)

@@ -64,7 +64,7 @@ def test_the_command_line_shows_every_therapy(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "From the same scans, 7.4 GBq Lu-177:" in shown.output
     shown = CliRunner().invoke(app, ["check", str(file)])
-    assert "From the same scans too: Lu-177" in shown.output
+    assert "From the same scans too: 7.4 GBq of Lu-177: half-life 15" in shown.output
 
 
 @pytest.mark.parametrize("kinetics", [{"population_half_life": "70 h"}, {}])

@@ -86,7 +86,7 @@ def test_maximum_activity_by_hand(visit):
 
 def test_eligibility_at_every_activity_and_what_flips(done, visit):
     found = visit["eligibility"]
-    assert [one["name"] for one in found["at"]] == ["7.4 GBq", "0.5 GBq", "MTA"]
+    assert [one["name"] for one in found["at"]] == ["7.4 GBq", "500 MBq", "MTA"]
     ldpa = done.lesions[0].ldpa_gy_per_gbq
     for one, gbq in zip(found["at"], (7.4, 0.5, visit["blood"]["maximum_gbq"]), strict=True):
         assert one["lesions"][0]["dose_gy"] == pytest.approx(ldpa * gbq)

@@ -13,7 +13,8 @@ from hevesy.engine.errors import InputError, StoppedEarly
 from hevesy.engine.export import folder as outputs
 from hevesy.engine.grid import write_image
 from hevesy.engine.lesions.recovery import sphere_recovery
-from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.nuclides.decay import energy_per_decay, nuclide
+from hevesy.engine.nuclides.progeny import decay_emission
 from hevesy.engine.pipeline.lesion_density import lesion_density, mixing_fractions
 from hevesy.engine.pipeline.lesion_records import escape_length_mm
 from hevesy.engine.pipeline.mask_recovery import MaskRecovery
@@ -334,3 +335,13 @@ def test_fractions_are_used_as_they_are():
 def test_escape_length_of_131i_is_that_of_the_published_kernel():
     assert escape_length_mm(nuclide("I-131").emission) == pytest.approx(0.394, rel=0.01)
     assert escape_length_mm(nuclide("Y-90").emission) > 5 * escape_length_mm(nuclide("Lu-177").emission)
+
+
+def test_escape_length_of_a_chain_is_that_of_its_members_weighted_with_their_charged_energy():
+    chain = decay_emission("Pb-212")
+    parts = [("Pb-212", 1.0), *chain.counted]
+    charged = {name: weight * energy_per_decay(nuclide(name).emission).charged for name, weight in parts}
+    lengths = {name: escape_length_mm(nuclide(name).emission) for name, _ in parts}
+    mean = sum(charged[name] * lengths[name] for name in charged) / sum(charged.values())
+    assert escape_length_mm(chain.emission) == pytest.approx(mean, rel=1e-2)  # spectra on a common grid
+    assert lengths["Po-212"] < 1e-3  # an alpha emitter: nothing leaves
