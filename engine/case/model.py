@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from .. import units
 from ..errors import InputError
@@ -150,6 +150,11 @@ class Tissue(Block):
     calibration: InputPath | None = None
 
 
+def _backend_today(value: Any) -> Any:
+    """``gpu`` is another word for ``cuda``."""
+    return "cuda" if value == "gpu" else value
+
+
 class Transport(Block):
     """The Monte Carlo transport: grid, cut-offs, and when to stop."""
 
@@ -165,7 +170,7 @@ class Transport(Block):
     electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")
     photon_cutoff_mev: Energy = Field(0.001, alias="photon_cutoff")
     seed: int = Field(1, ge=0, lt=2**63)
-    backend: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_backend_today)] = "auto"
 
     @property
     def spacing_mm(self) -> float | None:

@@ -201,7 +201,7 @@ def test_several_visits_have_folders_of_their_own(case_file, tmp_path):
         ({"method": "mcc"}, "unknown dose method 'mcc'"),
         ({"until": "lesion:1%"}, "'lesion:1%' is not a valid stop criterion"),
         ({"decays": 0}, "not a number of decays"),
-        ({"backend": "gpu"}, "'gpu' is not a valid choice"),
+        ({"backend": "opencl"}, "'opencl' is not a valid choice"),
         ({"seed": -1}, "seed"),
     ],
 )
