@@ -185,6 +185,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     pet = first.pet.volume
     grid = _dose_grid(case, pet.grid, first.ct.grid)
     files = [open_masks(sources.open(file)) for file in visit.lesion_files]
+    notes += [note for file in files for note in file.notes]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
     fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)
     placed = [scan.placed for scan in scans]

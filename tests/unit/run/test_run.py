@@ -1,5 +1,6 @@
 """The main job on a block of water: numbers by hand, files, and what happens when something is wrong."""
 
+import csv
 import json
 import math
 
@@ -11,6 +12,7 @@ import yaml
 from hevesy.engine.dose.local import emitted_energy
 from hevesy.engine.errors import InputError, StoppedEarly
 from hevesy.engine.export import folder as outputs
+from hevesy.engine.export.summary import lesion_table
 from hevesy.engine.grid import write_image
 from hevesy.engine.lesions.recovery import sphere_recovery
 from hevesy.engine.nuclides.decay import nuclide
@@ -334,3 +336,18 @@ def test_fractions_are_used_as_they_are():
 def test_escape_length_of_131i_is_that_of_the_published_kernel():
     assert escape_length_mm(nuclide("I-131").emission) == pytest.approx(0.394, rel=0.01)
     assert escape_length_mm(nuclide("Y-90").emission) > 5 * escape_length_mm(nuclide("Lu-177").emission)
+
+
+def test_local_deposition_alone_has_neither_noise_nor_a_difference_to_itself(case_file, tmp_path):
+    outcome = hevesy.run(case_file, method="local", out=tmp_path / "out")
+    (lesion,) = json.loads((tmp_path / "out" / "lesions.json").read_text())["lesions"]
+    with (tmp_path / "out" / "lesions.csv").open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    for name in ("dose_mc_standard_error_gy", "local_difference_percent"):
+        assert lesion[name] is None
+        assert row[name] == ""
+    assert lesion["dose_uncertainty_gy"] > 0 and float(row["dose_uncertainty_gy"]) > 0
+    table = lesion_table(outcome)
+    for column in ("MC ±", "local %"):
+        if column in table.columns:
+            assert table.rows[0][list(table.columns).index(column)] == "-"
