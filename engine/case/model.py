@@ -9,42 +9,37 @@ docs/formats/case.md describes every key; :func:`Case.json_schema` writes the JS
 from __future__ import annotations
 
 import os
-import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from .. import units
 from ..errors import InputError
 from ..kinetics.population import Population, is_iodine, population_of
-from ..until import Until
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
-    Activity,
     Block,
-    Count,
-    Dose,
-    Duration,
-    Energy,
-    Fraction,
     Height,
     InputPath,
-    Length,
     Mass,
     Method,
     Nuclide,
-    StopCriterion,
+    RelativeError,
+    Resolution,
+    ResolutionError,
+    ScanTime,
     Text,
-    Time,
-    checked,
+    TherapyActivity,
+    Threshold,
+    TracerActivity,
 )
 from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
 from .kinetics import KINETIC_MODELS, Kinetics
 from .schema import schema_of
 from .structures import LesionFiles
+from .transport import Transport, checked_transport
 
 __all__ = [
     "KINETIC_MODELS", "Case", "Scan", "Therapy", "Tracer", "Transport", "Visit",
@@ -56,14 +51,14 @@ class Therapy(Block):
     """The planned treatment."""
 
     nuclide: Nuclide
-    activity_mbq: Activity = Field(alias="activity")
+    activity_mbq: TherapyActivity = Field(alias="activity")
 
 
 class Tracer(Block):
     """The tracer of the scans; missing values are taken from the PET header."""
 
     nuclide: Nuclide
-    activity_mbq: Activity | None = Field(None, alias="activity")
+    activity_mbq: TracerActivity | None = Field(None, alias="activity")
     administered: datetime | None = None
 
 
@@ -72,7 +67,7 @@ class Scan(Block):
 
     pet: InputPath
     ct: InputPath
-    after_h: Time | None = Field(None, alias="after")
+    after_h: ScanTime | None = Field(None, alias="after")
 
 
 class Visit(Block):
@@ -99,7 +94,7 @@ class Visit(Block):
     lesions: LesionFiles
     retention: InputPath | None = None
     administered: datetime | None = None
-    activity_mbq: Activity | None = Field(None, alias="activity")
+    activity_mbq: TracerActivity | None = Field(None, alias="activity")
     weight_kg: Mass | None = Field(None, alias="weight")
     drawn_on: Literal["ct", "pet"] | None = None
 
@@ -112,8 +107,8 @@ class Visit(Block):
 class Recovery(Block):
     """How lesion activity is corrected for the blur of the PET: by its resolution, or a phantom curve."""
 
-    fwhm_mm: Length | None = Field(None, alias="fwhm")
-    fwhm_sigma_mm: Length | None = Field(None, alias="fwhm_sigma")
+    fwhm_mm: Resolution | None = Field(None, alias="fwhm")
+    fwhm_sigma_mm: ResolutionError | None = Field(None, alias="fwhm_sigma")
     curve: InputPath | None = None
 
     @model_validator(mode="after")
@@ -138,54 +133,16 @@ class Recovery(Block):
 class Uncertainty(Block):
     """Standard uncertainties (k=1) that cannot be derived from the images."""
 
-    calibration: Fraction = 0.05
-    per_scan: Fraction = 0.08
-    density: Fraction = 0.03
-    volume: Fraction | None = None
+    calibration: RelativeError = 0.05
+    per_scan: RelativeError = 0.08
+    density: RelativeError = 0.03
+    volume: RelativeError | None = None
 
 
 class Tissue(Block):
     """How Hounsfield units become mass density: the built-in table, or this scanner's own (HU, g/cm3)."""
 
     calibration: InputPath | None = None
-
-
-def _backend_today(value: Any) -> Any:
-    """``gpu`` is another word for ``cuda``."""
-    return "cuda" if value == "gpu" else value
-
-
-class Transport(Block):
-    """The Monte Carlo transport: grid, cut-offs, and when to stop."""
-
-    grid: Annotated[
-        str,
-        checked(
-            re.compile(r"pet|ct|.*\d.*"), "is not a dose grid", "it must be 'pet', 'ct' or a length", 'write "2 mm"'
-        ),
-    ] = "pet"
-    until: StopCriterion | None = Until.parse("lesions:1%")
-    decays: Count | None = None
-    time_limit_s: Duration | None = Field(None, alias="time_limit")
-    electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")
-    photon_cutoff_mev: Energy = Field(0.001, alias="photon_cutoff")
-    seed: int = Field(1, ge=0, lt=2**63)
-    backend: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_backend_today)] = "auto"
-
-    @property
-    def spacing_mm(self) -> float | None:
-        """The requested spacing [mm]; None for 'pet' and 'ct'."""
-        if self.grid in ("pet", "ct"):
-            return None
-        return units.parse(self.grid, units.LENGTH, field="transport.grid")
-
-    @model_validator(mode="after")
-    def _grid_is_a_length(self) -> Transport:
-        try:
-            _ = self.spacing_mm
-        except InputError as error:
-            raise Refused(error, "grid") from error
-        return self
 
 
 class Case(Block):
@@ -214,7 +171,7 @@ class Case(Block):
     """
 
     patient: Text
-    threshold_gy: Dose = Field(20.0, alias="threshold")
+    threshold_gy: Threshold = Field(20.0, alias="threshold")
     therapy: Therapy
     #: Treatments with other nuclides that are predicted from the same scans.
     further_therapies: tuple[Therapy, ...] = ()
@@ -368,28 +325,3 @@ class Case(Block):
     def json_schema(cls) -> dict[str, Any]:
         """The JSON Schema of a case file (draft 2020-12); defaults are text with units, as in the file."""
         return schema_of(cls)
-
-
-def checked_transport(values: dict[str, Any]) -> dict[str, Any]:
-    """Transport values as text or numbers (``decays``, ``until``, ``seed``), through the case's own checks.
-
-    Parameters
-    ----------
-    values
-        Values by key of the case file; any may be left out.
-
-    Returns
-    -------
-    dict
-        The same in inside units, by attribute name.
-
-    Raises
-    ------
-    InputError
-        Naming the first value that cannot be.
-    """
-    try:
-        block = Transport.model_validate(values)
-    except ValidationError as error:
-        raise explain(error, {}, None) from None
-    return {name: getattr(block, name) for name in block.model_fields_set}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..case.model import Case, Visit
+from ..case.plausibility import unusual_values
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging.alignment import Alignment
@@ -28,6 +29,7 @@ from ..privacy import telling_name
 from ..series_path import SeriesPath
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
+from .plausibility import check_densities, check_memory
 from .roles import with_roles
 
 log = logging.getLogger(__name__)
@@ -175,6 +177,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     """
     sources = Sources()
     scans, notes = _read_scans(case, visit, sources)
+    notes = [*unusual_values(case, visit), *notes]
     times = np.array([scan.pet.time_h for scan in scans])
     _check_times(times, visit)
     activity = _tracer_activity(case, visit, [scan.pet for scan in scans])
@@ -184,6 +187,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     first = scans[0]
     pet = first.pet.volume
     grid = _dose_grid(case, pet.grid, first.ct.grid)
+    check_memory(grid)
     files = [open_masks(sources.open(file)) for file in visit.lesion_files]
     notes += [note for file in files for note in file.notes]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
@@ -201,6 +205,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
 
     tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)
     notes += tissue.notes
+    notes += check_densities(lesions, tissue.density_g_cm3)
     box = _body_box(tissue.density_g_cm3, lesions)
     small = grid.cropped(box)
     concentration = np.stack([scan.on_grid(grid, box) for scan in scans])
