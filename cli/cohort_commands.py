@@ -132,7 +132,8 @@ def batch(
     _check_flags(with_changes, trial, changes)
     home = files[0].resolve().parent
     folder = out or home.with_name(home.name + "-run")
-    with stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
+    # one case at a time asks before each case and before its images; several run in processes of their own
+    with stop_on_interrupt(2 if workers == 1 else -1) as stop, progress_line(quiet or json) as tell:
         done = run_batch(trial, folder, changes=changes, workers=workers, progress=tell, stop=stop)
     record = write_trial(trial.name, done) if done.complete else None
     if json:

@@ -22,10 +22,16 @@ class Interrupted(BaseException):
 
 
 class _StopRequest:
-    """Whether a signal has asked a run to stop; a run asks before its images, and after every batch."""
+    """Whether a signal has asked a run to stop; a run asks before its images, and after every batch.
 
-    def __init__(self) -> None:
-        self.times_asked = 0
+    Parameters
+    ----------
+    before
+        How often the command asks before a batch can be complete.
+    """
+
+    def __init__(self, before: int) -> None:
+        self.before, self.times_asked = before, 0
         self.requested = False
 
     def __call__(self) -> bool:
@@ -35,7 +41,7 @@ class _StopRequest:
     @property
     def nothing_done(self) -> bool:
         """Whether no batch can be complete: there is nothing to end with, so a run need not be waited for."""
-        return self.times_asked < 2
+        return self.times_asked <= self.before
 
 
 def ignore_signals() -> None:
@@ -56,18 +62,23 @@ def end_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+def stop_on_interrupt(before: int = 1) -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether to stop; the former handlers are restored afterwards.
 
     The first signal asks the run to end with what it has; before its first batch is complete, and at the second
     signal, the run ends at once.
+
+    Parameters
+    ----------
+    before
+        How often the command asks before a batch can be complete; -1: it is always waited for.
 
     Raises
     ------
     Interrupted
         The run ended without results.
     """
-    stop = _StopRequest()
+    stop = _StopRequest(before)
 
     def handler(number: int, frame: FrameType | None) -> None:
         if stop.requested or stop.nothing_done:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.errors import CheckFailed
+from ..engine.errors import StoppedEarly
 from .options import BACKENDS, JSON, Quiet, out_option, with_verbose
 from .output import duration, echo_json, echo_table, progress_line, show
 
@@ -75,7 +75,7 @@ def validate(
     problem = with_judged_regions(Problem.load(problem_file), problem_file)
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
     if stopped:
-        raise CheckFailed("stopped before the comparison: no verdict")
+        raise StoppedEarly("stopped; nothing was compared, so there is no verdict")
     comparison = compare(result, problem).to_dict()
     comparison |= {"problem": problem_file.name, "run": _facts(result)}
     if json:
@@ -134,7 +134,7 @@ def _simulate(
 
     flags = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
     options = checked_transport({key: value for key, value in flags.items() if value is not None})
-    with stop_on_interrupt() as stop, progress_line(quiet) as tell:
+    with stop_on_interrupt(before=0) as stop, progress_line(quiet) as tell:
         result = run_transport(problem, progress=tell, stop=stop, resume=earlier, **options)
         return result, not result.complete
 

@@ -42,7 +42,7 @@ def check_densities(lesions: Sequence[Lesion], density_g_cm3: np.ndarray) -> lis
     InputError
         A lesion denser than any tissue: the CT is not one, or the lesion is metal.
     """
-    notes = []
+    notes: list[str] = []
     for lesion in lesions:
         inside = lesion.fraction > 0.0
         weight = lesion.fraction[inside].astype(np.float64)

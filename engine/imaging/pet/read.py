@@ -131,7 +131,7 @@ def _impossible(info: PetHeader, known: Known, source: str) -> list[str]:
     InputError
         Where it does not.
     """
-    notes = []
+    notes: list[str] = []
     for key, refusal in info.impossible.items():
         if (known.activity_mbq if key == "activity" else known.weight_kg) is None:
             raise InputError(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from hevesy.kernels.loader import cache_root
 from hevesy.tests.unit.small_case import TEXT, write_small_case
@@ -80,6 +81,37 @@ def test_a_signal_ends_any_command_with_3(folder, words, module, name, number):
     assert "stopped; " in err
     assert "Traceback" not in err and "Abort" not in err
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_signal_ends_a_batch_before_its_first_result(folder, tmp_path):
+    words = ("batch", "case.yaml", "-o", str(tmp_path / "trial"))
+    process = start(folder, words, SLOW_STEP.format(module="hevesy.engine.imaging.volumes", name="read_file"))
+    read_until(process, "begun")
+    code, err = ended(process, signal.SIGINT)
+    assert code == 3
+    assert "stopped early: 1 case not done" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["simulate", "validate"])
+def test_a_signal_ends_a_transport_alone(folder, command):
+    from hevesy.engine.imaging.tissue import water
+    from hevesy.engine.nuclides.decay import nuclide
+    from hevesy.engine.transport.problem import Problem
+
+    ones = np.ones((5, 5, 5), np.float32)
+    Problem(
+        density_g_cm3=ones, material=np.zeros(ones.shape, np.uint8), materials=(water(),),
+        voxel_size_mm=(4.0, 4.0, 4.0), source=ones, emission=nuclide("I-131").emission,
+        reference_dose=ones.astype(float), reference_sigma=ones * 0.1,
+    ).save(folder / "water.npz")  # fmt: skip
+    out = ("-o", str(folder / "water.h5")) if command == "simulate" else ()
+    process = start(folder, (command, "water.npz", "--decays", "1e9", *out))
+    read_until(process, " decays")
+    code, err = ended(process, signal.SIGINT)
+    assert code == 3
+    assert "stopped" in err and "Traceback" not in err
+    assert (folder / "water.h5").exists() or command == "validate"
 
 
 def test_a_signal_ends_the_compiler(folder, tmp_path):
