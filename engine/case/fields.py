@@ -162,9 +162,7 @@ def _read_count(value: Any) -> int:
     return int(number)
 
 
-Activity = Annotated[float, Quantity(units.ACTIVITY)]
 Time = Annotated[float, Quantity(units.TIME)]
-Duration = Annotated[float, Quantity(units.DURATION)]
 Dose = Annotated[float, Quantity(units.DOSE)]
 TherapyActivity = Annotated[float, Quantity(ranges.THERAPY_ACTIVITY)]
 TracerActivity = Annotated[float, Quantity(ranges.TRACER_ACTIVITY)]
