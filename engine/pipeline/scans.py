@@ -177,7 +177,6 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     """
     sources = Sources()
     scans, notes = _read_scans(case, visit, sources)
-    notes = [*unusual_values(case, visit), *notes]
     times = np.array([scan.pet.time_h for scan in scans])
     _check_times(times, visit)
     activity = _tracer_activity(case, visit, [scan.pet for scan in scans])
@@ -187,7 +186,6 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     first = scans[0]
     pet = first.pet.volume
     grid = _dose_grid(case, pet.grid, first.ct.grid)
-    check_memory(grid)
     files = [open_masks(sources.open(file)) for file in visit.lesion_files]
     notes += [note for file in files for note in file.notes]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
@@ -204,8 +202,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     notes += _check_overlap(scans, [lesion.mask for lesion in lesions], grid)
 
     tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)
-    notes += tissue.notes
-    notes += check_densities(lesions, tissue.density_g_cm3)
+    notes += [*tissue.notes, *check_densities(lesions, tissue.density_g_cm3)]
     box = _body_box(tissue.density_g_cm3, lesions)
     small = grid.cropped(box)
     concentration = np.stack([scan.on_grid(grid, box) for scan in scans])
@@ -241,7 +238,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
 def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read], list[str]]:
     """The scans in the order of their times, and remarks on each; a CT that serves several PETs is read once."""
     cts: dict[Path, Volume] = {}
-    scans, notes = [], []
+    scans, notes = [], unusual_values(case, visit)
     for scan in visit.scans:
         if scan.ct not in cts:
             cts[scan.ct] = read_ct(sources.open(scan.ct))
@@ -364,7 +361,9 @@ def _dose_grid(case: Case, pet: Grid, ct: Grid) -> Grid:
         return ct
     step = case.transport.spacing_mm
     assert step is not None
-    return pet.with_spacing((step, step, step))
+    grid = pet.with_spacing((step, step, step))
+    check_memory(grid)
+    return grid
 
 
 def _body_box(density: np.ndarray, lesions: Sequence[Lesion]) -> Box:
