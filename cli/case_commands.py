@@ -9,6 +9,7 @@ import typer
 
 from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
+from .options import BACKENDS, DECAYS, JSON, Quiet, listed, out_option, with_verbose
 from .output import duration, echo_json, echo_table, progress_line
 
 if TYPE_CHECKING:
@@ -18,24 +19,23 @@ if TYPE_CHECKING:
 #: Enough for about 1 % in the demo's lesions above 2 mL, and under a minute on two cores.
 DEMO_DECAYS = 2_000_000
 
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 CaseFile = Annotated[Path, typer.Argument(help="A case file (YAML).", show_default=False)]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these sub-commands to the application."""
-    app.command("demo")(demo)
-    app.command("import")(import_)
-    app.command("check")(check)
-    app.command("run")(run)
-    app.command("report")(report)
-    app.command("schema")(schema)
+    app.command("demo")(with_verbose(demo))
+    app.command("import")(with_verbose(import_))
+    app.command("check")(with_verbose(check))
+    app.command("run")(with_verbose(run))
+    app.command("report")(with_verbose(report))
+    app.command("schema")(with_verbose(schema))
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where patient, results and report go.")] = Path("hevesy-demo"),
+    out: Annotated[Path, out_option("Where patient, results and report go.")] = Path("hevesy-demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic patient and of the transport.")] = 1,
-    backend: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    backend: Annotated[str, typer.Option(help=BACKENDS)] = "auto",
     json: JSON = False,
 ) -> None:
     """Build a synthetic patient (124I PET/CT at 24 h and 96 h) and run the whole main job on it."""
@@ -54,7 +54,7 @@ def demo(
 
 def import_(
     folders: Annotated[list[Path], typer.Argument(help="Folders of DICOM or volumes.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The case file to write.")] = Path("case.yaml"),
+    out: Annotated[Path, out_option("The case file to write.")] = Path("case.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing case file.")] = False,
     json: JSON = False,
 ) -> None:
@@ -66,13 +66,13 @@ def import_(
     from ..engine.imaging.sorting.sort import sort_folder
     from ..engine.imaging.sorting.therapy import proposed_therapy
 
-    check_output_file(output)
-    if output.exists() and not force:
+    check_output_file(out)
+    if out.exists() and not force:
         raise InputError(
             "exists already",
             why="a case file may contain your edits",
             suggestion="give another -o, or --force",
-            file=output,
+            file=out,
         )
     for folder in folders:
         if not folder.exists():
@@ -80,17 +80,17 @@ def import_(
                 "no such folder", why="there is nothing to import", file=folder, suggestion="check the path"
             )
     files = sort_folder(folders)
-    data = files.to_case_dict(output.resolve().parent)
-    Case.from_dict(data, base=output.resolve().parent, file=output)  # nothing is written that cannot be read
+    data = files.to_case_dict(out.resolve().parent)
+    Case.from_dict(data, base=out.resolve().parent, file=out)  # nothing is written that cannot be read
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    write_text(output, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
+    write_text(out, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
     if json:
-        echo_json({"case": output, "account": [*files.account(), f"note    {proposed_therapy(data)}"]})
+        echo_json({"case": out, "account": [*files.account(), f"note    {proposed_therapy(data)}"]})
         return
     for line in files.account():
         typer.echo(line)
     typer.echo(f"note    {proposed_therapy(data)}")
-    typer.echo(f"wrote {output}; next: hevesy check {output}")
+    typer.echo(f"wrote {out}; next: hevesy check {out}")
 
 
 def check(case_file: CaseFile, json: JSON = False) -> None:
@@ -110,17 +110,20 @@ def check(case_file: CaseFile, json: JSON = False) -> None:
 
 def run(
     case_file: CaseFile,
-    out: Annotated[Path | None, typer.Option(help="Output folder; <case name>-run by default.")] = None,
+    out: Annotated[Path | None, out_option("Output folder; <case name>-run by default.")] = None,
     method: Annotated[
         str | None, typer.Option(help=f"Comma-separated: {', '.join(METHODS)}. The case's by default.")
     ] = None,
-    decays: Annotated[str | None, typer.Option(help="Maximum number of decays, e.g. 1e7.")] = None,
+    decays: Annotated[
+        str | None,
+        typer.Option(help=DECAYS),
+    ] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest transport, e.g. "10 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
-    backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    backend: Annotated[str | None, typer.Option(help=BACKENDS)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its output folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
     """The main job: images to dose, uncertainty, lesion table and verdict, with a report."""
@@ -150,7 +153,7 @@ def report(
 
 
 def schema(
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else printed.")] = None,
+    out: Annotated[Path | None, out_option("File to write; else printed.")] = None,
 ) -> None:
     """The JSON Schema of a case file."""
     import json as json_library
@@ -159,12 +162,12 @@ def schema(
     from ..engine.files import check_output_file, write_text
 
     text = json_library.dumps(Case.json_schema(), indent=2, ensure_ascii=False)
-    if output is None:
+    if out is None:
         typer.echo(text)
     else:
-        check_output_file(output)
-        write_text(output, text + "\n")
-        typer.echo(f"wrote {output}")
+        check_output_file(out)
+        write_text(out, text + "\n")
+        typer.echo(f"wrote {out}")
 
 
 def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
@@ -209,4 +212,4 @@ def _tell(outcome: Outcome, out: Path) -> None:
         therapy = other.case.therapy
         typer.echo(f"\nFrom the same scans, {activity_text(therapy.activity_mbq)} {therapy.nuclide}:")
         _tell(other, out / therapy_folder(other.case))
-    typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: report.html, lesions.csv, result.h5")
+    typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: {listed(out)}")

@@ -9,22 +9,21 @@ import typer
 
 from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
+from .options import BACKENDS, DECAYS, JSON, Quiet, out_option, with_verbose
 from .output import duration, echo_json, echo_table, progress_line
 
 if TYPE_CHECKING:
     from ..engine.cohort.batch import Batch
 
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
 
 def add_to(app: typer.Typer) -> None:
     """Add these sub-commands to the application."""
-    app.command("cohort")(cohort)
-    app.command("batch")(batch)
+    app.command("cohort")(with_verbose(cohort))
+    app.command("batch")(with_verbose(batch))
 
 
 def cohort(
-    out: Annotated[Path, typer.Option(help="Folder for the trial.")] = Path("hevesy-cohort"),
+    out: Annotated[Path, out_option("Folder for the trial.")] = Path("hevesy-cohort"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the truth.")] = 1,
     patients: Annotated[int, typer.Option(min=0, help="Patients without re-induction.")] = 9,
     control: Annotated[int, typer.Option(min=0, help="Patients of the positive-control arm.")] = 5,
@@ -35,7 +34,7 @@ def cohort(
     truth: Annotated[
         str, typer.Option(help="True doses by transport, or by the sphere formula (at once).")
     ] = "transport",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
     """A synthetic trial of redifferentiation: PET/CT, blood samples, cohort.yaml, and truth.csv."""
@@ -100,18 +99,18 @@ def _check_cohort(out: Path, patients: int, truth: str) -> None:
 
 def batch(
     files: Annotated[list[Path], typer.Argument(help="Cohort or case files (YAML).", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Output folder; <first file's folder>-run by default.")] = None,
+    out: Annotated[Path | None, out_option("Output folder; <first file's folder>-run by default.")] = None,
     executor: Annotated[str, typer.Option(help="local; slurm and dask come later.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Cases run at a time; they share the cores.")] = 1,
     method: Annotated[
         str | None, typer.Option(help=f"Comma-separated: {', '.join(METHODS)}. The cases' by default.")
     ] = None,
-    decays: Annotated[str | None, typer.Option(help="Maximum number of decays per visit, e.g. 1e7.")] = None,
+    decays: Annotated[str | None, typer.Option(help=DECAYS)] = None,
     until: Annotated[str | None, typer.Option(help='Precision to reach, e.g. "lesions:1%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest transport of a visit, e.g. "1 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
-    backend: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    backend: Annotated[str | None, typer.Option(help=BACKENDS)] = None,
+    quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
     """Run every case of a trial and tabulate it; run it again to resume. A case that fails stops no other."""
@@ -133,7 +132,8 @@ def batch(
     _check_flags(with_changes, trial, changes)
     home = files[0].resolve().parent
     folder = out or home.with_name(home.name + "-run")
-    with stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
+    # one case at a time asks before each case and before its images; several run in processes of their own
+    with stop_on_interrupt(2 if workers == 1 else -1) as stop, progress_line(quiet or json) as tell:
         done = run_batch(trial, folder, changes=changes, workers=workers, progress=tell, stop=stop)
     record = write_trial(trial.name, done) if done.complete else None
     if json:

@@ -5,22 +5,26 @@ Everything heavy is imported inside the sub-commands, so that ``hevesy --help`` 
 
 from __future__ import annotations
 
-import logging
+import atexit
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..engine.errors import HevesyError, InputError
 from . import case_commands, cohort_commands, transport_commands
+from .interrupt import Interrupted, end_on_signals, ignore_signals
+from .options import Verbose, start_messages, today
 
 app = typer.Typer(
     name="hevesy",
     help="Voxel-level Monte Carlo dosimetry for radionuclide therapy: PET/CT in; absorbed dose, uncertainty "
     "and the 20 Gy verdict out.",
+    epilog="Exit codes: 0 done; 1 a check failed; 2 invalid input, nothing was run; 3 stopped by Ctrl-C or SIGTERM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": today},
 )
 
 
@@ -34,23 +38,12 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _common(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more messages.")] = False,
+    verbose: Verbose = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,
 ) -> None:
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        stream=sys.stderr,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
-    # A run lowers the level of hevesy's own loggers for its log file; the terminal keeps to the requested level. What
-    # other libraries remark (pydicom on harmless deviations, as log and as warning) is for log.txt and --verbose.
-    logging.captureWarnings(True)
-    for handler in logging.getLogger().handlers:
-        handler.setLevel(logging.INFO if verbose else logging.WARNING)
-        if not verbose:
-            handler.addFilter(logging.Filter("hevesy"))
+    start_messages(verbose)
 
 
 case_commands.add_to(app)
@@ -59,19 +52,41 @@ transport_commands.add_to(app)
 
 
 def entry() -> None:
-    """Run the command line; exit 0 done, 1 a check failed, 2 bad input, 3 stopped early but usable."""
+    """Run the command line; exit 0 done, 1 a check failed, 2 bad input, 3 stopped early (docs/errors.md)."""
+    atexit.register(ignore_signals)  # a command that is done is not stopped any more
+    try:
+        with end_on_signals():
+            code = _exit_code()
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+    except (Interrupted, KeyboardInterrupt):
+        typer.echo("stopped; no result was written", err=True)
+        code = 3
+    except BrokenPipeError:
+        _forget_reader()
+        code = 0
+    sys.exit(code)
+
+
+def _exit_code() -> Any:
+    """The exit code of the command; errors of hevesy and of the disk as their message.
+
+    Raises
+    ------
+    BrokenPipeError
+        The reader of the output (head, less) went away: not an error of ours.
+    """
     try:
         app()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # the command-line library made an exit code of it
+            raise end.__context__ from None
+        return end.code
     except HevesyError as error:
         typer.echo(str(error), err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("stopped; nothing was written", err=True)
-        sys.exit(3)
+        return error.exit_code
     except BrokenPipeError:
-        # The reader (head, less) went away: not an error of ours.
-        sys.stderr.close()
-        sys.exit(0)
+        raise
     except OSError as error:
         # A disk or a path that fails while files are read or written, whichever library met it.
         refusal = InputError(
@@ -81,7 +96,17 @@ def entry() -> None:
             file=error.filename,
         )
         typer.echo(str(refusal), err=True)
-        sys.exit(refusal.exit_code)
+        return refusal.exit_code
+    return 0
+
+
+def _forget_reader() -> None:
+    """Send what is still buffered nowhere, so that the end of the interpreter cannot fail on it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -7,31 +7,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.errors import CheckFailed
+from ..engine.errors import StoppedEarly
+from .options import BACKENDS, JSON, Quiet, out_option, with_verbose
 from .output import duration, echo_json, echo_table, progress_line, show
 
 if TYPE_CHECKING:
     from ..engine.results.result import Result
     from ..engine.transport.problem import Problem
 
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 ProblemFile = Annotated[Path, typer.Argument(help="A problem file (.npz).", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the transport.")]
-Backend = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Backend = Annotated[str, typer.Option(help=BACKENDS)]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these sub-commands to the application."""
-    app.command("simulate")(simulate)
-    app.command("validate")(validate)
-    app.command("merge")(merge)
-    app.command("info")(info)
+    app.command("simulate")(with_verbose(simulate))
+    app.command("validate")(with_verbose(validate))
+    app.command("merge")(with_verbose(merge))
+    app.command("info")(with_verbose(info))
 
 
 def simulate(
     problem_file: ProblemFile,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The result file (.h5) to write.")],
+    out: Annotated[Path, out_option("The result file (.h5) to write.")],
     decays: Annotated[str, typer.Option(help="Decays to simulate, e.g. 1e6.")] = "1e6",
     seed: Seed = 1,
     backend: Backend = "auto",
@@ -46,12 +45,12 @@ def simulate(
     from ..engine.results.earlier import earlier_result
     from ..engine.transport.problem import Problem
 
-    check_output_file(output)
+    check_output_file(out)
     problem = Problem.load(problem_file)
-    earlier = earlier_result(output) if resume else None
+    earlier = earlier_result(out) if resume else None
     result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json, earlier)
-    result.save(output)
-    summary = {**_facts(result), "output": str(output), "incomplete": stopped}
+    result.save(out)
+    summary = {**_facts(result), "output": str(out), "incomplete": stopped}
     if json:
         echo_json(summary)
     else:
@@ -76,7 +75,7 @@ def validate(
     problem = with_judged_regions(Problem.load(problem_file), problem_file)
     result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
     if stopped:
-        raise CheckFailed("stopped before the comparison: no verdict")
+        raise StoppedEarly("stopped; nothing was compared, so there is no verdict")
     comparison = compare(result, problem).to_dict()
     comparison |= {"problem": problem_file.name, "run": _facts(result)}
     if json:
@@ -89,17 +88,17 @@ def validate(
 
 def merge(
     results: Annotated[list[Path], typer.Argument(help="Result files of the same problem.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The merged result file to write.")],
+    out: Annotated[Path, out_option("The merged result file to write.")],
     json: JSON = False,
 ) -> None:
     """Add up results of the same problem from different history ranges, exactly."""
     from ..engine.files import check_output_file
     from ..engine.results.result import Result
 
-    check_output_file(output)
+    check_output_file(out)
     merged = Result.merge([Result.load(path) for path in results])
-    merged.save(output)
-    summary = {**_facts(merged), "output": str(output)}
+    merged.save(out)
+    summary = {**_facts(merged), "output": str(out)}
     if json:
         echo_json(summary)
     else:
@@ -135,7 +134,7 @@ def _simulate(
 
     flags = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
     options = checked_transport({key: value for key, value in flags.items() if value is not None})
-    with stop_on_interrupt() as stop, progress_line(quiet) as tell:
+    with stop_on_interrupt(before=0) as stop, progress_line(quiet) as tell:
         result = run_transport(problem, progress=tell, stop=stop, resume=earlier, **options)
         return result, not result.complete
 

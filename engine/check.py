@@ -16,6 +16,7 @@ from .notes import NOTE, weight_of
 from .nuclides.decay import nuclide
 from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
+from .pipeline.dose import check_backend_of
 from .pipeline.emission import decay_of, energy_line, what_was_given
 from .pipeline.scans import VisitImages, read_visit
 from .text import activity_text, counted
@@ -139,6 +140,7 @@ def check_case(case: Case) -> Check:
         The first thing that cannot be used, with the message of a run.
     """
     check = Check(case)
+    check_backend_of(case)
     for visit in case.visits:
         blood, notes = blood_of_visit(case, visit)
         images = read_visit(case, visit)

@@ -20,7 +20,7 @@ from .notes import NOTE, weight_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
 from .pipeline.clinic.therapy import blood_of_visit, judgement_of, visit_record
-from .pipeline.dose import dose_of_visit
+from .pipeline.dose import check_backend_of, dose_of_visit
 from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
 from .pipeline.scans import read_visit
@@ -145,6 +145,7 @@ def _run(
     earlier: dict[str, Result] | None = None,
 ) -> Outcome:
     start = time.perf_counter()
+    check_backend_of(case)
     log.info("hevesy %s, commit %s", code_version(), code_commit() or "unknown")
     outcome = Outcome(case)
     for number, visit in enumerate(case.visits):
@@ -167,7 +168,7 @@ def _run(
         outcome.incomplete |= not done.result.complete
     outcome.wall_time_s = time.perf_counter() - start
     if not outcome.visits:
-        raise StoppedEarly("stopped before the first batch of histories: there are no results")
+        raise StoppedEarly("stopped; no batch of histories was complete, so there are no results")
 
     outcome.clinic = patient_record(case, outcome.visits)
     if outcome.incomplete and len(outcome.visits) < len(case.visits):

@@ -28,6 +28,7 @@ import math
 import numpy as np
 
 from .constants import JOULE_PER_MEV, QUANTUM_MEV
+from .notes import CRITICAL, Note
 from .text import counted
 
 #: Fewest batches that a standard error is taken from.
@@ -219,7 +220,11 @@ def few_batches_warning(n_batches: int) -> tuple[str, ...]:
     if n_batches >= MINIMUM_BATCHES:
         return ()
     ran = counted(n_batches, "batch", ("was", "were"))
-    return (f"No Monte Carlo uncertainty is stated: {NO_SIGMA}, and only {ran} run. Simulate more decays.",)
+    text = (
+        f"No Monte Carlo uncertainty is stated: {NO_SIGMA}, and only {ran} run. The uncertainties of doses and the "
+        "probabilities are without it, and thus too small or too certain. Simulate more decays."
+    )
+    return (Note(text, weight=CRITICAL),)
 
 
 def gy_per_mev(density_g_cm3: np.ndarray, voxel_volume_ml: float) -> np.ndarray:

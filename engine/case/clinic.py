@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .. import units
-from .fields import Activity, Block, Dose, Quantity, Text, Time
+from . import ranges
+from .fields import Block, Quantity, Text, TherapyActivity
 
-Sensitivity = Annotated[float, Quantity(units.SENSITIVITY)]
+Sensitivity = Annotated[float, Quantity(ranges.ALPHA)]
+AlphaBeta = Annotated[float, Quantity(ranges.ALPHA_BETA)]
+RepairHalfTime = Annotated[float, Quantity(ranges.REPAIR_HALF_TIME)]
 AlignmentModel = Literal["none", "rigid", "deformable"]
 
 
@@ -32,7 +34,7 @@ class Alignment(Block):
 class Eligibility(Block):
     """Activities for which the verdict is given in addition to the therapy and the maximum tolerable activity."""
 
-    activities_mbq: tuple[Activity, ...] = Field(
+    activities_mbq: tuple[TherapyActivity, ...] = Field(
         (), alias="activities", description="When it is left out: 11.1 GBq for a therapy with I-131, else none."
     )
 
@@ -46,10 +48,10 @@ class Eligibility(Block):
 class Radiobiology(Block):
     """Linear-quadratic parameters of the lesions; the defaults are usual tumour values."""
 
-    alpha_beta_gy: Dose = Field(10.0, alias="alpha_beta")
+    alpha_beta_gy: AlphaBeta = Field(10.0, alias="alpha_beta")
     alpha_per_gy: Sensitivity = Field(0.2, alias="alpha")
-    repair_half_time_h: Time = Field(1.5, alias="repair_half_time", gt=0.0)
-    geud_exponent: float = -10.0
+    repair_half_time_h: RepairHalfTime = Field(1.5, alias="repair_half_time")
+    geud_exponent: float = Field(-10.0, ge=-100.0, le=100.0)
     source: Text = "default tumour values; not measured for this patient"
 
 

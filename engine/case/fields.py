@@ -28,18 +28,28 @@ from ..nuclides.names import canonical_name
 from ..privacy import telling_name
 from ..series_path import SeriesPath
 from ..until import EXAMPLES, Until
+from . import ranges
 from .file import Refused, refuse_unknown_keys
+from .ranges import Range
 
 
 class Quantity:
-    """Annotation of a float that is written as text with a unit in files."""
+    """Annotation of a float that is written as text with a unit in files.
 
-    def __init__(self, dimension: units.Dimension) -> None:
-        self.dimension = dimension
+    Parameters
+    ----------
+    dimension
+        What kind of quantity it is, or its range, which says that too.
+    """
+
+    def __init__(self, dimension: units.Dimension | Range) -> None:
+        self.range = dimension if isinstance(dimension, Range) else None
+        self.dimension = dimension.dimension if isinstance(dimension, Range) else dimension
 
     def _read(self, value: Any) -> float:
         try:
-            return units.parse(value, self.dimension)
+            number = units.parse(value, self.dimension)
+            return number if self.range is None else self.range.check(number, str(value).strip())
         except InputError as error:
             raise Refused(error) from error
 
@@ -55,6 +65,8 @@ class Quantity:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         name = f"{self.dimension.name} with its unit"
+        if self.range is not None:
+            name += f", {self.range.text(self.range.least)} to {self.range.text(self.range.most)}"
         return {"type": "string", "description": name, "examples": list(self.dimension.examples)}
 
 
@@ -129,30 +141,41 @@ def checked(pattern: re.Pattern[str], problem: str, why: str, suggestion: str) -
     return BeforeValidator(read)
 
 
+#: Largest number of decays that is read: a fast GPU would need years for it.
+MOST_DECAYS = 1e15
+
+
 def _read_count(value: Any) -> int:
     """``1000000``, ``1e6`` or ``1_000_000``."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if isinstance(value, bool) or not (math.isfinite(number) and number >= 1 and number == int(number)):
+    if isinstance(value, bool) or not (math.isfinite(number) and 1 <= number <= MOST_DECAYS and number == int(number)):
         raise Refused(
             InputError(
                 f"{value!r} is not a number of decays",
-                why="a whole number above zero is needed",
+                why=f"a whole number from 1 to {MOST_DECAYS:g} is needed",
                 suggestion="write for example 1000000 or 1e6",
             )
         )
     return int(number)
 
 
-Activity = Annotated[float, Quantity(units.ACTIVITY)]
 Time = Annotated[float, Quantity(units.TIME)]
-Duration = Annotated[float, Quantity(units.DURATION)]
 Dose = Annotated[float, Quantity(units.DOSE)]
-Mass = Annotated[float, Quantity(units.MASS)]
-Height = Annotated[float, Quantity(units.HEIGHT)]
-Energy = Annotated[float, Quantity(units.ENERGY)]
+TherapyActivity = Annotated[float, Quantity(ranges.THERAPY_ACTIVITY)]
+TracerActivity = Annotated[float, Quantity(ranges.TRACER_ACTIVITY)]
+Threshold = Annotated[float, Quantity(ranges.THRESHOLD)]
+ScanTime = Annotated[float, Quantity(ranges.SCAN_TIME)]
+BiologicalHalfLife = Annotated[float, Quantity(ranges.BIOLOGICAL_HALF_LIFE)]
+Resolution = Annotated[float, Quantity(ranges.FWHM)]
+ResolutionError = Annotated[float, Quantity(ranges.FWHM_SIGMA)]
+RelativeError = Annotated[float, Quantity(ranges.UNCERTAINTY)]
+TimeLimit = Annotated[float, Quantity(ranges.TIME_LIMIT)]
+Mass = Annotated[float, Quantity(ranges.WEIGHT)]
+Height = Annotated[float, Quantity(ranges.HEIGHT)]
+Cutoff = Annotated[float, Quantity(ranges.CUTOFF)]
 Length = Annotated[float, Quantity(units.LENGTH)]
 Fraction = Annotated[float, Quantity(units.FRACTION)]
 InputPath = Annotated[

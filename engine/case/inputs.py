@@ -11,8 +11,6 @@ from pydantic import BaseModel
 from ..files import sidecar
 from ..series_path import SeriesPath
 
-#: Names and sites of the lesions of every label map in a folder.
-LESION_NAMES = "lesions.json"
 #: Headers whose voxels are in a file of their own, with the same name before the ending.
 _DETACHED = (".mhd", ".nhdr")
 
@@ -36,9 +34,8 @@ def files_of(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in base.rglob("*") if file.is_file())
         return
     yield base
-    for companion in (sidecar(base), base.with_name(LESION_NAMES)):
-        if companion.is_file():
-            yield companion
+    if (companion := sidecar(base)).is_file():
+        yield companion
     if base.suffix.lower() in _DETACHED:
         yield from sorted(file for file in base.parent.glob(f"{base.stem}.*") if file.is_file())
     elif _is_dicom(base):  # one slice identifies its series

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ..errors import InputError
 from ..kinetics.names import MODELS
-from .fields import Block, Time
+from .fields import BiologicalHalfLife, Block
 from .file import Refused
 
 KINETIC_MODELS = ("auto", *MODELS)
@@ -33,7 +33,7 @@ class Kinetics(Block):
     uptake: Literal["auto", "linear", "instant"] = "auto"
     #: Biological half-life of a population and its geometric standard deviation, for the single-time-point model
     #: alone; iodine has default values.
-    population_half_life_h: Time | None = Field(None, alias="population_half_life", gt=0.0)
+    population_half_life_h: BiologicalHalfLife | None = Field(None, alias="population_half_life", gt=0.0)
     population_gsd: float | None = Field(None, ge=1.0, le=5.0)
 
     @model_validator(mode="after")

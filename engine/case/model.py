@@ -20,18 +20,19 @@ from ..kinetics.population import Population, is_iodine, population_of
 from ..nuclides.diagnostic import is_diagnostic
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
-    Activity,
     Block,
-    Dose,
-    Fraction,
     Height,
     InputPath,
-    Length,
     Mass,
     Method,
     Nuclide,
+    RelativeError,
+    Resolution,
+    ResolutionError,
+    ScanTime,
     Text,
-    Time,
+    Threshold,
+    TracerActivity,
 )
 from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
@@ -50,7 +51,7 @@ class Tracer(Block):
     """The tracer of the scans; missing values are taken from the PET header."""
 
     nuclide: Nuclide
-    activity_mbq: Activity | None = Field(None, alias="activity")
+    activity_mbq: TracerActivity | None = Field(None, alias="activity")
     administered: datetime | None = None
 
 
@@ -59,7 +60,7 @@ class Scan(Block):
 
     pet: InputPath
     ct: InputPath
-    after_h: Time | None = Field(None, alias="after")
+    after_h: ScanTime | None = Field(None, alias="after")
 
 
 class Visit(Block):
@@ -86,7 +87,7 @@ class Visit(Block):
     lesions: LesionFiles
     retention: InputPath | None = None
     administered: datetime | None = None
-    activity_mbq: Activity | None = Field(None, alias="activity")
+    activity_mbq: TracerActivity | None = Field(None, alias="activity")
     weight_kg: Mass | None = Field(None, alias="weight")
     drawn_on: Literal["ct", "pet"] | None = None
 
@@ -99,8 +100,8 @@ class Visit(Block):
 class Recovery(Block):
     """How lesion activity is corrected for the blur of the PET: by its resolution, or a phantom curve."""
 
-    fwhm_mm: Length | None = Field(None, alias="fwhm")
-    fwhm_sigma_mm: Length | None = Field(None, alias="fwhm_sigma")
+    fwhm_mm: Resolution | None = Field(None, alias="fwhm")
+    fwhm_sigma_mm: ResolutionError | None = Field(None, alias="fwhm_sigma")
     curve: InputPath | None = None
 
     @model_validator(mode="after")
@@ -125,10 +126,10 @@ class Recovery(Block):
 class Uncertainty(Block):
     """Standard uncertainties (k=1) that cannot be derived from the images."""
 
-    calibration: Fraction = 0.05
-    per_scan: Fraction = 0.08
-    density: Fraction = 0.03
-    volume: Fraction | None = None
+    calibration: RelativeError = 0.05
+    per_scan: RelativeError = 0.08
+    density: RelativeError = 0.03
+    volume: RelativeError | None = None
 
 
 class Tissue(Block):
@@ -164,7 +165,7 @@ class Case(Block):
     """
 
     patient: Text
-    threshold_gy: Dose = Field(20.0, alias="threshold")
+    threshold_gy: Threshold = Field(20.0, alias="threshold")
     therapy: Therapy
     #: Treatments with other nuclides that are predicted from the same scans.
     further_therapies: tuple[Therapy, ...] = ()

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from ..errors import InputError
-from .fields import Block, Dose, InputPath, read_path
+from .fields import Block, InputPath, Threshold, read_path
 from .file import Refused
 
 #: What a structure is for: the verdict, a limit, or comparison.
@@ -42,7 +42,7 @@ class Structure(Block):
     """
 
     role: Role
-    limit_gy: Dose | None = Field(None, alias="limit", gt=0.0)
+    limit_gy: Threshold | None = Field(None, alias="limit", gt=0.0)
 
     @model_validator(mode="after")
     def _only_organs_have_limits(self) -> Structure:

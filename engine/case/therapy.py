@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from .. import nuclides
 from ..errors import InputError
 from ..nuclides.names import Progeny
-from .fields import Activity, Block, Nuclide
+from .fields import Block, Nuclide, TherapyActivity
 from .file import Refused
 
 
@@ -22,7 +22,7 @@ class Therapy(Block):
     """
 
     nuclide: Nuclide
-    activity_mbq: Activity = Field(alias="activity")
+    activity_mbq: TherapyActivity = Field(alias="activity")
     progeny: Progeny | None = Field(None, validate_default=True)
 
     @field_validator("progeny", mode="before")

@@ -1,17 +1,23 @@
-"""The transport block of a case: grid, cut-offs, and when to stop."""
+"""The transport block of a case: dose grid, cut-offs, when to stop, seed and backend."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from .. import units
 from ..errors import InputError
 from ..until import Until
-from .fields import Block, Count, Duration, Energy, StopCriterion, checked
+from . import ranges
+from .fields import Block, Count, Cutoff, StopCriterion, TimeLimit, checked
 from .file import Refused, explain
+
+
+def _backend_today(value: Any) -> Any:
+    """``gpu`` is another word for ``cuda``."""
+    return "cuda" if value == "gpu" else value
 
 
 class Transport(Block):
@@ -25,18 +31,19 @@ class Transport(Block):
     ] = "pet"
     until: StopCriterion | None = Until.parse("lesions:1%")
     decays: Count | None = None
-    time_limit_s: Duration | None = Field(None, alias="time_limit")
-    electron_cutoff_mev: Energy = Field(0.01, alias="electron_cutoff")
-    photon_cutoff_mev: Energy = Field(0.001, alias="photon_cutoff")
+    time_limit_s: TimeLimit | None = Field(None, alias="time_limit")
+    electron_cutoff_mev: Cutoff = Field(0.01, alias="electron_cutoff")
+    photon_cutoff_mev: Cutoff = Field(0.001, alias="photon_cutoff")
     seed: int = Field(1, ge=0, lt=2**63)
-    backend: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_backend_today)] = "auto"
 
     @property
     def spacing_mm(self) -> float | None:
         """The requested spacing [mm]; None for 'pet' and 'ct'."""
         if self.grid in ("pet", "ct"):
             return None
-        return units.parse(self.grid, units.LENGTH, field="transport.grid")
+        value = units.parse(self.grid, units.LENGTH, field="transport.grid")
+        return ranges.GRID_SPACING.check(value, self.grid)
 
     @model_validator(mode="after")
     def _grid_is_a_length(self) -> Transport:

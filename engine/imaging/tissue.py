@@ -257,7 +257,7 @@ def check_hu(ct: Volume) -> list[str]:
     """Refuse values that cannot be Hounsfield units; report what will be clipped.
 
     Returns the notes. Raises InputError for NaN, for images with nothing but air, for values that look stored
-    without their rescale (water near 1000), and for densities or normalised images given as HU.
+    without their rescale (water near 1000), for densities or normalised images given as HU, and for a PET.
     """
     values, source = ct.values, ct.source or None
     refuse_undefined_hu(ct)
@@ -285,6 +285,14 @@ def check_hu(ct: Volume) -> list[str]:
             f"the CT values run from {low:g} to {high:g} and tissue lies near {typical:.0f}",
             why="water is 0 HU; these look like stored values without their rescale intercept (often -1024)",
             suggestion="export the CT with rescale slope and intercept applied",
+            file=source,
+        )
+    shows_activity = low >= 0.0 and high > low and (high > METAL_HU or bool(np.any(sample != np.rint(sample))))
+    if shows_activity:
+        raise InputError(
+            f"the CT values run from {low:g} to {high:g}, none of them below zero",
+            why="air is -1000 HU and fat -100 HU; values like these are those of a PET",
+            suggestion="check that `ct` names the CT and `pet` the PET",
             file=source,
         )
     notes = []

@@ -165,8 +165,8 @@ class LesionDose:
 
     @property
     def local_difference_percent(self) -> float:
-        """Local deposition against `dose_gy`, by the same recovery factor [%]."""
-        if not self.dose_map_gy > 0:
+        """Local deposition against `dose_gy`, by the same recovery factor [%]; NaN where it is the dose itself."""
+        if self.method == "local" or not self.dose_map_gy > 0:
             return math.nan
         return 100.0 * (self.dose_local_gy / self.dose_map_gy - 1.0)
 

@@ -16,6 +16,7 @@ from ..progress import Progress, Stop
 from ..results.earlier import earlier_tally
 from ..results.provenance import Provenance
 from ..results.result import CASE, Result
+from ..transport.engines import check_usable
 from ..transport.job import how_it_ended, in_short_batches
 from ..transport.problem import Problem
 from ..transport.run_options import RunOptions
@@ -58,6 +59,18 @@ def transport_problem(case: Case, images: VisitImages, activity: VisitActivity) 
         },
         notes={"surrounded_by": "vacuum"},
     )
+
+
+def check_backend_of(case: Case) -> None:
+    """Refuse, before any image is read, a case whose simulation has no device to run on.
+
+    Raises
+    ------
+    InputError
+        With the reason why the backend cannot be used here.
+    """
+    if main_method(case.methods).simulates:
+        check_usable(case.transport.backend)
 
 
 def region_weights(lesions: Sequence[Lesion]) -> list[np.ndarray]:

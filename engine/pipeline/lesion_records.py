@@ -90,6 +90,8 @@ def _record(
         bounds = replace(bounds, unknown=(*bounds.unknown, STOPPED))
     parts = LesionParts(_kinetics(case, images, lesion), _recovery(case, lesion), budget_record, bounds, tuple(flags))
     record = summarise(maps, lesion.lesion.mask, context, errors=errors, recovery_dose_factor=factor, parts=parts)
+    if not main_method(case.methods).simulates:
+        record = replace(record, dose_mc_standard_error_gy=math.nan)  # it has none, which is not zero
     if lesion.corrected is None:
         return record
     # the mass that the corrected dose is stated for

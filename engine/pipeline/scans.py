@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..case.model import Case, Visit
+from ..case.plausibility import unusual_values
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging.alignment import Alignment
@@ -28,6 +29,7 @@ from ..privacy import telling_name
 from ..series_path import SeriesPath
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
+from .plausibility import check_densities, check_memory
 from .roles import with_roles
 
 log = logging.getLogger(__name__)
@@ -185,6 +187,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     pet = first.pet.volume
     grid = _dose_grid(case, pet.grid, first.ct.grid)
     files = [open_masks(sources.open(file)) for file in visit.lesion_files]
+    notes += [note for file in files for note in file.notes]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
     fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)
     placed = [scan.placed for scan in scans]
@@ -199,7 +202,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     notes += _check_overlap(scans, [lesion.mask for lesion in lesions], grid)
 
     tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)
-    notes += tissue.notes
+    notes += [*tissue.notes, *check_densities(lesions, tissue.density_g_cm3)]
     box = _body_box(tissue.density_g_cm3, lesions)
     small = grid.cropped(box)
     concentration = np.stack([scan.on_grid(grid, box) for scan in scans])
@@ -235,7 +238,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
 def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read], list[str]]:
     """The scans in the order of their times, and remarks on each; a CT that serves several PETs is read once."""
     cts: dict[Path, Volume] = {}
-    scans, notes = [], []
+    scans, notes = [], unusual_values(case, visit)
     for scan in visit.scans:
         if scan.ct not in cts:
             cts[scan.ct] = read_ct(sources.open(scan.ct))
@@ -358,7 +361,9 @@ def _dose_grid(case: Case, pet: Grid, ct: Grid) -> Grid:
         return ct
     step = case.transport.spacing_mm
     assert step is not None
-    return pet.with_spacing((step, step, step))
+    grid = pet.with_spacing((step, step, step))
+    check_memory(grid)
+    return grid
 
 
 def _body_box(density: np.ndarray, lesions: Sequence[Lesion]) -> Box:

@@ -39,6 +39,38 @@ def chosen_backend(backend: str) -> str:
     return "cpu"
 
 
+def compiles_first(backend: str) -> bool:
+    """Whether a run on this backend would compile its kernels, which takes about a minute; later runs find them."""
+    if backend == "cpu":
+        from ...kernels.backends import cpu
+
+        return not cpu.compiled_before()
+    if backend == "cuda":
+        check_usable(backend)
+        from ...kernels.backends import cuda
+
+        return not cuda.compiled_before()
+    return False
+
+
+def check_usable(backend: str) -> None:
+    """Refuse a CUDA backend on a machine that cannot run it; any other backend runs everywhere.
+
+    Raises
+    ------
+    InputError
+        With the reason.
+    """
+    if backend != "cuda":
+        return
+    from ...kernels.backends import cuda_probe
+
+    try:
+        cuda_probe.devices()
+    except cuda_probe.CudaUnavailable as error:
+        raise _unusable(error) from error
+
+
 def open_engine(backend: str, world: World, seed: int, threads: int | None) -> Any:
     """The engine of this backend for this world; another backend is never used in its place.
 
@@ -64,12 +96,7 @@ def _cuda_engine(world: World, seed: int) -> Any:
     try:
         return cuda.Engine(world, seed)
     except cuda_probe.CudaUnavailable as error:
-        raise InputError(
-            "backend 'cuda' cannot run here",
-            why=error.why,
-            suggestion=error.suggestion or "use the CPU: --backend cpu",
-            field="backend",
-        ) from error
+        raise _unusable(error) from error
     except cuda_memory.CudaMemoryError as error:
         raise InputError(
             "the problem does not fit the CUDA device",
@@ -77,3 +104,13 @@ def _cuda_engine(world: World, seed: int) -> Any:
             suggestion="use coarser voxels or a smaller field, or the CPU: --backend cpu",
             field="backend",
         ) from error
+
+
+def _unusable(error: Any) -> InputError:
+    """The refusal for a `CudaUnavailable`."""
+    return InputError(
+        "backend 'cuda' cannot run here",
+        why=error.why,
+        suggestion=error.suggestion or "use the CPU: --backend cpu",
+        field="backend",
+    )

@@ -17,21 +17,19 @@ from .tally import Tally
 #: Batches that a given number of decays is divided into, unless they would be longer than the longest one
 #: (a second or two on two cores; on a GPU a fraction of a second).
 BATCHES, LONGEST_BATCH, LONGEST_BATCH_CUDA = 50, 100_000, 10_000_000
-#: The same where a time limit may end the run long before: a standard error needs twenty batches.
-BATCHES_IN_LIMITED_TIME = 200
 
 
 def in_short_batches(options: RunOptions) -> RunOptions:
     """The same run in short batches, since progress, a stop and a time limit act between batches.
 
-    Options that fix the batches, or leave the number of decays open, are returned as they are.
+    Options that fix the batches, or leave the number of decays open, are returned as they are. A limit of time does
+    not change the batches: the random numbers belong to them, so one that is not reached leaves the same integers.
     """
     if options.decays is None or options.batches is not None or options.batch_histories is not None:
         return options
     backend = chosen_backend(options.backend)
     longest = LONGEST_BATCH_CUDA if backend == "cuda" else LONGEST_BATCH
-    wanted = BATCHES if options.time_limit_s is None else BATCHES_IN_LIMITED_TIME
-    per_batch = min(max(math.ceil(options.decays / wanted), 1), longest)
+    per_batch = min(max(math.ceil(options.decays / BATCHES), 1), longest)
     return replace(options, backend=backend, batch_histories=per_batch)
 
 

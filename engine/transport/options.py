@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..case.ranges import CUTOFF
 from ..errors import InputError
 from ..text import did_you_mean
 
@@ -67,8 +68,8 @@ class PhysicsOptions:
                 field="physics.photon_scoring",
             )
         for name, low, high in (
-            ("electron_cutoff_mev", 1e-3, 1.0),
-            ("photon_cutoff_mev", 1e-3, 1.0),
+            ("electron_cutoff_mev", CUTOFF.least, CUTOFF.most),
+            ("photon_cutoff_mev", CUTOFF.least, CUTOFF.most),
             ("delta_ray_threshold_mev", 0.0, 1.0),
             ("step_strength", 0.01, 0.6),
         ):
@@ -76,7 +77,7 @@ class PhysicsOptions:
             if not low <= value <= high:
                 raise InputError(
                     f"{value:g} is outside {low:g} to {high:g}",
-                    why="the physics tables and the step theory hold in this range only",
+                    why=CUTOFF.reason,
                     suggestion=f"choose a value between {low:g} and {high:g} (MeV where it is an energy)",
                     field=f"physics.{name}",
                 )

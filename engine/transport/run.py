@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES
 from ..until import Until
-from .engines import chosen_backend, open_engine
+from .engines import chosen_backend, compiles_first, open_engine
 from .options import PhysicsOptions
 from .problem import Problem
 from .problem_checks import check_cutoffs, check_problem
@@ -34,6 +34,8 @@ OPEN_ENDED_BATCH = 50_000
 OPEN_ENDED_BATCH_CUDA = 2_000_000
 #: and the number of batches after which even an open-ended run stops
 LARGEST_NUMBER_OF_BATCHES = 20_000
+#: what a run says while its kernels are compiled
+COMPILING = "compiling (first run on this machine)"
 #: batches between two evaluations of the error
 BATCHES_PER_LOOK = 5
 
@@ -85,7 +87,10 @@ def run_transport(problem: Problem, options: RunOptions) -> Tally:
     per_batch, wanted = _plan(options, backend)
     names, weights = regions_of(problem, options.regions, options.region_names)
     goal = None if options.until is None else _goal(options.until, problem, weights)
-    engine = open_engine(backend, build_world(problem, physics), options.seed, options.threads)
+    world = build_world(problem, physics)
+    if options.progress is not None and compiles_first(backend):
+        options.progress(0.0, COMPILING)
+    engine = open_engine(backend, world, options.seed, options.threads)
     tally = Tally.empty(
         problem.density_g_cm3.shape,
         len(weights),
@@ -100,9 +105,10 @@ def run_transport(problem: Problem, options: RunOptions) -> Tally:
     if options.resume is not None:
         take_up(options.resume, tally, options.first_batch)
     earlier = tally.n_batches
-    start, start_cpu = time.perf_counter(), time.process_time()
     try:
         sums = sums_of(engine, tally, weights)
+        sums.compile()  # before the clock of a time limit starts
+        start, start_cpu = time.perf_counter(), time.process_time()
         try:
             _Batches(sums, tally, options, goal, wanted).run()
         except KeyboardInterrupt:

@@ -62,6 +62,15 @@ class HostSums:
         self._adder = ThreadPoolExecutor(1, thread_name_prefix="hevesy-sums")
         self._adder.submit(int).result()
 
+    def compile(self) -> None:
+        """Compile, or read from the cache, what simulates batches and adds them."""
+        if hasattr(self._engine, "compile"):
+            self._engine.compile()
+        from ...kernels.backends.cpu_sums import add_batch
+
+        none, limb = np.zeros(1, np.int64), np.zeros(1, np.uint64)
+        add_batch(none, none.copy(), limb, limb.copy())
+
     def run_batch(self, batch: int) -> None:
         """Simulate a batch and add it to the tally."""
         self._scratch[:] = 0
@@ -90,6 +99,9 @@ class DeviceSums:
         self._earlier = tally.n_batches
         if self._earlier:
             device.begin(tally.energy_quanta, tally.energy_quanta_squared)
+
+    def compile(self) -> None:
+        """Nothing to do: an engine on a device was compiled when it was opened."""
 
     def run_batch(self, batch: int) -> None:
         """Simulate a batch; all but its voxels go to the tally."""

@@ -137,6 +137,11 @@ def cache_folder() -> Path:
     return cache_root() / f"kernels-{key[:24]}"
 
 
+def compiled_before() -> bool:
+    """Whether this machine has the compiled transport in its cache."""
+    return any(cache_folder().rglob("*.nbi"))
+
+
 @lru_cache(maxsize=1)
 def _compiled():
     """The batch loop, compiled (or read from the cache) at first use."""
@@ -188,25 +193,32 @@ class Engine:
         self.pool = ThreadPoolExecutor(self.device.threads, thread_name_prefix="hevesy")
         self._run = _compiled()
 
+    def compile(self) -> None:
+        """Compile what runs a batch, or read it from the cache, without a history."""
+        self._range(0, 0, 0, 1, np.zeros(self._voxels, np.int64))
+
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
         """Simulate all histories of a batch into ``tally`` (int64, flat); returns the counters."""
         starts = list(range(0, per_batch, CHUNK))
 
         def work(first: int) -> np.ndarray:
-            counters = np.zeros(len(COUNTERS), np.int64)
-            stack_real = np.zeros(STACK_DEPTH * STACK_REALS, np.float32)
-            stack_int = np.zeros(STACK_DEPTH * STACK_INTS, np.int32)
-            self._run(
-                self.world, tally, counters, stack_real, stack_int, *self.seed,
-                np.int64(batch), np.int64(first), np.int64(min(first + CHUNK, per_batch)),
-                np.int64(per_batch),
-            )  # fmt: skip
-            return counters
+            return self._range(batch, first, min(first + CHUNK, per_batch), per_batch, tally)
 
         total = np.zeros(len(COUNTERS), np.int64)
         for counters in self.pool.map(work, starts):
             total += counters
         return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
+
+    def _range(self, batch: int, first: int, last: int, per_batch: int, tally: np.ndarray) -> np.ndarray:
+        """Simulate histories ``first`` to ``last - 1`` of a batch on the calling thread; the counters."""
+        counters = np.zeros(len(COUNTERS), np.int64)
+        stack_real = np.zeros(STACK_DEPTH * STACK_REALS, np.float32)
+        stack_int = np.zeros(STACK_DEPTH * STACK_INTS, np.int32)
+        self._run(
+            self.world, tally, counters, stack_real, stack_int, *self.seed,
+            np.int64(batch), np.int64(first), np.int64(last), np.int64(per_batch),
+        )  # fmt: skip
+        return counters
 
     def close(self) -> None:
         """Shut down the thread pool."""

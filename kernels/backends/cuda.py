@@ -54,6 +54,11 @@ def cache_folder() -> Path:
     return cache_root() / f"kernels-cuda-{key[:24]}"
 
 
+def compiled_before() -> bool:
+    """Whether this machine has the compiled transport in its cache; the simulator compiles nothing."""
+    return cuda_probe.simulated() or any(cache_folder().rglob("*.nbi"))
+
+
 @lru_cache(maxsize=4)
 def compiled(tiled: bool = False, schedule: str = "interleaved") -> Any:
     """The kernel; Numba compiles it, or reads it from the cache, at the first launch on a device."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ...case.inputs import LESION_NAMES
 from ...errors import InputError
 from ...files import read_json, sidecar
 from ...grid import Grid, Volume
@@ -19,6 +18,9 @@ from ..volumes import read_file
 from .mask import DrawnOn, Mask, MaskFile, finished
 
 Box = tuple[slice, slice, slice]
+
+#: Names of the lesions of a map called ``lesions``.
+LESION_NAMES = "lesions.json"
 
 
 class LabelMap(MaskFile):
@@ -59,12 +61,23 @@ class LabelMap(MaskFile):
             if label not in self._boxes:
                 raise InputError(
                     f"lesion {title!r} (label {label}) has no volume",
-                    why="no voxel of the label map has its label",
+                    why=f"{sidecar(self.file).name} names a label that no voxel of this map has",
                     suggestion="draw it, or remove it from the names",
                     file=self.file,
                     field=title,
                 )
         return titles
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A remark where names lie beside the map that are another map's."""
+        own, others = sidecar(self.file), self.file.with_name(LESION_NAMES)
+        if own.is_file() or not others.is_file():
+            return ()
+        return (
+            f"the lesions of {self.file.name} are numbered: {LESION_NAMES} names those of a map called lesions, "
+            f"{own.name} would name these",
+        )
 
     def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:
         own = self._volume.grid
@@ -99,28 +112,27 @@ _NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
 
 
 def _label_names(path: Path) -> dict[int, tuple[str, str]]:
-    """Names and sites of labels from ``<name>.json`` or ``lesions.json`` beside the map, by label or by name."""
-    for candidate in (sidecar(path), path.with_name(LESION_NAMES)):
-        if not candidate.is_file():
-            continue
-        try:
-            pairs = dict(read_json(candidate, _NAMES_HELP))
-            out: dict[int, tuple[str, str]] = {}
-            for key, value in pairs.items():
-                if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
-                    out[int(key)] = (str(value["name"]), str(value.get("site") or ""))
-                    continue
-                label, title = (key, value) if str(key).strip().isdigit() else (value, key)
-                out[int(label)] = (str(title), "")
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(
-                "the lesion names cannot be read",
-                why=str(error),
-                file=candidate,
-                suggestion=_NAMES_HELP,
-            ) from None
-        return out
-    return {}
+    """Names and sites of labels from ``<name>.json`` beside the map ``<name>.nii.gz``, by label or by name."""
+    file = sidecar(path)
+    if not file.is_file():
+        return {}
+    try:
+        pairs = dict(read_json(file, _NAMES_HELP))
+        out: dict[int, tuple[str, str]] = {}
+        for key, value in pairs.items():
+            if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
+                out[int(key)] = (str(value["name"]), str(value.get("site") or ""))
+                continue
+            label, title = (key, value) if str(key).strip().isdigit() else (value, key)
+            out[int(label)] = (str(title), "")
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            "the lesion names cannot be read",
+            why=str(error),
+            file=file,
+            suggestion=_NAMES_HELP,
+        ) from None
+    return out
 
 
 def _same_voxels(a: Grid, b: Grid) -> bool:

@@ -68,10 +68,16 @@ class MaskFile(ABC):
         The file.
     frame_of_reference
         Frame of reference UID of its lesions; None where it states none.
+    notes
+        Remarks on how the file was read, one sentence each.
     """
 
     file: Path
     frame_of_reference: str | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
 
     @abstractmethod
     def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:

@@ -20,7 +20,7 @@ def open_masks(path: str | Path | ImageSource) -> MaskFile:
     Parameters
     ----------
     path
-        Label map (NIfTI, MetaImage, NRRD; names in a sidecar ``lesions.json`` or ``<name>.json`` of the form
+        Label map (NIfTI, MetaImage, NRRD; names in a sidecar ``<name>.json`` of the form
         ``{"1": "name"}``), RTSTRUCT or SEG file, a folder that holds one of these, or
         ``folder#SeriesInstanceUID``; or any of these opened before.
 

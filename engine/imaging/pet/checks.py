@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Negative activity beyond this share of the total, or one voxel beyond 1 % of the maximum, is refused.
 NEGATIVE_SHARE = 1e-3
+#: An image with more than a share of its voxels below the first value [HU], and none above the second, is a CT.
+CT_AIR, CT_AIR_SHARE, CT_MOST = -900.0, 0.01, 32_768.0
 #: Shares of the administered activity (decayed to the scan) in the image: below the first a unit is
 #: doubtful (SUV or kBq/mL read as Bq/mL give about 0.001), above the second something is wrong, above the
 #: third it is refused.
@@ -40,6 +42,13 @@ def check_values(scan: PetScan) -> None:
     positive_sum = float(values[~negative].sum(dtype=np.float64))
     if count:
         share = -float(values[negative].sum(dtype=np.float64)) / positive_sum if positive_sum > 0 else math.inf
+        if np.count_nonzero(values < CT_AIR) > CT_AIR_SHARE * values.size and float(values.max()) < CT_MOST:
+            raise InputError(
+                f"the PET values run from {float(values.min()):.4g} to {float(values.max()):.4g}",
+                why="an activity concentration cannot be negative; values like these are Hounsfield units of a CT",
+                suggestion="check that `pet` names the PET and `ct` the CT",
+                file=source,
+            )
         if share > NEGATIVE_SHARE or float(values.min()) < -0.01 * float(values.max()):
             raise InputError(
                 f"{counted(count, 'PET voxel', ('holds', 'hold'))} negative activity, "

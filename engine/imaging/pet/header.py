@@ -16,6 +16,7 @@ from ...errors import InputError
 from ...notes import CONTRADICTION, Note
 from ...nuclides.decay_data import decay
 from ..dicom.find import Header
+from .stated import positive, stated_activity_mbq, stated_weight_kg
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -59,6 +60,8 @@ class PetHeader:
         What was assumed or is contradictory, one sentence each.
     time_notes
         How the time of administration was determined, or why it could not be.
+    impossible
+        Refusals of values that cannot be right and were not used, by the key of the case that replaces them.
     """
 
     units: str
@@ -72,6 +75,7 @@ class PetHeader:
     slice_delay_s: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     time_notes: list[str] = field(default_factory=list)
+    impossible: dict[str, InputError] = field(default_factory=dict)
 
 
 def nuclide_name(text: str) -> str | None:
@@ -192,7 +196,7 @@ def _decay_correction(first: Dataset, info: PetHeader, source: str) -> None:
 
 def _tracer(first: Dataset, info: PetHeader) -> None:
     """Nuclide, half-life, activity and weight."""
-    info.weight_kg = _positive(first.get("PatientWeight"))
+    info.weight_kg = stated_weight_kg(first.get("PatientWeight"), info.impossible)
     sequence = first.get("RadiopharmaceuticalInformationSequence")
     if not sequence:
         return
@@ -202,16 +206,9 @@ def _tracer(first: Dataset, info: PetHeader) -> None:
         texts.append(str(code.get("CodeMeaning", "")))
     texts.append(str(item.get("Radiopharmaceutical", "") or ""))
     info.tracer = next((name for name in map(nuclide_name, texts) if name), None)
-    info.half_life_s = _positive(item.get("RadionuclideHalfLife"))
-    dose_bq = _positive(item.get("RadionuclideTotalDose"))
-    if dose_bq is not None and dose_bq < 1e5:
-        info.notes.append(
-            f"the header's administered activity {dose_bq:g} cannot be Bq as the standard asks; taken "
-            f"as {dose_bq:g} MBq"
-        )
-        dose_bq *= 1e6
-    info.activity_mbq = None if dose_bq is None else dose_bq * 1e-6
-    fraction = _positive(item.get("RadionuclidePositronFraction"))
+    info.half_life_s = positive(item.get("RadionuclideHalfLife"))
+    info.activity_mbq = stated_activity_mbq(item.get("RadionuclideTotalDose"), info.notes, info.impossible)
+    fraction = positive(item.get("RadionuclidePositronFraction"))
     expected = _POSITRONS.get(info.tracer or "")
     if fraction and expected and abs(fraction / expected - 1.0) > 0.1:
         text = (
@@ -219,14 +216,6 @@ def _tracer(first: Dataset, info: PetHeader) -> None:
             f"calibrated with it, the activity is off by a factor {fraction / expected:.3g}"
         )
         info.notes.append(Note(text, CONTRADICTION))
-
-
-def _positive(value: object) -> float | None:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) and number > 0.0 else None
 
 
 def moment_of(date: object, time: object) -> datetime | None:
@@ -272,7 +261,7 @@ def _scan_start(headers: list[Header], info: PetHeader) -> None:
     if start is not None and len(acquired) == len(headers):
         for header in headers:
             data = header.dataset
-            half_frame = 0.5e-3 * (_positive(data.get("ActualFrameDuration")) or 0.0)
+            half_frame = 0.5e-3 * (positive(data.get("ActualFrameDuration")) or 0.0)
             moment = acquired[str(data.SOPInstanceUID)]
             info.slice_delay_s[str(data.SOPInstanceUID)] = (moment - start).total_seconds() + half_frame
 
@@ -282,14 +271,14 @@ def _by_decay_factor(headers: list[Header], info: PetHeader, series: datetime, e
     gap = (earliest - series).total_seconds()
     text = f"the first acquisition lies {gap:.0f} s after the series time"
     sequence = headers[0].dataset.get("RadiopharmaceuticalInformationSequence")
-    half_life = _positive(sequence[0].get("RadionuclideHalfLife")) if sequence else None
-    factor = _positive(headers[0].dataset.get("DecayFactor"))
+    half_life = positive(sequence[0].get("RadionuclideHalfLife")) if sequence else None
+    factor = positive(headers[0].dataset.get("DecayFactor"))
     acquired = moment_of(
         headers[0].dataset.get("AcquisitionDate") or headers[0].dataset.get("SeriesDate"),
         headers[0].dataset.get("AcquisitionTime"),
     )
     if half_life and factor and acquired is not None:
-        half_frame = 0.5e-3 * (_positive(headers[0].dataset.get("ActualFrameDuration")) or 0.0)
+        half_frame = 0.5e-3 * (positive(headers[0].dataset.get("ActualFrameDuration")) or 0.0)
         middle = acquired + timedelta(seconds=half_frame)
         reference = middle - timedelta(seconds=math.log(factor) * half_life / math.log(2.0))
         chosen = min((series, earliest), key=lambda moment: abs((moment - reference).total_seconds()))

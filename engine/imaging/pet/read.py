@@ -91,7 +91,7 @@ def read_pet(
 def _read_dicom(source: ImageSource, known: Known) -> PetScan:
     headers = source.series("PET", "PT")
     info = read_pet_header(headers, source.name)
-    notes = list(info.notes)
+    notes = [*info.notes, *_impossible(info, known, source.name)]
     half_life = _half_life(info, known.half_life_s, notes)
     time_h, header_h = _times(info, known.administered, known.after_h, notes)
     scanner_half_life = info.half_life_s or half_life
@@ -121,6 +121,24 @@ def _read_dicom(source: ImageSource, known: Known) -> PetScan:
         info.scan_start,
         known.administered or info.administered,
     )
+
+
+def _impossible(info: PetHeader, known: Known, source: str) -> list[str]:
+    """Remarks on values of the header that cannot be right, where the case states them.
+
+    Raises
+    ------
+    InputError
+        Where it does not.
+    """
+    notes: list[str] = []
+    for key, refusal in info.impossible.items():
+        if (known.activity_mbq if key == "activity" else known.weight_kg) is None:
+            raise InputError(
+                refusal.problem, why=refusal.why, suggestion=refusal.suggestion, file=source, field=refusal.field
+            )
+        notes.append(Note(f"{refusal.field}: {refusal.problem}; the case's `{key}` is used", CONTRADICTION))
+    return notes
 
 
 def _differences(info: PetHeader, known: Known) -> list[str]:

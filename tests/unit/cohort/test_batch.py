@@ -75,7 +75,8 @@ def test_one_failing_case_stops_no_other(cohort: Path, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     table = record["tables"]["methods"]
     assert [(r["by"], r["group"]) for r in rows] == [(t["by"], t["group"]) for t in table]
-    assert {r["by"] for r in rows} == {"site", "size", "all"} and int(rows[-1]["local_percent_n"]) == 4
+    assert {r["by"] for r in rows} == {"site", "size", "all"} and int(rows[-1]["sphere_percent_n"]) == 4
+    assert int(rows[-1]["local_percent_n"]) == 0  # local deposition is the dose here, not another method beside it
     assert float(rows[-1]["sphere_percent_median"]) == pytest.approx(table[-1]["sphere_percent"]["median"])
     # the same images at both visits: every ratio is one
     ratios = {row["quantity"]: row["ratio"] for row in record["tables"]["changes"] if row["arm"] == "treated"}

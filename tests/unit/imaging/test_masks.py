@@ -8,6 +8,7 @@ from hevesy.engine import imaging
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume, write_image
 from hevesy.engine.imaging.masks.contours import area_fractions
+from hevesy.engine.imaging.masks.read import open_masks
 from hevesy.tests.unit.dicom_factory import circle, sphere_contours, write_rtstruct, write_seg, write_series
 
 PET = Grid((20, 20, 20), (4.0, 4.0, 4.0), (-38.0, -38.0, -38.0))
@@ -150,6 +151,28 @@ def test_label_map_with_names(tmp_path, ending):
     for label, mask in enumerate(masks, start=1):
         assert mask.volume_ml == pytest.approx(np.count_nonzero(labels == label) * CT.voxel_volume_ml, rel=1e-5)
         assert mask.contour_volume_ml is None
+
+
+def test_names_are_those_of_the_map_beside_them(tmp_path):
+    """`lesions.json` belongs to `lesions.nii.gz`: another map has names of its own, or numbers."""
+    labels = ball(CT).astype(np.uint8)
+    (tmp_path / "lesions.json").write_text(json.dumps({"1": "neck node", "2": "lung nodule"}))
+    path = write_image(tmp_path / "lungs.nii.gz", CT, labels)
+    (mask,) = imaging.read_masks(path, PET)
+    assert mask.name == "lesion 1"
+    (note,) = open_masks(path).notes
+    assert "lungs.nii.gz" in note and "lungs.json would name these" in note
+    (tmp_path / "lungs.json").write_text(json.dumps({"1": "left upper lobe"}))
+    (mask,) = imaging.read_masks(path, PET)
+    assert mask.name == "left upper lobe"
+    assert open_masks(path).notes == ()
+
+
+def test_names_of_labels_that_the_map_lacks_are_told(tmp_path):
+    path = write_image(tmp_path / "lungs.nii.gz", CT, ball(CT).astype(np.uint8))
+    (tmp_path / "lungs.json").write_text(json.dumps({"1": "left upper lobe", "2": "right lower lobe"}))
+    with pytest.raises(InputError, match=r"'right lower lobe' \(label 2\) has no volume\n  why: lungs.json names"):
+        imaging.read_masks(path, PET)
 
 
 def test_label_map_on_its_own_grid_is_exact(tmp_path):

@@ -59,7 +59,7 @@ RECORD = LesionDose(
     ldpa_gy_per_gbq=1.08, min_gy=1.09, max_gy=1.10, sd_gy=1.11, d98_gy=1.12, d95_gy=1.13, d90_gy=1.14, d70_gy=1.15,
     d50_gy=1.16, d2_gy=1.17, v20gy_percent=1.18, vthreshold_percent=1.19, uniformity=1.20, diameter_mm=1.21,
     density_g_cm3=1.22, voxels=123, centroid_mm=(1.24, 1.25, 1.26), dose_map_gy=2.0, recovery_dose_factor=1.27,
-    method="local", site="lung", probability=0.28, interval_low_gy=0.29, interval_high_gy=0.30, role="organ",
+    method="mc", site="lung", probability=0.28, interval_low_gy=0.29, interval_high_gy=0.30, role="organ",
     limit_gy=0.31, bounds=Bounds(upper=("a reason",)), voxel_metrics="mean only", dose_local_gy=2.5,
     contour_volume_ml=1.29, flags=("one", "two"),
     noise_corrected_dvh={
@@ -81,7 +81,7 @@ ROW: dict[str, Any] = {
     "patient": "P7", "visit": "week 6", "lesion": "node 2", "volume_ml": 1.01, "mass_g": 1.02, "dose_gy": 1.03,
     "dose_uncertainty_gy": 1.04, "dose_mc_standard_error_gy": 1.05, "ldpa_gy_per_gbq": 1.08, "d95_gy": 1.13,
     "v20gy_percent": 1.18, "verdict": "below", "undecided": True, "threshold_gy": 1.06, "vthreshold_percent": 1.19,
-    "therapy_activity_gbq": 1.07, "method": "local", "probability": 0.28, "interval_low_gy": 0.29,
+    "therapy_activity_gbq": 1.07, "method": "mc", "probability": 0.28, "interval_low_gy": 0.29,
     "interval_high_gy": 0.30, "role": "organ", "limit_gy": 0.31, "dose_map_gy": 2.0,
     "recovery_dose_factor": 1.27, "min_gy": 1.09, "max_gy": 1.10, "sd_gy": 1.11, "d98_gy": 1.12, "d90_gy": 1.14,
     "d70_gy": 1.15, "d50_gy": 1.16, "d2_gy": 1.17, "uniformity": 1.20, "voxel_metrics": "mean only",

@@ -211,7 +211,7 @@ def test_simulate_resumes_from_its_result_file(problem, tmp_path, monkeypatch, c
             def __exit__(self, *error):
                 return None
 
-        patch.setattr(interrupt, "stop_on_interrupt", Stopped)
+        patch.setattr(interrupt, "stop_on_interrupt", lambda **_: Stopped())
         code, _, err = command(*words)
     assert code == 3
     assert "--resume continues" in err

@@ -1,5 +1,6 @@
 """The main job on a block of water: numbers by hand, files, and what happens when something is wrong."""
 
+import csv
 import json
 import math
 
@@ -11,6 +12,7 @@ import yaml
 from hevesy.engine.dose.local import emitted_energy
 from hevesy.engine.errors import InputError, StoppedEarly
 from hevesy.engine.export import folder as outputs
+from hevesy.engine.export.summary import lesion_table
 from hevesy.engine.grid import write_image
 from hevesy.engine.lesions.recovery import sphere_recovery
 from hevesy.engine.nuclides.decay import energy_per_decay, nuclide
@@ -202,7 +204,7 @@ def test_several_visits_have_folders_of_their_own(case_file, tmp_path):
         ({"method": "mcc"}, "unknown dose method 'mcc'"),
         ({"until": "lesion:1%"}, "'lesion:1%' is not a valid stop criterion"),
         ({"decays": 0}, "not a number of decays"),
-        ({"backend": "gpu"}, "'gpu' is not a valid choice"),
+        ({"backend": "opencl"}, "'opencl' is not a valid choice"),
         ({"seed": -1}, "seed"),
     ],
 )
@@ -345,3 +347,18 @@ def test_escape_length_of_a_chain_is_that_of_its_members_weighted_with_their_cha
     mean = sum(charged[name] * lengths[name] for name in charged) / sum(charged.values())
     assert escape_length_mm(chain.emission) == pytest.approx(mean, rel=1e-2)  # spectra on a common grid
     assert lengths["Po-212"] < 1e-3  # an alpha emitter: nothing leaves
+
+
+def test_local_deposition_alone_has_neither_noise_nor_a_difference_to_itself(case_file, tmp_path):
+    outcome = hevesy.run(case_file, method="local", out=tmp_path / "out")
+    (lesion,) = json.loads((tmp_path / "out" / "lesions.json").read_text())["lesions"]
+    with (tmp_path / "out" / "lesions.csv").open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    for name in ("dose_mc_standard_error_gy", "local_difference_percent"):
+        assert lesion[name] is None
+        assert row[name] == ""
+    assert lesion["dose_uncertainty_gy"] > 0 and float(row["dose_uncertainty_gy"]) > 0
+    table = lesion_table(outcome)
+    for column in ("MC ±", "local %"):
+        if column in table.columns:
+            assert table.rows[0][list(table.columns).index(column)] == "-"

@@ -1,0 +1,95 @@
+"""Values that a PET header states, where they can be right; the refusals of those that cannot."""
+
+from __future__ import annotations
+
+import math
+
+from ...case.ranges import TRACER_ACTIVITY, WEIGHT, Range
+from ...errors import InputError
+from ...notes import CONTRADICTION, Note
+
+#: Smallest value of the administered activity that is taken as Bq.
+LEAST_BQ = 1e5
+#: Largest value below that which is taken as MBq; those between may be Bq, kBq or MBq.
+MOST_MBQ = 12e3
+
+_TOTAL_DOSE, _WEIGHT = "RadionuclideTotalDose (0018,1074)", "PatientWeight (0010,1030)"
+
+
+def positive(value: object) -> float | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 0.0 else None
+
+
+def stated_weight_kg(stated: object, impossible: dict[str, InputError]) -> float | None:
+    """Body weight [kg] as a header states it.
+
+    Parameters
+    ----------
+    stated
+        Value of the header.
+    impossible
+        Gets the refusal of a value that cannot be right, under the key of the case that replaces it.
+
+    Returns
+    -------
+    float or None
+        None where the header states none, or one that cannot be right.
+    """
+    return _within(WEIGHT, positive(stated), "weight", _WEIGHT, impossible)
+
+
+def stated_activity_mbq(stated: object, notes: list[str], impossible: dict[str, InputError]) -> float | None:
+    """Administered activity [MBq] as a header states it; the standard asks for Bq, and not every exporter follows it.
+
+    Parameters
+    ----------
+    stated
+        Value of the header.
+    notes
+        Gets a remark where the value is not used, or not taken as Bq.
+    impossible
+        Gets the refusal of a value that cannot be right, under the key of the case that replaces it.
+
+    Returns
+    -------
+    float or None
+        None where the header states none, or one that cannot be right.
+    """
+    value = positive(stated)
+    if value is None:
+        if stated is not None and str(stated).strip():
+            notes.append(Note(f"the header's administered activity is {stated}, which is not used", CONTRADICTION))
+        return None
+    if value >= LEAST_BQ:
+        return _within(TRACER_ACTIVITY, value * 1e-6, "activity", _TOTAL_DOSE, impossible)
+    if value > MOST_MBQ:
+        impossible["activity"] = InputError(
+            f"the header's administered activity is {value:g}, without a unit",
+            why=f"the standard asks for Bq; that would be {value * 1e-3:g} kBq, in kBq it is {value * 1e-3:g} MBq "
+            f"and in MBq {value * 1e-3:g} GBq",
+            suggestion="state `activity` in the case",
+            field=_TOTAL_DOSE,
+        )
+        return None
+    text = (
+        f"the header's administered activity {value:g} cannot be Bq as the standard asks; taken as {value:g} MBq "
+        f"(in mCi it would be {37.0 * value:g} MBq)"
+    )
+    notes.append(Note(text, CONTRADICTION))
+    return _within(TRACER_ACTIVITY, value, "activity", _TOTAL_DOSE, impossible)
+
+
+def _within(limits: Range, value: float | None, key: str, tag: str, impossible: dict[str, InputError]) -> float | None:
+    if value is None:
+        return None
+    try:
+        return limits.check(value, limits.text(value))
+    except InputError as error:
+        impossible[key] = InputError(
+            f"the header's value {error.problem}", why=error.why, suggestion=f"state `{key}` in the case", field=tag
+        )
+        return None
