@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ..engine.errors import HevesyError, InputError
-from . import case_commands, cohort_commands, transport_commands
+from . import case_commands, cohort_commands, config_commands, transport_commands
 
 app = typer.Typer(
     name="hevesy",
@@ -55,6 +55,7 @@ def _common(
 
 case_commands.add_to(app)
 cohort_commands.add_to(app)
+config_commands.add_to(app)
 transport_commands.add_to(app)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..case.model import Recovery
+from ..case.recovery import Recovery
 from ..errors import InputError
 from ..files import read_csv
 from ..grid import Grid
