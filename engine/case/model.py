@@ -26,7 +26,6 @@ from .fields import (
     Fraction,
     Height,
     InputPath,
-    Length,
     Mass,
     Method,
     Nuclide,

@@ -1,9 +1,9 @@
 """Typical resolution of a reconstructed PET for a tracer, where nobody measured it with a phantom.
 
-Three blurs are added in quadrature: the scanner's own (NEMA NU 2 with 18F, filtered back-projection), less what iterative
-reconstruction, above all one that models it (PSF), takes back; the Gaussian filter after the reconstruction; and the range of
-the tracer's positrons. Each has an uncertainty, and so has the sum: it is a guess to be replaced by a measurement.
-docs/methods/recovery.md gives the sources and what is doubtful.
+Three blurs are added in quadrature: the scanner's own (NEMA NU 2 with 18F, filtered back-projection), less what
+iterative reconstruction, above all one that models it (PSF), takes back; the Gaussian filter after the reconstruction;
+and the range of the tracer's positrons. Each has an uncertainty, and so has the sum: it is a guess to be replaced by a
+measurement. docs/methods/recovery.md says what is doubtful.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ def typical_resolution(
     parts = ((own, own_sigma), (filter_mm, filter_sigma), (range_mm, RANGE_RELATIVE * range_mm))
     fwhm = math.sqrt(sum(width**2 for width, _ in parts))
     sigma = math.sqrt(sum((width * error / fwhm) ** 2 for width, error in parts) + SHAPE_SIGMA_MM**2)
-    known = f"{scanner.name}, {scanner.fwhm_mm:g} mm ({scanner.source})"
+    name = f"{scanner.name} ({model})" if model and scanner is UNKNOWN else scanner.name
+    known = f"{name}, {scanner.fwhm_mm:g} mm ({scanner.source})"
     origin = f"{known}; {psf}; {filtered}; range of the positrons of {tracer} {range_mm:.1f} mm"
     return Resolution(round(fwhm, 1), round(sigma, 1), origin)
 

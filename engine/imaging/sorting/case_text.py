@@ -59,7 +59,8 @@ def case_of(files: Sorted, base: Path, site: Site | None = None) -> WrittenCase:
     """
     import yaml
 
-    data, keys = files.to_case_dict(base), []
+    data = files.to_case_dict(base)
+    keys: list[str] = []
     models = {h.model for h in files.headers}
     scanner = models.pop() if len(models) == 1 else None
     if site is not None:
