@@ -250,4 +250,4 @@ def _recovery(known: dict[str, Any], scanner: str | None, tracer: str) -> tuple[
 
 
 def _same(model: str) -> str:
-    return "".join(model.split()).casefold()
+    return "".join(sign for sign in model if sign.isalnum()).casefold()
