@@ -15,7 +15,7 @@ from platformdirs import user_config_path
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
-from ..files import check_output_file, write_text
+from ..files import check_output_file, read_text, write_text
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import Activity, Block, Dose, Method, Nuclide, Text
 from .file import Refused, explain, read_yaml
@@ -113,7 +113,10 @@ class Site:
         path = path or site_path()
         if not path.exists():
             return cls(path)
-        data, lines = read_yaml(path) if path.read_text(encoding="utf-8").strip() else ({}, {})
+        text = read_text(path, "give a YAML file, saved as UTF-8")
+        if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
+            return cls(path)
+        data, lines = read_yaml(path)
         return cls(path, data, _checked(data, path, lines))
 
     def with_value(self, key: str, value: Any) -> Site:
