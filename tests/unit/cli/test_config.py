@@ -105,6 +105,15 @@ def test_the_sites_own_values_replace_the_proposals(command, tmp_path):
     assert data["recovery"]["assumed"] is True
 
 
+def test_a_phantom_curve_is_found_from_any_case(command, tmp_path):
+    (tmp_path / "spheres.csv").write_text("diameter_mm,recovery\n10,0.4\n13,0.5\n17,0.6\n22,0.7\n")
+    code, _, err = command("config", "set", "recovery.I-124.curve", "spheres.csv")
+    assert code == 0, err
+    (tmp_path / "cases").mkdir()
+    imported(command, pile(tmp_path / "pile"), tmp_path / "cases" / "case.yaml")
+    assert Case.load(tmp_path / "cases" / "case.yaml").recovery.curve == tmp_path / "spheres.csv"
+
+
 def test_show_set_unset_and_path(command, tmp_path):
     file = tmp_path / "site.yaml"
     code, out, _ = command("config", "--json")
