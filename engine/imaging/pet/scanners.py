@@ -67,9 +67,10 @@ SCANNERS = (
 UNKNOWN = Scanner("unknown scanner", "", 5.2, 0.8, "range of those in use")
 
 #: What iterative reconstruction leaves of the scanner's own blur without and with a model of it, and the standard
-#: uncertainty. With a 4 mm filter a Biograph mCT had 5.4 and 4.9 mm in phantoms (TOF, TOF and PSF: estimates of
-#: Jentzen's group with 18F), which leaves 0.76 and 0.59 of it; the contrast recovery of 124I spheres of 8.5 and 19.4 mm
-#: in a table of EJNMMI Phys 9 (2022), s40658-022-00482-y, leaves all of it without and 0.7 with the model.
+#: uncertainty. With a 4 mm filter a Biograph mCT had 5.4 and 4.9 mm in phantoms (TOF; TOF and PSF: estimates of a group
+#: that images 124I on it, bio-protocol r8756285, the tracer taken as 18F), which leaves 0.76 and 0.59 of it; the
+#: contrast recovery of 124I spheres of 8.5 and 19.4 mm in EJNMMI Phys 9 (2022), s40658-022-00482-y, table 2, leaves all of it
+#: without and 0.7 with the model.
 OSEM_SHARE, PSF_SHARE, SHARE_SIGMA = 0.90, 0.65, 0.15
 #: Gaussian filter where the header states none: clinical ones have 2 to 6 mm, and some images have none [mm].
 FILTER_MM, FILTER_SIGMA_MM = 4.0, 2.0
@@ -79,7 +80,8 @@ RANGE_RELATIVE = 0.3
 SHAPE_SIGMA_MM = 0.5
 
 #: Mean positron energy [MeV] of 18F, 11C, 13N, 15O, 68Ga and 82Rb, and the width that their range adds in quadrature
-#: [mm] (Moses, Nucl Instrum Methods A 648 (2011) S236: 2.35 times the root mean square of the projected range).
+#: [mm] (Moses, Nucl Instrum Methods A 648 (2011) S236, 2.35 times the root mean square of the projected range; from
+#: memory, which RANGE_RELATIVE allows for).
 _RANGE = ((0.0, 0.0), (0.250, 0.54), (0.386, 0.92), (0.492, 1.49), (0.735, 2.48), (0.829, 2.83), (1.475, 6.14))
 
 #: Names of reconstructions that model the point spread.
