@@ -69,8 +69,8 @@ UNKNOWN = Scanner("unknown scanner", "", 5.2, 0.8, "range of those in use")
 #: What iterative reconstruction leaves of the scanner's own blur without and with a model of it, and the standard
 #: uncertainty. With a 4 mm filter a Biograph mCT had 5.4 and 4.9 mm in phantoms (TOF; TOF and PSF: estimates of a group
 #: that images 124I on it, bio-protocol r8756285, the tracer taken as 18F), which leaves 0.76 and 0.59 of it; the
-#: contrast recovery of 124I spheres of 8.5 and 19.4 mm in EJNMMI Phys 9 (2022), s40658-022-00482-y, table 2, leaves all of it
-#: without and 0.7 with the model.
+#: contrast recovery of 124I spheres of 8.5 and 19.4 mm in EJNMMI Phys 9 (2022), s40658-022-00482-y, table 2, leaves
+#: all of it without and 0.7 with the model.
 OSEM_SHARE, PSF_SHARE, SHARE_SIGMA = 0.90, 0.65, 0.15
 #: Gaussian filter where the header states none: clinical ones have 2 to 6 mm, and some images have none [mm].
 FILTER_MM, FILTER_SIGMA_MM = 4.0, 2.0

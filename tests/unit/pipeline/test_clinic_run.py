@@ -218,7 +218,7 @@ def test_detection_limit_makes_an_upper_bound(tmp_path, share, seen):
     assert all(l > b for l, b in zip(limit, lesion.kinetics["background_bq_ml"], strict=True))
     data = yaml.safe_load(TEXT) | {"kinetics": {"detection_sigmas": "0"}}
     (without,) = hevesy.run(hevesy.Case.from_dict(data, base=tmp_path), method="local").lesions
-    assert BELOW_DETECTION not in without.clinic["upper_bound_reasons"]
+    assert BELOW_DETECTION not in without.bounds.upper
     assert (without.kinetics["tia_coefficient_h"] < lesion.kinetics["tia_coefficient_h"]) is not seen
 
 

@@ -109,7 +109,7 @@ def true_dose_gy(name):
 def test_small_lesions_are_lower_bounds_with_the_reason_on_every_surface(plain, corrected):
     rows = by_name(plain)
     small = rows["small"]
-    assert small["clinic"]["lower_bound"] is True and small["clinic"]["lower_bound_reasons"] == [NO_RECOVERY]
+    assert small["clinic"]["lower_bound"] is True and small["bounds"]["lower"] == [NO_RECOVERY]
     assert small["clinic"]["upper_bound"] is False
     assert small["recovery"]["coefficient"] is None and small["recovery"]["lower_bound"] is True
     with (plain / "lesions.csv").open() as file:
@@ -124,7 +124,7 @@ def test_small_lesions_are_lower_bounds_with_the_reason_on_every_surface(plain, 
 
 def test_a_lesion_colder_than_its_surroundings_is_an_upper_bound(plain):
     cold = by_name(plain)["cold"]
-    assert cold["clinic"]["upper_bound"] is True and COLD in cold["clinic"]["upper_bound_reasons"]
+    assert cold["clinic"]["upper_bound"] is True and COLD in cold["bounds"]["upper"]
     assert cold["clinic"]["lower_bound"] is False
 
 
