@@ -59,10 +59,10 @@ def import_(
     json: JSON = False,
 ) -> None:
     """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and list what was not used."""
-    import yaml
-
     from ..engine.case.model import Case
+    from ..engine.case.site import Site
     from ..engine.files import check_output_file, write_text
+    from ..engine.imaging.sorting.case_text import case_of
     from ..engine.imaging.sorting.sort import sort_folder
     from ..engine.imaging.sorting.therapy import proposed_therapy
 
@@ -79,17 +79,18 @@ def import_(
             raise InputError(
                 "no such folder", why="there is nothing to import", file=folder, suggestion="check the path"
             )
+    site = Site.load()
     files = sort_folder(folders)
-    data = files.to_case_dict(out.resolve().parent)
-    Case.from_dict(data, base=out.resolve().parent, file=out)  # nothing is written that cannot be read
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    write_text(out, "# Written by `hevesy import`; check it with `hevesy check`.\n" + text)
+    base = out.resolve().parent
+    case = case_of(files, base, site)
+    Case.from_dict(case.data, base=base, file=out)  # nothing is written that cannot be read
+    write_text(out, case.text)
+    account = [*files.account(), *case.account, f"note    {proposed_therapy(case.data)}"]
     if json:
-        echo_json({"case": out, "account": [*files.account(), f"note    {proposed_therapy(data)}"]})
+        echo_json({"case": out, "account": account})
         return
-    for line in files.account():
+    for line in account:
         typer.echo(line)
-    typer.echo(f"note    {proposed_therapy(data)}")
     typer.echo(f"wrote {out}; next: hevesy check {out}")
 
 

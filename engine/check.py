@@ -229,9 +229,10 @@ def _decays(case: Case, images: VisitImages, activity: VisitActivity) -> float:
 
 def _recovery_line(case: Case) -> str:
     if case.recovery is None:
-        return "no recovery correction: doses of small lesions are too low."
+        return "no recovery correction: doses of small lesions are bounds."
     if case.recovery.fwhm_mm is not None:
-        return f"recovery of each lesion's mask at {case.recovery.fwhm_mm:g} mm FWHM."
+        assumed = " (assumed)" if case.recovery.assumed else ""
+        return f"recovery of each lesion's mask at {case.recovery.fwhm_mm:g} mm FWHM{assumed}."
     return f"recovery by the phantom curve {case.recovery.curve.name if case.recovery.curve else ''}."
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# nobody's own defaults decide what `hevesy import` writes in a test
+os.environ["HEVESY_CONFIG"] = os.devnull + "/none.yaml"
+
 SHARED = Path(os.environ.get("HEVESY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 #: Probability that the whole suite fails once by chance; single tests take their Sidak share of it.

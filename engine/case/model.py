@@ -27,8 +27,6 @@ from .fields import (
     Method,
     Nuclide,
     RelativeError,
-    Resolution,
-    ResolutionError,
     ScanTime,
     Text,
     Threshold,
@@ -37,6 +35,7 @@ from .fields import (
 from .file import Refused, explain, read_yaml
 from .inputs import files_of, named_paths
 from .kinetics import KINETIC_MODELS, Kinetics
+from .recovery import Recovery
 from .schema import schema_of
 from .structures import LesionFiles
 from .therapy import ScanTherapy, Therapy
@@ -95,32 +94,6 @@ class Visit(Block):
     def lesion_files(self) -> tuple[Path, ...]:
         """The lesion files."""
         return tuple(structures.file for structures in self.lesions)
-
-
-class Recovery(Block):
-    """How lesion activity is corrected for the blur of the PET: by its resolution, or a phantom curve."""
-
-    fwhm_mm: Resolution | None = Field(None, alias="fwhm")
-    fwhm_sigma_mm: ResolutionError | None = Field(None, alias="fwhm_sigma")
-    curve: InputPath | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Recovery:
-        if (self.fwhm_mm is None) == (self.curve is None):
-            error = InputError(
-                "needs either 'fwhm' or 'curve'",
-                why="one recovery coefficient can come from one source only",
-                suggestion="write recovery: {fwhm: 6 mm} or recovery: {curve: recovery.csv}",
-            )
-            raise Refused(error)
-        if self.fwhm_sigma_mm is not None and self.fwhm_mm is None:
-            error = InputError(
-                "'fwhm_sigma' belongs to 'fwhm'",
-                why="the uncertainty of a phantom's curve is its column 'sigma'",
-                suggestion="leave out 'fwhm_sigma'",
-            )
-            raise Refused(error)
-        return self
 
 
 class Uncertainty(Block):

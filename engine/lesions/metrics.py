@@ -113,20 +113,28 @@ class LesionParts:
 
 @dataclass(frozen=True)
 class _Voxels:
-    """The voxels of a lesion: indices, volume weights, doses [Gy] and masses [g], (n,) each."""
+    """The voxels of a lesion: indices, volume weights, doses [Gy] and masses [g], (n,) each; the lesion's mass [g]."""
 
     index: tuple[np.ndarray, ...]
     weight: np.ndarray
     dose_gy: np.ndarray
     mass_g: np.ndarray
+    lesion_g: float
 
     def mass_mean(self, values: np.ndarray) -> float:
         """Mass-weighted mean of values of these voxels (n,)."""
         return float(values @ self.mass_g) / float(self.mass_g.sum())
 
+    @property
+    def per_mass(self) -> float:
+        """Mass in the mask over that of the lesion: a mean dose is the energy in the mask over the lesion's mass."""
+        return float(self.mass_g.sum()) / self.lesion_g
+
     def map_mean(self, dose_gy: np.ndarray | None) -> float:
-        """Mass-weighted mean of a map (nz, ny, nx) [Gy]; NaN without one."""
-        return math.nan if dose_gy is None else self.mass_mean(np.asarray(dose_gy[self.index], dtype=np.float64))
+        """Mean dose by a map (nz, ny, nx) [Gy]; NaN without one."""
+        if dose_gy is None:
+            return math.nan
+        return self.mass_mean(np.asarray(dose_gy[self.index], dtype=np.float64)) * self.per_mass
 
 
 def summarise(
@@ -137,6 +145,7 @@ def summarise(
     errors: MeanDoseErrors | None = None,
     recovery_dose_factor: float = 1.0,
     parts: LesionParts | None = None,
+    density_g_cm3: float | None = None,
     bins: int = 200,
 ) -> LesionDose:
     """Volume, mass, dose metrics and verdict of one lesion.
@@ -155,6 +164,9 @@ def summarise(
         Factor from the recovery correction of the lesion's activity, applied to the mean once.
     parts
         What the other steps report on this lesion.
+    density_g_cm3
+        Density of the lesion itself [g/cm3], which its mass and its mean doses are stated for; by default the mean
+        in the mask, whose edge voxels hold some of the surroundings.
     bins
         Bins of the histogram.
 
@@ -169,12 +181,11 @@ def summarise(
         A lesion without volume on the grid, or a dose that is not finite in it.
     """
     errors, parts = errors or MeanDoseErrors(), parts or LesionParts()
-    voxels = _voxels(maps, mask)
+    voxels = _voxels(maps, mask, density_g_cm3)
     volume_ml = float(voxels.weight.sum()) * maps.grid.voxel_volume_ml
-    mass_g = float(voxels.mass_g.sum())
-    map_mean = voxels.mass_mean(voxels.dose_gy)
+    mass_g, map_mean = voxels.lesion_g, voxels.map_mean(maps.dose_gy)
     mean = map_mean * recovery_dose_factor
-    mc_error = errors.mc_standard_error_gy * recovery_dose_factor
+    mc_error = errors.mc_standard_error_gy * voxels.per_mass * recovery_dose_factor
     uncertainty, remarks = _combined(mean, mc_error, errors.chain_relative)
     diameter = float(sphere_diameter_mm(volume_ml))
     resolved, unresolved_remarks = _resolved(diameter, context.resolution_mm)
@@ -201,7 +212,7 @@ def summarise(
         **_judged(mask, context, parts.bounds, mean, uncertainty, known=math.isfinite(errors.chain_relative)),
         therapy_activity_gbq=activity,
         ldpa_gy_per_gbq=mean / activity if activity > 0 else math.nan,
-        **_metrics(region, map_mean, context.threshold_gy),
+        **_metrics(region, voxels.mass_mean(voxels.dose_gy), context.threshold_gy),
         diameter_mm=diameter,
         density_g_cm3=mass_g / volume_ml,
         voxels=int(voxels.weight.size),
@@ -238,7 +249,7 @@ def _judged(
     }
 
 
-def _voxels(maps: DoseMaps, mask: LesionMask) -> _Voxels:
+def _voxels(maps: DoseMaps, mask: LesionMask, density_g_cm3: float | None) -> _Voxels:
     """The lesion's voxels, checked."""
     name, grid = str(mask.name), maps.grid
     fraction = np.asarray(mask.fraction)
@@ -272,7 +283,10 @@ def _voxels(maps: DoseMaps, mask: LesionMask) -> _Voxels:
             suggestion="look at the CT and at the calibration of its Hounsfield units",
             field="lesions",
         )
-    return _Voxels(index, weight, dose, mass)
+    own = float(mass.sum())
+    if density_g_cm3 is not None:
+        own = density_g_cm3 * float(weight.sum()) * maps.grid.voxel_volume_ml
+    return _Voxels(index, weight, dose, mass, own)
 
 
 def _combined(mean_gy: float, mc_error_gy: float, chain_relative: float) -> tuple[float, list[str]]:

@@ -43,6 +43,7 @@ class Recovery(TypedDict, total=False):
     coefficient: float | None
     model: str
     fwhm_mm: float | None
+    assumed: bool
     density_g_cm3: float
     mean_density_in_outline_g_cm3: float
     lower_bound: bool

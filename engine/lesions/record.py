@@ -32,15 +32,16 @@ class LesionDose:
     patient, visit, lesion
         Whose lesion it is, by name.
     volume_ml, mass_g
-        Volume [mL] and mass [g] on the dose grid, sub-voxel weights included.
+        Volume on the dose grid, sub-voxel weights included [mL], and mass of the lesion itself, without the share of
+        its surroundings in edge voxels [g].
     dose_gy
-        Mass-weighted mean [Gy]: of the dose map (`dose_map_gy`) times `recovery_dose_factor`.
+        Mean [Gy]: that of the dose map (`dose_map_gy`) times `recovery_dose_factor`.
     dose_uncertainty_gy
         Combined standard uncertainty u of `dose_gy` (k = 1) [Gy].
     dose_mc_standard_error_gy
         Its Monte Carlo part: standard error of the mean [Gy].
     dose_map_gy, dose_local_gy
-        Mass-weighted mean of the dose map and of local deposition [Gy].
+        Energy of the dose map and of local deposition in the mask over the lesion's mass [Gy].
     threshold_gy, verdict
         Dose that the mean must reach [Gy], and whether it does: ``"eligible"``, ``"below"`` or ``"undetermined"``;
         empty where none is asked for (an organ, a reference region, the dose of a scan).

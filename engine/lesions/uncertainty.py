@@ -136,6 +136,8 @@ class MeasurementChain:
         Model whose parameters and slope count; the analytic sphere at ``fwhm_mm`` when not given.
     recovery_applied
         False when the dose comes from the uncorrected image: then no recovery term enters.
+    spill_relative
+        Of activity lost to the surroundings and not corrected for.
     calibration_relative
         Of the scanner's calibration against the activity meter.
     curve_sensitivity
@@ -170,6 +172,7 @@ class MeasurementChain:
     image_fwhm_mm: float | None = None
     recovery_model: RecoveryModel | None = None
     recovery_applied: bool = True
+    spill_relative: float = 0.0
     calibration_relative: float = 0.05
     curve_sensitivity: object = (1.0,)
     scan_relative: object = 0.08
@@ -248,7 +251,7 @@ def lesion_uncertainty(chain: MeasurementChain) -> LesionUncertainty:
     recovery, recovery_slope, recovery_own = chain.recovery()
     activity_slope = chain.counts_slope - recovery_slope
     mass = (1.0 + chain.density_slope) * uv
-    budget = (
+    budget: tuple[Contribution, ...] = (
         Contribution("volume", abs(activity_slope * uv - chain.mass_exponent * mass), RANDOM),
         Contribution("scan noise and registration", curve, RANDOM),
         # drawn anew for each lesion in a population, and changed by a drug between visits
@@ -261,6 +264,8 @@ def lesion_uncertainty(chain: MeasurementChain) -> LesionUncertainty:
         Contribution("density", chain.mass_exponent * chain.density_relative, SYSTEMATIC),
         Contribution("dose per decay", chain.dose_model_relative, SYSTEMATIC),
     )
+    if chain.spill_relative:
+        budget = (*budget, Contribution("no recovery correction", chain.spill_relative, SYSTEMATIC))
     s_value = chain.mass_exponent * math.hypot(mass, chain.density_relative)
     # as if the volume term of the activity and that of the S value were independent
     loose = _root(
@@ -273,6 +278,7 @@ def lesion_uncertainty(chain: MeasurementChain) -> LesionUncertainty:
         activity_slope * uv,
         s_value,
         chain.dose_model_relative,
+        chain.spill_relative,
     )
     total = _root(*(c.relative for c in budget))
     wide = "relative uncertainty above 50 %: read the interval, not the symmetric error"

@@ -15,14 +15,14 @@ from ..grid import Grid
 from ..kinetics.conversion import contradictions
 from ..kinetics.curves import LARGEST, NO_BOUND, Curve, fit_curve
 from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
-from ..lesions.bounds import BELOW_DETECTION, LATE_SCAN, ONE_SCAN, SMALL, Bounds
+from ..lesions.bounds import BELOW_DETECTION, LATE_SCAN, NO_RECOVERY, ONE_SCAN, SMALL, Bounds
 from ..lesions.recovery import Corrected, RecoveryModel
 from ..nuclides.decay import nuclide
 from .emission import emission_notes
 from .kinetic_remarks import kinetic_remarks, unseen_uptake, uptake_of
 from .lesion import FineMask, Lesion
 from .lesion_density import density_slope, lesion_density
-from .lesion_recovery import corrected_scans
+from .lesion_recovery import Spill, corrected_scans, recovery_remarks, spill_of
 from .lesion_views import LesionView, lesion_views
 from .scans import VisitImages
 
@@ -37,10 +37,12 @@ class LesionActivity:
     ----------
     lesion
         The lesion.
-    volume_ml, mass_g
-        Its volume [mL] and mass [g] there.
+    volume_ml
+        Its volume there [mL].
     density_g_cm3
         Density of the lesion itself, without what its edge voxels share with the surroundings [g/cm3].
+    density_in_outline_g_cm3
+        Mean density of the voxels in its mask [g/cm3].
     density_slope
         d ln(density) / d ln(volume): how that density follows an error of the contour.
     measured, background
@@ -64,6 +66,8 @@ class LesionActivity:
         lesion does not stand out.
     bounds
         Why its dose is only a bound; empty where it is an estimate.
+    spill_relative
+        Relative standard uncertainty from a loss of activity that is not corrected for.
     flags
         Remarks for the reader.
     contradictions
@@ -72,8 +76,8 @@ class LesionActivity:
 
     lesion: Lesion
     volume_ml: float
-    mass_g: float
     density_g_cm3: float
+    density_in_outline_g_cm3: float
     measured: np.ndarray
     background: np.ndarray
     corrected: Corrected | None
@@ -87,6 +91,7 @@ class LesionActivity:
     noise_relative: np.ndarray = field(default_factory=lambda: np.zeros(1))
     centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
     bounds: Bounds = Bounds()
+    spill_relative: float = 0.0
     flags: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
 
@@ -94,6 +99,11 @@ class LesionActivity:
     def name(self) -> str:
         """Name of the lesion."""
         return self.lesion.name
+
+    @property
+    def mass_g(self) -> float:
+        """Mass of the lesion itself [g]: its density times its volume, whatever is corrected for in the PET."""
+        return self.density_g_cm3 * self.volume_ml
 
     @property
     def fraction(self) -> np.ndarray:
@@ -186,6 +196,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
             "was taken as noise or spill-out and left out."
         )
     lesions = [_lesion(case, images, lesion, voxels) for lesion in images.lesions]
+    notes += recovery_remarks(case, [lesion.name for lesion in lesions if NO_RECOVERY in lesion.bounds.lower])
     seconds_ml = 3600.0 * images.grid.voxel_volume_ml
     return VisitActivity(tia, tia * seconds_ml, voxels, lesions, notes)
 
@@ -209,7 +220,6 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
     where = weight > 0
     share = weight[where] / weight[where].sum()
     volume = float(weight.sum()) * images.grid.voxel_volume_ml
-    mass = float((weight[where] * images.density[where]).sum()) * images.grid.voxel_volume_ml
     views = lesion_views(images, lesion, case.recovery.fwhm_mm if case.recovery is not None else None)
     measured = np.array([view.mean for view in views], dtype=np.float64)
     background = np.array([view.background for view in views])
@@ -219,6 +229,7 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
     if case.recovery is not None:
         corrected, model, detectable = corrected_scans(case.recovery, images.grid, lesion, views, limit)
         concentration = corrected.concentration
+    spill = Spill() if corrected is not None else spill_of(case.tracer.nuclide, volume, measured, background)
     administered = images.tracer_activity_mbq * 1e6
     to_share = volume / administered
     noise = _noise(views, 0.0 if corrected is None else corrected.recovery)
@@ -230,9 +241,9 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
     return LesionActivity(
         lesion=lesion,
         volume_ml=volume,
-        mass_g=mass,
         density_g_cm3=lesion_density(weight, images.density),
-        density_slope=0.0 if corrected is None else _density_slope(images, lesion),
+        density_in_outline_g_cm3=float(images.density[where] @ share),
+        density_slope=_density_slope(images, lesion),
         measured=measured,
         background=background,
         corrected=corrected,
@@ -244,13 +255,14 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
         detection_bq_ml=limit,
         noise_relative=noise,
         centroid_shift_mm=centroid_shifts(views),
-        bounds=_bounds(corrected, curve),
+        bounds=_bounds(corrected, curve, spill),
+        spill_relative=spill.relative,
         flags=flags,
         contradictions=odd,
     )
 
 
-def _bounds(corrected: Corrected | None, curve: Curve) -> Bounds:
+def _bounds(corrected: Corrected | None, curve: Curve, spill: Spill) -> Bounds:
     """Why the lesion's dose is only a bound."""
     lower = [SMALL] if corrected is not None and corrected.lower_bound else []
     upper = [BELOW_DETECTION] if curve.below_detection else []
@@ -258,7 +270,7 @@ def _bounds(corrected: Corrected | None, curve: Curve) -> Bounds:
         upper.append(ONE_SCAN if curve.unmeasured == LARGEST else LATE_SCAN)
     if curve.unmeasured == NO_BOUND:
         lower.append(LATE_SCAN)
-    return Bounds(tuple(lower), tuple(upper))
+    return Bounds((*lower, *spill.bounds.lower), (*upper, *spill.bounds.upper))
 
 
 def _density_slope(images: VisitImages, lesion: Lesion) -> float:

@@ -70,12 +70,14 @@ def _record(
 ) -> LesionDose:
     """Recovery, uncertainty and dose metrics of one lesion."""
     weight = np.asarray(lesion.fraction, dtype=np.float64) * images.density
-    map_mean = float((weight * maps.dose_gy).sum() / weight.sum())
+    in_outline = float((weight * maps.dose_gy).sum() / weight.sum())
+    # the map's energy in the outline over the lesion's own mass
+    map_mean = in_outline * lesion.density_in_outline_g_cm3 / lesion.density_g_cm3
     factor = recovery_dose_factor(case, lesion, map_mean)
     flags = list(lesion.flags)
     if lesion.corrected is not None:
         flags.append(f"mean dose corrected for recovery (x {factor:.3g})")
-    chain = _chain(case, images, lesion, map_mean * factor, mc_error / map_mean if map_mean > 0 else 0.0)
+    chain = _chain(case, images, lesion, map_mean * factor, mc_error / in_outline if in_outline > 0 else 0.0)
     errors, budget_record = MeanDoseErrors(mc_standard_error_gy=mc_error), UncertaintyBudget()
     if chain is not None:
         budget = lesion_uncertainty(chain)
@@ -89,14 +91,18 @@ def _record(
     if main_method(case.methods).simulates and not math.isfinite(mc_error):
         bounds = replace(bounds, unknown=(*bounds.unknown, STOPPED))
     parts = LesionParts(_kinetics(case, images, lesion), _recovery(case, lesion), budget_record, bounds, tuple(flags))
-    record = summarise(maps, lesion.lesion.mask, context, errors=errors, recovery_dose_factor=factor, parts=parts)
+    record = summarise(
+        maps,
+        lesion.lesion.mask,
+        context,
+        errors=errors,
+        recovery_dose_factor=factor,
+        parts=parts,
+        density_g_cm3=lesion.density_g_cm3,
+    )
     if not main_method(case.methods).simulates:
         record = replace(record, dose_mc_standard_error_gy=math.nan)  # it has none, which is not zero
-    if lesion.corrected is None:
-        return record
-    # the mass that the corrected dose is stated for
-    own = lesion.density_g_cm3
-    return replace(record, density_g_cm3=own, mass_g=own * record.volume_ml)
+    return record
 
 
 def recovery_dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float) -> float:
@@ -105,12 +111,12 @@ def recovery_dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float)
     The missing activity is put back where it was, in the lesion; its charged-particle energy is deposited
     there, less what leaves through the surface, in the lesion's own mass:
 
-        D = D_map rho_map / rho + E_c / rho [ t - e (t - b) - (m - e' (m - b)) ]
+        D = D_map + E_c / rho [ t - e (t - b) - (m - e' (m - b)) ]
 
-    with decays per volume t (corrected), m (map) and b (background), the mean density rho_map in the mask
-    and the lesion's own rho, and the share e of the excess over the background that escapes a sharp sphere,
-    ``e = 0.75 k (1.04 / rho) / R``. The blurred map loses less through its soft edge (e'): there the escape
-    acts like a slightly wider resolution. Photons of the activity put back are neglected: their self-absorbed
+    with the map's energy in the outline over the lesion's own mass, D_map, decays per volume t (corrected), m (map)
+    and b (background), the lesion's own density rho, and the share e of the excess over the background that escapes
+    a sharp sphere, ``e = 0.75 k (1.04 / rho) / R``. The blurred map loses less through its soft edge (e'): there the
+    escape acts like a slightly wider resolution. Photons of the activity put back are neglected: their self-absorbed
     share is 1-3 % of the dose of a lesion below 10 g, and only the part that blur had moved away counts.
     """
     if lesion.corrected is None or not map_mean_gy > 0:
@@ -130,8 +136,7 @@ def recovery_dose_factor(case: Case, lesion: LesionActivity, map_mean_gy: float)
     excess = true - sharp * (true - around) - (seen - blurred * (seen - around))
     decays_per_ml = excess * case.therapy.activity_mbq * 1e6 * 3600.0
     joule = decays_per_ml * emitted_energy(emission).charged * JOULE_PER_MEV
-    same_energy = lesion.mass_g / lesion.volume_ml / density
-    return max(same_energy + joule / (density * 1e-3) / map_mean_gy, 0.0)
+    return max(1.0 + joule / (density * 1e-3) / map_mean_gy, 0.0)
 
 
 def escape_length_mm(emission: Emission) -> float:
@@ -182,6 +187,7 @@ def _chain(
         image_fwhm_mm=getattr(model, "effective_fwhm_mm", None),
         recovery_model=model,
         recovery_applied=lesion.corrected is not None,
+        spill_relative=lesion.spill_relative,
         calibration_relative=case.uncertainty.calibration,
         curve_sensitivity=lesion.curve.sensitivity,
         scan_relative=scan_errors(case, lesion.noise_relative),
@@ -240,13 +246,20 @@ def _kinetics(case: Case, images: VisitImages, lesion: LesionActivity) -> Kineti
 
 def _recovery(case: Case, lesion: LesionActivity) -> Recovery:
     if lesion.corrected is None:
-        return {"coefficient": None, "model": "none: not asked for in the case"}
+        return {
+            "coefficient": None,
+            "model": "none: not asked for in the case",
+            "density_g_cm3": lesion.density_g_cm3,
+            "mean_density_in_outline_g_cm3": lesion.density_in_outline_g_cm3,
+            "lower_bound": bool(lesion.bounds.lower),
+        }
     return {
         "coefficient": lesion.recovery,
         "model": lesion.corrected.model,
         "fwhm_mm": case.recovery.fwhm_mm if case.recovery is not None else None,
+        "assumed": case.recovery is not None and case.recovery.assumed,
         "density_g_cm3": lesion.density_g_cm3,
-        "mean_density_in_outline_g_cm3": lesion.mass_g / lesion.volume_ml,
+        "mean_density_in_outline_g_cm3": lesion.density_in_outline_g_cm3,
         "lower_bound": lesion.corrected.lower_bound,
         "flags": list(lesion.corrected.flags),
     }

@@ -2,20 +2,108 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..case.model import Recovery
+from ..case.model import Case
+from ..case.recovery import Recovery
 from ..errors import InputError
 from ..files import read_csv
 from ..grid import Grid
-from ..lesions.recovery import Corrected, PhantomRecovery, RecoveryModel, correct
+from ..imaging.pet.scanners import typical_resolution
+from ..lesions.bounds import COLD, NO_RECOVERY, Bounds
+from ..lesions.recovery import (
+    Corrected,
+    PhantomRecovery,
+    RecoveryModel,
+    SphereRecovery,
+    correct,
+    sphere_diameter_mm,
+)
+from ..notes import CAUTION, CRITICAL, Note
 from .lesion import Lesion
 from .lesion_views import LesionView, PlacedRecovery
 from .mask_recovery import MaskRecovery
+
+#: Without a correction the dose of a lesion narrower than this many resolutions is a bound. At three resolutions a
+#: sphere in a cold background still loses a third of its mean.
+RESOLUTIONS_KNOWN = 3.0
+
+
+@dataclass(frozen=True)
+class Spill:
+    """What it means for a lesion that its activity is not corrected for the resolution of the PET.
+
+    Parameters
+    ----------
+    bounds
+        Why its dose is only a bound.
+    relative
+        Relative standard uncertainty of a dose that is still an estimate.
+    """
+
+    bounds: Bounds = Bounds()
+    relative: float = 0.0
+
+
+def spill_of(tracer: str, volume_ml: float, measured: np.ndarray, background: np.ndarray) -> Spill:
+    """What a missing correction does to one lesion.
+
+    Parameters
+    ----------
+    tracer
+        Nuclide of the scans.
+    volume_ml
+        Volume of the lesion [mL].
+    measured, background
+        Mean concentration in it and around it, each scan (n,) [Bq/mL].
+
+    Returns
+    -------
+    Spill
+        Bounds below :data:`RESOLUTIONS_KNOWN` typical resolutions: a lesion warmer than its surroundings loses
+        activity to them, a colder one gains some; one that is warmer in one scan and colder in another does both.
+        From there on the loss of the sphere of this volume, ``ln(1/RC)``, as an uncertainty.
+    """
+    fwhm = typical_resolution(tracer).fwhm_mm
+    if float(sphere_diameter_mm(volume_ml)) >= RESOLUTIONS_KNOWN * fwhm:
+        return Spill(relative=-math.log(SphereRecovery(fwhm).recovery(volume_ml)))
+    warmer, colder = bool(np.any(measured >= background)), bool(np.any(measured < background))
+    return Spill(Bounds((NO_RECOVERY,) if warmer else (), (COLD,) if colder else ()))
+
+
+def recovery_remarks(case: Case, lower_bounds: Sequence[str]) -> list[str]:
+    """What a reader must know about the recovery of a visit's lesions.
+
+    Parameters
+    ----------
+    case
+        The case.
+    lower_bounds
+        Names of the lesions whose doses are lower bounds because nothing was corrected.
+    """
+    asked = case.recovery
+    if asked is None:
+        fwhm = typical_resolution(case.tracer.nuclide).fwhm_mm
+        named = f" (here {', '.join(lower_bounds)})" if lower_bounds else ""
+        text = (
+            f"Not corrected for the resolution of the PET: doses of lesions below {RESOLUTIONS_KNOWN * fwhm:.0f} mm"
+            f"{named} are lower bounds, and those of lesions colder than their surroundings upper bounds. Add "
+            f"recovery: {{fwhm: ...}} to the case, the resolution of this PET for {case.tracer.nuclide} (typically "
+            f"{fwhm:g} mm)."
+        )
+        return [Note(text, "no-recovery", CRITICAL)]
+    if asked.assumed:
+        text = (
+            f"Recovery with an assumed PET resolution of {asked.fwhm_mm:g} ± {asked.fwhm_sigma_mm:g} mm FWHM, typical "
+            "of such scans and not measured; its uncertainty is in the budget as 'recovery curve'."
+        )
+        return [Note(text, "assumed-recovery", CAUTION)]
+    return []
 
 
 def corrected_scans(

@@ -54,6 +54,8 @@ class PetHeader:
         Body weight [kg].
     scan_start, administered
         Start of the scan and time of administration.
+    model, reconstruction, kernel
+        Manufacturer's model name, reconstruction method and convolution kernel.
     slice_delay_s
         Time from the start of the scan to the middle of a slice's own acquisition [s], by SOP instance UID.
     notes
@@ -72,6 +74,9 @@ class PetHeader:
     weight_kg: float | None = None
     scan_start: datetime | None = None
     administered: datetime | None = None
+    model: str | None = None
+    reconstruction: str | None = None
+    kernel: str | None = None
     slice_delay_s: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     time_notes: list[str] = field(default_factory=list)
@@ -144,7 +149,8 @@ def read_pet_header(headers: list[Header], source: str) -> PetHeader:
             file=source,
             field="SUVType (0054,1006)",
         )
-    info = PetHeader(units, "")
+    info = PetHeader(units, "", model=_text(first, "ManufacturerModelName"))
+    info.reconstruction, info.kernel = _text(first, "ReconstructionMethod"), _text(first, "ConvolutionKernel")
     for other in headers[1:]:
         for tag in ("Units", "DecayCorrection"):
             if other.dataset.get(tag) != first.get(tag):
@@ -170,6 +176,11 @@ def _many(value: object) -> list:
     if value is None:
         return []
     return [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+
+
+def _text(data: Dataset, tag: str) -> str | None:
+    """Text of a tag as one line; None where it is empty."""
+    return " ".join(" ".join(str(v) for v in _many(data.get(tag))).split()) or None
 
 
 def _decay_correction(first: Dataset, info: PetHeader, source: str) -> None:

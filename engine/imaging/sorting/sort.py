@@ -14,6 +14,7 @@ from ...text import counted
 from ..dicom.find import files_below, is_dicom, is_volume_file, read_header, require
 from ..pet.header import PetHeader, radionuclide_half_life_s
 from .inventory import Item, dicom_items, volume_items
+from .resolution import recovery_of
 from .therapy import therapy_block
 
 #: Scans of one administration are at most this many days apart.
@@ -67,6 +68,11 @@ class Sorted:
             lines.append(f"skipped {head}: {item.skipped}" if item.skipped else f"used    {head} -> {item.visit}")
         return lines + [f"note    {text}" for text in self.notes]
 
+    @property
+    def headers(self) -> list[PetHeader]:
+        """What the headers of the PETs used say, visit by visit."""
+        return [pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None]
+
     def to_case_dict(self, base_dir: Path) -> dict[str, Any]:
         """A case as plain data, paths relative to ``base_dir``.
 
@@ -79,7 +85,7 @@ class Sorted:
                 suggestion="give the folders of one patient's PET and CT",
                 file=base_dir,
             )
-        headers = [pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None]
+        headers = self.headers
         tracer = _tracer_of(headers)
         first = headers[0]
         case: dict[str, Any] = {"patient": "P01"}
@@ -116,6 +122,7 @@ class Sorted:
             if len(activities) == 1 and first.activity_mbq and abs(min(activities) / first.activity_mbq - 1.0) > 1e-3:
                 entry["activity"] = f"{min(activities):.6g} MBq"
             case["visits"].append(entry)
+        case["recovery"] = recovery_of(headers, tracer)[0]
         return case
 
 

@@ -116,8 +116,9 @@ def _effect(case: Case, images: VisitImages, lesion: LesionActivity, record: Les
         return {}
     where = np.asarray(lesion.fraction) > 0
     if record.voxel_metrics == "shown":
-        values = np.maximum(dose[where], 0.0) * record.recovery_dose_factor
         weight = np.asarray(lesion.fraction)[where] * images.density[where]
+        values = np.maximum(dose[where], 0.0)
+        values *= record.dose_gy / float(np.average(dose[where], weights=weight))
         basis = "voxels"
     else:
         values, weight = np.array([record.dose_gy]), np.ones(1)

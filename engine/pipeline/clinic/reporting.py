@@ -186,7 +186,8 @@ def _alignment(images: VisitImages) -> str:
 
 def _recovery(case: Case) -> str:
     if case.recovery is None:
-        return "none: doses of small lesions are too low"
+        return "none: doses of small lesions are bounds"
     if case.recovery.fwhm_mm is not None:
-        return f"each lesion's mask at {case.recovery.fwhm_mm:g} mm FWHM, once"
+        assumed = " (assumed, not measured)" if case.recovery.assumed else ""
+        return f"each lesion's mask at {case.recovery.fwhm_mm:g} mm FWHM{assumed}, once"
     return "phantom curve, once"

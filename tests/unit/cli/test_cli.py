@@ -148,7 +148,7 @@ def test_run_prints_the_lesion_table_and_the_verdict(command, case_file, tmp_pat
     code, out, err = command("run", case_file, "--out", tmp_path / "out", "--method", "local")
     assert code == 0
     assert "hot cube" in out
-    assert "that at least one lesion reaches" in out
+    assert "at least one lesion reaches 20 Gy" in out and "hot cube ≥ " in out  # not corrected for recovery
     assert (tmp_path / "out" / "report.html").exists()
     assert "%" in err  # progress, on standard error alone
 
