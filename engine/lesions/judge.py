@@ -253,16 +253,17 @@ def _verdict(
 def patient_probability(targets: Sequence[Target], activity_gbq: float, threshold_gy: float) -> tuple[float, float]:
     """Smallest and largest P(at least one lesion reaches the threshold) that the bounds allow.
 
-    A lower bound, and a dose of which nothing is known, may reach it or not; an upper bound does so at most as
-    probably as if it were an estimate. NaN and NaN where no dose is an estimate.
+    A lower bound reaches it at least as probably as if it were an estimate, an upper bound at most so; a dose of which
+    nothing is known may reach it or not. NaN and NaN where no dose is an estimate.
     """
-    estimates = [target for target in targets if target.estimated]
-    if not estimates:
+    if not any(target.estimated for target in targets):
         return math.nan, math.nan
-    low = probability_any(estimates, activity_gbq, threshold_gy)
-    if any(not target.estimated and not (target.bounds.at_most and target.budget) for target in targets):
+    sure = [target for target in targets if target.estimated or (target.bounds.at_least and target.budget)]
+    low = probability_any(sure, activity_gbq, threshold_gy)
+    limited = [target for target in targets if target.estimated or (target.bounds.at_most and target.budget)]
+    if len(limited) < len(targets):
         return low, 1.0
-    return low, low if len(estimates) == len(targets) else probability_any(targets, activity_gbq, threshold_gy)
+    return low, low if len(sure) == len(targets) else probability_any(limited, activity_gbq, threshold_gy)
 
 
 def probability_any(targets: Sequence[Target], activity_gbq: float, threshold_gy: float) -> float:

@@ -210,15 +210,24 @@ def _headline(verdict: Verdict) -> str:
 def _sentence(verdict: Verdict) -> str:
     """Verdict, probability, the lesions that carry it, and those that are undecided."""
     parts = [_claim(verdict)]
-    if verdict.verdict == NOT_TOLERABLE and verdict.reached:
-        parts.append(f"Reached: {_listed([one for one in verdict.lesions if one.verdict == ELIGIBLE])}.")
-    elif verdict.carried_by:
-        parts.append(f"Carried by {_listed(verdict.carried_by)}.")
-    elif verdict.verdict == BELOW and verdict.lesions[0].decided:
-        parts.append(f"Highest: {named(verdict.lesions[0])}.")
+    carrying = verdict.carried_by
+    if not carrying and verdict.verdict == BELOW and verdict.lesions[0].decided:
+        carrying = verdict.lesions[:1]
+        parts.append(f"Highest: {_listed(carrying)}.")
+    elif carrying:
+        parts.append(f"Carried by {_listed(carrying)}.")
     if verdict.undecided:
-        parts.append(f"Undecided: {_listed(verdict.undecided, reasons=True)}.")
-    return " ".join(parts)
+        parts.append(f"Undecided: {_listed(verdict.undecided)}.")
+    return " ".join([*parts, *_signs((*carrying, *verdict.undecided))])
+
+
+def _signs(lesions: Sequence[LesionVerdict]) -> list[str]:
+    """What the signs before the doses of these lesions mean, each once."""
+    reasons: dict[str, dict[str, None]] = {}
+    for one in lesions:
+        if one.bounds:
+            reasons.setdefault(one.bounds.sign.strip(), {}).update(dict.fromkeys(one.bounds.reasons))
+    return [f"{sign}: {'; '.join(found)}." for sign, found in reasons.items()]
 
 
 def _claim(verdict: Verdict) -> str:
@@ -258,20 +267,19 @@ def _compared(probability: float, relation: str) -> str:
     return f"P {text}" if text[0] in "<>" else f"P {relation} {text}"
 
 
-def named(lesion: LesionVerdict, *, reasons: bool = False) -> str:
-    """``right upper lobe 34 (21–53) Gy``; a bound with its sign, and its reasons where asked for."""
+def named(lesion: LesionVerdict) -> str:
+    """``right upper lobe 34 (21–53) Gy``; a bound with its sign instead of an interval."""
     interval = f" ({number(lesion.low_gy, 2)}–{number(lesion.high_gy, 2)})" if _has_interval(lesion) else ""
-    why = f" [{'; '.join(lesion.bounds.reasons)}]" if reasons and lesion.bounds else ""
-    return f"{lesion.lesion} {lesion.bounds.sign}{number(lesion.dose_gy, 2)}{interval} Gy{why}"
+    return f"{lesion.lesion} {lesion.bounds.sign}{number(lesion.dose_gy, 2)}{interval} Gy"
 
 
 def _has_interval(lesion: LesionVerdict) -> bool:
     return math.isfinite(lesion.low_gy) and not lesion.bounds and lesion.dose_gy > 0.0
 
 
-def _listed(lesions: Sequence[LesionVerdict], *, reasons: bool = False) -> str:
+def _listed(lesions: Sequence[LesionVerdict]) -> str:
     """``A``, ``A and B``, ``A, B and C``; beyond `MOST_NAMED` the number of the others."""
-    names = [named(one, reasons=reasons) for one in lesions[:MOST_NAMED]]
+    names = [named(one) for one in lesions[:MOST_NAMED]]
     if len(lesions) > MOST_NAMED:
         names.append(f"{len(lesions) - MOST_NAMED} more")
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

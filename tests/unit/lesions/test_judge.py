@@ -155,20 +155,21 @@ def test_no_probability_is_stated_where_every_dose_is_a_bound():
     dark = Target("a", 5.0, 0.1, bounds=Bounds(upper=("one scan",)), activity_gbq=7.4)
     found = assess([dark]).planned
     assert found.verdict == "below" and found.certain and math.isnan(found.probability)
-    assert found.sentence == "Not eligible at 7.4 GBq: no lesion reaches 20 Gy. Highest: a ≤ 5.0 Gy."
+    assert found.sentence == "Not eligible at 7.4 GBq: no lesion reaches 20 Gy. Highest: a ≤ 5.0 Gy. ≤: one scan."
     bright = Target("a", 50.0, 0.1, bounds=Bounds(upper=("one scan",)), activity_gbq=7.4)
     assert sentence([bright]) == (
         "Undetermined at 7.4 GBq: the doses do not show whether at least one lesion reaches 20 Gy. "
-        "Undecided: a ≤ 50 Gy [one scan]."
+        "Undecided: a ≤ 50 Gy. ≤: one scan."
     )
 
 
 def test_bounds_open_the_probability_on_their_side():
-    """A lower bound may hide a lesion that reaches it; an upper bound counts at most as an estimate would."""
-    estimate, small = Target("e", 12.0, 0.2, activity_gbq=7.4), Target("s", 9.0, bounds=AT_LEAST, activity_gbq=7.4)
+    """A lower bound counts at least, and an upper bound at most, as an estimate of that dose would."""
+    estimate, small = Target("e", 12.0, 0.2, activity_gbq=7.4), Target("s", 9.0, 0.5, bounds=AT_LEAST, activity_gbq=7.4)
     found = assess([estimate, small]).planned
+    p, q = probability_at_least(12.0, 0.2, 20.0), probability_at_least(9.0, 0.5, 20.0)
     assert found.verdict == "undetermined" and found.probability_high == 1.0
-    assert found.probability == pytest.approx(probability_at_least(12.0, 0.2, 20.0))
+    assert found.probability == pytest.approx(1 - (1 - p) * (1 - q), rel=1e-9)
     dark = Target("d", 15.0, 0.2, bounds=AT_MOST, activity_gbq=7.4)
     found = assess([estimate, dark]).planned
     p, q = probability_at_least(12.0, 0.2, 20.0), probability_at_least(15.0, 0.2, 20.0)
@@ -202,7 +203,9 @@ def test_every_combination_keeps_the_laws_of_the_judge():
         for dose in (0.0, 5.0, 19.0, 21.0, 80.0)
         for spread in (0.05, 0.4)
     ]
-    lesions = [Target(str(i), dose, spread, 0.05, bounds, True, 7.4) for i, (bounds, dose, spread) in enumerate(kinds)]
+    lesions = [
+        Target(f"L{i:02d}", dose, spread, 0.05, bounds, True, 7.4) for i, (bounds, dose, spread) in enumerate(kinds)
+    ]
     for a in lesions:
         for b in lesions:
             for maximum in (None, 1.0, 30.0):
@@ -228,4 +231,7 @@ def check_laws(found: Verdict, targets: tuple[Target, Target]) -> None:
     for one in found.lesions:
         assert math.isnan(one.probability) == bool(one.bounds)
         assert (one in found.undecided) != one.decided
-        assert one.lesion in found.sentence or (one.decided and one.verdict == "below")
+        told = one.lesion in found.sentence or (one.decided and one.verdict == "below")
+        assert told
+        if one.lesion in found.sentence and one.bounds:
+            assert f"{one.bounds.sign.strip()}: " in found.sentence
