@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from ..engine.errors import InputError
+from .options import JSON
 from .output import echo_json
-
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 group = typer.Typer(
     help="Defaults of this site or user that `hevesy import` writes into new cases: recovery by scanner, calibration, "

@@ -21,6 +21,7 @@ from hevesy.engine.constants import JOULE_PER_MEV
 from hevesy.engine.dose.local import emitted_energy
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import write_image
+from hevesy.engine.lesions.bounds import NO_RECOVERY
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.results.result import Result
 from hevesy.tests.unit.small_case import GRID, HOT, TEXT, TRACER_MBQ, write_small_case
@@ -123,7 +124,7 @@ def test_one_scan_of_another_nuclide_states_the_half_life_it_holds_for(tmp_path:
     limit = float(re.search(r"half-life is longer than ([\d.]+) h", told)[1])  # type: ignore[index]
     physical = nuclide("Lu-177").decay_constant_per_h
     bound = record["kinetics"]["tia_coefficient_h"]
-    assert record["clinic"]["upper_bound"] and not record["clinic"]["lower_bound"]
+    assert record["clinic"]["upper_bound"] and record["bounds"]["lower"] == [NO_RECOVERY]  # none by the kinetics
     for half_life, within in ((1.03 * limit, True), (0.97 * limit, False)):
         curve = retained(half_life, 0.0, physical)
         truth = VOLUME_ML * 4e-4 * math.exp(-physical * 24.0) / curve(24.0) * integral(curve, 0.0)
