@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import yaml
@@ -284,8 +286,9 @@ def wrong_outlines(labels: np.ndarray, voxels: int) -> np.ndarray:
 
 
 def written_case(folder: Path, case: Path) -> Path:
-    """What ``hevesy import FOLDER -o CASE`` writes; its account is not shown."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    """What ``hevesy import FOLDER -o CASE`` writes without a site's own defaults; its account is not shown."""
+    none = {"HEVESY_CONFIG": str(case.with_name("no-defaults.yaml"))}
+    with contextlib.redirect_stdout(io.StringIO()), patch.dict(os.environ, none):
         import_([folder], output=case, force=True, json=False)
     return case
 

@@ -42,7 +42,7 @@ PART_VERSION = 1
 def arguments(words: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=6, help="noise seeds of the cells")
+    parser.add_argument("--seeds", type=int, default=8, help="noise seeds of the cells")
     parser.add_argument("--seed", type=int, default=1, help="seed of the trial's truth")
     parser.add_argument("--patients", type=int, default=None, help="this many patients at most, the arms in turn")
     parser.add_argument("--only", default=None, help="these patients only, such as P01,C02")
@@ -159,7 +159,7 @@ def no_scan() -> str:
     try:
         Case.from_dict(case, check_files=False)
     except InputError as error:
-        return f"{error.problem}: {error.why}" if error.why else error.problem
+        return f"{error.field} {error.problem}: {error.why}"
     raise AssertionError("a case without a scan was accepted")
 
 
