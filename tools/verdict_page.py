@@ -11,6 +11,8 @@ from .verdict_numbers import COVERAGES, KINDS, MOST_WRONG
 
 #: A cell abstains where at least this share of its verdicts is undetermined.
 ABSTAINS_FROM = 0.9
+#: Intervals (k = 2) that cover the truth less often are too narrow; so are bounds violated beyond theirs in over 5 %.
+COVERS_FROM = 0.9
 #: Cells that the figure shows beside all of them together, where they were run.
 DRAWN_CELLS = (
     "reference: 2 scans (24, 96 h)", "1 scan (24 h), population", "3 scans (24, 96, 168 h)", "assumed recovery",
@@ -53,16 +55,22 @@ def _head(record: dict[str, Any]) -> list[str]:
 
 
 def trust(cell: dict[str, Any]) -> str:
-    """``"holds"``, ``"fails"`` where claims are wrong too often, or ``"abstains"``."""
+    """``"holds"``, ``"fails"`` where claims are wrong too often, ``"abstains"``, or ``"narrow"``: intervals too narrow."""
     if any(c["share"] is not None and c["share"] > MOST_WRONG for c in cell["claims"].values()):
         return "fails"
-    return "abstains" if (cell["decisions"]["abstention"] or 0.0) >= ABSTAINS_FROM else "holds"
+    if (cell["decisions"]["abstention"] or 0.0) >= ABSTAINS_FROM:
+        return "abstains"
+    doses = cell["accuracy"]
+    covered = doses["coverage_k2"] is None or doses["coverage_k2"] >= COVERS_FROM
+    bounded = all(doses[k + "_violated_k2"] <= MOST_WRONG * doses[k + "_bounds"] for k in ("lower", "upper"))
+    return "holds" if covered and bounded else "narrow"
 
 
 def _reading(record: dict[str, Any]) -> list[str]:
-    """The three lists: trusted, abstaining, not to be trusted."""
+    """The lists: trusted, too narrow, abstaining, claiming too much."""
     titles = (
-        ("holds", "What the program claims may be trusted"),
+        ("holds", "Its claims and its intervals may be trusted"),
+        ("narrow", "Its claims are right, but the intervals of its doses, or its bounds, are too narrow"),
         ("abstains", "It abstains, nearly always"),
         ("fails", "It claims too much"),
     )

@@ -71,6 +71,12 @@ def test_claims_and_wrong_ones_are_counted() -> None:
     cell = {"cell": "c", "claims": found}
     assert [row["holds"] for row in must_hold(cell)] == [False] * 5
     assert trust(cell | {"decisions": {"abstention": 1.0}}) == "fails"
+    none = {"claims": {}, "decisions": {"abstention": 0.3}}
+    doses = {"coverage_k2": 0.95} | {f"{k}_{what}": 0 for k in ("lower", "upper") for what in ("bounds", "violated_k2")}
+    assert trust(none | {"accuracy": doses}) == "holds"
+    assert trust(none | {"accuracy": doses | {"coverage_k2": 0.89}}) == "narrow"
+    assert trust(none | {"accuracy": doses | {"upper_bounds": 10, "upper_violated_k2": 1}}) == "narrow"
+    assert trust(none | {"accuracy": doses, "decisions": {"abstention": 0.9}}) == "abstains"
 
 
 def test_exact_interval_is_that_of_clopper_and_pearson() -> None:
