@@ -224,7 +224,7 @@ class SyntheticPatient:
             for label in range(1, len(self.lesions) + 1):
                 painted[name][labels == label] = per_region[first + label - 1]
         decays = painted["tia"] * therapy_mbq * 1e6 * 3600.0 * grid.voxel_volume_ml
-        matter = tissue.from_ct(Volume(grid, painted["hu"], "HU"), grid)
+        matter = tissue.from_ct(Volume(grid, np.rint(painted["hu"]), "HU"), grid)  # as a CT stores them
         return Problem(
             density_g_cm3=painted["density"].astype(np.float32),
             material=matter.material,

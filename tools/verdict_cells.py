@@ -7,25 +7,22 @@ ones for all cells of a repetition. docs/methods/cohort.md says what is drawn an
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import yaml
-from hevesy.cli.case_commands import import_
+from hevesy.cli.main import app
 from hevesy.engine.case.model import Case
 from hevesy.engine.grid import write_image
 from hevesy.engine.pipeline.activity import integrate
 from hevesy.engine.pipeline.lesion import Lesion
 from hevesy.engine.pipeline.scans import VisitImages, read_visit
 from scipy.ndimage import binary_dilation, binary_erosion, shift
+from typer.testing import CliRunner
 
 from ..phantoms.cohort import CohortPatient
 from ..phantoms.files import case_head, visit_lines
@@ -288,8 +285,9 @@ def wrong_outlines(labels: np.ndarray, voxels: int) -> np.ndarray:
 def written_case(folder: Path, case: Path) -> Path:
     """What ``hevesy import FOLDER -o CASE`` writes without a site's own defaults; its account is not shown."""
     none = {"HEVESY_CONFIG": str(case.with_name("no-defaults.yaml"))}
-    with contextlib.redirect_stdout(io.StringIO()), patch.dict(os.environ, none):
-        import_([folder], output=case, force=True, json=False)
+    found = CliRunner().invoke(app, ["import", str(folder), "-o", str(case), "--force"], env=none)
+    if found.exception is not None:
+        raise found.exception
     return case
 
 

@@ -55,7 +55,7 @@ def _head(record: dict[str, Any]) -> list[str]:
 
 
 def trust(cell: dict[str, Any]) -> str:
-    """``"holds"``, ``"fails"`` where claims are wrong too often, ``"abstains"``, or ``"narrow"``: intervals too narrow."""
+    """``"holds"``, ``"fails"`` (claims wrong too often), ``"abstains"``, or ``"narrow"`` (intervals or bounds)."""
     if any(c["share"] is not None and c["share"] > MOST_WRONG for c in cell["claims"].values()):
         return "fails"
     if (cell["decisions"]["abstention"] or 0.0) >= ABSTAINS_FROM:
