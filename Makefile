@@ -7,7 +7,7 @@ JOBS   ?= 2
 # the CUDA compiler of the gates exists for Linux; there its absence is a failure, elsewhere those tests skip
 GATES  := $(if $(filter Linux,$(shell uname -s)),1,0)
 
-.PHONY: setup demo test lint validation cohort-check bench bench-quick bench-peers tables schema columns ranges clean gpu-test gpu-bench
+.PHONY: setup demo test lint validation cohort-check verdict-trial bench bench-quick bench-peers tables schema columns ranges clean gpu-test gpu-bench
 
 setup: $(STAMP)
 
@@ -54,6 +54,11 @@ validation: $(STAMP)
 # as you like, each patient's numbers are kept in build/cohort-check.
 cohort-check: $(STAMP)
 	$(BIN)/python -m hevesy.tools.cohort_check --seeds 20 --jobs $(JOBS) --parts build/cohort-check
+
+# The judge on patients whose true doses are known, in many cells and all the way from DICOM (about 25 minutes on two
+# cores); stop and go on as you like, each patient's numbers are kept in build/verdict-trial.
+verdict-trial: $(STAMP)
+	$(BIN)/python -m hevesy.tools.verdict_trial --jobs $(JOBS) --parts build/verdict-trial
 
 # On an unloaded machine: every named problem, scaling, starts, modes and figures of merit (some 10 minutes on two
 # cores); a table, and a JSON with the machine under benchmarks/results.

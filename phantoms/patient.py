@@ -27,7 +27,7 @@ from .anatomy import AIR_DENSITY, DEFAULT_LESIONS, Lesion, Region, Uptakes, neck
 from .noise import correlated_noise, noise_stream, positive_noise
 from .shapes import Ellipsoid, fraction, full_fraction, sphere
 
-#: Time of peak uptake [h]: linear rise to it, mono-exponential biological clearance after it.
+#: Time of peak uptake [h] by default: linear rise to it, mono-exponential biological clearance after it.
 PEAK_H = 24.0
 
 
@@ -92,6 +92,10 @@ class SyntheticPatient:
         Displacement (z, y, x) of the whole patient at each scan after the first [mm].
     extent_mm
         Size of the field of view (z, y, x) [mm].
+    administered
+        Date and time of administration, ISO 8601.
+    peak_h
+        Time of peak uptake after administration, at most 24 h [h]; it leaves the uptake at 24 h as it is.
     """
 
     patient: str = "SYN01"
@@ -111,11 +115,7 @@ class SyntheticPatient:
     shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     extent_mm: tuple[float, float, float] = (400.0, 256.0, 384.0)
     administered: str = "2026-01-05T09:00"
-
-    @property
-    def peak_h(self) -> float:
-        """Time of peak uptake after administration [h]."""
-        return PEAK_H
+    peak_h: float = PEAK_H
 
     @property
     def grid(self) -> Grid:
@@ -175,10 +175,10 @@ class SyntheticPatient:
 
     def retention(self, region: Region, hours: float) -> float:
         """Decay-corrected retention [fraction of the administered activity per mL] at ``hours``."""
-        at_peak = region.suv_24h / (self.weight_kg * 1000.0)
-        if hours <= PEAK_H:
-            return at_peak * hours / PEAK_H
-        return at_peak * math.exp(-math.log(2.0) * (hours - PEAK_H) / region.biological_half_life_h)
+        at_24h = region.suv_24h / (self.weight_kg * 1000.0)
+        since = max(hours, self.peak_h) - PEAK_H
+        falling = at_24h * math.exp(-math.log(2.0) * since / region.biological_half_life_h)
+        return falling * min(hours / self.peak_h, 1.0)
 
     def tia_coefficient_h_per_ml(self, region: Region) -> float:
         """Time integral of the therapy activity per mL and per administered activity [h/mL].
@@ -188,8 +188,8 @@ class SyntheticPatient:
         """
         decay = nuclides.nuclide(self.therapy).decay_constant_per_h
         effective = decay + math.log(2.0) / region.biological_half_life_h
-        peak = self.retention(region, PEAK_H) * math.exp(-decay * PEAK_H)
-        return peak * (PEAK_H / 2.0 + 1.0 / effective)
+        peak = self.retention(region, self.peak_h) * math.exp(-decay * self.peak_h)
+        return peak * (self.peak_h / 2.0 + 1.0 / effective)
 
     def true_density(self, grid: Grid) -> np.ndarray:
         """Mass density [g/cm3] on any grid, (nz, ny, nx)."""
@@ -224,7 +224,7 @@ class SyntheticPatient:
             for label in range(1, len(self.lesions) + 1):
                 painted[name][labels == label] = per_region[first + label - 1]
         decays = painted["tia"] * therapy_mbq * 1e6 * 3600.0 * grid.voxel_volume_ml
-        matter = tissue.from_ct(Volume(grid, painted["hu"], "HU"), grid)
+        matter = tissue.from_ct(Volume(grid, np.rint(painted["hu"]), "HU"), grid)  # as a CT stores them
         return Problem(
             density_g_cm3=painted["density"].astype(np.float32),
             material=matter.material,

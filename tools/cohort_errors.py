@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from hevesy.engine.case.model import Case
-from hevesy.engine.grid import Volume, write_image
+from hevesy.engine.grid import Grid, Volume, write_image
 from hevesy.engine.imaging.masks.read import open_masks
 from hevesy.engine.lesions.uncertainty import volume_relative_uncertainty
 from hevesy.engine.pipeline.alignment import AlignedPet, read_lesions
@@ -98,7 +99,7 @@ def with_errors(
     """
     assert not any(scan.own for scan in images.scans), "scans lie on the dose grid in this trial"
     matter = replace(images.tissue, density_g_cm3=(images.density * errors.density).astype(images.density.dtype))
-    lesions = _drawn(images, scan, errors.volumes, folder)
+    lesions = drawn_lesions(images, scan, errors.volumes, folder)
     pets = noisy_scans(images, scan, clean, errors, seed)
     return replace(images, concentration=pets, tissue=matter, lesions=lesions)
 
@@ -107,29 +108,51 @@ def noisy_scans(
     images: VisitImages, scan: SyntheticPatient, clean: Sequence[np.ndarray], errors: VisitErrors, seed: int
 ) -> np.ndarray:
     """Concentrations (nt, nz, ny, nx) [Bq/mL] with noise and the factors of this repetition."""
+    box = box_of(images, scan)
+    return np.stack(
+        [
+            noisy_scan(scan, pet, seed, number)[box] * np.float32(errors.activity * factor)
+            for number, (pet, factor) in enumerate(zip(clean, errors.scans, strict=True))
+        ]
+    )
+
+
+def box_of(images: VisitImages, scan: SyntheticPatient) -> tuple[slice, ...]:
+    """Where the dose grid, cropped to the body, lies in the whole one."""
     start = [
         round((a - b) / step)
         for a, b, step in zip(images.grid.origin_mm, scan.grid.origin_mm, scan.grid.spacing_mm, strict=True)
     ]
-    box = tuple(slice(s, s + n) for s, n in zip(start, images.grid.shape, strict=True))
-    noisy = []
-    for number, (pet, factor) in enumerate(zip(clean, errors.scans, strict=True)):
-        noise = correlated_noise(scan.grid.shape, noise_stream(seed * 100_000 + scan.seed % 100_000, 2 * number))
-        image = pet * positive_noise(noise, scan._cov(pet)) * (errors.activity * factor)
-        noisy.append(image.astype(np.float32)[box])
-    return np.stack(noisy)
+    return tuple(slice(s, s + n) for s, n in zip(start, images.grid.shape, strict=True))
 
 
-def _drawn(images: VisitImages, scan: SyntheticPatient, volumes: np.ndarray, folder: Path) -> tuple[Lesion, ...]:
+def noisy_scan(scan: SyntheticPatient, pet: np.ndarray, seed: int, number: int) -> np.ndarray:
+    """A clean PET (nz, ny, nx) [Bq/mL] with the noise of a repetition's scan of this number, float32."""
+    noise = unit_noise(scan.grid.shape, seed * 100_000 + scan.seed % 100_000, 2 * number)
+    return np.asarray(pet * positive_noise(noise, scan._cov(pet)), dtype=np.float32)
+
+
+@lru_cache(maxsize=4)
+def unit_noise(shape: tuple[int, int, int], seed: int, number: int) -> np.ndarray:
+    """Noise of unit variance, which the cells of a repetition share."""
+    return correlated_noise(shape, noise_stream(seed, number))
+
+
+def drawn_lesions(images: VisitImages, scan: SyntheticPatient, volumes: np.ndarray, folder: Path) -> tuple[Lesion, ...]:
     """The lesions as drawn with these factors on their volumes."""
     lesions = tuple(
         replace(lesion, volume_ml=lesion.volume_ml * float(factor))
         for lesion, factor in zip(scan.lesions, volumes, strict=True)
     )
-    drawn = replace(scan, lesions=lesions)
+    return lesions_of(images, replace(scan, lesions=lesions).label_map(scan.ct_grid), scan.ct_grid, folder)
+
+
+def lesions_of(images: VisitImages, labels: np.ndarray, grid: Grid, folder: Path) -> tuple[Lesion, ...]:
+    """The lesions of a label map, written and read back by the run's own code."""
     file = folder / "lesions.nii"
-    write_image(file, scan.ct_grid, drawn.label_map(scan.ct_grid))
+    write_image(file, grid, labels)
     names = images.visit.lesion_files[0].with_name("lesions.json")
-    file.with_suffix(".json").write_bytes(names.read_bytes())
+    if names != file.with_suffix(".json"):
+        file.with_suffix(".json").write_bytes(names.read_bytes())
     pet = Volume(images.grid, images.concentration[0], "Bq/mL", frame_of_reference=images.frame_of_reference)
     return tuple(read_lesions([open_masks(file)], images.grid, [AlignedPet(pet)]))

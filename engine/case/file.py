@@ -155,6 +155,12 @@ def _from_pydantic(item: Any) -> InputError:
             why="one of " + ", ".join(expected),
             suggestion=did_you_mean(str(value), expected),
         )
+    if kind == "too_short" and not value:
+        return InputError(
+            "is empty",
+            why=f"a case cannot be run without an entry in '{item['loc'][-1]}'",
+            suggestion="add one (docs/formats/case.md shows how)",
+        )
     kinds: dict[type, str] = {dict: "a block of keys", list: "a list"}
     shown = kinds.get(type(value), repr(value))
     return InputError(

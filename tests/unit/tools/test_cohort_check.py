@@ -11,6 +11,7 @@ from hevesy.engine import imaging
 from hevesy.engine.case.model import Case
 from hevesy.engine.pipeline.scans import read_visit
 from hevesy.phantoms.cohort import make_cohort
+from hevesy.tools.cohort_check import drawn_relative
 from hevesy.tools.cohort_errors import draw_errors, with_errors
 from hevesy.tools.cohort_page import accuracy, eligibility, page, summary
 
@@ -50,6 +51,12 @@ def test_bias_is_over_lesions_and_bounds_are_left_out() -> None:
     assert found["log_bias"] == pytest.approx(0.25 * np.log(1.1 * 1.2 * 0.95 * 1.05))
     assert found["own_bias"] == pytest.approx(found["log_bias"] - 0.05)
     assert found["spread"] == pytest.approx(10.0 * np.sqrt(np.mean(np.square(np.log([1.1, 1.2, 0.95, 1.05])))))
+
+
+def test_an_error_that_never_happens_is_not_in_the_intervals() -> None:
+    parts = {"volume": 0.04, "uptake before the first scan": 0.12, "calibration": 0.03}
+    contributions = [{"name": name, "relative": relative} for name, relative in parts.items()]
+    assert drawn_relative({"relative": 0.13, "contributions": contributions}) == pytest.approx(0.05)
 
 
 def test_eligibility_by_lesion_and_by_patient_visit() -> None:
