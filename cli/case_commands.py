@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
 from .options import BACKENDS, DECAYS, JSON, Quiet, listed, out_option, with_verbose
-from .output import duration, echo_json, echo_table, progress_line
+from .output import duration, echo_json, echo_table, echo_text, progress_line
 
 if TYPE_CHECKING:
     from ..engine.case.model import Case
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 #: Enough for about 1 % in the demo's lesions above 2 mL, and under a minute on two cores.
 DEMO_DECAYS = 2_000_000
 
+WIDE = Annotated[bool, typer.Option("--wide", help="Every column, however wide the tables become.")]
 CaseFile = Annotated[Path, typer.Argument(help="A case file (YAML).", show_default=False)]
 
 
@@ -36,6 +38,7 @@ def demo(
     out: Annotated[Path, out_option("Where patient, results and report go.")] = Path("hevesy-demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic patient and of the transport.")] = 1,
     backend: Annotated[str, typer.Option(help=BACKENDS)] = "auto",
+    wide: WIDE = False,
     json: JSON = False,
 ) -> None:
     """Build a synthetic patient (124I PET/CT at 24 h and 96 h) and run the whole main job on it."""
@@ -49,7 +52,7 @@ def demo(
     typer.echo(f"synthetic patient with known truth: {case_file.parent}", err=True)
     # A fixed number of decays: the same numbers on every machine, unless it is so slow that time ends it.
     case = _changed(Case.load(case_file), seed=seed, backend=backend, decays=DEMO_DECAYS, time_limit="100 s")
-    _run_and_tell(case, out / "run", json=json)
+    _run_and_tell(case, out / "run", json=json, wide=wide)
 
 
 def import_(
@@ -125,6 +128,7 @@ def run(
     backend: Annotated[str | None, typer.Option(help=BACKENDS)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its output folder.")] = False,
     quiet: Quiet = False,
+    wide: WIDE = False,
     json: JSON = False,
 ) -> None:
     """The main job: images to dose, uncertainty, lesion table and verdict, with a report."""
@@ -140,7 +144,7 @@ def run(
         backend=backend,
     )
     folder = out or case_file.with_name(case_file.stem + "-run")
-    _run_and_tell(case, folder, quiet=quiet, json=json, resume=resume)
+    _run_and_tell(case, folder, quiet=quiet, json=json, resume=resume, wide=wide)
 
 
 def report(
@@ -180,7 +184,9 @@ def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
     return with_changes(case, time_limit_s=limit, **flags)
 
 
-def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = False, resume: bool = False) -> None:
+def _run_and_tell(
+    case: Case, out: Path, *, quiet: bool = False, json: bool = False, resume: bool = False, wide: bool = False
+) -> None:
     from ..engine.run import run as run_case
     from .interrupt import stop_on_interrupt
 
@@ -189,7 +195,7 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
     if json:
         echo_json(outcome.to_dict())
     else:
-        _tell(outcome, out)
+        _tell(outcome, out, wide)
     if outcome.incomplete:
         typer.echo(
             "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume continues",
@@ -198,19 +204,27 @@ def _run_and_tell(case: Case, out: Path, *, quiet: bool = False, json: bool = Fa
         raise typer.Exit(3)
 
 
-def _tell(outcome: Outcome, out: Path) -> None:
+def _tell(outcome: Outcome, out: Path, wide: bool, said: Iterable[str] = ()) -> None:
+    """Tables and sentences of a run, without those that were `said` of another treatment from the same scans."""
     from ..engine.export.folder import therapy_folder
-    from ..engine.export.summary import lesion_table, run_lines, warning_lines
+    from ..engine.export.summary import further_lines, lesion_tables, verdict_lines, warning_lines
     from ..engine.text import activity_text
 
-    table = lesion_table(outcome)
-    echo_table(table.columns, table.rows, table.title, table.text_columns)
-    for line in run_lines(outcome):
-        typer.echo(line)
-    for line in warning_lines(outcome):
-        typer.echo(line, err=True)
+    for table in lesion_tables(outcome, wide=wide):
+        echo_table(table.columns, table.rows, table.title, table.text_columns)
+    heard = list(said)
+    for lines, err in (
+        (verdict_lines(outcome), False),
+        (warning_lines(outcome), True),
+        (further_lines(outcome, wide=wide), False),
+    ):
+        for line in lines:
+            if line not in heard:
+                echo_text(line, err=err)
+                heard.append(line)
     for other in outcome.further:
         therapy = other.case.therapy
-        typer.echo(f"\nFrom the same scans, {activity_text(therapy.activity_mbq)} {therapy.nuclide}:")
-        _tell(other, out / therapy_folder(other.case))
+        typer.echo("")
+        echo_text(f"From the same scans, {activity_text(therapy.activity_mbq)} {therapy.nuclide}:")
+        _tell(other, out / therapy_folder(other.case), wide, heard)
     typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: {listed(out)}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,18 +25,86 @@ def echo_json(data: Any) -> None:
 def echo_table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None, text_columns: int = 1
 ) -> None:
-    """Print a table; the first ``text_columns`` are flush left, numbers flush right."""
+    """Print a table; the first ``text_columns`` and those of long text are flush left, numbers flush right.
+
+    Text is wrapped at words to the width of the terminal, and a word of the first column that is longer is shortened
+    in its middle. A number is never broken, so a table whose numbers need more is wider than the terminal.
+    """
+    from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < text_columns else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(show(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False).print(table)
+    cells = [[show(cell) for cell in row] for row in rows]
+    texts = [i < text_columns or any(len(row[i]) > 2 * _NARROWEST for row in cells) for i in range(len(columns))]
+    widths = _column_widths(columns, cells, texts)
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.HEAVY_HEAD)
+    for column, width, text in zip(columns, widths, texts, strict=True):
+        table.add_column(escape(column), justify="left" if text else "right", width=width)
+    for row in cells:
+        shown = (cell if i else _fitted(cell, widths[i]) for i, cell in enumerate(row))
+        table.add_row(*(Text(cell, overflow="fold") for cell in shown))
+    console = Console(width=sum(widths) + _FRAME * len(widths) + 1, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    typer.echo(drawn.get(), nl=False)  # not by rich, which makes an exit code of a reader that has gone away
+
+
+#: Characters that a column takes beside its text: a line and a blank on both sides.
+_FRAME = 3
+#: Columns of text are no narrower than this, where their text is longer; a cell of more characters is text.
+_NARROWEST = 16
+
+
+def _column_widths(columns: Sequence[str], cells: Sequence[Sequence[str]], texts: Sequence[bool]) -> list[int]:
+    """Widths such that the table fits the terminal where it can: headings give way first, then text, never numbers."""
+    natural, headings, narrow = [], [], []
+    for i, column in enumerate(columns):
+        cell = max((len(row[i]) for row in cells), default=1)
+        words = max((len(word) for row in cells for word in row[i].split()), default=1)
+        heading = max((len(word) for word in column.split()), default=1)
+        natural.append(max([cell, *(len(line) for line in column.split("\n"))]))
+        headings.append(max(cell, heading))
+        # words of the first column, the names, may be shortened; others (a hash) are whole
+        narrow.append(min(headings[i], max(_NARROWEST, heading, words if i else 1)) if texts[i] else headings[i])
+    widths = natural
+    room = line_width() - _FRAME * len(columns) - 1
+    for floors in (headings, narrow):
+        while sum(widths) > room and widths != floors:
+            widest = max((i for i in range(len(widths)) if widths[i] > floors[i]), key=lambda i: widths[i])
+            widths[widest] -= 1
+    return widths
+
+
+def _fitted(text: str, width: int) -> str:
+    """The text with the middle left out of each word that is longer than the column."""
+    return re.sub(rf"\S{{{width + 1},}}", lambda word: _shorter(word[0], width), text)
+
+
+def _shorter(word: str, width: int) -> str:
+    ahead = width // 2
+    return f"{word[:ahead]}…{word[len(word) - (width - 1 - ahead) :]}"
+
+
+def line_width() -> int:
+    """Characters in a line: the width of the terminal, 80 on a pipe."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+#: What must not be torn apart: a sign or number and what follows it, as in "P > 99.9 %", "34 (21–53) Gy", "k = 2".
+_TOGETHER = re.compile(
+    r"(?<=[\d)]) (?=(?:[kMG]?Bq|[mµ]?Gy|%|h|mL|mm|g|d)\b|%|\(\d)|(?<=[<>=≥≤~±]) (?=\S)|(?<=\S) (?=[<>=≥≤~±] )"
+)
+
+
+def echo_text(text: str, *, err: bool = False) -> None:
+    """Print a sentence, wrapped at words and never between a number and its unit."""
+    kept = _TOGETHER.sub("\u00a0", text)
+    lines = textwrap.wrap(
+        kept, min(line_width(), 100), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    typer.echo("\n".join(lines).replace("\u00a0", " "), err=err)
 
 
 def show(value: Any, digits: int = 4) -> str:

@@ -99,6 +99,12 @@ def chance(probability: float | None) -> str:
     return f"{100 * probability:.1f} %" if min(probability, 1.0 - probability) < 0.1 else f"{100 * probability:.0f} %"
 
 
+def stated_chance(probability: float, relation: str = "=") -> str:
+    """``P = 52 %``, ``P > 99.9 %``; with a relation such as ≥ where the probability is itself a bound."""
+    text = chance(probability)
+    return f"P {text}" if text[0] in "<>" else f"P {relation} {text}"
+
+
 def signed_percent(value: float) -> str:
     """A difference given in per cent, with its sign."""
     return f"{value:+.1f} %".replace("-", "−") if math.isfinite(value) else NONE

@@ -18,7 +18,9 @@ __getattr__, __dir__, __all__ = face(
         "read_lesions_json": "tables",
         "patient_record": "clinic",
         "read_patient": "clinic",
-        "run_lines": "summary",
+        "lesion_tables": "summary",
+        "verdict_lines": "summary",
         "warning_lines": "summary",
+        "further_lines": "summary",
     },
 )

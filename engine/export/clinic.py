@@ -66,21 +66,20 @@ def patient_record(case: Case, visits: Sequence[VisitOutcome]) -> dict[str, Any]
 def clinic_lines(record: Mapping[str, Any]) -> list[str]:
     """What a terminal shows of the patient record, one sentence per line."""
     lines = []
-    for visit in record.get("visits") or ():
-        if not visit:
-            continue
-        name, blood = visit["visit"], visit.get("blood")
+    visits = [visit for visit in record.get("visits") or () if visit]
+    for visit in visits:
+        name, blood = f"{visit['visit']}: " if len(visits) > 1 else "", visit.get("blood")
         if blood:
             lines.append(
-                f"{name}: maximum tolerable activity {blood['maximum_gbq']:.3g} GBq, set by {blood['limiting_rule']} "
+                f"{name}Maximum tolerable activity {blood['maximum_gbq']:.3g} GBq, set by {blood['limiting_rule']} "
                 f"(blood {blood['dose_gy_per_gbq']:.3g} Gy/GBq, whole body {blood['retention_48h_percent']:.2g} % at "
                 "48 h)."
             )
-        lines += [f"{name}: {sentence}" for sentence in visit["eligibility"].get("sentences", ())[1:]]
+        lines += [f"{name}{sentence}" for sentence in visit["eligibility"].get("sentences", ())[1:]]
         flips = visit["eligibility"].get("flips")
         if flips:
             listed = "; ".join(f"{lesion} at {', '.join(where)}" for lesion, where in flips.items())
-            lines.append(f"{name}: eligible at some activities only: {listed}.")
+            lines.append(f"{name}Eligible at some activities only: {listed}.")
     for later in (record.get("follow_up") or {}).get("visits") or ():
         states = ", ".join(f"{count} {state}" for state, count in later["states"].items())
         again = ", ".join(later["re_induced"]) or "none"

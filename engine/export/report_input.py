@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +103,7 @@ def report_input(
         case_text=result.case_yaml,
         method_labels={name: method.label for name, method in METHODS.items()},
         half_lives_h={name: nuclide(name).half_life_h for name in sorted(therapies)},
-        threshold_gy=lesions[0].threshold_gy if lesions and math.isfinite(lesions[0].threshold_gy) else None,
+        threshold_gy=next((lesion.threshold_gy for lesion in lesions if lesion.judged), None),
         clinic=record,
         follow_up=patient.get("follow_up") or {},
         checklist=tuple(
@@ -151,6 +150,7 @@ def case_summary(case: Case, visit: str, names: Mapping[str, Any]) -> CaseSummar
         weight_kg=(own and own.weight_kg) or case.weight_kg,
         height_cm=case.height_cm,
         sex=case.sex,
+        alpha_beta_gy=case.radiobiology.alpha_beta_gy,
         kinetic_model=case.kinetics.model,
         recovery_fwhm_mm=recovery.fwhm_mm if recovery else None,
         recovery_fwhm_uncertainty_mm=recovery.fwhm_sigma_mm if recovery else None,

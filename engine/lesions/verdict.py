@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..text import chance, number, plain
+from ..text import number, plain, stated_chance
 from .bounds import ESTIMATE, Bounds
 
 ELIGIBLE, BELOW, UNDETERMINED, NOT_TOLERABLE = "eligible", "below", "undetermined", "not tolerable"
@@ -258,13 +258,8 @@ def probability_text(verdict: Verdict) -> str:
     if not math.isfinite(low):
         return ""
     if verdict.verdict == BELOW:
-        return _compared(high, "≤" if high > low else "=")
-    return _compared(low, "≥" if high > low else "=")
-
-
-def _compared(probability: float, relation: str) -> str:
-    text = chance(probability)
-    return f"P {text}" if text[0] in "<>" else f"P {relation} {text}"
+        return stated_chance(high, "≤" if high > low else "=")
+    return stated_chance(low, "≥" if high > low else "=")
 
 
 def named(lesion: LesionVerdict) -> str:

@@ -238,7 +238,8 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
 def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read], list[str]]:
     """The scans in the order of their times, and remarks on each; a CT that serves several PETs is read once."""
     cts: dict[Path, Volume] = {}
-    scans, notes = [], unusual_values(case, visit)
+    scans: list[_Read] = []
+    found: dict[str, dict[str, None]] = {}  # the scans that each remark is on, each once
     for scan in visit.scans:
         if scan.ct not in cts:
             cts[scan.ct] = read_ct(sources.open(scan.ct))
@@ -253,7 +254,10 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
         )
         name = telling_name(*SeriesPath.parse(scan.pet))
         scans.append(_Read(name, pet, ct))
-        notes += [about(f"{visit.name}, {name}", text) for text in (*pet.assumptions, *pet.volume.notes, *ct.notes)]
+        for text in (*pet.assumptions, *pet.volume.notes, *ct.notes):
+            found.setdefault(text, {})[name] = None
+    notes = unusual_values(case, visit)
+    notes += [about(f"{visit.name}, {', '.join(names)}", text) for text, names in found.items()]
     return sorted(scans, key=lambda scan: scan.pet.time_h), notes
 
 

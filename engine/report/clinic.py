@@ -25,6 +25,9 @@ def sections(given: ReportInput) -> dict[str, Any]:
         "eligibility": _eligibility(given.judgement),
         "blood": _blood(record.get("blood")),
         "uptake": [_uptake(lesion) for lesion in lesions if lesion.clinic],
+        "uptake_known": any(lesion.clinic.get("uptake_24h_percent") is not None for lesion in lesions),
+        "effect_known": any(lesion.clinic.get("bed_gy") is not None for lesion in lesions),
+        "alpha_beta": given.case.alpha_beta_gy if given.case else None,
         "methods": _methods(lesions),
         "alignment": [_alignment(registration) for registration in record.get("alignment") or ()],
         "shifts": _shifts(lesions),
@@ -47,7 +50,7 @@ def _eligibility(judgement: Judgement | None) -> dict[str, Any]:
                 "cells": [
                     {
                         "dose": one.bounds.sign + number(one.dose_gy),
-                        "p": chance(one.probability),
+                        "p": "a bound" if one.bounds else chance(one.probability),
                         "verdict": one.verdict,
                     }
                     for one in here

@@ -7,20 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..lesions.columns import BY_NAME
 from ..lesions.record import LesionDose
-from ..lesions.verdict import BELOW, ELIGIBLE, NOT_TOLERABLE, UNDETERMINED, Verdict
+from ..lesions.verdict import ELIGIBLE, NOT_TOLERABLE, UNDETERMINED, Verdict
 from ..results.result import Result
-from ..text import activity_text, chance, counted, number, percent, signed_percent
+from ..text import NONE, activity_text, chance, counted, number, percent, signed_percent
 from .input import CaseSummary, ReportInput
 from .units import DoseUnit
 
 #: What makes the same remark differ from lesion to lesion.
 NUMBERS_IN_BRACKETS = re.compile(r"\s*\([^()]*\d[^()]*\)")
-
-
-#: What the table calls the verdict on a lesion.
-LESION_VERDICTS = {ELIGIBLE: "reached", BELOW: "below", UNDETERMINED: "undetermined", "": "–"}
 
 
 def tone(verdict: Verdict) -> str:
@@ -31,10 +26,10 @@ def tone(verdict: Verdict) -> str:
 
 
 def dose_of_scan(given: ReportInput) -> str:
-    """What stands in place of the verdict where no treatment is judged; empty where one is."""
-    if any(math.isfinite(lesion.threshold_gy) for lesion in given.lesions) or not given.lesions:
+    """What stands in place of the verdict where there is no treatment; empty where there is one."""
+    if given.judgement is not None or not given.lesions:
         return ""
-    return str(given.clinic.get("dose_of_scan") or "Without a therapy there is no verdict.")
+    return str(given.clinic.get("dose_of_scan") or "")
 
 
 def remarks(lesions: Sequence[LesionDose]) -> tuple[list[str], dict[str, dict[int, str]]]:
@@ -80,6 +75,16 @@ def footnotes(marks: Mapping[int, str]) -> str:
     return f"{'Footnote' if len(marks) == 1 else 'Footnotes'} of the table: {listed}"
 
 
+def ordered(lesions: Sequence[LesionDose]) -> tuple[LesionDose, ...]:
+    """In the order of the page, which numbers them: what is judged before other structures, each by dose."""
+    return tuple(sorted(lesions, key=lambda lesion: (not lesion.judged, -lesion.dose_gy)))
+
+
+def compared(lesions: Sequence[LesionDose]) -> list[LesionDose]:
+    """The lesions that are held against the threshold; all structures where none is."""
+    return [lesion for lesion in lesions if lesion.judged] or list(lesions)
+
+
 def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
     """Rows of the lesion table, as text."""
     _, marks = remarks(lesions)
@@ -87,138 +92,35 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
     rows = []
     for i, lesion in enumerate(lesions, 1):
         mean_only = lesion.voxel_metrics != "shown"
+        interval = NONE
+        if not lesion.bounds and math.isfinite(lesion.interval_low_gy):
+            interval = f"{unit.value(lesion.interval_low_gy)}–{unit.value(lesion.interval_high_gy)}"
+        undecided = lesion.undecided and lesion.verdict != UNDETERMINED
         rows.append(
             {
                 "number": i,
+                "judged": lesion.judged,
                 "name": lesion.lesion,
                 "site": lesion.site,
+                "role": lesion.role,
+                "dose": lesion.bounds.sign + unit.plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
+                "interval": interval,
+                "probability": chance(lesion.probability),
+                "verdict": (lesion.verdict or NONE) + (", undecided" if undecided else ""),
+                "limit": unit.value(lesion.limit_gy),
                 "volume": number(lesion.volume_ml),
                 "mass": number(lesion.mass_g),
-                "dose": lesion.bounds.sign + unit.plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
                 "mc": relative(lesion.dose_mc_standard_error_gy, lesion.dose_gy),
                 "ldpa": number(lesion.ldpa_gy_per_gbq),
-                "d95": "–" if mean_only else unit.value(lesion.d95_gy),
-                "v20": "–" if mean_only else number(lesion.v20gy_percent),
                 "local": signed_percent(lesion.local_difference_percent),
-                "probability": chance(lesion.probability),
-                "verdict": LESION_VERDICTS[lesion.verdict]
-                + (", undecided" if lesion.undecided and lesion.verdict != UNDETERMINED else ""),
+                "map": unit.value(lesion.dose_map_gy),
+                "d95": NONE if mean_only else unit.value(lesion.d95_gy),
+                "v": NONE if mean_only else number(lesion.vthreshold_percent),
                 "reached": lesion.verdict == ELIGIBLE,
-                "undecided": lesion.undecided,
                 "notes": list(marks[lesion.lesion]),
             }
         )
     return rows
-
-
-def lesion_facts(lesion: LesionDose) -> list[tuple[str, str]]:
-    """What is listed beside a lesion's images."""
-    return [
-        *_dose_facts(lesion),
-        *_size_facts(lesion),
-        *_voxel_facts(lesion),
-        *_noise_corrected(lesion),
-        *_kinetic_facts(lesion),
-    ]
-
-
-def _dose_facts(lesion: LesionDose) -> list[tuple[str, str]]:
-    """Mean dose with its intervals, and how it compares."""
-    unit = DoseUnit.of([lesion])
-    facts = [(_label("dose_gy"), f"{unit.plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)} {unit.name}")]
-    k2 = lesion.uncertainty.get("interval_k2_gy")
-    if k2:
-        facts.append(("Interval, k = 2", f"{unit.value(k2[0])} to {unit.value(k2[1])} {unit.name}"))
-    sampled = lesion.uncertainty.get("sampled")
-    if sampled:
-        low, high = (unit.value(end) for end in sampled["interval_k2_gy"])
-        reached = "" if sampled["probability"] is None else f", P = {chance(sampled['probability'])}"
-        facts.append(("… by sampling (GUM S1)", f"{low} to {high} {unit.name}{reached}"))
-    local = unit.value(lesion.dose_local_gy * lesion.recovery_dose_factor)
-    facts += [
-        (_label("dose_mc_standard_error_gy"), f"{unit.value(lesion.dose_mc_standard_error_gy, 2)} {unit.name}"),
-        (_label("ldpa_gy_per_gbq"), f"{number(lesion.ldpa_gy_per_gbq)} Gy/GBq"),
-        ("Local deposition", f"{local} {unit.name} ({signed_percent(lesion.local_difference_percent)})"),
-    ]
-    if lesion.recovery_dose_factor != 1.0:
-        of_map = f"{unit.value(lesion.dose_map_gy)} {unit.name}"
-        facts.append((_label("dose_map_gy"), f"{of_map}, times {number(lesion.recovery_dose_factor)} for recovery"))
-    return facts
-
-
-def _size_facts(lesion: LesionDose) -> list[tuple[str, str]]:
-    mass = f"{number(lesion.mass_g)} g ({number(lesion.density_g_cm3)} g/cm³)"
-    facts = [
-        ("Volume, mass", f"{number(lesion.volume_ml)} mL, {mass}"),
-        (_label("diameter_mm"), f"{number(lesion.diameter_mm)} mm"),
-    ]
-    if math.isfinite(lesion.contour_volume_ml):
-        facts.append((_label("contour_volume_ml"), f"{number(lesion.contour_volume_ml)} mL"))
-    return facts
-
-
-def _voxel_facts(lesion: LesionDose) -> list[tuple[str, str]]:
-    """Metrics of the voxel doses; none for a lesion that the PET does not resolve."""
-    if lesion.voxel_metrics != "shown":
-        return []
-    unit = DoseUnit.of([lesion])
-    near_minimum = (lesion.d98_gy, lesion.d95_gy, lesion.d90_gy, lesion.d70_gy)
-    facts = [
-        ("Minimum, maximum", f"{unit.value(lesion.min_gy)}, {unit.value(lesion.max_gy)} {unit.name}"),
-        ("D98, D95, D90, D70", ", ".join(unit.value(v) for v in near_minimum) + f" {unit.name}"),
-        ("D50, D2", f"{unit.value(lesion.d50_gy)}, {unit.value(lesion.d2_gy)} {unit.name}"),
-        (_label("uniformity"), number(lesion.uniformity)),
-    ]
-    if math.isfinite(lesion.threshold_gy):
-        facts.insert(-1, (f"V{lesion.threshold_gy:g} Gy", f"{number(lesion.vthreshold_percent)} %"))
-    return facts
-
-
-def _noise_corrected(lesion: LesionDose) -> list[tuple[str, str]]:
-    """Metrics of the histogram corrected for Monte Carlo noise, with their bands."""
-    clean = lesion.noise_corrected_dvh
-    if not clean:
-        return []
-
-    doses = DoseUnit.of([lesion])
-
-    def ends(name: str, unit: DoseUnit) -> str:
-        value, low, high = (unit.value(end) for end in clean["metrics"][name])
-        return f"{value} ({low}–{high}) {unit.name}"
-
-    facts = [
-        (_label("voxel_noise_percent"), f"{number(clean['noise_percent'], 2)} % of the mean dose"),
-        (f"Noise-corrected, with {100 * clean['level']:g} % bands", f"D95 {ends('D95', doses)}"),
-        ("… D98, D2", f"{ends('D98', doses)}, {ends('D2', doses)}"),
-    ]
-    if "Vthreshold" in clean["metrics"]:
-        facts.append((f"… V{lesion.threshold_gy:g} Gy", ends("Vthreshold", DoseUnit("%"))))
-    return facts
-
-
-def _kinetic_facts(lesion: LesionDose) -> list[tuple[str, str]]:
-    """The time-activity curve, and the recovery coefficient of the activities."""
-    k = lesion.kinetics
-    facts = []
-    if k:
-        facts = [
-            ("Kinetic model", str(k.get("model", "–"))),
-            (_label("tia_coefficient_h"), f"{number(k.get('tia_coefficient_h'))} h"),
-            (_label("effective_half_life_h"), f"{number(k.get('effective_half_life_h'))} h"),
-            (_label("extrapolated_fraction"), percent(k.get("extrapolated_fraction"))),
-        ]
-    if k.get("retention_percent") and k.get("times_h"):
-        points = zip(k["times_h"], k["retention_percent"], strict=False)
-        listed = ", ".join(f"{number(v)} % at {number(t, 2)} h" for t, v in points)
-        facts.append(("Retention, decay-corrected", listed))
-    if lesion.recovery.get("coefficient") is not None:
-        facts.append((_label("recovery_coefficient"), number(lesion.recovery["coefficient"])))
-    return facts
-
-
-def _label(column: str) -> str:
-    """What a reader sees instead of the name of a column of the lesion table."""
-    return BY_NAME[column].label
 
 
 def therapy(given: ReportInput) -> str:

@@ -59,6 +59,8 @@ class CaseSummary:
         Mean dose that at least one lesion must reach [Gy].
     height_cm, sex
         Body height [cm]; ``"male"`` or ``"female"``.
+    alpha_beta_gy
+        Ratio of the linear and the quadratic parameter that BED and EQD2 use [Gy].
     kinetic_model
         Name, or ``"auto"``.
     recovery_fwhm_mm, recovery_fwhm_uncertainty_mm
@@ -86,6 +88,7 @@ class CaseSummary:
     electron_cutoff_mev: float
     photon_cutoff_mev: float
     until: str | None
+    alpha_beta_gy: float | None = None
     progeny: str = ""
     therapy_planned: bool = True
     scans: tuple[ScanNames, ...] = ()

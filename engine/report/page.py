@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..files import write_text
 from ..lesions.columns import BY_NAME
+from ..lesions.record import TARGET
 from . import clinic, content, plots, slices
 from .figures import data_uri
 from .input import ReportInput
+from .lesion_blocks import factor_text, is_corrected, lesion_blocks
 from .templates import markup, render
 from .units import DoseUnit
 
@@ -46,7 +49,9 @@ def render_report(given: ReportInput) -> str:
     str
         One page; figures and styles are in it.
     """
+    given = replace(given, lesions=content.ordered(given.lesions))
     result, lesions = given.result, given.lesions
+    rows = content.lesion_rows(lesions)
     notes, marks = content.remarks(lesions)
     return render(
         "report.html.j2",
@@ -58,17 +63,19 @@ def render_report(given: ReportInput) -> str:
         threshold=given.threshold_gy,
         method=given.method,
         method_name=given.label(given.method),
-        rows=content.lesion_rows(lesions),
+        rows=[row for row in rows if row["judged"]],
+        others=[row for row in rows if not row["judged"]],
+        roles=any(row["role"] != TARGET for row in rows),
         dose_of_scan=content.dose_of_scan(given),
         unit=DoseUnit.of(lesions).name,
         notes=notes,
-        means=markup(plots.means(lesions)) if lesions else "",
+        means=markup(plots.means(content.compared(lesions))) if lesions else "",
         histogram=markup(plots.histogram(lesions)) if lesions else "",
         overview=slices.overview(result, lesions, given.method) if given.method else "",
         over="CT" if result.ct_hu is not None else "mass density",
         columns=BY_NAME,
         noise_corrected=any(lesion.noise_corrected_dvh for lesion in lesions),
-        recovery_corrected=any(lesion.recovery_dose_factor != 1.0 for lesion in lesions),
+        recovery_corrected=any(is_corrected(lesion) for lesion in lesions),
         lesions=_lesion_sections(given, marks),
         case_facts=content.case_facts(given.case) if given.case else [],
         scans=content.scan_rows(given.case) if given.case else [],
@@ -95,7 +102,8 @@ def _lesion_sections(given: ReportInput, marks: Mapping[str, Mapping[int, str]])
         {
             "number": number,
             "record": lesion,
-            "facts": content.lesion_facts(lesion),
+            "blocks": lesion_blocks(lesion),
+            "factor": factor_text(lesion),
             "planes": slices.planes(result, lesion, masks.get(lesion.lesion), method) if method else "",
             "kinetics": markup(plots.kinetics(lesion, given.half_lives_h)),
             "budget": markup(plots.budget(lesion)),

@@ -13,6 +13,9 @@ from ..text import number, or_nan
 from .figures import COLOURS, FAINT, INK, STYLE, THRESHOLD, label, line_style, new_figure, to_svg
 from .units import DoseUnit
 
+#: Line of a histogram whose doses are those as imaged times the recovery factor.
+GHOST: dict[str, Any] = {"linestyle": (0, (3, 2))}
+
 
 def histogram(lesions: Sequence[LesionDose]) -> str:
     """Cumulative dose-volume histograms with the threshold, as SVG."""
@@ -25,7 +28,7 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
         many = len(shown) > 14
         figure, axes = new_figure(8.4, 3.3 + (0.12 * len(shown) if many else 0.0))
         threshold = lesions[0].threshold_gy
-        top = max(lesion.max_gy for _, lesion in shown)
+        top = max(lesion.max_gy * (lesion.recovery_dose_factor if _ghost(lesion) else 1.0) for _, lesion in shown)
         for i, lesion in shown:
             assert lesion.dvh is not None
             thin = lesion.voxel_metrics != "shown"
@@ -40,6 +43,11 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
                 axes.plot(doses, volumes, color=colour, linewidth=0.6, alpha=0.7)
                 doses, volumes = _ending(clean["dose_gy"], clean["volume_percent"])
             axes.plot(doses, volumes, label=label(name), linewidth=0.9 if thin else 1.7, **line_style(i))
+            if _ghost(lesion):
+                scaled = doses * lesion.recovery_dose_factor
+                axes.plot(scaled, volumes, color=line_style(i)["color"], linewidth=0.9, alpha=0.55, **GHOST)
+        if any(_ghost(lesion) for _, lesion in shown):
+            axes.plot([], [], color=FAINT, linewidth=0.9, label="as imaged × recovery factor", **GHOST)
         right = 1.05 * (max(top, threshold) if _near(threshold, top) else top)
         _mark_threshold(axes, threshold, right, 101, va="bottom")
         unit = DoseUnit.of(lesions)
@@ -47,6 +55,11 @@ def histogram(lesions: Sequence[LesionDose]) -> str:
         axes.set(xlim=(0, right), ylim=(0, 100), xlabel=f"dose D [{unit.name}]", ylabel="volume with at least D [%]")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, ncols=2 if many else 1)
         return to_svg(figure)
+
+
+def _ghost(lesion: LesionDose) -> bool:
+    """Whether the histogram is drawn a second time, its doses times the recovery factor."""
+    return lesion.voxel_metrics == "shown" and lesion.recovery_dose_factor != 1.0
 
 
 def _ending(doses: Any, volumes: Any) -> tuple[np.ndarray, np.ndarray]:

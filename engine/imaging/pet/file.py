@@ -74,7 +74,7 @@ def _unit(facts: Mapping[str, Any], sidecar: Path, path: Path) -> tuple[float | 
     """Factor to Bq/mL (None: the values are unchanged), and a remark."""
     units = str(facts.get("Units", "")).strip()
     if not units:
-        return None, f"{path.name} states no unit; its values are taken as Bq/mL"
+        return None, "no unit is stated; the values are taken as Bq/mL"
     if units.lower() not in FILE_UNITS:
         raise InputError(
             f"the PET's unit is {units!r}",
@@ -90,7 +90,7 @@ def _decay(facts: Mapping[str, Any], half_life_s: float | None, sidecar: Path) -
     """Factor that undoes a decay correction to another time than the scan (None: none to undo), and a remark."""
     corrected_to = facts.get("ImageDecayCorrectionTime")
     if not facts.get("ImageDecayCorrected") or corrected_to is None or "ScanStart" not in facts:
-        return None, "its values are taken as true at the time of the scan (no decay correction undone)"
+        return None, "the values are taken as true at the time of the scan (no decay correction undone)"
     shift_s = float(facts["ScanStart"]) - float(corrected_to)
     if abs(shift_s) <= 1.0:
         return None, ""

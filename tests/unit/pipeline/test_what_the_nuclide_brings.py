@@ -216,7 +216,7 @@ def test_uptake_at_24_h_is_not_stated_of_a_tracer_that_is_gone_by_then(scan: Run
 def test_the_terminal_shows_mgy_and_no_verdict(tmp_path: Path) -> None:
     file = write_small_case(tmp_path, treated("", FDG))
     shown = CliRunner().invoke(app, ["run", str(file), "--out", str(tmp_path / "run"), "-q"], env={"COLUMNS": "200"})
-    assert "mean mGy" in shown.output
+    assert "[mGy]" in shown.output and "[Gy]" not in shown.output
     assert "Diagnostic tracer F-18, no therapy stated: dose of the scan, 74 MBq" in shown.output
     for word in ("verdict", "20 Gy", "ligible", "11.1"):
         assert word not in shown.output

@@ -185,7 +185,7 @@ def test_what_the_records_say_is_there(page):
         f"{first.ldpa_gy_per_gbq:.2f}",
         f"{first.d95_gy:.1f}",
         "−3.0 %",
-        "19.0 to 45.0 Gy",
+        f"{first.interval_low_gy:.1f} to {first.interval_high_gy:.1f} Gy",
         "two-point",
         "61.0 h",
         "39 %",
