@@ -16,7 +16,7 @@ import numpy as np
 from hevesy.engine.case.model import Case
 from hevesy.engine.grid import Grid, Volume, write_image
 from hevesy.engine.imaging.masks.read import open_masks
-from hevesy.engine.lesions.uncertainty import volume_relative_uncertainty
+from hevesy.engine.lesions.uncertainty import OUTLINE_VOXELS, volume_relative_uncertainty
 from hevesy.engine.pipeline.alignment import AlignedPet, read_lesions
 from hevesy.engine.pipeline.lesion import Lesion
 from hevesy.engine.pipeline.lesion_records import CT_FWHM_MM
@@ -82,7 +82,7 @@ def draw_errors(case: Case, patient: CohortPatient, contour_mm: Sequence[float],
 def _volume_sigma(case: Case, volume_ml: float, contour_mm: Sequence[float]) -> float:
     if case.uncertainty.volume is not None:
         return case.uncertainty.volume
-    return volume_relative_uncertainty(volume_ml, contour_mm, CT_FWHM_MM)
+    return volume_relative_uncertainty(volume_ml, contour_mm, CT_FWHM_MM, OUTLINE_VOXELS)
 
 
 def with_errors(

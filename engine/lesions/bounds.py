@@ -9,6 +9,7 @@ from dataclasses import dataclass
 SMALL = "its volume is below the smallest that is known well enough"
 NO_RECOVERY = "not corrected for the resolution of the PET"
 LATE_SCAN = "uptake and clearance not measured: one scan, later than the mean life of the nuclide"
+MISPLACED = "its outline misses its activity in a scan: check the registration"
 #: Reasons for "at most this much".
 BELOW_DETECTION = "below the detection limit in a scan"
 ONE_SCAN = "clearance not measured: one scan, the largest plausible integral taken"

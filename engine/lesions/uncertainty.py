@@ -103,15 +103,24 @@ def probability_at_least(dose_gy: float, relative: float, threshold_gy: float) -
     return float(ndtr(math.log(dose_gy / threshold_gy) / relative))
 
 
-def volume_relative_uncertainty(volume_ml: float, voxel_mm: object, fwhm_mm: float) -> float:
+#: Standard uncertainty of the diameter of an outline drawn by eye on a sharp image, in its voxels: within one voxel of
+#: the edge, the nearer the likelier (triangular distribution, GUM 4.3.9), on both sides alike.
+OUTLINE_VOXELS = 2.0 / math.sqrt(6.0)
+
+
+def volume_relative_uncertainty(
+    volume_ml: float, voxel_mm: object, fwhm_mm: float, outline_voxels: float = 0.0
+) -> float:
     """Relative standard uncertainty of a contoured volume, ``3 u(d) / d``.
 
-    ``u(d)^2 = a^2 / 6 + FWHM^2 / (4 ln 2)``: voxel size and resolution of the image the contour was drawn on
-    (for unequal voxel sides their mean square).
+    ``u(d)^2 = a^2 / 6 + FWHM^2 / (4 ln 2) + (o a)^2``: voxel size and resolution of the image the contour was drawn on
+    (for unequal voxel sides their mean square), and where the edge was seen, `outline_voxels` (on a PET the resolution
+    covers that).
     """
     a = np.asarray(voxel_mm, dtype=np.float64)
     d = float(sphere_diameter_mm(volume_ml))
-    return 3.0 * math.sqrt(float(np.mean(a**2)) / 6.0 + fwhm_mm**2 / (4.0 * math.log(2.0))) / d
+    edge = fwhm_mm**2 / (4.0 * math.log(2.0))
+    return 3.0 * math.sqrt(float(np.mean(a**2)) * (1.0 / 6.0 + outline_voxels**2) + edge) / d
 
 
 @dataclass(frozen=True)
@@ -208,11 +217,10 @@ class MeasurementChain:
         """Relative standard uncertainty of the volume: as observed, or by the formula."""
         if self.volume_relative is not None:
             return self.volume_relative
-        return volume_relative_uncertainty(
-            self.volume_ml,
-            self.voxel_mm if self.contour_voxel_mm is None else self.contour_voxel_mm,
-            self.fwhm_mm if self.contour_fwhm_mm is None else self.contour_fwhm_mm,
-        )
+        if self.contour_voxel_mm is None:
+            return volume_relative_uncertainty(self.volume_ml, self.voxel_mm, self.fwhm_mm)
+        sharp = self.fwhm_mm if self.contour_fwhm_mm is None else self.contour_fwhm_mm
+        return volume_relative_uncertainty(self.volume_ml, self.contour_voxel_mm, sharp, OUTLINE_VOXELS)
 
     @property
     def counts_slope(self) -> float:

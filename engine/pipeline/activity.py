@@ -15,9 +15,10 @@ from ..grid import Grid
 from ..kinetics.conversion import contradictions
 from ..kinetics.curves import LARGEST, NO_BOUND, Curve, fit_curve
 from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
-from ..lesions.bounds import BELOW_DETECTION, LATE_SCAN, NO_RECOVERY, ONE_SCAN, SMALL, Bounds
+from ..lesions.bounds import BELOW_DETECTION, LATE_SCAN, MISPLACED, NO_RECOVERY, ONE_SCAN, SMALL, Bounds
 from ..lesions.recovery import Corrected, RecoveryModel
 from ..nuclides.decay import nuclide
+from .displacement import Displacement, displacements
 from .emission import emission_notes
 from .kinetic_remarks import kinetic_remarks, unseen_uptake, uptake_of
 from .lesion import FineMask, Lesion
@@ -61,9 +62,8 @@ class LesionActivity:
         case asks for no limit or there is no background to tell.
     noise_relative
         Relative standard deviation of the lesion's activity above its background from image noise, each scan.
-    centroid_shift_mm
-        How far the centre of activity lies from that of the first scan, after registration [mm]; NaN where the
-        lesion does not stand out.
+    displaced
+        How far its activity lies from its outline in later scans.
     bounds
         Why its dose is only a bound; empty where it is an estimate.
     spill_relative
@@ -89,7 +89,7 @@ class LesionActivity:
     detection_bq_ml: np.ndarray | None = None
     density_slope: float = 0.0
     noise_relative: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    centroid_shift_mm: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    displaced: Displacement = field(default_factory=lambda: Displacement(np.zeros(0), np.zeros(1)))
     bounds: Bounds = Bounds()
     spill_relative: float = 0.0
     flags: list[str] = field(default_factory=list)
@@ -195,7 +195,12 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
             f"Activity in air (density below {NO_DOSE_BELOW_G_CM3:g} g/cm3, {100 * lost / total:.2g} % of the total) "
             "was taken as noise or spill-out and left out."
         )
-    lesions = [_lesion(case, images, lesion, voxels) for lesion in images.lesions]
+    fwhm = case.recovery.fwhm_mm if case.recovery is not None else None
+    views = [lesion_views(images, lesion, fwhm) for lesion in images.lesions]
+    lesions = [
+        _lesion(case, images, lesion, voxels, seen, displaced)
+        for lesion, seen, displaced in zip(images.lesions, views, displacements(views), strict=True)
+    ]
     notes += recovery_remarks(case, [lesion.name for lesion in lesions if NO_RECOVERY in lesion.bounds.lower])
     seconds_ml = 3600.0 * images.grid.voxel_volume_ml
     return VisitActivity(tia, tia * seconds_ml, voxels, lesions, notes)
@@ -215,12 +220,18 @@ def _labels(lesions: Sequence[Lesion], grid: Grid) -> np.ndarray:
     return labels
 
 
-def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKinetics) -> LesionActivity:
+def _lesion(
+    case: Case,
+    images: VisitImages,
+    lesion: Lesion,
+    voxels: VoxelKinetics,
+    views: list[LesionView],
+    displaced: Displacement,
+) -> LesionActivity:
     weight = np.asarray(lesion.fraction, dtype=np.float64)
     where = weight > 0
     share = weight[where] / weight[where].sum()
     volume = float(weight.sum()) * images.grid.voxel_volume_ml
-    views = lesion_views(images, lesion, case.recovery.fwhm_mm if case.recovery is not None else None)
     measured = np.array([view.mean for view in views], dtype=np.float64)
     background = np.array([view.background for view in views])
     limit = _detection_limit(case, views)
@@ -233,8 +244,9 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
     administered = images.tracer_activity_mbq * 1e6
     to_share = volume / administered
     noise = _noise(views, 0.0 if corrected is None else corrected.recovery)
+    errors = scan_errors(case, noise, displaced.missed)
     limits = None if detectable is None else detectable * to_share
-    curve, odd = _fit(case, images.times_h, concentration * to_share, scan_errors(case, noise), limits)
+    curve, odd = _fit(case, images.times_h, concentration * to_share, errors, limits)
     flat = _curve(case, images.times_h, np.maximum(background, 1e-12), None, None)
     flags = [*(() if corrected is None else corrected.flags), *odd]
     flags += [text for text in (*curve.flags, *unseen_uptake(curve)) if text not in flags]
@@ -254,17 +266,19 @@ def _lesion(case: Case, images: VisitImages, lesion: Lesion, voxels: VoxelKineti
         background_tia_h=float(flat.tia_coefficient_h) / administered,
         detection_bq_ml=limit,
         noise_relative=noise,
-        centroid_shift_mm=centroid_shifts(views),
-        bounds=_bounds(corrected, curve, spill),
+        displaced=displaced,
+        bounds=_bounds(corrected, curve, spill, displaced),
         spill_relative=spill.relative,
         flags=flags,
         contradictions=odd,
     )
 
 
-def _bounds(corrected: Corrected | None, curve: Curve, spill: Spill) -> Bounds:
+def _bounds(corrected: Corrected | None, curve: Curve, spill: Spill, displaced: Displacement) -> Bounds:
     """Why the lesion's dose is only a bound."""
     lower = [SMALL] if corrected is not None and corrected.lower_bound else []
+    if displaced.misplaced:
+        lower.append(MISPLACED)
     upper = [BELOW_DETECTION] if curve.below_detection else []
     if curve.unmeasured:
         upper.append(ONE_SCAN if curve.unmeasured == LARGEST else LATE_SCAN)
@@ -295,9 +309,9 @@ def _noise(views: list[LesionView], recovery_coefficient: float) -> np.ndarray:
     return np.array(noise)
 
 
-def scan_errors(case: Case, noise_relative: np.ndarray) -> np.ndarray:
-    """Random relative error of each scan: what the case states (registration, scanner), and image noise."""
-    return np.asarray(np.hypot(case.uncertainty.per_scan, noise_relative))
+def scan_errors(case: Case, noise_relative: np.ndarray, missed: np.ndarray) -> np.ndarray:
+    """Random relative error of each scan: what the case states (registration, scanner), noise, and displacement."""
+    return np.asarray(np.sqrt(case.uncertainty.per_scan**2 + noise_relative**2 + missed**2))
 
 
 def _fit(
@@ -343,17 +357,3 @@ def _detection_limit(case: Case, views: list[LesionView]) -> np.ndarray | None:
         return None
     limit = np.array([view.background + k * view.background_sigma for view in views])
     return limit if np.all(limit > 0) else None
-
-
-#: A lesion stands out, and its centre of activity means something, at this multiple of its background.
-CONTRAST = 3.0
-
-
-def centroid_shifts(views: list[LesionView]) -> np.ndarray:
-    """How far each scan's centre of activity lies from the first's after registration [mm]; NaN: not clear."""
-    places = []
-    for view in views:
-        clear = view.mean > CONTRAST * view.background and view.mean > 0
-        place = view.centroid_xyz_mm if clear else np.full(3, np.nan)
-        places.append(place)
-    return np.array([float(np.linalg.norm(place - places[0])) for place in places])

@@ -190,7 +190,7 @@ def _chain(
         spill_relative=lesion.spill_relative,
         calibration_relative=case.uncertainty.calibration,
         curve_sensitivity=lesion.curve.sensitivity,
-        scan_relative=scan_errors(case, lesion.noise_relative),
+        scan_relative=scan_errors(case, lesion.noise_relative, lesion.displaced.missed),
         clearance_relative=lesion.curve.population_relative,
         unseen_uptake_relative=0.0 if lesion.curve.alternative is None else lesion.curve.alternative.relative,
         density_relative=case.uncertainty.density,
@@ -270,7 +270,7 @@ def _uncertainty(
 ) -> UncertaintyBudget:
     low, high = budget.interval_gy(1.0)
     low2, high2 = budget.interval_gy(2.0)
-    errors = scan_errors(case, lesion.noise_relative)
+    errors = scan_errors(case, lesion.noise_relative, lesion.displaced.missed)
     uptake, per_gram = uptake_relative(budget, float(errors[0]))
     return {
         "relative": budget.relative,

@@ -123,10 +123,20 @@ class LesionView:
         return scan_relative_error(spread, self.volume_ml, self.grid.voxel_volume_ml, self.fwhm_mm)
 
     @cached_property
+    def near(self) -> np.ndarray:
+        """Voxels in and just around the lesion, those of other lesions left out."""
+        distance = ndimage.distance_transform_edt(self.fraction <= 0, sampling=self.grid.spacing_mm)
+        return np.asarray((distance <= self.fwhm_mm) & ~self.others)
+
+    @property
+    def peak(self) -> float:
+        """Highest concentration in and just around the lesion [Bq/mL]."""
+        return float(self.values[self.near].max()) if self.near.any() else 0.0
+
+    @cached_property
     def centroid_xyz_mm(self) -> np.ndarray:
         """Centre of the activity above background in and just around the lesion (x, y, z) [mm]."""
-        near = ndimage.distance_transform_edt(self.fraction <= 0, sampling=self.grid.spacing_mm)
-        weight = np.where((near <= self.fwhm_mm) & ~self.others, self.values - self.background, 0.0).clip(0.0)
+        weight = np.where(self.near, self.values - self.background, 0.0).clip(0.0)
         total = float(weight.sum())
         if not total > 0:
             return np.full(3, np.nan)

@@ -86,7 +86,7 @@ def _clinic(case: Case, images: VisitImages, lesion: LesionActivity, record: Les
         "lower_bound": bool(record.bounds.lower),
         "upper_bound": bool(record.bounds.upper),
         "detection_bq_ml": None if lesion.detection_bq_ml is None else lesion.detection_bq_ml.tolist(),
-        "centroid_shift_mm": lesion.centroid_shift_mm.tolist(),
+        "centroid_shift_mm": lesion.displaced.shift_mm.tolist(),
         "dose_local_gy": record.dose_local_gy * record.recovery_dose_factor,
     }
     interval = record.uncertainty.get("interval_k1_gy")

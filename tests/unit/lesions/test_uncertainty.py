@@ -109,7 +109,8 @@ def test_volume_terms_cancel_for_large_lesions_without_recovery_slope():
 def test_observed_volume_error_and_ct_contours_replace_the_formula():
     assert example(volume_relative=0.2).volume_relative == 0.2
     ct = example(contour_voxel_mm=(2.0, 1.0, 1.0), contour_fwhm_mm=1.0)
-    expected = 3 * math.sqrt(2.0 / 6 + 1 / (4 * math.log(2))) / 15.631852835935439
+    # mean square of the voxel sides 2 mm2; the edge seen within one voxel on both sides: (2 a)^2 / 6
+    expected = 3 * math.sqrt(2.0 / 6 + 1 / (4 * math.log(2)) + 4 * 2.0 / 6) / 15.631852835935439
     assert ct.volume_relative == pytest.approx(expected, rel=1e-12)
     assert ct.relative < example().relative
 
