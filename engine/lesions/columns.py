@@ -137,7 +137,7 @@ COLUMNS: tuple[Column, ...] = (
            label="Monte Carlo standard error", formerly="dose_mc_sigma_gy"),
     _field("ldpa_gy_per_gbq", "Gy/GBq", "lesion dose per administered activity", label="Dose per activity"),
     _field("d95_gy", "Gy", "smallest dose among the hottest 95 % of the volume", label="D95"),
-    _field("v20gy_percent", "%", "share of the volume with at least 20 Gy", label="V20 Gy"),
+    _field("v20gy_percent", "%", "share of the volume with at least 20 Gy"),
     _field("verdict", "", "eligible, below or undetermined: whether dose_gy reaches threshold_gy; empty for an organ, "
            "a reference region and the dose of a scan", kind=TEXT),
     _field("undecided", "", "whether the interval of dose_gy (k = 2) holds the threshold, or a bound leaves it open",

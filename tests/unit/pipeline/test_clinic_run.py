@@ -283,7 +283,7 @@ def test_clinical_files_and_report_are_written(tmp_path):
         assert title in html
     row = next(csv.DictReader((out / "lesions.csv").open()))
     assert float(row["bed_gy"]) > float(row["dose_gy"])
-    assert any("maximum tolerable activity" in line for line in clinic_outputs.clinic_lines(record))
+    assert any("Maximum tolerable activity" in line for line in clinic_outputs.clinic_lines(record))
     (out / "patient.json").write_text('{"format": "something"}')
     with pytest.raises(InputError, match="not a patient record of format version 1"):
         clinic_outputs.read_patient(out)

@@ -12,7 +12,7 @@ import yaml
 from hevesy.engine.dose.local import emitted_energy
 from hevesy.engine.errors import InputError, StoppedEarly
 from hevesy.engine.export import folder as outputs
-from hevesy.engine.export.summary import lesion_table
+from hevesy.engine.export.summary import lesion_tables
 from hevesy.engine.grid import write_image
 from hevesy.engine.lesions.recovery import sphere_recovery
 from hevesy.engine.nuclides.decay import energy_per_decay, nuclide
@@ -358,7 +358,7 @@ def test_local_deposition_alone_has_neither_noise_nor_a_difference_to_itself(cas
         assert lesion[name] is None
         assert row[name] == ""
     assert lesion["dose_uncertainty_gy"] > 0 and float(row["dose_uncertainty_gy"]) > 0
-    table = lesion_table(outcome)
+    (table,) = lesion_tables(outcome, wide=True)
     for column in ("MC ±", "local %"):
         if column in table.columns:
             assert table.rows[0][list(table.columns).index(column)] == "-"

@@ -25,7 +25,7 @@ from hevesy.cli import main
 from hevesy.engine.cohort.tables import PatientRun, trial_tables
 from hevesy.engine.export.clinic import read_patient
 from hevesy.engine.export.folder import rewrite_report
-from hevesy.engine.export.summary import run_lines
+from hevesy.engine.export.summary import verdict_lines
 from hevesy.engine.export.tables import read_lesions_json
 from hevesy.engine.grid import write_image
 from hevesy.engine.nuclides.decay import nuclide
@@ -151,7 +151,7 @@ def test_every_surface_says_what_the_judge_says(scenario, threshold, body, tmp_p
     of_patient = "not tolerable" if body == SLOW and of_lesion != "below" else of_lesion
     check_files(tmp_path / "out", outcome, of_lesion, of_patient, kind)
     check_report(tmp_path / "out", outcome, again=body == SLOW)
-    assert outcome.verdicts[0].sentence in " ".join(" ".join(run_lines(outcome)).split())
+    assert outcome.verdicts[0].sentence in " ".join(" ".join(verdict_lines(outcome)).split())
 
 
 @pytest.mark.parametrize("scenario", [estimate, small_and_one_scan], ids=lambda one: one.__name__)
