@@ -128,8 +128,8 @@ def test_errors_have_the_size_that_the_case_states(one: tuple[Any, Case]) -> Non
     logs = np.log([[visits[0].activity, visits[0].density, *visits[1].scans, visits[2].volumes[0]] for visits in drawn])
     volume = patient.visits[2].lesions[0].volume_ml
     diameter = (6000 * volume / np.pi) ** (1 / 3)
-    # CT voxels of 2 mm, edges of 1 mm, seen within a voxel on both sides
-    stated = 3 * np.sqrt(2.0**2 / 6 + 1.0**2 / (4 * np.log(2)) + 4.0**2 / 6) / diameter
+    # CT voxels of 2 mm, edges of 1 mm, and both sides seen within one voxel (triangular)
+    stated = 3 * np.sqrt(2.0**2 / 6 + 1.0**2 / (4 * np.log(2)) + (2 * 2.0) ** 2 / 6) / diameter
     assert logs.std(axis=0) == pytest.approx([0.05, 0.03, 0.08, 0.08, stated], rel=0.15)  # 400 draws: 3.5 %
     assert np.abs(logs.mean(axis=0) / logs.std(axis=0)).max() < 0.2
     assert np.abs(np.corrcoef(logs.T) - np.eye(5)).max() < 0.2

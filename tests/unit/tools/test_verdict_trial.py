@@ -213,10 +213,8 @@ def test_a_small_patient_in_three_cells_and_from_dicom(monkeypatch: pytest.Monke
         if row["cell"] == CELLS[1].name:  # one scan: the dose is a bound, nothing is claimed above it
             assert "≤" in row["sign"] or row["sign"] == "~"
             assert all(at[1] != "eligible" and at[3] is None for at in row["at"])
-        elif row["cell"] == CELLS[0].name and not row["sign"]:
+        elif row["cell"] in (CELLS[0].name, names[-1]) and not row["sign"]:
             assert abs(math.log(row["dose_gy"] / row["true_gy"])) < 3.0 * row["relative"]
-        elif row["cell"] == names[-1]:
-            assert 0.3 < row["dose_gy"] / row["true_gy"] < 1.5
     grown = [row["dose_gy"] for row in lesions if row["cell"] == "wide"]
     reference = [row["dose_gy"] for row in lesions if row["cell"] == CELLS[0].name]
     assert all(a != b for a, b in zip(grown, reference, strict=True))
