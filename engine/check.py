@@ -112,7 +112,7 @@ class Check:
                 f"{visit.visit}: {_grid_line(visit.grid)}",
                 f"{visit.visit}: {_transport_line(case, visit)}",
             ]
-            lines += [f"warning: {text}" for text in visit.warnings]
+            lines += [f"{weight_of(text)}: {text}" for text in visit.warnings]
             lines += [f"assumption: {text}" for text in visit.assumptions]
         lines.append("Input is valid. Nothing was run.")
         return lines

@@ -79,7 +79,7 @@ def clinic_lines(record: Mapping[str, Any]) -> list[str]:
         flips = visit["eligibility"].get("flips")
         if flips:
             listed = "; ".join(f"{lesion} at {', '.join(where)}" for lesion, where in flips.items())
-            lines.append(f"{name}Eligible at some activities only: {listed}.")
+            lines.append(f"{name}Lesions that reach the threshold at some activities only: {listed}.")
     for later in (record.get("follow_up") or {}).get("visits") or ():
         states = ", ".join(f"{count} {state}" for state, count in later["states"].items())
         again = ", ".join(later["re_induced"]) or "none"

@@ -15,6 +15,8 @@ BELOW_DETECTION = "below the detection limit in a scan"
 ONE_SCAN = "clearance not measured: one scan, the largest plausible integral taken"
 COLD = "less active than its surroundings, whose activity spills into it"
 #: Reasons why nothing can be said of how far the dose may lie from the truth.
+FIRST_MISPLACED = "its outline misses its activity in the first scan: check the registration"
+UNRESOLVED = "the times of the scans cannot tell its clearance"
 STOPPED = "the transport was stopped before its standard error was known"
 
 

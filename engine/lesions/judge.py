@@ -41,10 +41,13 @@ from .verdict import (
 if TYPE_CHECKING:
     from .record import LesionDose
 
-#: A verdict is certain when it is right with this probability at least.
-CERTAIN = 0.95
 #: Coverage factor of the intervals that the verdict names.
 COVERAGE_FACTOR = 2.0
+#: A verdict is certain when it is right with this probability at least (97.7 %): that of one lesion whose interval lies
+#: on one side of the threshold.
+CERTAIN = float(ndtr(COVERAGE_FACTOR))
+#: Line of the uncertainty budget that the lesions of a patient share because one reader drew them.
+OUTLINES = "volume"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Target:
     dose_gy
         Mean absorbed dose for `activity_gbq` [Gy].
     relative_random, relative_systematic
-        Parts of its relative standard uncertainty; the systematic one is shared by the lesions of a patient.
+        Parts of its relative standard uncertainty; the systematic one is shared by the lesions of a patient, and
+        takes in their outlines, which one reader draws.
     bounds
         Why the dose is only a bound.
     budget
@@ -93,13 +97,16 @@ class Target:
     def of(cls, record: LesionDose) -> Target:
         """From the record of a lesion."""
         budget = record.uncertainty
+        lines = {str(line["name"]): float(line["relative"]) for line in budget.get("contributions", ())}
+        drawn = lines.get(OUTLINES, 0.0)
+        random = float(budget.get("random") or 0.0)
         known = math.isfinite(record.interval_low_gy)
         total = record.dose_uncertainty_gy / record.dose_gy if known and record.dose_gy > 0.0 else 0.0
         return cls(
             record.lesion,
             record.dose_gy,
-            float(budget.get("random", total)),
-            float(budget.get("systematic") or 0.0),
+            math.sqrt(max(random**2 - drawn**2, 0.0)) if "random" in budget else total,
+            math.hypot(float(budget.get("systematic") or 0.0), drawn),
             record.bounds,
             known or "random" in budget,
             record.therapy_activity_gbq if record.therapy_activity_gbq > 0.0 else 1.0,
@@ -235,12 +242,12 @@ def _verdict(
     targets: Sequence[Target],
 ) -> Verdict:
     low, high = patient_probability(targets, activity_gbq, threshold_gy)
-    tolerable = None if tolerance is None else activity_gbq <= tolerance.activity_gbq * (1.0 + 1e-9)
+    tolerable = None if tolerance is None else bool(activity_gbq <= tolerance.activity_gbq * (1.0 + 1e-9))
     found = {row.verdict for row in rows}
     if ELIGIBLE in found:
         verdict = ELIGIBLE
         certain = low >= CERTAIN or any(row.decided and row.verdict == ELIGIBLE and row.bounds for row in rows)
-    elif UNDETERMINED in found:
+    elif UNDETERMINED in found or low > 0.5:  # no lesion is predicted to reach it, yet more likely than not one does
         verdict, certain = UNDETERMINED, False
     else:
         verdict, certain = BELOW, high <= 1.0 - CERTAIN if math.isfinite(high) else all(row.decided for row in rows)

@@ -79,7 +79,7 @@ class Verdict:
     verdict
         ``"eligible"``, ``"below"``, ``"undetermined"`` or ``"not tolerable"``.
     certain
-        The verdict is right with a probability of 95 % at least, by the uncertainty budgets.
+        The verdict is right with a probability of 97.7 % at least, by the uncertainty budgets.
     probability, probability_high
         P(at least one lesion reaches the threshold): smallest and largest value that the bounds allow. Equal where no
         dose is a bound; both NaN where no dose is an estimate.
@@ -239,6 +239,9 @@ def _claim(verdict: Verdict) -> str:
         rule = f", set by {verdict.tolerance.rule}" if verdict.tolerance.rule else ""
         limit = f"the maximum is {verdict.tolerance.activity_gbq:.3g} GBq{rule}"
         return f"Not tolerable{at}: {limit}." + (f" {probability} that {reaching}." if probability else "")
+    if verdict.verdict == UNDETERMINED and all(one.verdict == BELOW for one in verdict.lesions):
+        predicted = f"no lesion is predicted to reach {verdict.threshold_gy:g} Gy"
+        return f"Undetermined{at}: {predicted}, yet {probability} that at least one does."
     if verdict.verdict == UNDETERMINED:
         return f"Undetermined{at}: the doses do not show whether {reaching}."
     words = verdict.headline
@@ -269,7 +272,9 @@ def named(lesion: LesionVerdict) -> str:
 
 
 def _has_interval(lesion: LesionVerdict) -> bool:
-    return math.isfinite(lesion.low_gy) and not lesion.bounds and lesion.dose_gy > 0.0
+    """An estimate has one; a bound on its deciding side shows it where it is too wide to decide."""
+    wide = lesion.verdict != UNDETERMINED and not lesion.decided
+    return math.isfinite(lesion.low_gy) and (not lesion.bounds or wide) and lesion.dose_gy > 0.0
 
 
 def _listed(lesions: Sequence[LesionVerdict]) -> str:

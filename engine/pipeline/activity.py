@@ -15,9 +15,21 @@ from ..grid import Grid
 from ..kinetics.conversion import contradictions
 from ..kinetics.curves import LARGEST, NO_BOUND, Curve, fit_curve
 from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
-from ..lesions.bounds import BELOW_DETECTION, LATE_SCAN, MISPLACED, NO_RECOVERY, ONE_SCAN, SMALL, Bounds
+from ..lesions.bounds import (
+    BELOW_DETECTION,
+    FIRST_MISPLACED,
+    LATE_SCAN,
+    MISPLACED,
+    NO_RECOVERY,
+    ONE_SCAN,
+    SMALL,
+    UNRESOLVED,
+    Bounds,
+)
 from ..lesions.recovery import Corrected, RecoveryModel
+from ..notes import CRITICAL, Note
 from ..nuclides.decay import nuclide
+from ..text import counted
 from .displacement import Displacement, displacements
 from .emission import emission_notes
 from .kinetic_remarks import kinetic_remarks, unseen_uptake, uptake_of
@@ -201,6 +213,7 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
         _lesion(case, images, lesion, voxels, seen, displaced)
         for lesion, seen, displaced in zip(images.lesions, views, displacements(views), strict=True)
     ]
+    notes += _bound_notes(lesions)
     notes += recovery_remarks(case, [lesion.name for lesion in lesions if NO_RECOVERY in lesion.bounds.lower])
     seconds_ml = 3600.0 * images.grid.voxel_volume_ml
     return VisitActivity(tia, tia * seconds_ml, voxels, lesions, notes)
@@ -277,14 +290,32 @@ def _lesion(
 def _bounds(corrected: Corrected | None, curve: Curve, spill: Spill, displaced: Displacement) -> Bounds:
     """Why the lesion's dose is only a bound."""
     lower = [SMALL] if corrected is not None and corrected.lower_bound else []
-    if displaced.misplaced:
+    unknown = [FIRST_MISPLACED] if displaced.misplaced and displaced.first else []
+    if displaced.misplaced and not displaced.first:
         lower.append(MISPLACED)
+    if curve.relative_sigma(TYPICAL_SCAN_ERROR) > MOST_CLEARANCE_ERROR:
+        unknown.append(UNRESOLVED)
     upper = [BELOW_DETECTION] if curve.below_detection else []
     if curve.unmeasured:
         upper.append(ONE_SCAN if curve.unmeasured == LARGEST else LATE_SCAN)
     if curve.unmeasured == NO_BOUND:
         lower.append(LATE_SCAN)
-    return Bounds((*lower, *spill.bounds.lower), (*upper, *spill.bounds.upper))
+    return Bounds((*lower, *spill.bounds.lower), (*upper, *spill.bounds.upper), tuple(unknown))
+
+
+def _bound_notes(lesions: Sequence[LesionActivity]) -> list[Note]:
+    """What makes doses of a visit bounds, or worse, beyond what one scan and a missing recovery do; critical."""
+    notes = []
+    for reason in (MISPLACED, FIRST_MISPLACED, UNRESOLVED):
+        names = [one.name for one in lesions if reason in one.bounds.reasons]
+        if names:
+            text = f"{', '.join(names)}: {reason}. No probability is stated for {counted(len(names), 'lesion')}."
+            notes.append(Note(text, weight=CRITICAL))
+    return notes
+
+
+#: Error of a scan for which the clearance must be known, and the error of the integral beyond which it is not.
+TYPICAL_SCAN_ERROR, MOST_CLEARANCE_ERROR = 0.08, 0.5
 
 
 def _density_slope(images: VisitImages, lesion: Lesion) -> float:

@@ -1,7 +1,8 @@
-"""How far the activity of the lesions lies from their outlines in later scans, and what an outline misses by that.
+"""How far the activity of the lesions moves between scans, and what an outline misses by that.
 
 A scan that is badly registered, or a lesion that moves with breathing, is read beside its activity: the value is too
-low, the clearance seems too fast and the dose too small. The centre of activity of lesions that stand out shows it.
+low. In a later scan the clearance then seems too fast and the dose too small; in the first, too slow, and the dose may
+be too large. The centre of activity of lesions that stand out shows the shift, and which scan fits the outline.
 """
 
 from __future__ import annotations
@@ -36,26 +37,33 @@ class Displacement:
     missed
         Share of the mean that its outline misses by that (nt,); by the shift that the other lesions have in common
         where its own is not known.
+    first
+        Whether it is the first scan that lies off the outlines, and not the later one.
     """
 
     shift_mm: np.ndarray
     missed: np.ndarray
+    first: bool = False
 
     @property
     def misplaced(self) -> bool:
-        """Whether the outline misses so much in a scan that the dose is only a lower bound."""
+        """Whether the outline misses so much in a scan that the dose is not an estimate."""
         return bool(np.any(self.missed > MOST_MISSED))
 
 
 def displacements(lesions: Sequence[Sequence[LesionView]]) -> list[Displacement]:
     """Displacement of each lesion from its views in all scans of the visit."""
-    vectors = np.array([_vectors(views) for views in lesions])
+    places = np.array([_places(views) for views in lesions])  # (lesion, scan, xyz), relative to the outline
+    shifts = places - places[:, :1]
+    offsets = np.linalg.norm(places, axis=2)
     out = []
-    for views, own in zip(lesions, vectors, strict=True):
-        shift = np.linalg.norm(own, axis=1)
-        used = np.array([_common(vectors[:, k]) if math.isnan(s) else s for k, s in enumerate(shift)])
-        missed = [missed_share(view, float(s)) for view, s in zip(views, used, strict=True)]
-        out.append(Displacement(shift, np.array(missed)))
+    for k, views in enumerate(lesions):
+        shift = np.linalg.norm(shifts[k], axis=1)
+        used = np.array([_common(shifts[:, n]) if math.isnan(s) else s for n, s in enumerate(shift)])
+        missed = np.array([missed_share(view, float(s)) for view, s in zip(views, used, strict=True)])
+        worst = int(missed.argmax())
+        fits = offsets[k] if np.isfinite(offsets[k, [0, worst]]).all() else _medians(offsets)
+        out.append(Displacement(shift, missed, bool(fits[0] > fits[worst])))
     return out
 
 
@@ -71,12 +79,20 @@ def missed_share(view: LesionView, shift_mm: float) -> float:
     return 1.0 - math.exp(-beyond / (2.0 * spread))
 
 
-def _vectors(views: Sequence[LesionView]) -> np.ndarray:
-    """Shift of each scan's centre of activity from that of the first (nt, 3) [mm]; NaN where it is not clear."""
-    places = np.array(
-        [view.centroid_xyz_mm if view.peak > CONTRAST * view.background else np.full(3, np.nan) for view in views]
+def _places(views: Sequence[LesionView]) -> np.ndarray:
+    """Centre of activity of each scan, from the centre of the outline (nt, 3) [mm]; NaN where it is not clear."""
+    return np.array(
+        [
+            view.centroid_xyz_mm - view.outline_xyz_mm if view.peak > CONTRAST * view.background else np.full(3, np.nan)
+            for view in views
+        ]
     )
-    return np.asarray(places - places[0])
+
+
+def _medians(offsets: np.ndarray) -> np.ndarray:
+    """Median over the lesions that stand out of the distances from their outlines (lesion, nt) [mm]; else 0."""
+    known = [column[np.isfinite(column)] for column in offsets.T]
+    return np.array([float(np.median(values)) if len(values) else 0.0 for values in known])
 
 
 def _common(vectors: np.ndarray) -> float:

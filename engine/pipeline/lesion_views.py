@@ -123,6 +123,12 @@ class LesionView:
         return scan_relative_error(spread, self.volume_ml, self.grid.voxel_volume_ml, self.fwhm_mm)
 
     @cached_property
+    def outline_xyz_mm(self) -> np.ndarray:
+        """Centre of the mask (x, y, z) [mm]."""
+        weight = self.fraction / self.fraction.sum()
+        return self.grid.index_to_xyz(np.array([float((axis * weight).sum()) for axis in np.indices(weight.shape)]))
+
+    @cached_property
     def near(self) -> np.ndarray:
         """Voxels in and just around the lesion, those of other lesions left out."""
         distance = ndimage.distance_transform_edt(self.fraction <= 0, sampling=self.grid.spacing_mm)

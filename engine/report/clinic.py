@@ -56,7 +56,7 @@ def _eligibility(judgement: Judgement | None) -> dict[str, Any]:
                     for one in here
                 ],
                 "flips": lesion.lesion in judgement.flips,
-                "needed": number(judgement.needed_gbq[lesion.lesion]),
+                "needed": _other_way(lesion.bounds.sign) + number(judgement.needed_gbq[lesion.lesion]),
             }
         )
     columns = [
@@ -74,6 +74,11 @@ def _eligibility(judgement: Judgement | None) -> dict[str, Any]:
         "flips": judgement.flips,
         "maximum": judgement.planned.tolerance and judgement.planned.tolerance.activity_gbq,
     }
+
+
+def _other_way(sign: str) -> str:
+    """Sign of what falls as the dose rises."""
+    return sign.translate(str.maketrans("≤≥", "≥≤"))
 
 
 def _blood(blood: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -118,12 +123,12 @@ def _uptake(lesion: LesionDose) -> dict[str, Any]:
         "per_g": _bounded(bound, c.get("uptake_24h_percent_per_g")),
         "suv": number(c.get("suv_24h")),
         "t_eff": number(k.get("effective_half_life_h")),
-        "tia_coefficient": number(k.get("tia_coefficient_h")),
+        "tia_coefficient": _bounded(bound, k.get("tia_coefficient_h")),
         "late": percent(k.get("extrapolated_fraction")),
         "recovery": number(lesion.recovery.get("coefficient")),
-        "bed": number(c.get("bed_gy")),
-        "eqd2": number(c.get("eqd2_gy")),
-        "eud": number(c.get("eud_gy")) if c.get("effect_basis") == "voxels" else "–",
+        "bed": _bounded(bound, c.get("bed_gy")),
+        "eqd2": _bounded(bound, c.get("eqd2_gy")),
+        "eud": _bounded(bound, c.get("eud_gy")) if c.get("effect_basis") == "voxels" else "–",
     }
 
 

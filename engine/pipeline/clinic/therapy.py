@@ -121,7 +121,7 @@ def visit_record(
     dict
         Ready for JSON.
     """
-    warnings = visit_warnings(case, images, activity, blood)
+    warnings = visit_warnings(case, images, activity, blood, limit_notes(case, records))
     return plain(
         {
             "visit": images.visit.name,
@@ -141,9 +141,11 @@ def visit_record(
     )
 
 
-def visit_warnings(case: Case, images: VisitImages, activity: VisitActivity, blood: BloodDose | None) -> list[str]:
-    """What weighs more than an assumption: critical notes, then cautions, one sentence each."""
-    found: list[str] = []
+def visit_warnings(
+    case: Case, images: VisitImages, activity: VisitActivity, blood: BloodDose | None, limits: Sequence[Note] = ()
+) -> list[str]:
+    """What weighs more than an assumption: critical notes, then cautions, one sentence each; `limits` of organs too."""
+    found: list[str] = [*limits]
     therapy_gbq = case.therapy.activity_mbq / 1e3
     if blood is not None and therapy_gbq > blood.maximum.activity_gbq:
         text = (
@@ -169,13 +171,39 @@ def judgement_of(case: Case, records: Sequence[LesionDose], blood: BloodDose | N
     """
     tolerances = [] if blood is None else [Tolerance(blood.maximum.activity_gbq, blood.maximum.limiting_rule)]
     tolerances += [
-        Tolerance(record.limit_gy / record.ldpa_gy_per_gbq, f"{record.limit_gy:g} Gy to {record.lesion}")
-        for record in records
-        if record.role == ORGAN and math.isfinite(record.limit_gy) and record.ldpa_gy_per_gbq > 0.0
+        Tolerance(float(record.limit_gy / record.ldpa_gy_per_gbq), _rule(record))
+        for record in _limited(records)
+        if not (record.bounds.upper or record.bounds.unknown)  # such a dose cannot show that a limit is exceeded
     ]
     further = {activity_text(mbq): mbq / 1e3 for mbq in dict.fromkeys(case.eligibility.activities_mbq)}
     strictest = min(tolerances, key=lambda one: one.activity_gbq, default=None)
     return judge_lesions(records, further, strictest)
+
+
+def _limited(records: Sequence[LesionDose]) -> list[LesionDose]:
+    """Organs with a limit and a dose."""
+    return [one for one in records if one.role == ORGAN and math.isfinite(one.limit_gy) and one.ldpa_gy_per_gbq > 0.0]
+
+
+def _rule(record: LesionDose) -> str:
+    """What an organ's limit is called among the rules that set the maximum."""
+    bound = ", whose dose is a lower bound" if record.bounds.lower else ""
+    return f"{record.limit_gy:g} Gy to {record.lesion}{bound}"
+
+
+def limit_notes(case: Case, records: Sequence[LesionDose]) -> list[Note]:
+    """Organs whose dose at the planned activity lies above their limit, and those of which that is not known."""
+    notes = []
+    for record in _limited(records):
+        dose = f"{record.bounds.sign}{record.dose_gy:.3g} Gy at {activity_text(case.therapy.activity_mbq)}"
+        if record.dose_gy > record.limit_gy:
+            known = "not known to be" if record.bounds.upper or record.bounds.unknown else ""
+            what = f"{known} below its limit" if known else "above its limit"
+            notes.append(Note(f"{record.lesion} gets {dose}, {what} of {record.limit_gy:g} Gy", weight=CRITICAL))
+        elif record.bounds.lower or record.interval_high_gy > record.limit_gy:
+            text = f"{record.lesion} gets {dose}: its limit of {record.limit_gy:g} Gy lies within what that leaves open"
+            notes.append(Note(text))
+    return notes
 
 
 def _blood(blood: BloodDose) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,6 +187,36 @@ def test_a_dose_of_unknown_uncertainty_decides_nothing():
     assert assess([both]).planned.verdict == "undetermined"
 
 
+def test_many_lesions_just_below_are_not_called_not_eligible():
+    """Nine lesions of 19 Gy with u = 10 %: each reaches 20 Gy with P = 0.304, at least one with 1 - 0.696^9 = 0.96."""
+    found = assess([Target(f"L{i}", 19.0, 0.1, activity_gbq=7.4) for i in range(9)]).planned
+    assert found.verdict == "undetermined" and found.probability == pytest.approx(1.0 - 0.696**9, abs=0.002)
+    assert found.sentence.startswith(
+        "Undetermined at 7.4 GBq: no lesion is predicted to reach 20 Gy, yet P = 96.2 % that at least one does."
+    )
+
+
+def test_one_lesion_is_certain_exactly_when_it_is_decided():
+    for dose in np.linspace(14.0, 30.0, 81):
+        found = assess([Target("a", float(dose), 0.1, activity_gbq=7.4)]).planned
+        assert found.certain == (not found.undecided), dose
+
+
+def test_a_tolerance_may_be_a_numpy_number():
+    assert judge([NODE], {"7.4 GBq": 7.4}, 20.0, Tolerance(np.float64(1.44))).planned.verdict == "not tolerable"
+
+
+def test_outlines_are_an_error_that_lesions_share():
+    """One reader draws them: two lesions with nothing but that error reach the threshold together."""
+    record = SimpleNamespace(
+        lesion="a", dose_gy=19.0, therapy_activity_gbq=7.4, dose_uncertainty_gy=1.9, interval_low_gy=15.0,
+        bounds=Bounds(),
+        uncertainty={"random": 0.1, "systematic": 0.0, "contributions": [{"name": "volume", "relative": 0.1}]},
+    )  # fmt: skip
+    pair = [Target.of(record), Target.of(record)]
+    assert assess(pair).planned.probability == pytest.approx(probability_at_least(19.0, 0.1, 20.0), abs=0.01)
+
+
 def test_above_the_tolerable_activity_the_sentence_says_so_first():
     found = assess([NODE], maximum_gbq=1.6)
     assert found.planned.verdict == "not tolerable" and found.at[-1].verdict == "below"
@@ -217,7 +248,8 @@ def check_laws(found: Verdict, targets: tuple[Target, Target]) -> None:
     certainly = [t for t in targets if t.dose_at(found.activity_gbq) >= 20 and not (t.bounds.upper or t.bounds.unknown)]
     maybe = [t for t in targets if t.bounds.open or (t.bounds.lower and t.dose_at(found.activity_gbq) < 20)]
     maybe += [t for t in targets if t.bounds.at_most and t.dose_at(found.activity_gbq) >= 20]
-    expected = "eligible" if certainly else "undetermined" if maybe else "below"
+    likely = found.probability > 0.5
+    expected = "eligible" if certainly else "undetermined" if maybe or likely else "below"
     if found.tolerable is False and expected != "below":
         expected = "not tolerable"
     assert found.verdict == expected
@@ -225,9 +257,9 @@ def check_laws(found: Verdict, targets: tuple[Target, Target]) -> None:
     if all(t.bounds for t in targets):
         assert math.isnan(found.probability) and "P " not in found.sentence
     if found.certain and found.verdict == "eligible":
-        assert found.probability >= 0.95 or any(t.bounds.at_least for t in certainly)
+        assert found.probability >= 0.977 or any(t.bounds.at_least for t in certainly)
     if found.certain and found.verdict == "below" and math.isfinite(found.probability):
-        assert found.probability_high <= 0.05
+        assert found.probability_high <= 0.023
     for one in found.lesions:
         assert math.isnan(one.probability) == bool(one.bounds)
         assert (one in found.undecided) != one.decided

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 from hevesy.engine.grid import write_image
-from hevesy.engine.lesions.bounds import MISPLACED
+from hevesy.engine.imaging.volumes import read_volume
+from hevesy.engine.lesions.bounds import FIRST_MISPLACED, MISPLACED, UNRESOLVED
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.pipeline.displacement import SCATTER_MM, missed_share
 from hevesy.engine.pipeline.lesion_views import LesionView
@@ -21,8 +22,8 @@ from scipy.ndimage import gaussian_filter, shift
 FWHM_MM = 6.0
 
 
-def pets(folder: Path, moved_mm: float, cold: bool = False) -> None:
-    """The small case's PETs, blurred, over a background of 1 %; the later one moved along y."""
+def pets(folder: Path, moved_mm: float, cold: bool = False, first: bool = False) -> None:
+    """The small case's PETs, blurred, over a background of 1 %; the later or the first one moved along y."""
     rate = nuclide("I-124").decay_constant_per_h
     sigma = FWHM_MM / 2.3548 / 4.0
     for hours, retained in RETENTION.items():
@@ -30,7 +31,7 @@ def pets(folder: Path, moved_mm: float, cold: bool = False) -> None:
         whole[BODY] = 0.01
         whole[HOT] = 0.02 if cold else 1.0
         image = gaussian_filter(whole, sigma)
-        if hours > 24.0:
+        if (hours > 24.0) != first:
             image = shift(image, (0.0, moved_mm / 4.0, 0.0), order=1)
         scale = retained * TRACER_MBQ * 1e6 * math.exp(-rate * hours)
         write_image(folder / f"pet_{hours:.0f}.nii.gz", GRID, (scale * image).astype(np.float32))
@@ -70,6 +71,25 @@ def test_a_large_shift_makes_the_dose_a_lower_bound(tmp_path: Path) -> None:
     assert moved["bounds"]["lower"] == [MISPLACED] and moved["probability"] is None
     assert moved["dose_gy"] < truth["dose_gy"]
     assert verdict["probability"] is None and MISPLACED in verdict["sentence"]
+
+
+def test_a_first_scan_beside_the_outline_bounds_nothing(tmp_path: Path) -> None:
+    """Its value is too low, so the clearance seems too slow: the dose may be too large."""
+    record, verdict = run(tmp_path, 8.0, first=True)
+    assert record["bounds"] == {"lower": [], "upper": [], "unknown": [FIRST_MISPLACED]}
+    assert verdict["verdict"] == "undetermined" and verdict["probability"] is None
+
+
+def test_scans_too_close_together_bound_nothing(tmp_path: Path) -> None:
+    """24 h and 26 h: 8 % in one scan changes the integral many times over."""
+    write_small_case(tmp_path)
+    data = yaml.safe_load(TEXT) | {"recovery": {"fwhm": "6 mm"}, "methods": ["local"]}
+    first = read_volume(tmp_path / "pet_24.nii.gz")
+    write_image(tmp_path / "pet_96.nii.gz", GRID, (0.97 * first.values).astype(np.float32))
+    data["visits"][0]["scans"][1]["after"] = "26 h"
+    (visit,) = hevesy.run(hevesy.Case.from_dict(data, base=tmp_path)).visits
+    assert visit.lesions[0].bounds.unknown == (UNRESOLVED,) and visit.verdict.verdict == "undetermined"
+    assert any(UNRESOLVED in text for text in visit.result.critical)
 
 
 def test_a_lesion_that_does_not_stand_out_shows_no_shift(tmp_path: Path) -> None:

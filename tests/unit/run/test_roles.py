@@ -44,7 +44,9 @@ def test_an_organ_has_a_dose_and_a_limit_and_never_a_verdict(tmp_path: Path) -> 
         "file": "lesions.nii.gz",
         "names": {"left KIDNEY": {"role": "organ", "limit": "1 Gy"}, "a*": "reference"},
     }
-    hevesy.run(case(tmp_path, lesions), method="local", out=tmp_path / "out")
+    asked = case(tmp_path, lesions, recovery={"fwhm": "6 mm"})
+    critical = hevesy.run(asked, method="local", out=tmp_path / "out").visits[0].result.critical
+    assert any(text.startswith("Left kidney gets") and "above its limit of 1 Gy" in text for text in critical)
     rows, written, eligibility = surfaces(tmp_path / "out")
     assert {name: row["role"] for name, row in rows.items()} == {
         "hot cube": "target", "Left kidney": "organ", "Aorta": "reference",
