@@ -109,7 +109,7 @@ def check(case_file: CaseFile, json: JSON = False) -> None:
     for title, columns, rows in plan.tables():
         echo_table(columns, rows, title)
     for line in plan.lines():
-        typer.echo(line)
+        echo_text(line)
 
 
 def run(

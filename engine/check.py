@@ -78,7 +78,7 @@ class Check:
         tables: list[tuple[str, Sequence[str], list[list[Any]]]] = []
         for visit in self.visits:
             for title, rows in (("scans", visit.scans), ("lesions", visit.lesions)):
-                columns = list(rows[0])
+                columns = [key for key in rows[0] if key != "flags"]  # remarks are lines of their own
                 tables.append(
                     (
                         f"{visit.visit}: {title}",
@@ -113,6 +113,7 @@ class Check:
                 f"{visit.visit}: {_transport_line(case, visit)}",
             ]
             lines += [f"{weight_of(text)}: {text}" for text in visit.warnings]
+            lines += _flag_lines(visit.lesions)
             lines += [f"assumption: {text}" for text in visit.assumptions]
         lines.append("Input is valid. Nothing was run.")
         return lines
@@ -225,6 +226,18 @@ def _decays(case: Case, images: VisitImages, activity: VisitActivity) -> float:
         rarest = max(min(shares), 1e-9)
         needed = max(needed, (SPREAD / case.transport.until.goal) ** 2 / rarest)
     return min(needed, float(limit)) if limit else needed
+
+
+def _flag_lines(lesions: Sequence[dict[str, Any]]) -> list[str]:
+    """Remarks on the lesions, each once with the lesions that it is about."""
+    about: dict[str, list[str]] = {}
+    for lesion in lesions:
+        if lesion["flags"]:
+            about.setdefault(lesion["flags"], []).append(lesion["lesion"])
+    every = f"all {len(lesions)} lesions"
+    return [
+        f"{every if 1 < len(lesions) == len(names) else ', '.join(names)}: {text}." for text, names in about.items()
+    ]
 
 
 def _recovery_line(case: Case) -> str:
