@@ -111,6 +111,8 @@ class Outcome:
                     "histories": visit.result.decays,  # deprecated name of "decays"
                     "balance_mev_per_decay": dict(visit.result.balance) if visit.result.tally else None,
                     "complete": visit.result.complete,
+                    "critical": list(visit.result.critical),
+                    "warnings": list(visit.result.warnings),
                     "assumptions": list(visit.result.assumptions),
                 }
                 for visit in self.visits

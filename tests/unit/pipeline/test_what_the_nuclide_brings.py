@@ -146,7 +146,7 @@ def test_the_transport_emits_what_the_chain_brings(tmp_path: Path) -> None:
 
 def test_check_shows_the_energy_of_a_decay(tmp_path: Path) -> None:
     file = write_small_case(tmp_path, treated("{nuclide: Ac-225, activity: 8 MBq}"))
-    shown = CliRunner().invoke(app, ["check", str(file)]).output
+    shown = " ".join(CliRunner().invoke(app, ["check", str(file)]).output.split())
     assert "therapy with 8 MBq of Ac-225: half-life 240 h, 28.9 MeV per decay, 5.93 MeV without progeny" in shown
     data = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).stdout)["therapy"]
     assert data["energy_mev_per_decay"] == pytest.approx(28.9, rel=0.01)
@@ -220,7 +220,7 @@ def test_the_terminal_shows_mgy_and_no_verdict(tmp_path: Path) -> None:
     assert "Diagnostic tracer F-18, no therapy stated: dose of the scan, 74 MBq" in shown.output
     for word in ("verdict", "20 Gy", "ligible", "11.1"):
         assert word not in shown.output
-    checked = CliRunner().invoke(app, ["check", str(file)]).output
+    checked = " ".join(CliRunner().invoke(app, ["check", str(file)]).output.split())
     assert "Diagnostic tracer F-18, no therapy stated: dose of the scan, no verdict" in checked
 
 

@@ -141,7 +141,7 @@ def test_what_contradicts_itself_is_a_warning_and_no_assumption(tmp_path: Path) 
     sentence = "of the administered activity left at the scan"
     file = write_small_case(tmp_path, TEXT.replace("74 MBq", f"{100 * TRACER_MBQ:g} MBq"))
     shown = hevesy_command("check", file)
-    assert len(re.findall(f"warning: [^:]*: the image holds .*{sentence}", re.sub(r"\n", " ", shown))) >= 1
+    assert len(re.findall(f"caution: [^:]*: the image holds .*{sentence}", " ".join(shown.split()))) >= 1
     found = json.loads(hevesy_command("check", file, "--json"))["visits"][0]
     assert len([text for text in found["warnings"] if sentence in text]) == 2
     assert not [text for text in found["assumptions"] if sentence in text]
