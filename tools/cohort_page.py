@@ -33,8 +33,13 @@ def summary(rows: Sequence[dict[str, Any]], judged: Sequence[dict[str, Any]], ab
     seen = arms[1]["share_of_seeds"]
     judgements = [
         judgement(
-            "bias of the dose above two resolutions", large["bias"], f"within {100 * BIAS:g} %",
-            None if large["bias"] is None else abs(large["bias"]) <= BIAS, large["bias_error"],
+            # the stated dose is the median of its distribution, so that is what must agree with the truth
+            "bias of the dose above two resolutions, median", large["log_bias"], f"within {100 * BIAS:g} %",
+            None if large["log_bias"] is None else abs(large["log_bias"]) <= BIAS, large["bias_error"],
+        ),
+        judgement(
+            "the same for the mean, which errors of 22 % alone raise by exp(0.22² / 2) - 1 = 2.4 %", large["bias"],
+            "reported", None, large["bias_error"],
         ),
         judgement(
             "the same without the drawn errors' first-order effect (control variate)", large["own_bias"], "reported",
