@@ -64,6 +64,8 @@ class Cell:
         Factor on the image noise; 2 is a quarter of the counts.
     shift_mm
         How far each scan after the first lies from it, unregistered, in a random direction [mm].
+    first_shifted
+        Whether it is the first scan that lies off, and with it off the outlines, and not the later ones.
     outline
         ``"drawn"`` (volume wrong by the budget's uncertainty), ``"grown"`` or ``"shrunk"``: by one voxel of the CT.
     fwhm_mm
@@ -78,6 +80,7 @@ class Cell:
     kinetics: str = "auto"
     noise: float = 1.0
     shift_mm: float = 0.0
+    first_shifted: bool = False
     outline: str = DRAWN
     fwhm_mm: float = FWHM_MM
     peak_h: float = PEAK_H
@@ -100,6 +103,8 @@ CELLS = (
     Cell("quarter of the counts", noise=2.0),
     Cell("96 h scan misregistered by 4 mm", shift_mm=4.0),
     Cell("96 h scan misregistered by 8 mm", shift_mm=8.0),
+    Cell("24 h scan misregistered by 4 mm", shift_mm=4.0, first_shifted=True),
+    Cell("24 h scan misregistered by 8 mm", shift_mm=8.0, first_shifted=True),
     Cell("outline one voxel too wide", outline=GROWN),
     Cell("outline one voxel too narrow", outline=SHRUNK),
     Cell("uptake complete at 6 h", peak_h=6.0),
@@ -255,7 +260,7 @@ def _measured(ground: Ground, cell: Cell, errors: VisitErrors, seed: int) -> np.
     for time in cell.times_h:
         number = TIMES_H.index(time)
         pet = ground.clean(time, cell.fwhm_mm, cell.peak_h)
-        if cell.shift_mm and time != cell.times_h[0]:
+        if cell.shift_mm and (time == cell.times_h[0]) == cell.first_shifted:
             way = directions[number] / np.linalg.norm(directions[number])
             pet = np.maximum(shift(pet, cell.shift_mm * way / scan.voxel_mm, order=3, mode="nearest"), 0.0)
         factor = np.float32(errors.activity * errors.scans[number])
