@@ -92,3 +92,26 @@ def test_a_name_that_no_structure_has_is_refused(tmp_path: Path) -> None:
 def test_only_an_organ_has_a_limit(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a target with a limit"):
         case(tmp_path, {"file": "lesions.nii.gz", "names": {"Aorta": {"role": "target", "limit": "20 Gy"}}})
+
+
+LIMITED = {"file": "lesions.nii.gz", "names": {"Left kidney": {"role": "organ", "limit": "1 Gy"}, "Aorta": "reference"}}
+
+
+def test_a_lower_bound_of_an_organ_sets_the_maximum_and_is_called_one(tmp_path: Path) -> None:
+    """Without recovery the organ gets at least its dose: the maximum is at most the one stated."""
+    hevesy.run(case(tmp_path, LIMITED), method="local", out=tmp_path / "out")
+    rows, _, eligibility = surfaces(tmp_path / "out")
+    assert rows["Left kidney"]["lower_bound"] == "yes"
+    assert eligibility["maximum_gbq"] == pytest.approx(7.4 / float(rows["Left kidney"]["dose_gy"]), rel=1e-6)
+    assert eligibility["at"][0]["limiting_rule"] == "1 Gy to Left kidney, whose dose is a lower bound"
+
+
+def test_an_upper_bound_of_an_organ_cannot_show_that_its_limit_is_exceeded(tmp_path: Path) -> None:
+    """One scan: the organ gets at most its dose, above the limit; whether it is exceeded is not known."""
+    asked = case(tmp_path, LIMITED, recovery={"fwhm": "6 mm"})
+    visit = asked.visits[0].model_copy(update={"scans": asked.visits[0].scans[:1]})
+    outcome = hevesy.run(asked.model_copy(update={"visits": (visit,)}), method="local", out=tmp_path / "out")
+    _, _, eligibility = surfaces(tmp_path / "out")
+    assert eligibility["maximum_gbq"] is None and eligibility["at"][0]["tolerable"] is None
+    critical = outcome.visits[0].result.critical
+    assert any("Left kidney gets ≤ " in text and "not known to be below its limit of 1 Gy" in text for text in critical)
