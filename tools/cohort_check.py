@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from hevesy.engine.case.model import Case
-from hevesy.engine.lesions.uncertainty import MASS_EXPONENT
+from hevesy.engine.lesions.uncertainty import MASS_EXPONENT, VOLUME
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.pipeline.activity import VisitActivity, integrate
 from hevesy.engine.pipeline.clinic.lesions import with_clinic
@@ -301,7 +301,7 @@ def drawn_effect(lesion: Any, errors: VisitErrors, volume: float) -> float:
     budget = lesion.uncertainty
     if not budget:
         return 0.0
-    part = next(c["relative"] for c in budget["contributions"] if c["name"] == "volume")
+    part = next(c["relative"] for c in budget["contributions"] if c["name"] == VOLUME)
     scans = float(np.dot(lesion.kinetics["sensitivity"], np.log(errors.scans)))
     # a wider outline lowers the dose: the mass grows faster than the activity in it
     outline = -part / budget["volume"] * math.log(volume)

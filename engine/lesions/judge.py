@@ -25,7 +25,7 @@ from scipy.special import ndtr
 from ..errors import InputError
 from ..text import activity_text
 from .bounds import ESTIMATE, Bounds
-from .uncertainty import probability_at_least
+from .uncertainty import VOLUME, probability_at_least
 from .verdict import (
     BELOW,
     ELIGIBLE,
@@ -46,8 +46,6 @@ COVERAGE_FACTOR = 2.0
 #: A verdict is certain when it is right with this probability at least (97.7 %): that of one lesion whose interval lies
 #: on one side of the threshold.
 CERTAIN = float(ndtr(COVERAGE_FACTOR))
-#: Line of the uncertainty budget that the lesions of a patient share because one reader drew them.
-OUTLINES = "volume"
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Target:
         """From the record of a lesion."""
         budget = record.uncertainty
         lines = {str(line["name"]): float(line["relative"]) for line in budget.get("contributions", ())}
-        drawn = lines.get(OUTLINES, 0.0)
+        drawn = lines.get(VOLUME, 0.0)  # one reader draws all lesions of a patient
         random = float(budget.get("random") or 0.0)
         known = math.isfinite(record.interval_low_gy)
         total = record.dose_uncertainty_gy / record.dose_gy if known and record.dose_gy > 0.0 else 0.0

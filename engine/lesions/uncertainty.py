@@ -23,6 +23,9 @@ from .recovery import RecoveryModel, SphereRecovery, edge_density, sphere_diamet
 #: Exponent of the dose per decay of a sphere of 131I in its mass (S = 107.7 m^-0.970 Gy/(GBq h), 0.05-50 g).
 MASS_EXPONENT = 0.96973
 
+#: The budget line of the outline: volume, and with it activity and mass.
+VOLUME = "volume"
+
 #: Kinds of a contribution: independent at a second visit, or shared with it.
 RANDOM, SYSTEMATIC = "random", "systematic"
 
@@ -86,10 +89,6 @@ class LesionUncertainty:
     def interval_gy(self, k: float = 1.0) -> tuple[float, float]:
         """Lognormal interval [Gy] of coverage factor k (k = 1: 68 %, k = 2: 95 %), asymmetric."""
         return self.dose_gy * math.exp(-k * self.relative), self.dose_gy * math.exp(k * self.relative)
-
-    def probability_at_least(self, threshold_gy: float) -> float:
-        """P(mean dose >= threshold) of the lognormal distribution of this budget."""
-        return probability_at_least(self.dose_gy, self.relative, threshold_gy)
 
 
 def probability_at_least(dose_gy: float, relative: float, threshold_gy: float) -> float:
@@ -260,7 +259,7 @@ def lesion_uncertainty(chain: MeasurementChain) -> LesionUncertainty:
     activity_slope = chain.counts_slope - recovery_slope
     mass = (1.0 + chain.density_slope) * uv
     budget: tuple[Contribution, ...] = (
-        Contribution("volume", abs(activity_slope * uv - chain.mass_exponent * mass), RANDOM),
+        Contribution(VOLUME, abs(activity_slope * uv - chain.mass_exponent * mass), RANDOM),
         Contribution("scan noise and registration", curve, RANDOM),
         # drawn anew for each lesion in a population, and changed by a drug between visits
         Contribution("biological half-life of the population", chain.clearance_relative, RANDOM),

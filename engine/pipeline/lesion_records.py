@@ -15,7 +15,7 @@ from ..kinetics.unseen import NAMES
 from ..lesions.bounds import STOPPED
 from ..lesions.metrics import DoseContext, DoseMaps, LesionParts, MeanDoseErrors, summarise
 from ..lesions.parts import Kinetics, Recovery, SampledUncertainty, UncertaintyBudget
-from ..lesions.record import LesionDose
+from ..lesions.record import TARGET, LesionDose
 from ..lesions.recovery import RecoveryModel, SphereRecovery, sphere_diameter_mm, sphere_recovery
 from ..lesions.uncertainty import LesionUncertainty, MeasurementChain, lesion_uncertainty
 from ..lesions.uncertainty_sampling import SampledScans, sample_dose
@@ -69,6 +69,8 @@ def _record(
     case: Case, images: VisitImages, lesion: LesionActivity, maps: DoseMaps, context: DoseContext, mc_error: float
 ) -> LesionDose:
     """Recovery, uncertainty and dose metrics of one lesion."""
+    if main_method(case.methods).simulates and not math.isfinite(mc_error):
+        lesion = replace(lesion, bounds=replace(lesion.bounds, unknown=(*lesion.bounds.unknown, STOPPED)))
     weight = np.asarray(lesion.fraction, dtype=np.float64) * images.density
     in_outline = float((weight * maps.dose_gy).sum() / weight.sum())
     # the map's energy in the outline over the lesion's own mass
@@ -87,10 +89,8 @@ def _record(
             mc_standard_error_gy=mc_error,
             chain_relative=math.sqrt(sum(c.relative**2 for c in budget.contributions if c.name != "Monte Carlo")),
         )
-    bounds = lesion.bounds
-    if main_method(case.methods).simulates and not math.isfinite(mc_error):
-        bounds = replace(bounds, unknown=(*bounds.unknown, STOPPED))
-    parts = LesionParts(_kinetics(case, images, lesion), _recovery(case, lesion), budget_record, bounds, tuple(flags))
+    kinetics, recovery = _kinetics(case, images, lesion), _recovery(case, lesion)
+    parts = LesionParts(kinetics, recovery, budget_record, lesion.bounds, tuple(flags))
     record = summarise(
         maps,
         lesion.lesion.mask,
@@ -297,12 +297,15 @@ def _sampled(
 ) -> SampledUncertainty | None:
     """The chain drawn instead of derived (GUM Supplement 1); None where it does not apply.
 
-    It needs a recovery by resolution, which it applies to each draw, and one or two scans.
+    It needs a recovery by resolution, which it applies to each draw, one or two scans, and a dose that is no bound.
     """
     fwhm = getattr(lesion.model, "effective_fwhm_mm", None)
     curve = lesion.curve
-    if lesion.corrected is None or fwhm is None or curve.times_h.size > 2 or np.any(curve.values <= 0.0):
+    if lesion.bounds or lesion.corrected is None or fwhm is None:
         return None
+    if curve.times_h.size > 2 or np.any(curve.values <= 0.0):
+        return None
+    judged = case.judged and lesion.lesion.mask.role == TARGET
     drawn = sample_dose(
         replace(chain, fwhm_mm=fwhm, volume_relative=budget.volume_relative),
         SampledScans(
@@ -323,7 +326,7 @@ def _sampled(
         "median_gy": drawn.median_gy,
         "interval_k1_gy": list(drawn.interval_gy()),
         "interval_k2_gy": list(drawn.interval_gy(0.9545)),
-        "probability": drawn.probability_at_least(case.threshold_gy),
+        "probability": drawn.probability_at_least(case.threshold_gy) if judged else math.nan,
     }
 
 

@@ -75,7 +75,7 @@ def _mean_facts(lesion: LesionDose, unit: DoseUnit) -> Facts:
     if math.isfinite(lesion.limit_gy):
         facts.append((_label("limit_gy"), f"{unit.value(lesion.limit_gy)} {unit.name}"))
     sampled = lesion.uncertainty.get("sampled")
-    if sampled and not lesion.bounds:
+    if sampled and not lesion.bounds:  # files of older versions have it for bounds too
         low, high = (unit.value(end) for end in sampled["interval_k2_gy"])
         probability = stated_chance(or_nan(sampled["probability"]))
         reached = f", {probability}" if lesion.judged else ""

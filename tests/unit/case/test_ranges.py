@@ -156,8 +156,8 @@ def test_every_range_has_its_reason_and_holds_its_usual_values(limits):
 
 
 def test_the_page_has_the_ranges_of_the_program():
-    page = range_page.PAGE.read_text(encoding="utf-8")
-    assert range_page.with_table(page) == page, "run `make ranges`"
+    page = range_page.PLACE.page.read_text(encoding="utf-8")
+    assert range_page.PLACE.put(page, range_page.range_table()) == page, "run `make ranges`"
 
 
 # ---------------------------------------------------------------------------------------------- images and headers

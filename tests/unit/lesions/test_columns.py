@@ -323,11 +323,12 @@ def test_a_version_from_the_future_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_format_page_is_the_table_of_columns() -> None:
-    page = column_page.PAGE.read_text(encoding="utf-8")
-    assert column_page.with_table(page) == page, "run `make columns`"
+    place = column_page.PLACE
+    page = place.page.read_text(encoding="utf-8")
+    assert place.put(page, column_page.column_table()) == page, "run `make columns`"
     rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `")]
     by_name = {cells[0].strip(" `"): [cell.strip(" `") for cell in cells[1:]] for cells in rows}
     for column in COLUMNS:
         assert by_name[column.name] == [column.unit, column.description, column.formerly or ""], column.name
     with pytest.raises(InputError, match="no place for the table"):
-        column_page.with_table(page.replace(column_page.END, ""))
+        place.put(page.replace(place.end, ""), column_page.column_table())

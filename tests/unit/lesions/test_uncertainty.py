@@ -81,9 +81,10 @@ def test_intervals_are_asymmetric_and_probability_is_lognormal():
     low, high = u.interval_gy(1)
     assert low * high == pytest.approx(33.07**2)
     assert high - 33.07 > 33.07 - low
-    assert u.probability_at_least(33.07) == pytest.approx(0.5)
-    assert u.probability_at_least(low) == pytest.approx(0.8413447, abs=1e-6)
-    assert u.probability_at_least(20.0) == pytest.approx(0.873, abs=1e-3)  # Phi(ln(33.07/20)/0.4416)
+    assert probability_at_least(u.dose_gy, u.relative, 33.07) == pytest.approx(0.5)
+    assert probability_at_least(u.dose_gy, u.relative, low) == pytest.approx(0.8413447, abs=1e-6)
+    # Phi(ln(33.07 / 20) / 0.4416)
+    assert probability_at_least(u.dose_gy, u.relative, 20.0) == pytest.approx(0.873, abs=1e-3)
     assert probability_at_least(0.0, 0.3, 20) == 0.0
     assert probability_at_least(20.0, 0.0, 20) == 1.0
 

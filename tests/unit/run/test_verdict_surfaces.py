@@ -180,6 +180,8 @@ def check_files(folder: Path, outcome: Outcome, of_lesion: str, of_patient: str,
     assert written["lesions"][0]["verdict"] == of_lesion and bool(written["lesions"][0]["undecided"]) != (
         not kind or of_lesion in ("eligible", "below")
     )
+    sampled = written["lesions"][0]["uncertainty"].get("sampled")
+    assert sampled is None or not kind, "a bound has no probability, sampled or not"
     with (folder / "lesions.csv").open(encoding="utf-8", newline="") as stream:
         (row,) = csv.DictReader(stream)
     assert row["verdict"] == of_lesion and (row["probability"] == "") == bool(kind)
