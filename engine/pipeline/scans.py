@@ -199,6 +199,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         ],
         visit,
     )
+    notes += [note for lesion in lesions for note in lesion.mask.notes]
     notes += _check_overlap(scans, [lesion.mask for lesion in lesions], grid)
 
     tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)

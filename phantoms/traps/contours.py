@@ -1,0 +1,7 @@
+"""Contours of an RTSTRUCT."""
+
+from __future__ import annotations
+
+from .trap import Trap
+
+TRAPS: tuple[Trap, ...] = ()

@@ -1,0 +1,7 @@
+"""Geometry of volume files."""
+
+from __future__ import annotations
+
+from .trap import Trap
+
+TRAPS: tuple[Trap, ...] = ()

@@ -1,0 +1,7 @@
+"""Damaged and hostile files."""
+
+from __future__ import annotations
+
+from .trap import Trap
+
+TRAPS: tuple[Trap, ...] = ()

@@ -1,0 +1,48 @@
+"""The catalogue of traps: every trap is told apart, and its page and files say what it is."""
+
+import json
+
+import pytest
+from hevesy.phantoms.traps.catalogue import traps
+from hevesy.phantoms.traps.patient import write_patient, write_volumes
+from hevesy.phantoms.traps.trap import Right, Trap
+from hevesy.tests.unit.traps.driver import judge
+
+#: What is right for the patient without any trap.
+PLAIN = Right(
+    hours=(24.0, 96.0),
+    lesions={"L1": {"volume_ml": 4.096, "mean_bq_ml": 1e5, "mass_g": 4.17}},
+    grid=(20, 30, 30),
+    tracer="I-124",
+)
+
+
+def test_the_unchanged_patient(tmp_path, monkeypatch, capsys):
+    trap = Trap("plain", "Nothing is odd.", "As made.", lambda folder: write_patient(folder), PLAIN)
+    judge(trap, tmp_path, monkeypatch, capsys)
+
+
+def test_the_unchanged_volumes(tmp_path, monkeypatch, capsys):
+    right = Right(hours=(24.0, 96.0), lesions={"lesion 1": {"volume_ml": 4.096, "mean_bq_ml": 1e5}})
+    trap = Trap("plain", "Nothing is odd.", "As made.", lambda folder: write_volumes(folder), right)
+    judge(trap, tmp_path, monkeypatch, capsys)
+
+
+def test_a_wrong_number_is_noticed(tmp_path, monkeypatch, capsys):
+    right = Right(hours=(24.0, 97.0))
+    trap = Trap("plain", "Nothing is odd.", "As made.", lambda folder: write_volumes(folder), right)
+    with pytest.raises(AssertionError):
+        judge(trap, tmp_path, monkeypatch, capsys)
+
+
+def test_names_are_unique():
+    names = [trap.name for trap in traps()]
+    assert len(names) == len(set(names))
+
+
+def test_the_right_value_is_beside_the_input(tmp_path):
+    trap = Trap("plain", "Nothing is odd.", "As made.", lambda folder: write_volumes(folder), PLAIN)
+    own = trap.write(tmp_path)
+    told = json.loads((own / "right.json").read_text())
+    assert told["hours_after"] == [24.0, 96.0] and told["refusal_is_right"] is False
+    assert "try: hevesy check case.yaml" in (own / "RIGHT.txt").read_text()
