@@ -7,7 +7,7 @@ JOBS   ?= 2
 # the CUDA compiler of the gates exists for Linux; there its absence is a failure, elsewhere those tests skip
 GATES  := $(if $(filter Linux,$(shell uname -s)),1,0)
 
-.PHONY: setup demo test lint validation cohort-check verdict-trial bench bench-quick bench-peers tables schema columns ranges clean gpu-test gpu-bench
+.PHONY: setup demo test lint validation cohort-check verdict-trial bench bench-quick bench-peers tables schema columns ranges traps clean gpu-test gpu-bench
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ columns: $(STAMP)
 # The ranges of quantities in docs/formats/case.md.
 ranges: $(STAMP)
 	$(BIN)/python -m hevesy.tools.range_page
+
+# The traps of docs/formats/traps.md.
+traps: $(STAMP)
+	$(BIN)/python -m hevesy.tools.trap_page
 
 schema: $(STAMP)
 	$(BIN)/hevesy schema -o docs/formats/case.schema.json

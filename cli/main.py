@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ..engine.errors import HevesyError, InputError
-from . import case_commands, cohort_commands, config_commands, transport_commands
+from . import case_commands, cohort_commands, config_commands, transport_commands, trap_commands
 from .interrupt import Interrupted, end_on_signals, ignore_signals
 from .options import Verbose, start_messages, today
 
@@ -50,6 +50,7 @@ case_commands.add_to(app)
 cohort_commands.add_to(app)
 config_commands.add_to(app)
 transport_commands.add_to(app)
+trap_commands.add_to(app)
 
 
 def entry() -> None:
