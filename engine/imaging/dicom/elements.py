@@ -8,7 +8,7 @@ done without, which the caller decides, and a refusal with file, element and val
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ def texts(data: Dataset, keyword: str) -> list[str]:
     value = _value(data, keyword)
     if value is None or isinstance(value, bytes) or _is_sequence(value):
         return []
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str) or not isinstance(value, Sequence):  # a person's name can be iterated, letter by letter
         value = [value]
     return [word for one in value if (word := str(one).strip())]
 
