@@ -18,6 +18,7 @@ from .pipeline.activity import VisitActivity, integrate
 from .pipeline.clinic.therapy import blood_of_visit
 from .pipeline.dose import check_backend_of
 from .pipeline.emission import decay_of, energy_line, what_was_given
+from .pipeline.identity import open_sources
 from .pipeline.scans import VisitImages, read_visit
 from .text import activity_text, counted
 from .transport.job import minimum_decays
@@ -142,9 +143,10 @@ def check_case(case: Case) -> Check:
     """
     check = Check(case)
     check_backend_of(case)
+    sources = open_sources(case)
     for visit in case.visits:
         blood, notes = blood_of_visit(case, visit)
-        images = read_visit(case, visit)
+        images = read_visit(case, visit, sources[visit.name])
         images.assumptions += notes
         treated = case.with_administered(images.tracer_activity_mbq)
         if blood is not None:

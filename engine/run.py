@@ -16,11 +16,13 @@ from .case.model import Case, Visit
 from .errors import StoppedEarly
 from .export.clinic import patient_record
 from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
+from .imaging.source import Sources
 from .notes import NOTE, weight_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
 from .pipeline.clinic.therapy import blood_of_visit, judgement_of, visit_record
 from .pipeline.dose import check_backend_of, dose_of_visit
+from .pipeline.identity import open_sources
 from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
 from .pipeline.scans import read_visit
@@ -148,6 +150,7 @@ def _run(
     check_backend_of(case)
     log.info("hevesy %s, commit %s", code_version(), code_commit() or "unknown")
     outcome = Outcome(case)
+    sources = open_sources(case)
     for number, visit in enumerate(case.visits):
         first, share = number / len(case.visits), 1.0 / len(case.visits)
 
@@ -160,7 +163,7 @@ def _run(
             outcome.incomplete = True
             break
         try:
-            done = _run_visit(case, visit, tell, stop, (earlier or {}).get(visit.name))
+            done = _run_visit(case, visit, sources[visit.name], tell, stop, (earlier or {}).get(visit.name))
         except KeyboardInterrupt:
             outcome.incomplete = True
             break
@@ -177,11 +180,11 @@ def _run(
 
 
 def _run_visit(
-    case: Case, visit: Visit, tell: Progress, stop: Stop | None, earlier: Result | None = None
+    case: Case, visit: Visit, sources: Sources, tell: Progress, stop: Stop | None, earlier: Result | None = None
 ) -> VisitOutcome:
     tell(0.0, "reading images")
     blood, blood_notes = blood_of_visit(case, visit)
-    images = read_visit(case, visit)
+    images = read_visit(case, visit, sources)
     case = case.with_administered(images.tracer_activity_mbq)
     tell(0.02, "kinetics")
     activity = integrate(case, images)
@@ -202,6 +205,8 @@ def _run_visit(
     result.warnings = tuple(dict.fromkeys((*clinic["warnings"], *result.warnings)))
     result.lesions = records
     result.case_yaml = case.to_yaml(names_only=True)
+    for text in result.warnings:
+        log.info("%s: %s", weight_of(text), text)
     for text in result.assumptions:
         log.info("assumption: %s", text)
     for lesion in records:

@@ -129,6 +129,8 @@ class Case(Block):
         Body weight [kg] and height [cm], and ``"male"`` or ``"female"``. Keys ``weight`` and ``height``.
     diffuse_lung_metastases
         Whether the lower limit of whole-body retention holds.
+    same_patient
+        Whether the files are of one patient although their headers name several.
     visits
         Administrations of the tracer, in order; one at least.
     kinetics, recovery, uncertainty, tissue, alignment, eligibility, radiobiology, reporting
@@ -147,6 +149,7 @@ class Case(Block):
     height_cm: Height | None = Field(None, alias="height")
     sex: Literal["male", "female"] | None = None
     diffuse_lung_metastases: bool = False
+    same_patient: bool = False
     visits: tuple[Visit, ...] = Field(min_length=1)
     kinetics: Kinetics = Kinetics()
     recovery: Recovery | None = None

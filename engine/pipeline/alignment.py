@@ -17,6 +17,7 @@ from ..imaging.alignment import Alignment
 from ..imaging.masks.mask import Mask, MaskFile
 from ..imaging.registration import register
 from ..imaging.resample import resample_fraction
+from ..notes import Note
 from .lesion import FineMask, Lesion
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def align_scans(case: Case, cts: Sequence[Volume], names: Sequence[str]) -> tupl
     alignments
         One per scan; the first does not move.
     notes
-        One sentence per later scan.
+        One sentence per later scan; doubts about a registration are notes of weight "caution".
     """
     alignments, notes = [Alignment()], []
     for ct, name in zip(cts[1:], names[1:], strict=True):
@@ -64,10 +65,8 @@ def align_scans(case: Case, cts: Sequence[Volume], names: Sequence[str]) -> tupl
                 f"{name} is taken as aligned in patient coordinates: no registration was done; the CTs "
                 f"correlate with {alignment.correlation_after:.3f} in the body."
             )
-        else:
-            notes += [f"{name}: {text}." for text in alignment.notes]
-        for text in alignment.warnings:
-            log.warning("%s: %s", name, text)
+        notes += [f"{name}: {text}." for text in alignment.notes]
+        notes += [Note(f"{name}: {text}.") for text in alignment.warnings]
         alignments.append(alignment)
     return alignments, notes
 

@@ -151,7 +151,7 @@ class _Read:
         return VisitScan(self.name, ct_hu, self.alignment, self.placed if elsewhere else None)
 
 
-def read_visit(case: Case, visit: Visit) -> VisitImages:
+def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> VisitImages:
     """Read the scans and lesions of a visit and bring them onto its dose grid.
 
     The dose grid is that of the first PET (or of its CT, or a spacing, as ``transport.grid`` says), cropped
@@ -164,6 +164,8 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
         The case.
     visit
         One of its visits.
+    sources
+        Its files as :func:`~hevesy.engine.pipeline.identity.open_sources` opened them; None: open them here.
 
     Returns
     -------
@@ -175,7 +177,7 @@ def read_visit(case: Case, visit: Visit) -> VisitImages:
     InputError
         Whatever makes the input unusable, naming file and reason.
     """
-    sources = Sources()
+    sources = sources or Sources()
     scans, notes = _read_scans(case, visit, sources)
     times = np.array([scan.pet.time_h for scan in scans])
     _check_times(times, visit)

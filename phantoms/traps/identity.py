@@ -24,6 +24,27 @@ def _without_id(folder: Path) -> None:
     write_patient(folder, structures={"change": change})
 
 
+#: Somebody else, as headers name the person.
+_OTHER = {"PatientID": "Y2", "PatientName": "Other^Y"}
+#: The same without an ID.
+_NAMED = {"PatientID": "", "PatientName": "Other^Y"}
+
+
+def _others_structures(folder: Path) -> None:
+    def change(data: Any) -> None:
+        data.PatientID, data.PatientName = _OTHER.values()
+
+    write_patient(folder, structures={"change": change})
+
+
+def _names_without_ids(folder: Path) -> None:
+    write_patient(folder, pet24={"PatientID": ""}, pet96=_NAMED)
+
+
+def _stated_the_same(folder: Path) -> None:
+    write_patient(folder, pet96=_OTHER, case={"more": "same_patient: true\n"})
+
+
 TRAPS: tuple[Trap, ...] = (
     Trap(
         "one-name-written-in-three-ways",
@@ -37,6 +58,41 @@ TRAPS: tuple[Trap, ...] = (
         "The contouring system wrote an empty PatientID.",
         "Nothing contradicts that they are this patient's: read.",
         _without_id,
+        _PLAIN,
+    ),
+    Trap(
+        "later-scan-of-another-patient",
+        "The scan at 96 h is another patient's: its PatientID differs.",
+        "A refusal that names the element and the files.",
+        lambda folder: write_patient(folder, pet96=_OTHER),
+        Right(refused=True, says=("2 patients by PatientID", "PET96", "same_patient: true")),
+    ),
+    Trap(
+        "ct-of-another-patient",
+        "The CT is another patient's.",
+        "A refusal that names the element and the files.",
+        lambda folder: write_patient(folder, ct=_OTHER),
+        Right(refused=True, says=("2 patients by PatientID",)),
+    ),
+    Trap(
+        "structures-of-another-patient",
+        "The RTSTRUCT is another patient's, in the same frame of reference.",
+        "A refusal that names the element and the files.",
+        _others_structures,
+        Right(refused=True, says=("2 patients by PatientID", "rs.dcm")),
+    ),
+    Trap(
+        "two-names-without-an-id",
+        "Two scans carry no PatientID and two different names.",
+        "A refusal: without an ID the names decide.",
+        _names_without_ids,
+        Right(refused=True, says=("2 patients by PatientName",)),
+    ),
+    Trap(
+        "studies-de-identified-one-by-one",
+        "Each study got an ID of its own when it was de-identified, and the case says that it is one patient.",
+        "Read, as the case says.",
+        _stated_the_same,
         _PLAIN,
     ),
 )

@@ -154,8 +154,6 @@ def visit_warnings(
         )
         found.append(Note(text, weight=CRITICAL))
     found += [text for text in (*images.assumptions, *activity.assumptions) if weight_of(text) != NOTE]
-    for scan in images.scans:
-        found += [Note(f"{scan.name}: {text}") for text in scan.alignment.warnings]
     for lesion in activity.lesions:
         found += [Note(f"{lesion.name}: {text}") for text in lesion.contradictions]
     if blood is not None:
