@@ -10,6 +10,7 @@ from ...same import SAME_DIRECTION
 from ...text import counted
 from . import elements
 from .find import Header
+from .frames import is_multi_frame
 
 #: SOP classes of photographs of a screen, of documents and of other pictures (the family Secondary Capture).
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -63,15 +64,6 @@ def is_colour(header: Header) -> bool:
     samples = elements.number(header.dataset, "SamplesPerPixel")
     photometric = elements.text(header.dataset, "PhotometricInterpretation").upper()
     return (samples is not None and samples > 1) or photometric.startswith(("RGB", "YBR", "PALETTE"))
-
-
-def is_multi_frame(header: Header) -> bool:
-    """Whether one file holds several slices."""
-    if header.frame is not None:
-        return False
-    frames = elements.number(header.dataset, "NumberOfFrames")
-    groups = elements.items(header.dataset, "PerFrameFunctionalGroupsSequence")
-    return (frames is not None and frames > 1) or bool(groups)
 
 
 def main_orientation(headers: Sequence[Header]) -> tuple[list[Header], list[Header]]:
