@@ -22,8 +22,8 @@ _SYSTEM = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "autorun.inf", "
 _ENDINGS = (".dcm", ".dicom")
 #: Bytes from the start of a file in which a data set without preamble has its SOP class, if it has one.
 _HEAD = 2048
-#: Start of the SOP classes that are stored (images, structures, segmentations), and the element that states it.
-_STORED, _SOP_CLASS = b"1.2.840.10008.5.1.4.", b"\x08\x00\x16\x00"
+#: The element that states the SOP class, with one that is stored (images, structures, segmentations).
+_SOP_CLASS = re.compile(rb"\x08\x00\x16\x00(?:UI..|..\x00\x00)1\.2\.840\.10008\.5\.1\.4\.", re.DOTALL)
 #: Files that a remark names.
 _NAMED = 3
 
@@ -77,8 +77,7 @@ def _is_bare_data_set(head: bytes) -> bool:
     explicit = re.fullmatch(rb"[A-Z]{2}", head[4:6]) is not None
     if not explicit and int.from_bytes(head[4:8], "little") > _HEAD:
         return False
-    at = head.find(_SOP_CLASS)
-    return at >= 0 and head[at + 8 :].startswith(_STORED)
+    return _SOP_CLASS.search(head) is not None
 
 
 def dicom_files(folder: Path, deep: bool = False) -> tuple[list[Path], dict[Path, str]]:

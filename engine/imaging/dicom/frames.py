@@ -8,6 +8,7 @@ is then refused where it is needed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -179,8 +180,6 @@ def _put_corrections(data: Dataset) -> None:
 
 def _put_activity(data: Dataset) -> None:
     """Administered activity of an enhanced PET in Bq, as a classic one states it."""
-    from copy import deepcopy
-
     items = elements.items(data, "RadiopharmaceuticalInformationSequence")
     if elements.text(data, "SOPClassUID") != _ENHANCED_PET or not items:
         return
