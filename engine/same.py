@@ -9,9 +9,15 @@ SAME_SCAN_S = 300.0
 SAME_EVENT_S = 60.0
 #: Voxels of two grids are the same where their places agree within this share of a voxel: headers are rounded.
 SAME_PLACE_VOXELS = 1e-3
-#: Slices lie on an even grid where none is off by more than this share of the distance, or by this many mm: tables are
-#: read to some tenths of a millimetre, and exporters round to as much. A slice too many or too few is off by half one.
-EVEN_SHARE, EVEN_MM = 0.1, 0.1
+#: Slices lie on an even grid where none is off it by more than this share of their distance, or by this many mm (two
+#: positions rounded to a tenth are 0.1 mm off together), and never by more than the last share: a slice too few is off
+#: by a third of the distance at least, in a stack of any height.
+EVEN_SHARE, EVEN_MM, EVEN_MOST = 0.1, 0.101, 0.2
+#: Slices that are shifted in their planes by less than this share of a pixel show the body where it is, to a voxel.
+SHIFTED_VOXELS = 0.5
+#: Directions are the same where no cosine differs by more than this: cosines are stored with some decimals, and it
+#: moves the rim of a body by a quarter of a millimetre.
+SAME_DIRECTION = 1e-3
 #: Planes of contours are one plane within this [mm]: exporters round to 0.01 mm.
 SAME_PLANE_MM = 0.1
 

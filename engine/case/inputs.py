@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..files import sidecar
+from ..folders import dicom_files, is_dicom
 from ..series_path import SeriesPath
 
 #: Headers whose voxels are in a file of their own, with the same name before the ending.
@@ -29,22 +30,14 @@ def named_paths(value: Any) -> Iterator[Path]:
 
 def files_of(path: Path) -> Iterator[Path]:
     """The files read for a path of a case, with those that belong to them; the path itself where there is none."""
-    base = SeriesPath.parse(path).path
+    base, uid = SeriesPath.parse(path)
     if base.is_dir():
-        yield from sorted(file for file in base.rglob("*") if file.is_file())
+        yield from dicom_files(base, deep=uid is not None)[0]
         return
     yield base
     if (companion := sidecar(base)).is_file():
         yield companion
     if base.suffix.lower() in _DETACHED:
         yield from sorted(file for file in base.parent.glob(f"{base.stem}.*") if file.is_file())
-    elif _is_dicom(base):  # one slice identifies its series
-        yield from sorted(file for file in base.parent.iterdir() if file.is_file() and _is_dicom(file))
-
-
-def _is_dicom(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM" or file.suffix.lower() in (".dcm", ".dicom")
-    except OSError:
-        return False
+    elif is_dicom(base):  # one slice identifies its series
+        yield from dicom_files(base.parent)[0]

@@ -6,17 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 
-from .dicom.find import (
-    IMAGE_MODALITIES,
-    Header,
-    is_dicom,
-    is_volume_file,
-    one_series,
-    read_header,
-    require,
-    series_headers,
-    split_path,
-)
+from ..folders import calls_itself_dicom, is_dicom, require
+from .dicom import elements
+from .dicom.find import IMAGE_MODALITIES, Header, is_volume_file, read_header, split_path
+from .dicom.frames import is_multi_frame
+from .dicom.members import Headers, one_series, series_headers, slices_of
 from .dicom.series import Stack, stack
 
 #: What a caller may name an image by: a path, ``folder#SeriesInstanceUID``, or the files of a DICOM series.
@@ -52,7 +46,7 @@ class ImageSource:
             self.is_dicom = (
                 self.series_uid is not None
                 or self.location.is_dir()
-                or (not is_volume_file(self.location) and is_dicom(self.location))
+                or (not is_volume_file(self.location) and _is_dicom(self.location))
             )
         else:
             self._files = [Path(p) for p in path]
@@ -69,8 +63,8 @@ class ImageSource:
         require(self.location, what)
 
     @cached_property
-    def headers(self) -> list[Header]:
-        """Headers of all DICOM files that the path names.
+    def headers(self) -> Headers:
+        """Headers of all DICOM files that the path names, with a remark on what else is there.
 
         Raises
         ------
@@ -78,14 +72,16 @@ class ImageSource:
             A damaged file; no file or folder; no file of the series.
         """
         if self._files is not None:
-            return [self._read(p) for p in self._files]
+            return Headers(self._read(p) for p in self._files)
         self.require("file or folder")
         if self.location.is_file():
-            return [self._read(self.location)]
+            return Headers([self._read(self.location)])
         return series_headers(self.location, self.series_uid, self._read)
 
-    def series(self, what: str, modality: str | None = None) -> list[Header]:
-        """Headers of the one image series that the path names; of a file's whole series for a single file.
+    def series(self, what: str, modality: str | None = None) -> Headers:
+        """Headers of the slices of the one image series that the path names; of a file's whole series for a file.
+
+        Frames of multi-frame objects are slices like others; copies and strays are left out, with a remark.
 
         Parameters
         ----------
@@ -97,17 +93,20 @@ class ImageSource:
         Raises
         ------
         InputError
-            When there is none, when several series share the folder, or when the modality is another.
+            When there is none, when several series share the folder, when the modality is another, or when the
+            series is no volume.
         """
         if self._files is None:
             self.require(what)
         headers = self.headers
         if self._files is None and self.location.is_file():
             first = headers[0]
-            if first.modality in IMAGE_MODALITIES and int(first.dataset.get("NumberOfFrames", 1) or 1) == 1:
+            # a multi-frame object is a series by itself, unless it is one piece of a concatenation
+            alone = is_multi_frame(first) and not elements.text(first.dataset, "ConcatenationUID")
+            if first.modality in IMAGE_MODALITIES and not alone:
                 siblings = series_headers(first.path.parent, None, self._read)
-                headers = [h for h in siblings if h.series == first.series]
-        return one_series(headers, what, modality, self.location)
+                headers = Headers((h for h in siblings if h.series == first.series), siblings.notes)
+        return slices_of(one_series(headers, what, modality, self.location), what)
 
     def stack(self, what: str, modality: str | None = None) -> Stack:
         """The series in order: its frame of reference and grid, and on request its voxels.
@@ -115,6 +114,11 @@ class ImageSource:
         Arguments as for :meth:`series`; raises InputError for mixed or incomplete series too.
         """
         return stack(self.series(what, modality), what)
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file that a path names is to be read as DICOM, by its content or its name."""
+    return is_dicom(path) or (path.is_file() and calls_itself_dicom(path))
 
 
 class Sources:

@@ -142,7 +142,8 @@ def volume_of(stack: Stack, quantity: str, source: str, scale: Mapping[str, floa
     scale
         Optional factor per SOP instance UID.
     """
-    volume = Volume(stack.grid, stack.values(scale), quantity, stack.frame_of_reference, source)
+    values = stack.values(scale)
+    volume = Volume(stack.grid, values, quantity, stack.frame_of_reference, source, list(stack.notes))
     if not stack.grid.is_axis_aligned:
         volume.notes.append(OBLIQUE)
     return volume

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = face(
     {
         "Header": "find",
         "read_header": "find",
-        "series_headers": "find",
+        "series_headers": "members",
         "exists": "find",
         "split_path": "find",
         "Stack": "series",

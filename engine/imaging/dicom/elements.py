@@ -9,21 +9,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
+from ...text import shortened
 
 if TYPE_CHECKING:
+    from pydicom.dataelem import RawDataElement
     from pydicom.dataset import Dataset
 
 
 def _value(data: Dataset, keyword: str) -> object:
     """The value of an element as pydicom converts it; None where it is absent, empty or cannot be converted."""
+    from pydicom.datadict import dictionary_VR
+    from pydicom.dataelem import RawDataElement
+
     try:
-        return data.get(keyword)
+        raw = data.get_item(keyword)
+        if not isinstance(raw, RawDataElement) or (raw.VR or dictionary_VR(raw.tag)) not in _PLAIN:
+            return data.get(keyword)
+        # not stored in the data set: of a pile of files each value would then be held twice
+        encoding = data.original_character_set
+        return _converted(raw, encoding if isinstance(encoding, str) else tuple(encoding))
     except Exception:  # conversion is done when a value is asked for, and fails in many ways
         return None
+
+
+#: Representations whose values depend on their own bytes alone, and on no other element.
+_PLAIN = frozenset(
+    ("AS", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US")
+)  # fmt: skip
+
+
+@lru_cache(maxsize=8192)
+def _converted(raw: RawDataElement, encoding: str | tuple[str, ...]) -> object:
+    """The value of a raw element; slices of one series have most of theirs in common."""
+    from pydicom.dataelem import convert_raw_data_element
+
+    return convert_raw_data_element(raw, encoding=encoding if isinstance(encoding, str) else list(encoding)).value
 
 
 def text(data: Dataset, keyword: str) -> str:
@@ -78,10 +103,19 @@ def required_numbers(data: Dataset, keyword: str, count: int, file: Path, why: s
     found = numbers(data, keyword)
     if len(found) == count:
         return found
-    held = texts(data, keyword)
     wanted = "one number" if count == 1 else f"{count} numbers"
-    problem = f"{keyword} is {chr(92).join(held)!r}, not {wanted}" if held else f"the file has no {keyword}"
+    value = held(data, keyword)
+    problem = f"{keyword} is {value!r}, not {wanted}" if value else f"the file has no {keyword}"
     raise InputError(problem, why=why, suggestion="export the series again", file=file, field=keyword)
+
+
+def held(data: Dataset, keyword: str) -> str:
+    """What an element holds, as text for messages; empty if absent or empty, its bytes where they have no meaning."""
+    words = texts(data, keyword)
+    if not words and keyword in data:
+        value = getattr(data.get_item(keyword), "value", b"")
+        words = [value.decode("latin-1").strip("\0 ")] if isinstance(value, bytes) else [type(value).__name__]
+    return shortened(chr(92).join(words), 60) if any(words) else ""
 
 
 def _is_sequence(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Finding DICOM files: headers, series, and the ``folder#SeriesInstanceUID`` form of a path.
+"""Finding DICOM files and reading their headers; the ``folder#SeriesInstanceUID`` form of a path.
 
 A path in a case may name a volume file, one DICOM file, a folder that holds one image series, or, for a
 folder with several, ``folder#SeriesInstanceUID``.
@@ -7,16 +7,19 @@ folder with several, ``folder#SeriesInstanceUID``.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
-from ...privacy import series_code
+from ...folders import files_below as files_below
+from ...folders import is_dicom as is_dicom
+from ...folders import require as require
 from ...series_path import SeriesPath
-from ...text import counted
+from . import elements
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -25,6 +28,22 @@ if TYPE_CHECKING:
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 #: DICOM modalities that are stacks of slices.
 IMAGE_MODALITIES = ("CT", "PT", "NM", "MR")
+#: Sequences of an image's header that are kept: its tracer, its scale, its frames, and what it was made from.
+KEPT_SEQUENCES = frozenset(
+    (
+        "RadiopharmaceuticalInformationSequence", "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence", "RealWorldValueMappingSequence", "PatientGantryRelationshipCodeSequence",
+        "GatedInformationSequence", "ReferencedSeriesSequence",
+    )
+)  # fmt: skip
+#: Longest element [bytes] of an image's header that is kept unless it is one of those sequences, and the longest
+#: private one: vendors store whole protocols there, and times and factors in a few bytes.
+_LONGEST, _LONGEST_PRIVATE = 512, 128
+#: Elements longer than this [bytes] are not read at first.
+_DEFERRED = 16384
+#: Elements that many headers have in common, held once; emptied when there are more.
+_SHARED: dict[tuple[int, Any], Any] = {}
+_MOST_SHARED = 200_000
 
 
 @contextmanager
@@ -44,27 +63,44 @@ class Header:
     path
         The file.
     dataset
-        Its elements, as pydicom reads them.
+        Its elements, as pydicom reads them; of an image without long and private ones (:meth:`full` has all).
+    frame
+        Index of the frame that the elements are of, where they were taken out of a multi-frame object.
     """
 
     path: Path
     dataset: Dataset
+    frame: int | None = None
 
     @property
     def modality(self) -> str:
-        return str(self.dataset.get("Modality", ""))
+        return elements.text(self.dataset, "Modality")
 
     @property
     def series(self) -> str:
-        return str(self.dataset.get("SeriesInstanceUID", ""))
+        return elements.text(self.dataset, "SeriesInstanceUID")
+
+    @property
+    def instance(self) -> str:
+        return elements.text(self.dataset, "SOPInstanceUID")
 
     @property
     def frame_of_reference(self) -> str | None:
-        return str(self.dataset.get("FrameOfReferenceUID", "") or "") or None
+        return elements.text(self.dataset, "FrameOfReferenceUID") or None
 
     @property
     def description(self) -> str:
-        return str(self.dataset.get("SeriesDescription", ""))
+        return elements.text(self.dataset, "SeriesDescription")
+
+    @property
+    def place(self) -> str:
+        """Folder and file, and the frame, as messages name it."""
+        name = f"{self.path.parent.name}/{self.path.name}"
+        return name if self.frame is None else f"{name}, frame {self.frame + 1}"
+
+    def full(self) -> Dataset:
+        """All elements of the file, read again, without its pixels."""
+        return _read(self.path)
 
 
 def split_path(path: str | Path) -> SeriesPath:
@@ -99,39 +135,21 @@ def exists(path: str | Path) -> bool:
     return split_path(path)[0].exists()
 
 
-def require(path: Path, what: str) -> None:
-    """Raise InputError unless ``path`` exists."""
-    if not path.exists():
-        raise InputError(
-            f"the {what} does not exist",
-            why="nothing can be read from it",
-            suggestion="check the path; paths in a case file are relative to the case file",
-            file=path,
-        )
-
-
 def is_volume_file(path: Path) -> bool:
     """Whether the name is that of a NIfTI, MetaImage or NRRD file."""
     return path.name.lower().endswith(VOLUME_ENDINGS)
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file starts like DICOM (PS3.10 preamble) or at least calls itself ``.dcm``."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(132)
-    except OSError:
-        return False
-    return head[128:132] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom")
-
-
 def read_header(path: Path) -> Header:
     """One file's header, without its pixels.
+
+    Of an image the short elements are kept, and those that its slices have in common are held once: a pile of 20,000
+    files fits in memory. Structures and segmentations are kept whole.
 
     Parameters
     ----------
     path
-        A DICOM file.
+        A DICOM file, with or without the preamble of PS3.10.
 
     Returns
     -------
@@ -143,122 +161,73 @@ def read_header(path: Path) -> Header:
     InputError
         A damaged file, or one without SOP class or series UID.
     """
+    require(path, "DICOM file")
+    data = _read(path, _DEFERRED)
+    modality = elements.text(data, "Modality")
+    if modality in IMAGE_MODALITIES:
+        data = _kept(data, path, _LONGEST_PRIVATE if modality == "PT" else 0)
+    elif any(_is_deferred(element) for element in data.elements()):
+        data = _read(path)
+    for keyword in ("SOPClassUID", "SeriesInstanceUID"):
+        if not elements.text(data, keyword):
+            raise InputError(
+                "the DICOM file has no SOP class or series UID",
+                why="its header is incomplete, probably truncated",
+                suggestion="copy it again from the archive, or remove it from the folder",
+                file=path,
+                field=keyword,
+            )
+    return Header(path, data)
+
+
+def _read(path: Path, deferred: int | None = None) -> Dataset:
+    """A file's elements without its pixels, those longer than ``deferred`` [bytes] without their values."""
     import pydicom
 
     try:
         with quiet():
-            dataset = pydicom.dcmread(path, stop_before_pixels=True)
-    except Exception as error:  # pydicom raises many kinds for damaged files
+            # force: exports of old systems begin with the data set, without a preamble
+            return pydicom.dcmread(path, stop_before_pixels=True, defer_size=deferred, force=is_dicom(path))
+    except Exception:  # pydicom raises many kinds for damaged files
         raise InputError(
             "the DICOM file cannot be read",
-            why=f"it is damaged or truncated ({error})",
+            why="it is damaged, truncated, or no DICOM",
             suggestion="copy it again from the archive, or remove it from the folder",
             file=path,
         ) from None
-    if not dataset.get("SOPClassUID") or not dataset.get("SeriesInstanceUID"):
-        raise InputError(
-            "the DICOM file has no SOP class or series UID",
-            why="its header is incomplete, probably truncated",
-            suggestion="copy it again from the archive, or remove it from the folder",
-            file=path,
-        )
-    return Header(path, dataset)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """All ordinary files below a folder, sorted, without hidden ones and DICOMDIR."""
-    files = (p for p in folder.rglob("*") if p.is_file())
-    visible = [
-        p
-        for p in files
-        if not any(part.startswith(".") for part in p.relative_to(folder).parts) and p.name != "DICOMDIR"
-    ]
-    return sorted(visible)
+def _is_deferred(element: Any) -> bool:
+    """Whether an element's value was left in the file."""
+    return getattr(element, "value", 0) is None and bool(getattr(element, "length", 0))
 
 
-def series_headers(folder: Path, uid: str | None, read: Callable[[Path], Header] = read_header) -> list[Header]:
-    """Headers of the DICOM files of a folder: its own files, else those below; of one series if ``uid`` says so.
+def _kept(data: Dataset, path: Path, longest_private: int) -> Dataset:
+    """The elements of an image that are needed, those that it has in common with others held once."""
+    from pydicom.dataset import Dataset as NewDataset
 
-    Parameters
-    ----------
-    folder
-        Where to look.
-    uid
-        Series instance UID, or its code (:func:`hevesy.engine.privacy.series_code`); None for every file.
-    read
-        How one header is read.
-
-    Returns
-    -------
-    list of Header
-        In the order of the file names.
-
-    Raises
-    ------
-    InputError
-        A damaged file; no file of the series.
-    """
-    files = sorted(p for p in folder.iterdir() if p.is_file() and is_dicom(p))
-    if not files or uid is not None:
-        files = [p for p in files_below(folder) if is_dicom(p)]
-    headers = [read(p) for p in files]
-    if uid is not None:
-        headers = [h for h in headers if uid in (h.series, series_code(h.series))]
-        if not headers:
-            raise InputError(
-                f"no DICOM file with series UID {uid}",
-                why="the path names a series that the folder does not contain",
-                suggestion="run `hevesy import` again on the folder",
-                file=folder,
-            )
-    return headers
+    if len(_SHARED) > _MOST_SHARED:
+        _SHARED.clear()
+    kept = {}
+    for element in data.elements():
+        tag, value = element.tag, element.value
+        if tag in _kept_tags():
+            if _is_deferred(element):
+                return _kept(_read(path), path, longest_private)
+            kept[tag] = element
+        elif element.VR == "SQ" or _is_deferred(element):
+            continue
+        elif not isinstance(value, bytes):
+            kept[tag] = element
+        elif len(value) <= (longest_private if tag.is_private else _LONGEST):
+            kept[tag] = _SHARED.setdefault((tag, value), element)
+    lean = NewDataset(kept)
+    lean.set_original_encoding(*data.original_encoding, data.original_character_set)
+    return lean
 
 
-def one_series(headers: Sequence[Header], what: str, modality: str | None, source: Path) -> list[Header]:
-    """The one image series among headers.
+@cache
+def _kept_tags() -> frozenset[int]:
+    from pydicom.datadict import tag_for_keyword
 
-    Parameters
-    ----------
-    headers
-        Of the files that a path names.
-    what
-        How the message calls it: ``"CT"``, ``"PET"``.
-    modality
-        The DICOM modality it must have (CT, PT); any for None.
-    source
-        The file or folder, for messages.
-
-    Raises
-    ------
-    InputError
-        When there is none, when several series share the folder, or when the modality is another.
-    """
-    images = [h for h in headers if h.modality in IMAGE_MODALITIES]
-    if not images:
-        kinds = ", ".join(sorted({h.modality for h in headers})) or "none"
-        raise InputError(
-            f"no {what} image series found",
-            why=f"modalities found: {kinds}",
-            suggestion="give the folder that holds the series' slices",
-            file=source,
-        )
-    uids = sorted({h.series for h in images})
-    if len(uids) > 1:
-        parts = []
-        for uid in uids:
-            members = [h for h in images if h.series == uid]
-            parts.append(f"{members[0].modality} {members[0].description!r} {counted(len(members), 'file')} {uid}")
-        raise InputError(
-            f"{len(uids)} image series are mixed in one folder: " + "; ".join(parts),
-            why="only one of them can be the " + what,
-            suggestion=f"separate them, or write '{source.name}#{uids[0]}' in the case",
-            file=source,
-        )
-    if modality is not None and images[0].modality != modality:
-        raise InputError(
-            f"the series is {images[0].modality}, not {modality}",
-            why=f"the {what} was expected here",
-            suggestion="check that PET and CT are not swapped in the case",
-            file=source,
-        )
-    return images
+    return frozenset(tag for keyword in KEPT_SEQUENCES if (tag := tag_for_keyword(keyword)) is not None)
