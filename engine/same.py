@@ -9,6 +9,9 @@ SAME_SCAN_S = 300.0
 SAME_EVENT_S = 60.0
 #: Voxels of two grids are the same where their places agree within this share of a voxel: headers are rounded.
 SAME_PLACE_VOXELS = 1e-3
+#: Two statements of one header on the place of an image agree where no corner is farther apart than this [mm]: a
+#: rotation stored as a quaternion in single precision is off by up to 7e-4 near half a turn, 0.35 mm over half a metre.
+SAME_POSE_MM = 0.5
 #: Slices lie on an even grid where none is off by more than this share of the distance, or by this many mm: tables are
 #: read to some tenths of a millimetre, and exporters round to as much. A slice too many or too few is off by half one.
 EVEN_SHARE, EVEN_MM = 0.1, 0.1
