@@ -17,6 +17,8 @@ from .formats.read import read_volume_header
 from .formats.stream import MOST_EXTRA
 from .source import ImagePath, ImageSource
 
+#: Note of a file without a position.
+UNPLACED = "the file does not say where in the patient the image lies, nor which side is left; the latter was assumed"
 _MODALITY = {"HU": "CT", "Bq/mL": "PT"}
 
 
@@ -36,6 +38,8 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
         )
     values, grid = canonical(stored, header.steps, path)
     volume = Volume(grid, values, quantity, source=str(path), notes=list(header.notes))
+    if not header.placed:
+        volume.notes.append(Note(UNPLACED))
     if extra:
         volume.notes.append(Note(f"{path.name} holds {counted(extra, 'byte')} behind its voxels; they were left out"))
     if not grid.is_axis_aligned:

@@ -94,7 +94,6 @@ def read_nifti(path: Path, quantity: str) -> VolumeHeader:
     dtype = _dtype(raw)
     slope, intercept = _scaling(raw)
     affine, placed = _place(raw, shape, notes)
-    checked_affine(affine, shape, path, "srow" if raw.sform_code > 0 else "pixdim")
     intent = _NO_INTENSITY.get(raw.intent_code)
     if intent and quantity != "label":
         text = f"{path.name} calls itself {intent} (intent_code {raw.intent_code}); its values are taken as {quantity}"
@@ -209,6 +208,9 @@ def _place(raw: _Raw, shape: tuple[int, int, int], notes: list[str]) -> tuple[np
     scale = np.diag([unit or 1.0] * 3 + [1.0])
     rotated = scale @ _TO_LPS @ _qform(raw) if raw.qform_code > 0 else None
     sheared = scale @ _TO_LPS @ _sform(raw) if raw.sform_code > 0 else None
+    for affine, field in ((sheared, "srow"), (rotated, "pixdim")):
+        if affine is not None:
+            checked_affine(affine, shape, raw.file, field)
     if rotated is not None and sheared is not None and not same_pose(rotated, sheared, shape):
         raise _refused(
             raw,
@@ -225,7 +227,7 @@ def _place(raw: _Raw, shape: tuple[int, int, int], notes: list[str]) -> tuple[np
     if rotated is not None:
         return rotated, True
     steps = _steps(raw) * (unit or 1.0)
-    return np.diag([*steps, 1.0]), False
+    return checked_affine(np.diag([*steps, 1.0]), shape, raw.file, "pixdim"), False
 
 
 def _steps(raw: _Raw) -> np.ndarray:
