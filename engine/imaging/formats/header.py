@@ -163,7 +163,8 @@ def checked_affine(affine: np.ndarray, shape: tuple[int, int, int], file: Path, 
     InputError
         Numbers that are not finite, voxel sizes of another unit, a place far outside any scanner, sheared axes.
     """
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.all(np.isfinite(affine)) or np.any(spacing < SMALLEST_MM) or np.any(spacing > LARGEST_MM):
         raise InputError(
             f"the voxel size is {' x '.join(f'{v:g}' for v in spacing)} mm",

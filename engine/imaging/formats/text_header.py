@@ -51,22 +51,22 @@ def beside(file: Path, field: str, name: str) -> Path:
     InputError
         A path that leads elsewhere, a list or pattern of files, no such file.
     """
-    if any(part in name for part in ("/", "\\", ":", "\0", "%")) or name in ("", ".", "..") or " " in name.strip():
-        listed = "%" in name or " " in name.strip() or name.upper().startswith("LIST")
+    if any(part in name for part in ("/", "\\", ":", "\0")) or name in ("", ".", ".."):
         raise refused(
             file,
             field,
             f"the voxels are to come from {name[:80]!r}",
-            "a list of files is not read" if listed else "a header may name a file in its own folder alone",
+            "a header may name a file in its own folder alone",
             "save the image as one file (.mha, .nrrd, .nii.gz)",
         )
     path = file.parent / name
     if not path.is_file():
+        listed = name.upper().startswith("LIST") or "%" in name
         raise refused(
             file,
             field,
             f"the file of voxels {name[:80]!r} is not there",
-            "the header names it",
+            "a list of files is not read" if listed else "the header names it",
             "copy both files into one folder, or save the image as one file (.mha, .nrrd, .nii.gz)",
         )
     return path
