@@ -163,8 +163,7 @@ def checked_affine(affine: np.ndarray, shape: tuple[int, int, int], file: Path, 
     InputError
         Numbers that are not finite, voxel sizes of another unit, a place far outside any scanner, sheared axes.
     """
-    with np.errstate(invalid="ignore", over="ignore"):
-        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.all(np.isfinite(affine)) or np.any(spacing < SMALLEST_MM) or np.any(spacing > LARGEST_MM):
         raise InputError(
             f"the voxel size is {' x '.join(f'{v:g}' for v in spacing)} mm",
@@ -189,8 +188,7 @@ def apart_mm(a: np.ndarray, b: np.ndarray, shape: tuple[int, int, int]) -> float
     """Largest distance between the outer corners of one image at two places [mm]; inf where one is not finite."""
     corners = np.ones((8, 4))
     corners[:, :3] = np.array(list(np.ndindex(2, 2, 2))) * np.array(shape) - 0.5
-    with np.errstate(invalid="ignore", over="ignore"):
-        distance = float(np.linalg.norm((corners @ (a - b).T)[:, :3], axis=1).max())
+    distance = float(np.linalg.norm((corners @ (a - b).T)[:, :3], axis=1).max())
     return distance if math.isfinite(distance) else math.inf
 
 

@@ -206,9 +206,8 @@ def _place(raw: _Raw, shape: tuple[int, int, int], notes: list[str]) -> tuple[np
     if unit is None or raw.xyzt_units & 7 == 0:
         notes.append(f"{raw.file.name} states no unit of length (xyzt_units {raw.xyzt_units}); it is taken as mm")
     scale = np.diag([unit or 1.0] * 3 + [1.0])
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below
-        rotated = scale @ _TO_LPS @ _qform(raw) if raw.qform_code > 0 else None
-        sheared = scale @ _TO_LPS @ _sform(raw) if raw.sform_code > 0 else None
+    rotated = scale @ _TO_LPS @ _qform(raw) if raw.qform_code > 0 else None
+    sheared = scale @ _TO_LPS @ _sform(raw) if raw.sform_code > 0 else None
     for affine, field in ((sheared, "srow"), (rotated, "pixdim")):
         if affine is not None:
             checked_affine(affine, shape, raw.file, field)

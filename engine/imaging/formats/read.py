@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import InputError
 from .header import VolumeHeader
 from .metaimage import read_metaimage
@@ -59,7 +61,8 @@ def read_volume_header(path: Path, quantity: str = "HU") -> VolumeHeader:
             file=path,
         )
     try:
-        return reader(path, quantity)
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers beyond all bounds end in a refusal
+            return reader(path, quantity)
     except OSError as error:
         raise InputError(
             "the image cannot be read",
