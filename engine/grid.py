@@ -297,36 +297,6 @@ def _triple(values: np.ndarray) -> str:
     return " x ".join(f"{float(v):g}" for v in values)
 
 
-def from_sitk(image: sitk.Image, quantity: str, source: str = "") -> Volume:
-    """A SimpleITK image as a canonical :class:`Volume`; SimpleITK's own geometry is LPS already."""
-    import SimpleITK as sitk
-
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            f"the image has {counted(image.GetNumberOfComponentsPerPixel(), 'value')} per voxel",
-            why="one scalar per voxel is needed",
-            suggestion="export a scalar image, not colour or vectors",
-            file=source or None,
-        )
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() != 3:
-        raise InputError(
-            f"the image has {counted(image.GetDimension(), 'dimension')} ({_triple(np.array(image.GetSize()))} voxels)",
-            why="one three-dimensional volume is needed",
-            suggestion="split a dynamic image into single volumes",
-            file=source or None,
-        )
-    cosines = np.array(image.GetDirection()).reshape(3, 3)
-    steps = cosines * np.array(image.GetSpacing())  # columns: x, y, z index axes
-    affine = np.column_stack([steps[:, ::-1], image.GetOrigin()])
-    values, grid = canonical(sitk.GetArrayFromImage(image), affine, source or None)
-    volume = Volume(grid, values, quantity, source=source)
-    if not grid.is_axis_aligned:
-        volume.notes.append(OBLIQUE)
-    return volume
-
-
 def to_sitk(grid: Grid, values: np.ndarray) -> sitk.Image:
     """An array (nz, ny, nx) on ``grid`` as a SimpleITK image."""
     import SimpleITK as sitk

@@ -18,6 +18,9 @@ SHIFTED_VOXELS = 0.5
 #: Directions are the same where no cosine differs by more than this: cosines are stored with some decimals, and it
 #: moves the rim of a body by a quarter of a millimetre.
 SAME_DIRECTION = 1e-3
+#: Two statements of one header on the place of an image agree where no corner is farther apart than this [mm]: a
+#: rotation stored as a quaternion in single precision is off by up to 7e-4 near half a turn, 0.35 mm over half a metre.
+SAME_POSE_MM = 0.5
 #: Planes of contours are one plane within this [mm]: exporters round to 0.01 mm.
 SAME_PLANE_MM = 0.1
 

@@ -152,19 +152,6 @@ def _subpoints(cell: Grid, other: Grid) -> np.ndarray:
     return (0.5 + np.arange(1, count + 1)[:, None] * step) % 1.0 - 0.5
 
 
-def _locate(cell: Grid, rows: range, offsets: np.ndarray, other: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Voxel of ``other`` (flat index) under each sub-point of slices ``rows`` of ``cell``, and whether
-    inside."""
-    forward = np.linalg.inv(other.affine) @ cell.affine
-    z, y, x = np.meshgrid(np.array(rows), np.arange(cell.shape[1]), np.arange(cell.shape[2]), indexing="ij")
-    centre = np.stack([z.ravel(), y.ravel(), x.ravel()], -1) @ forward[:3, :3].T + forward[:3, 3]
-    shift = offsets @ forward[:3, :3].T
-    index = np.floor(centre[:, None, :] + shift[None, :, :] + 0.5).astype(np.int64)
-    inside = np.all((index >= 0) & (index < np.array(other.shape)), axis=-1)
-    flat = (index[..., 0] * other.shape[1] + index[..., 1]) * other.shape[2] + index[..., 2]
-    return np.where(inside, flat, 0), inside
-
-
 def _subsampled(values: np.ndarray, source: Grid, grid: Grid, match_total: bool = True) -> np.ndarray:
     """Volume average between grids that are rotated against each other.
 
@@ -173,28 +160,14 @@ def _subsampled(values: np.ndarray, source: Grid, grid: Grid, match_total: bool 
     taken out by one common factor: the ratio of the source's integral over the destination's region, with
     boundary voxels weighted by the share of their own sub-points inside, to the sum obtained.
     """
-    flat_values = np.asarray(values, np.float64).reshape(-1)
-    offsets = _subpoints(grid, source)
-    per_slice = grid.shape[1] * grid.shape[2] * len(offsets)
-    step = max(1, 4_000_000 // per_slice)
-    out = np.empty(grid.shape)
-    for z0 in range(0, grid.shape[0], step):
-        rows = range(z0, min(z0 + step, grid.shape[0]))
-        where, inside = _locate(grid, rows, offsets, source)
-        out[z0 : rows.stop] = np.where(inside, flat_values[where], 0.0).mean(axis=1).reshape(len(rows), *grid.shape[1:])
+    from ...kernels.backends.cpu_samples import sampled_mean, sum_inside
+
+    forward = np.linalg.inv(source.affine) @ grid.affine
+    out = sampled_mean(values, forward, _subpoints(grid, source), grid.shape)
     if not match_total:
         return out
-    share_points = _subpoints(source, grid)
-    step = max(1, 4_000_000 // (source.shape[1] * source.shape[2] * len(share_points)))
-    expected = 0.0
-    for z0 in range(0, source.shape[0], step):
-        rows = range(z0, min(z0 + step, source.shape[0]))
-        part = flat_values.reshape(source.shape)[z0 : rows.stop]
-        if not np.any(part):
-            continue
-        _, inside = _locate(source, rows, share_points, grid)
-        expected += float((part.reshape(-1) * inside.mean(axis=1)).sum())
-    expected *= source.voxel_volume_ml
+    back = np.linalg.inv(grid.affine) @ source.affine
+    expected = sum_inside(values, back, _subpoints(source, grid), grid.shape) * source.voxel_volume_ml
     got = float(out.sum()) * grid.voxel_volume_ml
     if got > 0.0 and expected > 0.0:
         out *= expected / got

@@ -2,57 +2,33 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
 from collections.abc import Mapping
-from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from ..grid import OBLIQUE, Volume, from_sitk
+from ..grid import OBLIQUE, Volume, canonical
+from ..notes import Note
 from ..text import counted
-from .dicom.find import is_volume_file, require
+from .dicom.find import require
 from .dicom.series import Stack
+from .formats.read import read_volume_header
+from .formats.stream import MOST_EXTRA
 from .source import ImagePath, ImageSource
 
+#: Note of a file without a position.
+UNPLACED = "the file does not say where in the patient the image lies, nor which side is left; the latter was assumed"
 _MODALITY = {"HU": "CT", "Bq/mL": "PT"}
 
 
 def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Volume:
     """A NIfTI, MetaImage or NRRD file as a canonical volume."""
-    import SimpleITK as sitk
-
     require(path, "image")
-    if not is_volume_file(path):
-        raise InputError(
-            f"unknown image format {''.join(path.suffixes) or path.name!r}",
-            why="images are read from DICOM folders, NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) and NRRD",
-            suggestion="convert the image to one of these",
-            file=path,
-        )
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise InputError(
-            "the image cannot be read",
-            why=f"the file is damaged or not what its name says ({reason})",
-            suggestion="open it in a viewer, and export it again",
-            file=path,
-        ) from None
-    volume = from_sitk(image, quantity, str(path))
-    try:
-        bad = _not_finite_in_nifti(path)
-    except (EOFError, OSError, zlib.error, struct.error) as error:
-        raise InputError(
-            "the image cannot be read",
-            why=f"the file is cut short or damaged ({error})",
-            suggestion="copy or export it again",
-            file=path,
-        ) from error
+    header = read_volume_header(path, quantity)
+    stored, bad, extra = header.values(dtype)
+    if extra > MOST_EXTRA:
+        raise header.data.too_long(extra)
     if bad:
         raise InputError(
             f"{counted(bad, 'voxel')} of the image {'is' if bad == 1 else 'are'} not a number",
@@ -60,42 +36,15 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
             suggestion="repair the image; outside the field of view 0 (PET) or -1000 HU (CT) is usual",
             file=path,
         )
-    if dtype is not None:
-        volume.values = volume.values.astype(dtype)
+    values, grid = canonical(stored, header.steps, path)
+    volume = Volume(grid, values, quantity, source=str(path), notes=list(header.notes))
+    if not header.placed:
+        volume.notes.append(Note(UNPLACED))
+    if extra:
+        volume.notes.append(Note(f"{path.name} holds {counted(extra, 'byte')} behind its voxels; they were left out"))
+    if not grid.is_axis_aligned:
+        volume.notes.append(OBLIQUE)
     return volume
-
-
-def _rest(stream: BufferedIOBase) -> int:
-    """Read a stream to its end, for its checksum; no voxel of it is a NaN."""
-    while stream.read(16_000_000):
-        pass
-    return 0
-
-
-def _not_finite_in_nifti(path: Path) -> int:
-    """Number of NaN or infinite voxels in a NIfTI-1 file; the reading library zeroes them unseen.
-
-    A compressed file is read to its end, where a checksum shows whether it is whole: the reading library takes what
-    is missing of a file that is cut short as zeros.
-    """
-    name = path.name.lower()
-    if not name.endswith((".nii", ".nii.gz")):
-        return 0
-    bad = 0
-    with gzip.open(path) if name.endswith(".gz") else path.open("rb") as stream:
-        head = stream.read(352)
-        order = "<" if struct.unpack("<i", head[:4])[0] == 348 else ">"
-        if struct.unpack(f"{order}i", head[:4])[0] != 348:
-            return _rest(stream)
-        kind = {16: "f4", 64: "f8"}.get(struct.unpack(f"{order}h", head[70:72])[0])
-        if kind is None:
-            return _rest(stream)
-        stream.read(max(int(struct.unpack(f"{order}f", head[108:112])[0]) - 352, 0))
-        dtype = np.dtype(order + kind)
-        while block := stream.read(dtype.itemsize * 4_000_000):
-            values = np.frombuffer(block[: len(block) // dtype.itemsize * dtype.itemsize], dtype)
-            bad += values.size - int(np.count_nonzero(np.isfinite(values)))
-    return bad
 
 
 def read_volume(path: ImagePath | ImageSource, quantity: str = "HU") -> Volume:

@@ -14,7 +14,7 @@ from ..case.plausibility import unusual_values
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging.alignment import Alignment
-from ..imaging.masks.checks import check_overlap
+from ..imaging.masks.checks import check_overlap, check_places
 from ..imaging.masks.mask import DrawnOn, Mask, MaskFile
 from ..imaging.masks.read import open_masks
 from ..imaging.pet.read import read_pet
@@ -189,6 +189,11 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     pet = first.pet.volume
     grid = _dose_grid(case, pet.grid, first.ct.grid)
     files = [open_masks(sources.open(file)) for file in visit.lesion_files]
+    check_places(
+        [sources.open(path) for scan in visit.scans for path in (scan.pet, scan.ct)],
+        [sources.open(file) for file in visit.lesion_files],
+        [image.grid for scan in scans for image in (scan.pet.volume, scan.ct)],
+    )
     notes += [note for file in files for note in file.notes]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
     fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)

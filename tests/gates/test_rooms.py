@@ -37,6 +37,7 @@ ROOMS = (
     "imaging.pet",
     "imaging",
     "imaging.dicom",
+    "imaging.formats",
     "case",
     "dose.methods",
     "kinetics",
