@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..text import counted, did_you_mean
 from .conversion import LN2, decay_constant, scan_times
-from .detection import one_per_scan, raise_to_limit
+from .detection import one_per_scan, raise_to_limit, require_possible
 from .fitting import Fit, aicc, fit_shape, linear_exponential, two_point, weights
 from .models import Shape, require_uptake
 from .names import MODELS
@@ -185,7 +185,7 @@ def fit_curve(
     ------
     InputError
         Unknown model or quantity, wrong number of scans for the model, values that are not finite, no
-        positive value and neither a detection limit nor sigma.
+        positive value and neither a detection limit nor sigma, a half-life between two scans that cannot be right.
     """
     times = scan_times(times_h)
     tracer = decay_constant(tracer_half_life_h, "tracer_half_life_h")
@@ -204,6 +204,8 @@ def fit_curve(
 
     name = _resolve(model, times.size)
     u, below = raise_to_limit(u, s, limit, times, physical, two_points=name == "two-point", uptake=uptake)
+    if name == "two-point" and not below:
+        require_possible(times, u, tracer)
     decay = np.exp(-physical * times)
     scans = _Scans(times, u, u * decay, None if s is None else s * decay, physical, below)
     seen = times.size > 2 and rise_is_seen(u, s)

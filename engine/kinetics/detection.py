@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..errors import InputError
 from ..text import counted
+from .conversion import LN2
 from .fitting import two_point
+
+#: Shortest effective half-life [h] of a tracer between two scans: iodine leaves metastases within days, and the fastest
+#: of organs, kidneys and bladder, within hours.
+LEAST_EFFECTIVE_H = 1.0
+#: A tracer that lives for hours or minutes is made for faster processes; below this share of its physical half-life
+#: nothing is left for a second scan.
+LEAST_SHARE_OF_PHYSICAL = 0.25
 
 
 def one_per_scan(numbers: object, times: np.ndarray, field: str) -> np.ndarray:
@@ -92,3 +102,33 @@ def raise_to_limit(
         if flat_tau > steep_tau:
             bound = flat
     return bound, True
+
+
+def require_possible(times: np.ndarray, u: np.ndarray, tracer: float) -> None:
+    """Refuse a fall between two scans that no tissue shows.
+
+    Parameters
+    ----------
+    times, u
+        Scan times [h] and retention of the two scans, (2,) float64; both measured.
+    tracer
+        Decay constant of the tracer [1/h].
+
+    Raises
+    ------
+    InputError
+        The effective half-life of the tracer between them is too short.
+    """
+    if not u[0] > u[1] > 0.0:
+        return
+    effective = LN2 / (math.log(u[0] / u[1]) / (times[1] - times[0]) + tracer)
+    least = min(LEAST_EFFECTIVE_H, LEAST_SHARE_OF_PHYSICAL * LN2 / tracer)
+    if effective < least:
+        raise InputError(
+            f"the activity falls with an effective half-life of {effective:.3g} h between the scans at {times[0]:.6g} "
+            f"and {times[1]:.6g} h",
+            why=f"no lesion loses a tracer with less than {least:.2g} h: the times or the units of the scans are wrong, "
+            "or both are reconstructions of one scan",
+            suggestion="check the times ('after') and the units of the scans",
+            field="visits.scans",
+        )

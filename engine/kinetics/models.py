@@ -18,6 +18,8 @@ from ..errors import InputError
 
 #: How the activity gets from nothing at administration to its value at the peak.
 UPTAKES = ("linear-activity", "linear-retention", "instant")
+#: Largest exponent of a curve continued back to the administration; a double holds e^709, and nobody e^500.
+_MOST_EXPONENT = 500.0
 
 
 def require_uptake(uptake: str) -> None:
@@ -102,6 +104,13 @@ class Shape:
             unit = 1.0 / slow - 1.0 / fast
             return amplitude * unit, np.array([unit, -amplitude / slow**2, amplitude / fast**2])
         if self.uptake == "instant":
+            if slow * self.peak_h > _MOST_EXPONENT:
+                raise InputError(
+                    f"a half-life of {math.log(2.0) / slow:.3g} h cannot be continued back from {self.peak_h:.4g} h to 0",
+                    why="more would have been there than any number holds: the times or the units of the scans are wrong",
+                    suggestion="check the scans, or use uptake: linear",
+                    field="kinetics.uptake",
+                )
             grow = math.exp(slow * self.peak_h)
             slope = amplitude * grow * (self.peak_h / slow - 1.0 / slow**2)
             return amplitude * grow / slow, np.array([grow / slow, slope])

@@ -201,7 +201,7 @@ def _check_choices(model: str, rate: str, uptake: str, times: np.ndarray) -> Non
 
 def _probe(model: str, times: np.ndarray) -> None:
     """Let fit_curve word the error about a model that is unknown or does not fit the number of scans."""
-    values = np.linspace(1.0, 0.5, times.size)
+    values = np.linspace(1.0, 0.99, times.size)
     fit_curve(times, values, None, 100.0, 100.0, model, population=THYROID_METASTASES)
 
 

@@ -328,3 +328,20 @@ def test_contradictions_are_named():
 
 def test_suv_of_the_clinical_page():
     assert suv(0.04, 75.0) == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize(("later_h", "left"), [(24.00007, 0.97), (24.5, 0.5), (25.0, 0.4)])
+def test_a_fall_that_no_lesion_shows_is_refused(later_h, left):
+    """Two reconstructions of one scan, or a wrong unit: an effective half-life below an hour."""
+    with pytest.raises(InputError, match="the activity falls with an effective half-life of"):
+        fit_curve([24.0, later_h], [1.0, left], None, T124, T131, quantity="tracer-activity", uptake="instant")
+
+
+def test_a_fast_tracer_may_fall_fast():
+    curve = fit_curve([1.0, 2.0], [1.0, 0.5], None, 1.83, 1.83, quantity="tracer-activity")
+    assert curve.effective_half_life_h == pytest.approx(1.0)
+
+
+def test_a_curve_that_no_number_holds_is_refused():
+    with pytest.raises(InputError, match="cannot be continued back"):
+        Shape("rise", 0.0036, 200.0, "instant").integral(1.0, np.array([4.0]))
