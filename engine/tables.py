@@ -210,9 +210,7 @@ class CsvFile:
             A cell that is not a number; a line with more cells than the heading or, without one, than the first line.
         """
         out = np.full(len(self.data), math.nan)
-        width = len(_filled(self.rows[0].cells)) if self.rows else 0
-        if self.heading is not None:
-            width = len(self.heading.cells)
+        width = len(self.rows[0].cells) if self.rows else 0
         for i, row in enumerate(self.data):
             self._check_width(row, width)
             cell = row.cells[place] if place < len(row.cells) else ""
@@ -221,7 +219,7 @@ class CsvFile:
         return out
 
     def _check_width(self, row: CsvRow, width: int) -> None:
-        cells = _filled(row.cells)
+        cells = row.cells
         if len(cells) <= width:
             return
         commas = self.delimiter == ","
@@ -302,8 +300,8 @@ def _rows(path: Path, lines: Sequence[str], numbers: Sequence[int], delimiter: s
         for cells in reader:
             if reader.line_num != first + 1:
                 raise _broken(path, numbers[first], "a quotation mark is not closed", "its cell would run over lines")
-            stripped = tuple(text.strip() for text in cells)
-            if any(stripped):
+            stripped = tuple(_filled([text.strip() for text in cells]))
+            if stripped:
                 yield CsvRow(numbers[first], stripped)
             first = reader.line_num
     except csv.Error:

@@ -85,7 +85,7 @@ def _diameters(table: CsvFile, diameter: np.ndarray | None, volume: np.ndarray |
             given = sphere_diameter_mm(np.maximum(volume, 0.0))
     for row, size in zip(table.data, given, strict=True):
         try:
-            SPHERE.check(float(size), f"a sphere of {size:.4g} mm")
+            SPHERE.check(float(size), f"{size:.4g} mm")
         except InputError as error:
             raise table.refusal(error.problem, row.line, why=error.why, suggestion=_unit_advice(given)) from None
     if diameter is None or volume is None:
