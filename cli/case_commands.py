@@ -11,7 +11,7 @@ import typer
 from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
 from .options import BACKENDS, DECAYS, JSON, Quiet, listed, out_option, with_verbose
-from .output import duration, echo_json, echo_table, echo_text, progress_line
+from .output import duration, echo, echo_json, echo_table, echo_text, progress_line
 
 if TYPE_CHECKING:
     from ..engine.case.model import Case
@@ -49,7 +49,7 @@ def demo(
     check_output_folder(out / "run")
     patient = synthetic_patient(seed=seed)
     case_file = patient.save_nifti(out / "patient")
-    typer.echo(f"synthetic patient with known truth: {case_file.parent}", err=True)
+    echo(f"synthetic patient with known truth: {case_file.parent}", err=True)
     # A fixed number of decays: the same numbers on every machine, unless it is so slow that time ends it.
     case = _changed(Case.load(case_file), seed=seed, backend=backend, decays=DEMO_DECAYS, time_limit="100 s")
     _run_and_tell(case, out / "run", json=json, wide=wide)
@@ -93,8 +93,8 @@ def import_(
         echo_json({"case": out, "account": account})
         return
     for line in account:
-        typer.echo(line)
-    typer.echo(f"wrote {out}; next: hevesy check {out}")
+        echo(line)
+    echo(f"wrote {out}; next: hevesy check {out}")
 
 
 def check(case_file: CaseFile, json: JSON = False) -> None:
@@ -154,7 +154,7 @@ def report(
     from ..engine.export.folder import rewrite_report
 
     for path in rewrite_report(run_dir):
-        typer.echo(f"wrote {path}")
+        echo(f"wrote {path}")
 
 
 def schema(
@@ -168,11 +168,11 @@ def schema(
 
     text = json_library.dumps(Case.json_schema(), indent=2, ensure_ascii=False)
     if out is None:
-        typer.echo(text)
+        echo(text)
     else:
         check_output_file(out)
         write_text(out, text + "\n")
-        typer.echo(f"wrote {out}")
+        echo(f"wrote {out}")
 
 
 def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
@@ -197,7 +197,7 @@ def _run_and_tell(
     else:
         _tell(outcome, out, wide)
     if outcome.incomplete:
-        typer.echo(
+        echo(
             "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume continues",
             err=True,
         )
@@ -224,7 +224,7 @@ def _tell(outcome: Outcome, out: Path, wide: bool, said: Iterable[str] = ()) -> 
                 heard.append(line)
     for other in outcome.further:
         therapy = other.case.therapy
-        typer.echo("")
+        echo("")
         echo_text(f"From the same scans, {activity_text(therapy.activity_mbq)} {therapy.nuclide}:")
         _tell(other, out / therapy_folder(other.case), wide, heard)
-    typer.echo(f"wrote {out} in {duration(outcome.wall_time_s)}: {listed(out)}")
+    echo(f"wrote {out} in {duration(outcome.wall_time_s)}: {listed(out)}")

@@ -10,7 +10,7 @@ import typer
 from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
 from .options import BACKENDS, DECAYS, JSON, Quiet, out_option, with_verbose
-from .output import duration, echo_json, echo_table, progress_line
+from .output import duration, echo, echo_json, echo_table, progress_line
 
 if TYPE_CHECKING:
     from ..engine.cohort.batch import Batch
@@ -64,8 +64,8 @@ def cohort(
         )
         return
     size = f"{counted(len(trial.patients), 'patient')}, {counted(len(VISITS), 'visit')}, {counted(lesions, 'lesion')}"
-    typer.echo(f"{size}; the truth is in truth.csv")
-    typer.echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
+    echo(f"{size}; the truth is in truth.csv")
+    echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
 
 
 def _check_cohort(out: Path, patients: int, truth: str) -> None:
@@ -171,16 +171,16 @@ def _tell(record: dict[str, Any], done: Batch) -> None:
         echo_table(table.columns, table.rows, table.title, table.text_columns)
     for row in tables["response"]:
         again = next(r for r in tables["reinduction"] if (r["arm"], r["visit"]) == (row["arm"], row["visit"]))
-        typer.echo(
+        echo(
             f"{row['arm']}, {row['visit']}: partial response in {_of(row['lesions']['responding'], 'lesion')}; "
             f"re-induced: {_of(again['patients'], 'patient')}."
         )
     tolerable = sum(row["tolerable"] for row in tables["tolerance"])
     if tables["tolerance"]:
         visits = count_of(tolerable, len(tables["tolerance"]), "patient visit")
-        typer.echo(f"The planned activity is tolerable at {visits}.")
+        echo(f"The planned activity is tolerable at {visits}.")
     spent = sum(status.wall_time_s for status in done.cases)
-    typer.echo(
+    echo(
         f"wrote {done.out}: trial.html, trial.json, lesions_all.csv, visits_all.csv, methods.csv "
         f"({counted(len(done.complete), 'case')}, {duration(spent)} of runs)"
     )
@@ -198,10 +198,10 @@ def _end(done: Batch) -> None:
 
     failed, stopped = done.of(FAILED), done.of(STOPPED)
     for status in failed:
-        typer.echo(f"FAILED {status.name}: {status.message}", err=True)
+        echo(f"FAILED {status.name}: {status.message}", err=True)
     if stopped:
-        typer.echo(f"stopped early: {counted(len(stopped), 'case')} not done; run the same command again", err=True)
+        echo(f"stopped early: {counted(len(stopped), 'case')} not done; run the same command again", err=True)
         raise typer.Exit(3)
     if failed:
-        typer.echo(f"{count_of(len(failed), len(done.cases), 'case')} failed", err=True)
+        echo(f"{count_of(len(failed), len(done.cases), 'case')} failed", err=True)
         raise typer.Exit(1)

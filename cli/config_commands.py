@@ -8,7 +8,7 @@ import typer
 
 from ..engine.errors import InputError
 from .options import JSON
-from .output import echo_json
+from .output import echo, echo_json
 
 group = typer.Typer(
     help="Defaults of this site or user that `hevesy import` writes into new cases: recovery by scanner, calibration, "
@@ -81,7 +81,7 @@ def path_(json: JSON = False) -> None:
     if json:
         echo_json({"path": path, "exists": path.exists()})
         return
-    typer.echo(path)
+    echo(path)
 
 
 def _tell(site: Any, json: bool) -> None:
@@ -90,8 +90,8 @@ def _tell(site: Any, json: bool) -> None:
     if json:
         echo_json({"path": site.path, "exists": site.path.exists(), "defaults": site.data})
         return
-    typer.echo(f"# {site.path}{'' if site.path.exists() else ' (not there yet)'}")
+    echo(f"# {site.path}{'' if site.path.exists() else ' (not there yet)'}")
     if site.data:
-        typer.echo(yaml.safe_dump(site.data, sort_keys=False, allow_unicode=True, width=100).rstrip())
+        echo(yaml.safe_dump(site.data, sort_keys=False, allow_unicode=True, width=100).rstrip())
     else:
-        typer.echo("# no defaults: `hevesy import` writes its own proposals")
+        echo("# no defaults: `hevesy import` writes its own proposals")

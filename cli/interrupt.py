@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import typer
+from .output import echo
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -85,7 +85,7 @@ def stop_on_interrupt(before: int = 1) -> Iterator[Callable[[], bool]]:
             stop.requested = True
             raise KeyboardInterrupt
         stop.requested = True
-        typer.echo("\nfinishing the current batches; press Ctrl-C again to abort", err=True)
+        echo("\nfinishing the current batches; press Ctrl-C again to abort", err=True)
 
     with _handled(handler):
         try:

@@ -6,6 +6,8 @@ Everything heavy is imported inside the sub-commands, so that ``hevesy --help`` 
 from __future__ import annotations
 
 import atexit
+import io
+import logging
 import os
 import sys
 from typing import Annotated, Any
@@ -13,9 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from ..engine.errors import HevesyError, InputError
+from ..engine.text import shortened
 from . import case_commands, cohort_commands, config_commands, transport_commands, trap_commands
 from .interrupt import Interrupted, end_on_signals, ignore_signals
 from .options import Verbose, start_messages, today
+from .output import echo
+
+#: Environment variable: tracebacks of errors of hevesy itself in place of one sentence.
+TRACEBACK = "HEVESY_TRACEBACK"
 
 app = typer.Typer(
     name="hevesy",
@@ -32,7 +39,7 @@ def _version(asked: bool) -> None:
     if asked:
         from .. import __version__
 
-        typer.echo(f"hevesy {__version__}")
+        echo(f"hevesy {__version__}")
         raise typer.Exit
 
 
@@ -56,13 +63,16 @@ trap_commands.add_to(app)
 def entry() -> None:
     """Run the command line; exit 0 done, 1 a check failed, 2 bad input, 3 stopped early (docs/errors.md)."""
     atexit.register(ignore_signals)  # a command that is done is not stopped any more
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path need not be UTF-8, and a terminal not show all of Unicode
+            stream.reconfigure(errors="replace")
     try:
         with end_on_signals():
             code = _exit_code()
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
     except (Interrupted, KeyboardInterrupt):
-        typer.echo("stopped; no result was written", err=True)
+        echo("stopped; no result was written", err=True)
         code = 3
     except BrokenPipeError:
         _forget_reader()
@@ -85,10 +95,14 @@ def _exit_code() -> Any:
             raise end.__context__ from None
         return end.code
     except HevesyError as error:
-        typer.echo(str(error), err=True)
+        echo(str(error), err=True)
         return error.exit_code
     except BrokenPipeError:
         raise
+    except (MemoryError, RecursionError) as error:
+        refusal = _too_large(error)
+        echo(str(refusal), err=True)
+        return refusal.exit_code
     except OSError as error:
         # A disk or a path that fails while files are read or written, whichever library met it.
         refusal = InputError(
@@ -97,9 +111,41 @@ def _exit_code() -> Any:
             suggestion="check the path, its permissions and the space left",
             file=error.filename,
         )
-        typer.echo(str(refusal), err=True)
+        echo(str(refusal), err=True)
         return refusal.exit_code
+    except Exception as error:
+        # The last guard: what the readers let through is a fault of this program, and a traceback tells a user nothing.
+        if _traceback_wanted():
+            raise
+        echo(
+            f"an error of hevesy itself: {type(error).__name__}: {shortened(error, 200)}\n"
+            "  why: no input should end like this\n"
+            f"  try: report it with the output of the same command under {TRACEBACK}=1; an input that is damaged may "
+            "have caused it",
+            err=True,
+        )
+        return 1
     return 0
+
+
+def _too_large(error: MemoryError | RecursionError) -> InputError:
+    """What an input is that no memory holds, or whose parts lie inside each other without end."""
+    if isinstance(error, RecursionError):
+        return InputError(
+            "an input is nested too deeply",
+            why="its parts lie inside each other without end",
+            suggestion="check the files that were written by hand or by another program",
+        )
+    return InputError(
+        "the memory of this machine is not enough",
+        why="the images, the dose grid or a damaged file ask for more",
+        suggestion="use a coarser grid (transport.grid), or a machine with more memory",
+    )
+
+
+def _traceback_wanted() -> bool:
+    """Whether the user asked for tracebacks: by the environment, or by --verbose."""
+    return bool(os.environ.get(TRACEBACK)) or logging.getLogger().level in range(1, logging.INFO + 1)
 
 
 def _forget_reader() -> None:

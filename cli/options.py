@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from ..engine.log_lines import PlainFormatter
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -44,10 +46,11 @@ def start_messages(verbose: bool) -> None:
     other libraries remark (pydicom on harmless deviations, as log and as warning) is for log.txt and --verbose.
     """
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=level, stream=sys.stderr)
     logging.captureWarnings(True)
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)
+        handler.setFormatter(PlainFormatter("%(levelname)s %(name)s: %(message)s"))
         if not verbose:
             handler.addFilter(logging.Filter("hevesy"))
 

@@ -14,12 +14,17 @@ from typing import Any
 
 import typer
 
+from ..engine.text import plain, printable, significant
+
+
+def echo(text: object = "", *, err: bool = False) -> None:
+    """Print text as it is but for what a terminal would obey: names and paths come from files of others."""
+    typer.echo(printable(str(text), lines=True), err=err)
+
 
 def echo_json(data: Any) -> None:
     """Print JSON on standard output; what is not finite becomes null."""
-    from ..engine.text import plain
-
-    typer.echo(json.dumps(plain(data), indent=2, ensure_ascii=False, default=str))
+    echo(json.dumps(plain(data), indent=2, ensure_ascii=False, default=str))
 
 
 def echo_table(
@@ -36,10 +41,15 @@ def echo_table(
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[show(cell) for cell in row] for row in rows]
+    cells = [[printable(show(cell)) for cell in row] for row in rows]
     texts = [i < text_columns or any(len(row[i]) > 2 * _NARROWEST for row in cells) for i in range(len(columns))]
     widths = _column_widths(columns, cells, texts)
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.HEAVY_HEAD)
+    table = Table(
+        title=None if title is None else escape(printable(title)),
+        title_justify="left",
+        header_style="bold",
+        box=box.HEAVY_HEAD,
+    )
     for column, width, text in zip(columns, widths, texts, strict=True):
         table.add_column(escape(column), justify="left" if text else "right", width=width)
     for row in cells:
@@ -104,13 +114,11 @@ def echo_text(text: str, *, err: bool = False) -> None:
     lines = textwrap.wrap(
         kept, min(line_width(), 100), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
-    typer.echo("\n".join(lines).replace("\u00a0", " "), err=err)
+    echo("\n".join(lines).replace("\u00a0", " "), err=err)
 
 
 def show(value: Any, digits: int = 4) -> str:
     """A number with ``digits`` significant figures, a hyphen for a missing value, text as it is."""
-    from ..engine.text import significant
-
     return significant(value, digits)
 
 
@@ -142,7 +150,7 @@ def progress_line(quiet: bool = False) -> Iterator[Callable[..., None]]:
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
@@ -154,7 +162,7 @@ def progress_line(quiet: bool = False) -> Iterator[Callable[..., None]]:
         task = bar.add_task("", total=1.0)
 
         def update(fraction: float, message: str = "") -> None:
-            bar.update(task, completed=min(max(fraction, 0.0), 1.0), description=message)
+            bar.update(task, completed=min(max(fraction, 0.0), 1.0), description=printable(message))
 
         yield update
 
@@ -177,6 +185,6 @@ def _lines() -> Callable[..., None]:
         left = ""
         if 0.05 < fraction < 0.97 and elapsed > 5.0:
             left = f", about {duration(elapsed / fraction - elapsed)} left"
-        typer.echo(f"{100 * fraction:3.0f} %  {message}{left}", err=True)
+        echo(f"{100 * fraction:3.0f} %  {message}{left}", err=True)
 
     return tell

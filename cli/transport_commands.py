@@ -9,7 +9,7 @@ import typer
 
 from ..engine.errors import StoppedEarly
 from .options import BACKENDS, JSON, Quiet, out_option, with_verbose
-from .output import duration, echo_json, echo_table, progress_line, show
+from .output import duration, echo, echo_json, echo_table, progress_line, show
 
 if TYPE_CHECKING:
     from ..engine.results.result import Result
@@ -56,7 +56,7 @@ def simulate(
     else:
         _tell_facts(summary)
     if stopped:
-        typer.echo("stopped early: the result is marked incomplete; the same command with --resume continues", err=True)
+        echo("stopped early: the result is marked incomplete; the same command with --resume continues", err=True)
         raise typer.Exit(3)
 
 
@@ -162,7 +162,7 @@ def _tell_facts(summary: dict[str, Any]) -> None:
     rows += [(f"figure of merit of {k}, 1/s", show(v)) for k, v in summary["figure_of_merit_per_s"].items()]
     echo_table(("quantity", "value"), rows)
     for text in summary["warnings"]:
-        typer.echo(f"warning: {text}", err=True)
+        echo(f"warning: {text}", err=True)
 
 
 def _tell(comparison: dict[str, Any]) -> None:
@@ -180,8 +180,8 @@ def _tell(comparison: dict[str, Any]) -> None:
     rows.append(("backend", f"{run['backend']}, {duration(run['wall_time_s'])}"))
     echo_table(("quantity", "value"), rows)
     if comparison["too_few_particles"]:
-        typer.echo(f"no verdict, too few particles (increase --decays): {', '.join(comparison['too_few_particles'])}")
-    typer.echo("PASS" if comparison["passed"] else "FAIL")
+        echo(f"no verdict, too few particles (increase --decays): {', '.join(comparison['too_few_particles'])}")
+    echo("PASS" if comparison["passed"] else "FAIL")
 
 
 def _tell_histogram(histogram: Any) -> None:

@@ -6,6 +6,8 @@ Library code raises these and never exits; the command line turns them into exit
 
 from __future__ import annotations
 
+from .text import printable
+
 
 class HevesyError(Exception):
     """Base of every error that hevesy raises on purpose."""
@@ -52,7 +54,7 @@ class InputError(HevesyError):
             lines.append(f"  why: {self.why}")
         if self.suggestion:
             lines.append(f"  try: {self.suggestion}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 class StoppedEarly(HevesyError):

@@ -1,8 +1,7 @@
-"""Reading and writing of text, CSV and JSON files: one rule for encodings and delimiters, one for writing.
+"""Reading and writing of text and JSON files: one rule for encodings, one for writing.
 
-Text is UTF-8, with or without a byte order mark, or UTF-16 or UTF-32 with one. The cells of a CSV file are separated
-by semicolons where every line has one, else by commas, else by tabs; where semicolons separate, a comma may be the
-decimal mark, as spreadsheets of many countries write it.
+Text is UTF-8, with or without a byte order mark, or UTF-16 or UTF-32 with one. Tables are read by
+:mod:`hevesy.engine.tables`.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import csv
 import io
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .text import csv_cell, nearest
+from .text import csv_cell, nearest, shortened
 
 #: Byte order marks and their encodings; UTF-32 first, whose mark begins like that of UTF-16.
 _MARKS = (
@@ -29,6 +28,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+#: Longest text that is read [bytes]: the records of a trial of a thousand lesions have a tenth of it.
+LONGEST_TEXT = 64 << 20
 
 
 def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text") -> str:
@@ -44,11 +47,11 @@ def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text") -> st
     Raises
     ------
     InputError
-        No such file, a file that cannot be read, bytes that are not text.
+        No such file, a file that cannot be read, a pipe or device, more than 64 MB, bytes that are not text.
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = _bytes(path, suggestion)
     except FileNotFoundError:
         raise InputError(
             "no such file",
@@ -72,6 +75,24 @@ def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text") -> st
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _bytes(path: Path, suggestion: str) -> bytes:
+    """Content of a regular file; others may never end, or wait for a writer."""
+    if "\0" in str(path):
+        raise InputError("no such file", why="its name holds a zero byte", suggestion=suggestion)
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a folder says what it is
+        raise InputError(
+            "is a pipe or a device, not a file",
+            why="its text may never end",
+            suggestion="write the text to a file, and give that",
+            file=path,
+        )
+    if found.st_size > LONGEST_TEXT:
+        why = f"it has {found.st_size >> 20} MB, and a text of more than {LONGEST_TEXT >> 20} MB is none of these"
+        raise InputError("cannot be read as text", why=why, suggestion=suggestion, file=path)
+    return path.read_bytes()
+
+
 def _near_files(path: Path) -> str:
     names = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
     near = nearest(path.name, names, cutoff=0.5)
@@ -91,111 +112,58 @@ def read_json(path: str | Path, suggestion: str = "write valid JSON") -> Any:
     Raises
     ------
     InputError
-        As :func:`read_text`; and where the text is not JSON, with its line.
+        As :func:`read_text`; and where the text is not JSON, with its line; a key twice with two values.
     """
     text = read_text(path, suggestion)
     try:
-        return json.loads(text)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError("is not valid JSON", why=error.msg, suggestion=suggestion, file=path, field=where) from error
+    except ValueError as error:
+        raise InputError("is not valid JSON", why=str(error), suggestion=suggestion, file=path) from error
 
 
-@dataclass(frozen=True)
-class CsvRow:
-    """One line of a CSV file: its number in the file, from 1, and its cells without blanks around them."""
-
-    line: int
-    cells: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CsvFile:
-    """The lines of a CSV file.
-
-    Attributes
-    ----------
-    path
-        The file.
-    rows
-        Lines that hold something, comments left out.
-    comments
-        Lines that begin with ``#``, whole.
-    delimiter
-        What separates the cells.
-    """
-
-    path: Path
-    rows: tuple[CsvRow, ...]
-    comments: tuple[str, ...] = ()
-    delimiter: str = ","
-
-    def number(self, text: str) -> float:
-        """A cell as a number; ValueError where it is not one. With semicolons, a comma may be the decimal mark."""
-        if self.delimiter == ";" and text.count(",") == 1 and "." not in text:
-            text = text.replace(",", ".")
-        return float(text)
-
-    def records(self) -> Iterator[dict[str, str]]:
-        """Every line below the heading by the names of the columns; a cell that is missing is empty."""
-        if not self.rows:
-            return
-        names = self.rows[0].cells
-        for row in self.rows[1:]:
-            cells = row.cells + ("",) * (len(names) - len(row.cells))
-            yield dict(zip(names, cells, strict=False))
-
-
-def read_csv(path: str | Path, suggestion: str = "save it as CSV in UTF-8", *, comments: bool = True) -> CsvFile:
-    """Lines of a CSV file.
-
-    Parameters
-    ----------
-    path
-        A text file, as for :func:`read_text`.
-    suggestion
-        What kind of file is needed, for the message.
-    comments
-        Whether lines that begin with ``#`` are comments.
+def parse_json(text: str) -> Any:
+    """Content of a JSON text.
 
     Raises
     ------
-    InputError
-        As :func:`read_text`.
+    ValueError
+        Not JSON; lists and objects inside each other without end; a number of thousands of digits; a key twice with
+        two values.
     """
-    remarks: list[str] = []
-    numbers: list[int] = []
-    lines: list[str] = []
-    for number, line in enumerate(read_text(path, suggestion).split("\n"), start=1):
-        if comments and line.lstrip().startswith("#"):
-            remarks.append(line.strip())
-        elif line.strip():
-            numbers.append(number)
-            lines.append(line)
-    delimiter = _delimiter(lines)
-    reader = csv.reader(lines, delimiter=delimiter)
-    rows, first = [], 0
-    for cells in reader:
-        stripped = tuple(text.strip() for text in cells)
-        if any(stripped):
-            rows.append(CsvRow(numbers[first], stripped))
-        first = reader.line_num
-    return CsvFile(Path(path), tuple(rows), tuple(remarks), delimiter)
+    try:
+        return json.loads(text, object_pairs_hook=_told_apart)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise ValueError("its lists and objects are nested too deeply") from None
+    except ValueError as error:
+        if "integer string" in str(error):
+            raise ValueError("it holds a number of thousands of digits") from None
+        raise
 
 
-def _delimiter(lines: Sequence[str]) -> str:
-    """The separator of cells: semicolons where every line has one, else commas, else tabs."""
-    bare = ["".join(line.split('"')[::2]) for line in lines]  # separators inside quotes do not count
-    if bare and all(";" in line for line in bare):
-        return ";"
-    return "\t" if bare and "\t" in bare[0] and "," not in bare[0] else ","
+def _told_apart(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out and out[key] != value:
+            raise ValueError(f"it states {shortened(key, 40)!r} twice, with two values")
+        out[key] = value
+    return out
 
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder, renamed to ``path`` when the block ends without an error."""
+    """A new file in the same folder, renamed to ``path`` when the block ends without an error.
+
+    It is made here and nowhere else: a link of its name, which somebody else has laid, is removed and not followed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield part
         part.replace(path)

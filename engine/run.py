@@ -17,6 +17,7 @@ from .errors import StoppedEarly
 from .export.clinic import patient_record
 from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
 from .imaging.source import Sources
+from .log_lines import PlainFormatter
 from .notes import NOTE, weight_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
@@ -236,7 +237,7 @@ def _log_file(path: Path) -> Iterator[None]:
     """Log the messages of this run to a file: hevesy's own, and pydicom's remarks on the images."""
     logger = logging.getLogger(__package__.split(".")[0])
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
     remarks = logging.FileHandler(path, encoding="utf-8")
     remarks.setFormatter(_WithoutValues("%(asctime)s %(levelname)s pydicom: %(message)s"))
     former = logger.level
@@ -254,7 +255,7 @@ def _log_file(path: Path) -> Iterator[None]:
         remarks.close()
 
 
-class _WithoutValues(logging.Formatter):
+class _WithoutValues(PlainFormatter):
     """Removes quoted text: another library's message may quote a patient's name."""
 
     def format(self, record: logging.LogRecord) -> str:

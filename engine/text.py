@@ -158,12 +158,60 @@ def shortened(value: Any, length: int = 80) -> str:
 
 
 def csv_cell(value: Any) -> str:
-    """A value in a CSV file: numbers with nine digits, yes and no, nothing for what is missing."""
+    """A value in a CSV file: numbers with nine digits, yes and no, nothing for what is missing.
+
+    A text that a spreadsheet would calculate, one that begins with ``=``, ``+``, ``-`` or ``@``, gets an apostrophe
+    before it; a number that is text does not.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    text = printable(str(value))
+    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+#: What a spreadsheet takes for the start of a formula, blanks before it or not; and what is a number all the same.
+_FORMULA = re.compile(r"\s*[=+\-@]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+#: Signs that move a cursor, begin a terminal's escape sequence, break a line, turn the direction of writing, or are
+#: half of a character.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]")
+#: A terminal's escape sequence: colours, moves of the cursor, titles of the window.
+_ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]?")
+#: Longest name of a patient, a visit or a lesion [characters]: results are stored in folders of such names, and file
+#: systems take 255 bytes, four for a character.
+LONGEST_NAME = 120
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Text for a terminal, a log or a table: blanks for control characters, and nothing for escape sequences.
+
+    Parameters
+    ----------
+    text
+        Any text, from files of others too.
+    lines
+        Whether it may have several lines.
+    """
+    plain = _UNPRINTABLE.sub(" ", _ESCAPE.sub("", text))
+    return plain if lines else plain.replace("\n", " ").replace("\t", " ")
+
+
+def shown_name(name: object) -> str:
+    """The name of a structure of a file of others as it is used everywhere: printable, one line, not too long.
+
+    Parameters
+    ----------
+    name
+        What the file calls it; ``unnamed`` where that is empty.
+    """
+    text = " ".join(printable(str(name)).split())
+    if len(text) > LONGEST_NAME:
+        text = shortened(text, LONGEST_NAME)
+    return text or "unnamed"
 
 
 def or_nan(value: Any) -> float:

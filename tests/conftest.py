@@ -9,6 +9,8 @@ import pytest
 
 # nobody's own defaults decide what `hevesy import` writes in a test
 os.environ["HEVESY_CONFIG"] = os.devnull + "/none.yaml"
+# an error of hevesy itself fails a test with its traceback
+os.environ["HEVESY_TRACEBACK"] = "1"
 
 SHARED = Path(os.environ.get("HEVESY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

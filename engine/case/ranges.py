@@ -188,9 +188,20 @@ TIME_LIMIT = Range(
     "a time limit", units.DURATION, 0.0, 90 * 86400.0,
     "nobody waits for longer than 90 days",
 )  # fmt: skip
+SPHERE = Range(
+    "the diameter of a sphere of a phantom", units.LENGTH, 2.0, 100.0,
+    "smaller spheres are not made, and larger ones do not fit into a phantom",
+    (3.5, 60.0), "hollow spheres of 4 to 60 mm",
+)  # fmt: skip
+SAMPLE_TIME = Range(
+    "the time of a sample after administration", units.TIME, 0.0, 720.0,
+    "after a month nothing is left in blood or body",
+    (0.0, 336.0), "samples are taken within two weeks",
+)  # fmt: skip
 
 #: Every range, in the order of the page docs/formats/case.md.
 RANGES = (
     THERAPY_ACTIVITY, TRACER_ACTIVITY, WEIGHT, HEIGHT, SCAN_TIME, FWHM, FWHM_SIGMA, THRESHOLD, BIOLOGICAL_HALF_LIFE,
     UNCERTAINTY, ALPHA_BETA, ALPHA, REPAIR_HALF_TIME, GRID_SPACING, CUTOFF, TIME_LIMIT,
+    SPHERE, SAMPLE_TIME,
 )  # fmt: skip

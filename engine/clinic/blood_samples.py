@@ -8,20 +8,38 @@ from pathlib import Path
 
 import numpy as np
 
+from ..case.ranges import SAMPLE_TIME, TRACER_ACTIVITY
 from ..errors import InputError
-from ..files import CsvFile, read_csv
 from ..kinetics.conversion import decay_constant
-from ..text import counted, did_you_mean, nearest
+from ..tables import Column, CsvFile, read_csv
+from ..text import did_you_mean, nearest
 
+_PERCENT = {"percent": 1.0, "%": 1.0, "fraction": 100.0}
+_PERCENT_PER_L = {"percent per l": 1.0, "%/l": 1.0, "% per l": 1.0, "percent/l": 1.0, "fraction per l": 100.0}
+_BODY_SIGMA = ("whole body sigma", "whole body uncertainty", "sigma whole body")
+#: Columns of a file of samples; a heading may state another unit, as in ``time (min)``.
 COLUMNS = (
-    "time_h",
-    "whole_body_percent",
-    "whole_body_counts",
-    "whole_body_sigma_percent",
-    "blood_percent_per_l",
-    "blood_kbq_per_ml",
-    "blood_sigma_percent_per_l",
-)
+    Column("time_h", ("time", "t", "time after administration"), {
+        **dict.fromkeys(("h", "hour", "hours", "hr"), 1.0), **dict.fromkeys(("min", "minute", "minutes"), 1 / 60),
+        **dict.fromkeys(("d", "day", "days"), 24.0),
+    }),
+    Column("whole_body_percent", ("whole body", "body", "retention", "whole body retention"), _PERCENT),
+    Column("whole_body_counts", ("whole body counts", "body counts"), {"": 1.0}),
+    Column("whole_body_sigma_percent", _BODY_SIGMA, _PERCENT),
+    Column("blood_percent_per_l", ("blood",), _PERCENT_PER_L),
+    Column("blood_kbq_per_ml", ("blood", "blood activity"), {
+        **dict.fromkeys(("kbq per ml", "kbq/ml", "mbq/l", "mbq per l"), 1.0),
+        **dict.fromkeys(("bq per ml", "bq/ml", "kbq/l", "kbq per l"), 1e-3),
+    }),
+    Column("blood_sigma_percent_per_l", ("blood sigma", "blood uncertainty", "sigma blood"), _PERCENT_PER_L),
+)  # fmt: skip
+#: The last sample is taken no earlier than this [h]: earlier ones alone do not show how the activity leaves.
+LAST_SAMPLE_H = 12.0
+#: Before this [h] the body holds more than :data:`LEAST_BODY_PERCENT` of what was given, less its decay; shares that
+#: are all smaller are fractions under a heading of per cent.
+EARLY_BODY_H, LEAST_BODY_PERCENT = 48.0, 1.05
+#: The same for a litre of blood: spread over all of a body of 70 L it would be 1.4 %.
+EARLY_BLOOD_H, LEAST_BLOOD_PERCENT = 6.0, 0.1
 SETTINGS = ("nuclide", "decay_corrected", "administered_mbq")
 
 
@@ -76,39 +94,21 @@ def read_samples(path: str | Path, half_life_h: float | None = None, administere
         do not increase, a needed half-life or activity that is missing.
     """
     file = Path(path)
-    samples = read_csv(file, "give the samples as CSV, saved as UTF-8 (docs/methods/blood.md)")
+    samples = read_csv(file, _KIND)
     settings = _settings(samples)
-    rows = [row.cells for row in samples.rows]
-    if len(rows) < 2:
-        raise InputError("no samples", why="a header line and one line a sample are needed", file=file)
-    header = [name.strip().lower() for name in rows[0]]
-    _check_header(header, file)
-    table = np.full((len(rows) - 1, len(header)), math.nan)
-    for i, row in enumerate(rows[1:]):
-        if len(row) > len(header):
-            raise InputError(
-                f"sample {i + 1} has {counted(len(row), 'value')} for {counted(len(header), 'column')}", file=file
-            )
-        for j, cell in enumerate(row):
-            if cell.strip():
-                table[i, j] = _number(cell, header[j], i, samples)
-    columns = {name: table[:, j] for j, name in enumerate(header)}
-    times = columns["time_h"]
-    if not np.all(np.isfinite(times)) or np.any(times < 0.0) or np.any(np.diff(times) <= 0.0):
-        raise InputError(
-            "sample times that are missing, negative or do not increase",
-            why="times are hours after administration, one line a time, in order",
-            file=file,
-            field="time_h",
-        )
+    columns = _columns(samples)
+    _check_times(samples, columns["time_h"])
     corrected = settings.get("decay_corrected", "no") in ("yes", "true", "1")
     rate = None if half_life_h is None else decay_constant(half_life_h)
     activity = float(settings["administered_mbq"]) if "administered_mbq" in settings else administered_mbq
     measured = _Measured(columns, corrected, rate, file)
-    t_body, body, s_body = _used(times, measured.body(), measured.scaled("whole_body_sigma_percent", 1e-2), file)
+    times, body = columns["time_h"], measured.body()
+    t_body, used_body, s_body = _used(times, body, measured.scaled("whole_body_sigma_percent", 1e-2), file)
     blood = measured.blood(activity)
-    t_blood, blood, s_blood = _used(times, blood, measured.scaled("blood_sigma_percent_per_l", 1e-5), file)
-    return Samples(t_body, body, s_body, t_blood, blood, s_blood, settings.get("nuclide"), str(file))
+    _check_size(samples, times, body, EARLY_BODY_H, LEAST_BODY_PERCENT * 1e-2, "whole_body_percent")
+    _check_size(samples, times, blood, EARLY_BLOOD_H, LEAST_BLOOD_PERCENT * 1e-5, "blood_percent_per_l")
+    t_blood, used_blood, s_blood = _used(times, blood, measured.scaled("blood_sigma_percent_per_l", 1e-5), file)
+    return Samples(t_body, used_body, s_body, t_blood, used_blood, s_blood, settings.get("nuclide"), str(file))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +166,7 @@ class _Measured:
         if not administered_mbq or not administered_mbq > 0.0:
             raise InputError(
                 "blood activities in kBq/mL without the administered activity",
+                why="they become shares of it",
                 suggestion="add a line '# administered_mbq: 74'",
                 file=self.file,
                 field="blood_kbq_per_ml",
@@ -183,43 +184,110 @@ def _settings(samples: CsvFile) -> dict[str, str]:
         if key in SETTINGS:
             found[key] = value
         elif nearest(key, SETTINGS):
-            raise InputError(f"unknown setting {key!r}", suggestion=did_you_mean(key, SETTINGS), file=file, field=key)
+            raise InputError(
+                f"unknown setting {key!r}",
+                why="known: " + ", ".join(SETTINGS),
+                suggestion=did_you_mean(key, SETTINGS),
+                file=file,
+                field=key,
+            )
     if found.get("decay_corrected", "no") not in ("yes", "no", "true", "false", "0", "1"):
-        raise InputError(f"decay_corrected: {found['decay_corrected']}", suggestion="write yes or no", file=file)
+        raise InputError(
+            f"decay_corrected: {found['decay_corrected']}",
+            why="it is yes or no",
+            suggestion="write yes or no",
+            file=file,
+        )
     if "administered_mbq" in found:
-        found["administered_mbq"] = str(_number(found["administered_mbq"], "administered_mbq", None, samples))
+        found["administered_mbq"] = str(_activity(samples, found["administered_mbq"]))
     if "nuclide" in found:
         found["nuclide"] = found["nuclide"].capitalize()
     return found
 
 
-def _check_header(header: list[str], file: Path) -> None:
-    for name in header:
-        if name not in COLUMNS:
-            raise InputError(
-                f"unknown column {name!r}",
-                why="column names include the unit: " + ", ".join(COLUMNS),
-                suggestion=did_you_mean(name, COLUMNS, otherwise="", cutoff=0.5),
-                file=file,
-            )
-    if len(set(header)) != len(header):
-        raise InputError("a column appears twice", file=file)
-    if "time_h" not in header:
-        raise InputError("no column time_h", why="every sample needs its time", file=file)
+_KIND = "give the samples as CSV, saved as UTF-8 (docs/methods/blood.md)"
+
+
+def _columns(samples: CsvFile) -> dict[str, np.ndarray]:
+    """Values of each column (n,) in its own unit; NaN for a sample that was not taken."""
+    file = samples.path
+    if len(samples.rows) < 2 or samples.heading is None:
+        raise InputError(
+            "no samples", why="a header line and one line a sample are needed", suggestion=_KIND, file=file
+        )
+    found = samples.columns(COLUMNS)
+    if "time_h" not in found:
+        raise InputError("no column time_h", why="every sample needs its time", suggestion=_KIND, file=file)
     for pair in (("whole_body_percent", "whole_body_counts"), ("blood_percent_per_l", "blood_kbq_per_ml")):
-        if all(name in header for name in pair):
-            raise InputError(f"both {pair[0]} and {pair[1]}", why="one of them would be ignored", file=file)
+        if all(name in found for name in pair):
+            raise InputError(
+                f"both {pair[0]} and {pair[1]}", why="one of them would be ignored", suggestion="keep one", file=file
+            )
+    return {name: factor * samples.values(place, name, missing=True) for name, (place, factor) in found.items()}
 
 
-def _number(cell: str, column: str, row: int | None, samples: CsvFile) -> float:
+def _check_times(samples: CsvFile, times: np.ndarray) -> None:
+    """Refuse times that do not increase, or that are hours in another unit."""
+    if not np.all(np.isfinite(times)) or np.any(times < 0.0) or np.any(np.diff(times) <= 0.0):
+        raise InputError(
+            "sample times that are missing, negative or do not increase",
+            why="times are hours after administration, one line a time, in order",
+            suggestion="sort the lines, and give every sample its time",
+            file=samples.path,
+            field="time_h",
+        )
+    last = float(times[-1])
+    if last > SAMPLE_TIME.most:
+        raise InputError(
+            f"the last sample is taken at {last:g} h",
+            why=f"{SAMPLE_TIME.name} is at most {SAMPLE_TIME.most:g} h: {SAMPLE_TIME.reason}",
+            suggestion="give hours; if these are minutes, call the column time_min",
+            file=samples.path,
+            field="time_h",
+        )
+    if last < LAST_SAMPLE_H:
+        raise InputError(
+            f"the last sample is taken at {last:.3g} h",
+            why=f"samples of the first {LAST_SAMPLE_H:g} h do not show how the activity leaves the body",
+            suggestion="give later samples too; if these are days, call the column time_d",
+            file=samples.path,
+            field="time_h",
+        )
+
+
+def _check_size(
+    samples: CsvFile, times: np.ndarray, shares: np.ndarray | None, early_h: float, least: float, column: str
+) -> None:
+    """Refuse early samples that are smaller than can be: fractions under a heading of per cent."""
+    if shares is None:
+        return
+    seen = np.isfinite(shares)
+    early = seen & (times <= early_h)
+    if np.any(early) and np.all(shares[seen] < least):
+        first = int(np.argmax(early))
+        raise InputError(
+            f"at {times[first]:g} h the sample is {shares[first]:.2g} of the administered activity"
+            f"{' in 1 mL' if column.startswith('blood') else ''}, and no other is larger than {shares[seen].max():.2g}",
+            why="early samples hold more of what was given",
+            suggestion="give per cent, not fractions (75 for 0.75), or call the column "
+            + ("whole_body_fraction" if column.startswith("whole") else "blood_fraction_per_l"),
+            file=samples.path,
+            field=column,
+        )
+
+
+def _activity(samples: CsvFile, text: str) -> float:
+    """The administered activity [MBq] that a comment states."""
     try:
-        value = samples.number(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        place = "" if row is None else f" in sample {row + 1}"
-        raise InputError(f"{cell.strip()!r}{place} is not a number", file=samples.path, field=column)
-    return value
+        return TRACER_ACTIVITY.check(samples.number(text, 0), f"{text} MBq")
+    except InputError as error:
+        raise InputError(
+            f"{text!r} is no activity" if error.field else error.problem,
+            why="it is a number of megabecquerels" if error.field else error.why,
+            suggestion="write '# administered_mbq: 74'",
+            file=samples.path,
+            field="administered_mbq",
+        ) from None
 
 
 def _from_counts(counts: np.ndarray, times: np.ndarray, rate: float | None, file: Path) -> np.ndarray:
@@ -245,7 +313,13 @@ def _from_counts(counts: np.ndarray, times: np.ndarray, rate: float | None, file
             field="whole_body_counts",
         )
     if not counts[first] > 0.0:
-        raise InputError("first whole-body count is not positive", file=file, field="whole_body_counts")
+        raise InputError(
+            "first whole-body count is not positive",
+            why="it represents what was administered",
+            suggestion="correct it, or give whole_body_percent instead",
+            file=file,
+            field="whole_body_counts",
+        )
     return counts / counts[first] * math.exp(-rate * times[first])
 
 
@@ -257,10 +331,20 @@ def _used(
         return np.empty(0), np.empty(0), None
     keep = np.isfinite(values)
     if np.any(values[keep] < 0.0):
-        raise InputError("a negative sample", why="an activity is not negative", file=file)
+        raise InputError(
+            "a negative sample",
+            why="an activity is not negative",
+            suggestion="correct it, or leave it empty",
+            file=file,
+        )
     chosen = None
     if sigma is not None:
         chosen = sigma[keep]
         if not np.all(chosen > 0.0):
-            raise InputError("a sample without a positive standard uncertainty", file=file)
+            raise InputError(
+                "a sample without a positive standard uncertainty",
+                why="every measured value has one, above 0",
+                suggestion="complete the column, or leave it out",
+                file=file,
+            )
     return times[keep], values[keep], chosen

@@ -9,10 +9,11 @@ from typing import Any
 from ..errors import InputError
 from ..export.clinic import VISITS_FILE, read_patient
 from ..export.tables import read_lesions_json
-from ..files import csv_text, read_csv, write_json, write_text
+from ..files import csv_text, write_json, write_text
 from ..lesions.columns import header
 from ..report.cohort import write_trial_report
 from ..results.provenance import code_commit, code_version
+from ..tables import read_csv
 from ..text import plain
 from .batch import Batch, statuses
 from .tables import PatientRun, trial_tables

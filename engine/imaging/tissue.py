@@ -21,19 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import read_csv
 from ..grid import Grid, Volume
 from ..physics.material import Material
 from ..text import counted
+from .ct_calibration import AIR_G_CM3, DEFAULT_CALIBRATION, METAL_HU, Calibration
 from .resample import average, average_slabs, coverage
 from .volumes import refuse_undefined_hu
 
 log = logging.getLogger(__name__)
 
-#: Dry air as in Schneider's curve [g/cm3]: the lowest density of a voxel.
-AIR_G_CM3 = 1.21e-3
-#: CT numbers above this are metal or artefact and are clipped [HU].
-METAL_HU = 3000.0
 #: CT numbers below this are the scanner's padding outside its round field of view [HU].
 PADDING_HU = -1100.0
 
@@ -67,13 +63,6 @@ _BINS: tuple[tuple[float, str, tuple[float, ...]], ...] = (
 )  # fmt: skip
 _LIMITS_HU = np.array([limit for limit, _, _ in _BINS[1:]], float)
 _LAST_BIN_TOP_HU = 1600.0
-
-# Density [g/cm3] at CT numbers [HU]: the paper's straight pieces
-# -1000..-98 joined from air to 0.93; -98..14: 1.018 + 0.893e-3 H; 14..23: 1.03; 23..100: 1.003 + 1.169e-3
-# H; above 100: 1.017 + 0.592e-3 H. The step down at 100 HU is the paper's: soft tissue ends, marrow and
-# bone begin.
-_CURVE_HU = (-1000.0, -98.0, -98.0, 14.0, 14.0, 23.0, 23.0, 100.0, 100.0, METAL_HU)
-_CURVE_G_CM3 = (AIR_G_CM3, 0.93, 0.930486, 1.030502, 1.03, 1.03, 1.029887, 1.1199, 1.0762, 2.793)
 
 # Relative atomic masses, and mean excitation energies [eV] of the elements as constituents of liquid and
 # solid compounds: ICRU Report 37 (1984), table 5.1 (measured for H, C, N, O, F, Cl; others 1.13 times the
@@ -132,103 +121,6 @@ def water() -> Material:
 def material_index(hu: np.ndarray) -> np.ndarray:
     """Index of the composition bin of each CT number [HU]; uint8, same shape."""
     return np.searchsorted(_LIMITS_HU, hu, side="right").astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Density against CT number, joined by straight lines.
-
-    Parameters
-    ----------
-    hu
-        CT numbers [HU], not decreasing; a repeated value makes a step.
-    density_g_cm3
-        Mass densities [g/cm3], positive.
-    name
-        Where it comes from, for the record.
-
-    Below the first point the first density holds, above the last the last piece is continued.
-    """
-
-    hu: tuple[float, ...]
-    density_g_cm3: tuple[float, ...]
-    name: str = "Schneider 2000"
-
-    def density(self, hu: np.ndarray) -> np.ndarray:
-        """Density [g/cm3] at CT numbers of any shape, at least that of air; float64."""
-        x, y = np.array(self.hu), np.array(self.density_g_cm3)
-        hu = np.asarray(hu, np.float64)
-        at = np.clip(np.searchsorted(x, hu, side="right") - 1, 0, len(x) - 2)
-        width = x[at + 1] - x[at]
-        slope = np.divide(y[at + 1] - y[at], width, out=np.zeros_like(width), where=width > 0)
-        return np.maximum(np.where(hu < x[0], y[0], y[at] + slope * (hu - x[at])), AIR_G_CM3)
-
-    @classmethod
-    def read(cls, table: Calibration | str | Path | Sequence[Sequence[float]] | None) -> Calibration:
-        """From a CSV file (HU, g/cm3 per line; a heading is skipped), a list of pairs, or the default."""
-        if table is None:
-            return DEFAULT_CALIBRATION
-        if isinstance(table, Calibration):
-            return table
-        if isinstance(table, str | Path):
-            path = Path(table)
-            pairs, name, source = _read_csv(path), path.name, path
-        else:
-            pairs, name, source = [(float(h), float(d)) for h, d in table], "the case's calibration", None
-        if len(pairs) < 2:
-            raise InputError(
-                f"the CT calibration has {counted(len(pairs), 'point')}",
-                why="a curve needs at least two",
-                suggestion="give lines of 'HU, g/cm3', e.g. '-1000, 0.001' and '0, 1.0'",
-                file=source,
-            )
-        hu, density = np.array(pairs).T
-        if np.any(~np.isfinite(hu)) or np.any(~np.isfinite(density)) or np.any(density <= 0):
-            raise InputError(
-                f"the CT calibration has a density of {density.min():g} g/cm3",
-                why="densities are positive and finite",
-                suggestion="correct that line",
-                file=source,
-            )
-        if np.any(np.diff(hu) < 0):
-            first = int(np.argmax(np.diff(hu) < 0))
-            raise InputError(
-                f"the CT calibration's CT numbers go back from {hu[first]:g} to {hu[first + 1]:g} HU",
-                why="the curve is read in order of CT number",
-                suggestion="sort the lines by HU",
-                file=source,
-            )
-        if density.max() > 25.0:
-            raise InputError(
-                f"the CT calibration reaches {density.max():g} g/cm3",
-                why="no implant is that dense",
-                suggestion="give mass density in g/cm3, not kg/m3 or electron density",
-                file=source,
-            )
-        return cls(tuple(map(float, hu)), tuple(map(float, density)), name)
-
-
-DEFAULT_CALIBRATION = Calibration(_CURVE_HU, _CURVE_G_CM3)
-
-
-def _read_csv(path: Path) -> list[tuple[float, float]]:
-    table = read_csv(path, "give the CT calibration as 'HU, g/cm3' lines, saved as UTF-8")
-    pairs: list[tuple[float, float]] = []
-    for row in table.rows:
-        cells = [cell for cell in row.cells if cell]
-        try:
-            hu, density = (table.number(cell) for cell in cells[:2])
-        except ValueError:
-            if not pairs and not cells[0][:1].isdigit() and cells[0][:1] not in "+-":
-                continue  # the heading
-            raise InputError(
-                f"line {row.line} is {table.delimiter.join(row.cells)!r}",
-                why="each line holds a CT number [HU] and a density [g/cm3]",
-                suggestion="write for example '-1000, 0.00121'",
-                file=path,
-            ) from None
-        pairs.append((hu, density))
-    return pairs
 
 
 @dataclass
@@ -346,8 +238,7 @@ def from_ct(
         )
     curve = Calibration.read(calibration)
     notes = [f"density from CT numbers by {curve.name}, composition by Schneider 2000", *check_hu(ct)]
-    if curve.hu[-1] < float(ct.values.max()) and curve is not DEFAULT_CALIBRATION:
-        notes.append(f"the calibration ends at {curve.hu[-1]:g} HU; its last piece was continued above that")
+    notes += curve.remarks(float(ct.values.min()), float(ct.values.max()))
     share = coverage(ct.grid, grid)
     if not np.any(share > 0.0):
         raise InputError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 #: Reasons for "at least this much".
 SMALL = "its volume is below the smallest that is known well enough"
+LIMITED = "its recovery is smaller than any that a phantom measures; the correction was limited"
 NO_RECOVERY = "not corrected for the resolution of the PET"
 LATE_SCAN = "uptake and clearance not measured: one scan, later than the mean life of the nuclide"
 MISPLACED = "its outline misses its activity in a scan: check the registration"

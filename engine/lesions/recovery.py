@@ -20,6 +20,12 @@ from ..text import counted
 #: (Jentzen et al., J Nucl Med 57 (2016) 1499).
 KNOWN_VOLUME_ML = 0.16
 
+#: No coefficient below this is used: phantoms measure none, and the error of the resolution would decide the dose. It
+#: is used in place of a smaller one, and the dose is a bound.
+LEAST_RECOVERY = 0.1
+#: A sphere of this many resolutions shows half of its activity.
+HALF_RECOVERY = 1.897
+
 _SQRT_PI = math.sqrt(math.pi)
 _TWO_SQRT_LN2 = 2.0 * math.sqrt(math.log(2.0))
 
@@ -196,6 +202,24 @@ class PhantomRecovery:
         g = (1.0 - self.recovery(volume_ml)) * np.array([-self.b2 / self.b1_ml, math.log(volume_ml / self.b1_ml)])
         return math.sqrt(max(float(g @ self.covariance @ g), 0.0))
 
+    @property
+    def implied_fwhm_mm(self) -> float:
+        """Resolution [mm] at which a uniform sphere of ``b1_ml`` shows half of its activity."""
+        return float(sphere_diameter_mm(self.b1_ml)) / HALF_RECOVERY
+
+    @property
+    def sphere_range_mm(self) -> tuple[float, float]:
+        """Smallest and largest diameter of the measured spheres [mm]; without a table all sizes."""
+        if not self.table:
+            return 0.0, math.inf
+        sizes = sphere_diameter_mm([row[0] for row in self.table])
+        return float(sizes.min()), float(sizes.max())
+
+    @property
+    def largest_misfit(self) -> float:
+        """Largest distance of a measured coefficient from the curve."""
+        return max((abs(rc - self.recovery(ml)) for ml, rc, _ in self.table), default=0.0)
+
     @classmethod
     def fit(
         cls,
@@ -219,7 +243,8 @@ class PhantomRecovery:
         Raises
         ------
         InputError
-            Fewer than three spheres, coefficients outside (0, 1.2), sizes that are not positive.
+            Fewer than three spheres, coefficients outside (0, 1.2), sizes or uncertainties that are not positive, a
+            table through which there is no such curve.
         """
         from scipy.optimize import curve_fit
 
@@ -241,18 +266,39 @@ class PhantomRecovery:
                 field="recovery",
             )
         weights = None if sigma is None else np.broadcast_to(np.asarray(sigma, dtype=np.float64), rc.shape)
-        found, covariance = curve_fit(
-            lambda v, b1, b2: 1.0 - 1.0 / (1.0 + (v / b1) ** b2),
-            size,
-            rc,
-            p0=[float(np.interp(0.5, np.sort(rc), np.sort(size))), 0.8],
-            sigma=weights,
-            absolute_sigma=weights is not None,
-            bounds=([1e-6, 0.05], [1e4, 10.0]),
-        )
+        if weights is not None and np.any(~(weights > 0.0)):
+            raise InputError(
+                f"phantom curve with a standard uncertainty of {weights.min():g}",
+                why="every measured value has one, above 0",
+                suggestion="correct it, or leave out the uncertainties",
+                field="recovery",
+            )
+        try:
+            found, covariance = curve_fit(
+                lambda v, b1, b2: 1.0 - 1.0 / (1.0 + (v / b1) ** b2),
+                size,
+                rc,
+                p0=[float(np.interp(0.5, np.sort(rc), np.sort(size))), 0.8],
+                sigma=weights,
+                absolute_sigma=weights is not None,
+                bounds=([1e-6, 0.05], [1e4, 10.0]),
+            )
+        except (RuntimeError, ValueError):
+            raise _no_fit() from None
+        if not (np.all(np.isfinite(found)) and np.all(np.isfinite(covariance))):
+            raise _no_fit()
         scatter = np.full(rc.shape, math.nan) if weights is None else weights
         rows = tuple((float(v), float(r), float(s)) for v, r, s in zip(size, rc, scatter, strict=True))
         return cls(float(found[0]), float(found[1]), covariance, rows)
+
+
+def _no_fit() -> InputError:
+    return InputError(
+        "no curve 1 - 1/(1 + (V/b1)^b2) goes through the table",
+        why="recovery rises from 0 to 1 as the spheres grow",
+        suggestion="check sizes and coefficients",
+        field="recovery",
+    )
 
 
 @dataclass(frozen=True)
@@ -269,6 +315,8 @@ class Corrected:
         Volume at which the coefficient was evaluated [mL]: the lesion's, or the known-volume limit.
     lower_bound
         True when the lesion is smaller than the known-volume limit: the dose is at least this.
+    limited
+        True when the coefficient was below :data:`LEAST_RECOVERY`, which was used in its place.
     model, flags
         Name of the model, and remarks.
     """
@@ -280,6 +328,7 @@ class Corrected:
     lower_bound: bool
     model: str
     flags: tuple[str, ...] = ()
+    limited: bool = False
 
 
 def correct(
@@ -326,13 +375,16 @@ def correct(
     b = np.broadcast_to(np.asarray(background, dtype=np.float64), c.shape)
     lower = volume_ml < known_volume_ml
     at = max(volume_ml, known_volume_ml)
-    rc = model.recovery(at)
+    rc = max(model.recovery(at), LEAST_RECOVERY)
+    limited = rc > model.recovery(at)
     fixed = (c - (1.0 - rc) * b) / rc
     flags = []
     if lower:
         flags.append(f"volume below {known_volume_ml:g} mL: recovery evaluated there, dose is a lower bound")
+    if limited:
+        flags.append(f"recovery below {LEAST_RECOVERY:g}, which was used in its place: the dose is only a bound")
     if np.any(fixed < 0.0):
         flags.append("below background after recovery")
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(c != 0.0, fixed / c, math.nan)
-    return Corrected(fixed, rc, factor, at, lower, model.name, tuple(flags))
+    return Corrected(fixed, rc, factor, at, lower, model.name, tuple(flags), limited)

@@ -19,6 +19,7 @@ from ..lesions.bounds import (
     BELOW_DETECTION,
     FIRST_MISPLACED,
     LATE_SCAN,
+    LIMITED,
     MISPLACED,
     NO_RECOVERY,
     ONE_SCAN,
@@ -214,7 +215,9 @@ def integrate(case: Case, images: VisitImages) -> VisitActivity:
         for lesion, seen, displaced in zip(images.lesions, views, displacements(views), strict=True)
     ]
     notes += _bound_notes(lesions)
-    notes += recovery_remarks(case, [lesion.name for lesion in lesions if NO_RECOVERY in lesion.bounds.lower])
+    uncorrected = [lesion.name for lesion in lesions if NO_RECOVERY in lesion.bounds.lower]
+    limited = [lesion.name for lesion in lesions if LIMITED in lesion.bounds.reasons]
+    notes += recovery_remarks(case, uncorrected, limited, {one.name: one.volume_ml for one in lesions})
     seconds_ml = 3600.0 * images.grid.voxel_volume_ml
     return VisitActivity(tia, tia * seconds_ml, voxels, lesions, notes)
 
@@ -296,6 +299,10 @@ def _bounds(corrected: Corrected | None, curve: Curve, spill: Spill, displaced: 
     if curve.relative_sigma(TYPICAL_SCAN_ERROR) > MOST_CLEARANCE_ERROR:
         unknown.append(UNRESOLVED)
     upper = [BELOW_DETECTION] if curve.below_detection else []
+    if corrected is not None and corrected.limited:
+        # a factor above 1 raises what is warmer than its surroundings, and lowers what is colder
+        lower += [LIMITED] if np.any(corrected.factor >= 1.0) else []
+        upper += [LIMITED] if not np.all(corrected.factor >= 1.0) else []
     if curve.unmeasured:
         upper.append(ONE_SCAN if curve.unmeasured == LARGEST else LATE_SCAN)
     if curve.unmeasured == NO_BOUND:

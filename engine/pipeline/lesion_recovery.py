@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from ..case.model import Case
 from ..case.recovery import Recovery
-from ..errors import InputError
-from ..files import read_csv
 from ..grid import Grid
 from ..imaging.pet.scanners import typical_resolution
 from ..lesions.bounds import COLD, NO_RECOVERY, Bounds
 from ..lesions.recovery import (
+    LEAST_RECOVERY,
     Corrected,
-    PhantomRecovery,
     RecoveryModel,
     SphereRecovery,
     correct,
     sphere_diameter_mm,
 )
+from ..lesions.recovery_curve import curve_remarks, read_recovery_curve
 from ..notes import CAUTION, CRITICAL, Note
+from ..privacy import telling_name
 from .lesion import Lesion
 from .lesion_views import LesionView, PlacedRecovery
 from .mask_recovery import MaskRecovery
@@ -76,7 +75,9 @@ def spill_of(tracer: str, volume_ml: float, measured: np.ndarray, background: np
     return Spill(Bounds((NO_RECOVERY,) if warmer else (), (COLD,) if colder else ()))
 
 
-def recovery_remarks(case: Case, lower_bounds: Sequence[str]) -> list[str]:
+def recovery_remarks(
+    case: Case, lower_bounds: Sequence[str], limited: Sequence[str], volumes_ml: Mapping[str, float]
+) -> list[str]:
     """What a reader must know about the recovery of a visit's lesions.
 
     Parameters
@@ -85,6 +86,10 @@ def recovery_remarks(case: Case, lower_bounds: Sequence[str]) -> list[str]:
         The case.
     lower_bounds
         Names of the lesions whose doses are lower bounds because nothing was corrected.
+    limited
+        Names of those whose coefficients were too small to be used.
+    volumes_ml
+        Volume of each lesion [mL], by name.
     """
     asked = case.recovery
     if asked is None:
@@ -97,13 +102,23 @@ def recovery_remarks(case: Case, lower_bounds: Sequence[str]) -> list[str]:
             f"{fwhm:g} mm)."
         )
         return [Note(text, "no-recovery", CRITICAL)]
+    remarks: list[str] = []
+    if limited:
+        text = (
+            f"{', '.join(limited)}: the recovery coefficient is below {LEAST_RECOVERY:g}, smaller than any that a "
+            f"phantom measures; the correction was limited to a factor of {1.0 / LEAST_RECOVERY:g}, and the dose is "
+            "only a bound. Check the resolution in the case."
+        )
+        remarks.append(Note(text, "limited-recovery", CRITICAL))
+    if asked.curve is not None:
+        remarks += curve_remarks(read_recovery_curve(asked.curve), telling_name(asked.curve), volumes_ml)
     if asked.assumed:
         text = (
             f"Recovery with an assumed PET resolution of {asked.fwhm_mm:g} ± {asked.fwhm_sigma_mm:g} mm FWHM, typical "
             "of such scans and not measured; its uncertainty is in the budget as 'recovery curve'."
         )
-        return [Note(text, "assumed-recovery", CAUTION)]
-    return []
+        remarks.append(Note(text, "assumed-recovery", CAUTION))
+    return remarks
 
 
 def corrected_scans(
@@ -142,6 +157,7 @@ def corrected_scans(
         scans[0],
         concentration=np.concatenate([scan.concentration for scan in scans]),
         factor=np.concatenate([scan.factor for scan in scans]),
+        limited=any(scan.limited for scan in scans),
         flags=tuple(dict.fromkeys(text for scan in scans for text in scan.flags)),
     )
     if limit is None:
@@ -157,30 +173,3 @@ def _by_resolution(fwhm_mm: float, sigma_mm: float, grid: Grid, lesion: Lesion, 
     if view.fine is not None:
         return PlacedRecovery(view, fwhm_mm, sigma_mm)
     return MaskRecovery(lesion.fraction, grid.spacing_mm, fwhm_mm, sigma_mm)
-
-
-def read_recovery_curve(path: Path) -> PhantomRecovery:
-    """A phantom curve from CSV: ``diameter_mm`` or ``volume_ml``, ``recovery``, and optionally ``sigma``."""
-    curve = read_csv(path, "give the recovery curve as CSV, saved as UTF-8")
-    rows = list(curve.records())
-    columns = set(rows[0]) if rows else set()
-    size = next((c for c in ("diameter_mm", "volume_ml") if c in columns), None)
-    if size is None or "recovery" not in columns:
-        raise InputError(
-            "is not a recovery curve",
-            why=f"its columns are {', '.join(sorted(columns)) or 'none'}",
-            suggestion="give the columns diameter_mm (or volume_ml), recovery, and optionally sigma",
-            file=path,
-            field="recovery.curve",
-        )
-    try:
-        table = {c: np.array([curve.number(row[c]) for row in rows]) for c in columns & {size, "recovery", "sigma"}}
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            "holds a value that is not a number",
-            why=str(error),
-            suggestion="give numbers with a decimal point, one sphere per line",
-            file=path,
-            field="recovery.curve",
-        ) from error
-    return PhantomRecovery.fit(table["recovery"], sigma=table.get("sigma"), **{size: table[size]})

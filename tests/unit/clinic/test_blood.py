@@ -171,16 +171,23 @@ def test_no_blood_drawn_takes_a_share_of_the_body_and_says_so(tmp_path):
     "text, message",
     [
         ("time_h,whole_body_pct\n2,100\n", "did you mean 'whole_body_percent'"),
-        ("time,whole_body_percent\n2,100\n", "did you mean 'time_h'"),
+        ("time,whole_body_percent\n2,100\n", "states no unit(.|\n)*call it time_h"),
         ("whole_body_percent\n100\n", "no column time_h"),
         ("time_h,whole_body_percent\n2,x\n", "not a number"),
         ("time_h,whole_body_percent\n24,50\n2,90\n", "do not increase"),
-        ("time_h,whole_body_percent\n2,-5\n", "negative sample"),
-        ("time_h,blood_kbq_per_ml\n2,3\n4,2\n", "administered_mbq"),
+        ("time_h,whole_body_percent\n2,95\n24,-5\n", "negative sample"),
+        ("time_h,blood_kbq_per_ml\n2,3\n24,2\n", "administered_mbq"),
         ("time_h,whole_body_counts\n24,100\n48,50\n", "before voiding"),
         ("# decay_corected: no\ntime_h,whole_body_percent\n2,90\n", "did you mean 'decay_corrected'"),
         ("time_h,whole_body_percent,whole_body_counts\n2,90,3\n", "both"),
         ("time_h\n", "no samples"),
+        ("2,95\n24,40\n", "no samples"),
+        ("time_h,whole_body_percent\n120,95\n1440,40\n", "at 1440 h(.|\n)*time_min"),
+        ("time_h,whole_body_percent\n0.1,95\n1,40\n4,10\n", "at 4 h(.|\n)*time_d"),
+        ("time_h,whole_body_percent\n2,0.95\n24,0.40\n", "not fractions(.|\n)*whole_body_fraction"),
+        ("time_h,blood_percent_per_l\n2,0.04\n24,0.01\n", "not fractions(.|\n)*blood_fraction_per_l"),
+        ("# administered_mbq: 0.074e-6\ntime_h,whole_body_percent\n2,95\n24,40\n", "out of range"),
+        ("# administered_mbq: much\ntime_h,whole_body_percent\n2,95\n24,40\n", "'much' is no activity"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, text, message):
@@ -189,6 +196,23 @@ def test_a_bad_file_is_named(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         read_samples(path, T124)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time_h,whole_body_percent,blood_percent_per_l\n2,95,4\n24,40,1.5\n",
+        "time (min);whole body (%);blood (%/L)\n120;95;4\n1440;40;1,5\n",
+        "time_d,whole_body_fraction,blood_fraction_per_l\n0.083333333333,0.95,0.04\n1,0.4,0.015\n",
+        "# administered_mbq: 100\ntime_h\twhole_body_percent\tblood [Bq/mL]\n2\t95\t4000\n24\t40\t1500\n",
+    ],
+)
+def test_one_set_of_samples_in_many_units(tmp_path, text):
+    path = tmp_path / "s.csv"
+    path.write_text(text)
+    found = read_samples(path, T124)
+    assert found.body_time_h == pytest.approx([2.0, 24.0]) and found.body_fraction == pytest.approx([0.95, 0.4])
+    assert found.blood_fraction_per_ml == pytest.approx([4e-5, 1.5e-5])
 
 
 def test_missing_samples_file_is_refused(tmp_path):

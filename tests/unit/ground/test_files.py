@@ -1,10 +1,12 @@
-"""Text, CSV and JSON files: encodings, delimiters, messages, and files that are whole or not there."""
+"""Text and JSON files: encodings, messages, and files that are whole or not there."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hevesy.engine.errors import InputError
-from hevesy.engine.files import csv_text, read_csv, read_json, read_text, write_json, write_text
+from hevesy.engine.files import read_json, read_text, write_json, write_text
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -39,49 +41,6 @@ def test_missing_files_and_folders(tmp_path):
         read_text(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text, delimiter, cells, value",
-    [
-        ("a,b\n1.5,2\n", ",", ("1.5", "2"), 1.5),
-        ("a;b\n1,5;2\n", ";", ("1,5", "2"), 1.5),
-        ("a\tb\n1.5\t2\n", "\t", ("1.5", "2"), 1.5),
-        ("a, b; c\n1.5, 2\n", ",", ("1.5", "2"), 1.5),  # a semicolon in one cell does not make a delimiter
-        ('a,"b;c"\n1.5,"2;3"\n', ",", ("1.5", "2;3"), 1.5),
-        ("a,\tb\n1.5,\t2\n", ",", ("1.5", "2"), 1.5),
-    ],
-)
-def test_delimiter_and_decimal_mark_are_recognised(tmp_path, text, delimiter, cells, value):
-    file = tmp_path / "t.csv"
-    file.write_text("# remark; with, both\n\n" + text)
-    table = read_csv(file)
-    assert table.delimiter == delimiter and table.comments == ("# remark; with, both",)
-    assert table.rows[1].cells == cells and table.rows[1].line == 4
-    assert table.number(cells[0]) == value
-
-
-@pytest.mark.parametrize("text", ["1,5", "1.234,5", "1,2,3", ""])
-def test_a_comma_is_a_decimal_mark_between_semicolons_alone(tmp_path, text):
-    file = tmp_path / "t.csv"
-    file.write_text(f'a,b\n"{text}",2\n')
-    with pytest.raises(ValueError, match="could not convert"):
-        read_csv(file).number(text)
-    file.write_text(f'a;b\n"{text}";2\n')
-    if text == "1,5":
-        assert read_csv(file).number(text) == 1.5
-    else:
-        with pytest.raises(ValueError, match="could not convert"):
-            read_csv(file).number(text)
-
-
-def test_a_table_comes_back_by_its_columns(tmp_path):
-    rows = [{"name": "neck; node, left", "dose": 1 / 3, "ok": True}, {"name": "#2", "dose": None, "ok": False}]
-    file = write_text(tmp_path / "t.csv", csv_text(["name", "dose", "ok"], rows))
-    assert list(read_csv(file, comments=False).records()) == [
-        {"name": "neck; node, left", "dose": "0.333333333", "ok": "yes"},
-        {"name": "#2", "dose": "", "ok": "no"},
-    ]
-
-
 def test_json_says_where_it_breaks(tmp_path):
     file = write_json(tmp_path / "a.json", {"a": [1, 2]})
     assert read_json(file) == {"a": [1, 2]}
@@ -97,3 +56,39 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_text(file, "\ud800")
     assert file.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        ('{"a": ' + "1" * 5000 + "}", "thousands of digits"),
+        ('{"a": 1, "a": 2}', "'a' twice, with two values"),
+    ],
+)
+def test_json_that_is_meant_to_hurt(tmp_path, text, why):
+    file = tmp_path / "a.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=why):
+        read_json(file)
+
+
+def test_a_pipe_or_an_endless_text_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        read_text(tmp_path / "pipe.csv")
+    with (tmp_path / "long.csv").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match="1048576 MB"):
+        read_text(tmp_path / "long.csv")
+    with pytest.raises(InputError, match="zero byte"):
+        read_text("a\0b")
+
+
+def test_a_planted_link_is_not_followed(tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("mine")
+    (tmp_path / ".a.json.part").symlink_to(other)
+    write_text(tmp_path / "a.json", "new")
+    assert other.read_text() == "mine" and (tmp_path / "a.json").read_text() == "new"
+    assert not (tmp_path / "a.json").is_symlink()

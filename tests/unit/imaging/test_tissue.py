@@ -147,10 +147,23 @@ def test_user_calibration_from_csv_and_pairs(tmp_path):
     ("text", "message"),
     [
         ("-1000,0.001\n", "1 point"),
-        ("0,1.0\n-1000,0.001\n", "go back from 0 to -1000 HU"),
+        ("0,1.0\n-1000,0.001\n", "goes back from 0 to -1000 HU"),
         ("-1000,0.001\n0,-1\n", "density of -1 g/cm3"),
         ("-1000,1.2\n0,1000\n", "reaches 1000 g/cm3"),
-        ("-1000,0.001\n0,one\n", "line 2 is '0,one'"),
+        ("-1000,0.001\n0,one\n", "line 2, density: 'one' is not a number"),
+        ("-1000,0.001\n0,\n1000,1.6\n", "line 2, density: an empty cell"),
+        ("HU,density\n-1000,0.001\n0,1,0\n1000,1,6\n", "3 cells for 2 columns(.|\n)*decimal commas"),
+        ("0.001,-1000\n1.0,0\n1.6,1000\n", "swapped"),
+        ("0.5,-500\n1.0,0\n1.6,1000\n", "swapped"),
+        ("-1000,1.2\n0,1000\n1000,1600\n", "kg/m3"),
+        ("24,0.001\n1024,1.0\n2024,1.6\n", "offset of 1000 or 1024"),
+        ("0,0.001\n1024,1.0\n2024,1.6\n", "offset of 1000 or 1024"),
+        ("-1000,0.001\n0,1.0\n500,0.5\n1000,1.6\n", "falls from 1 g/cm3 at 0 HU"),
+        ("HU,RED\n-1000,0.001\n0,1.0\n1000,1.5\n", "no mass density"),
+        ("HU,relative electron density\n-1000,0.001\n0,1.0\n1000,1.5\n", "no mass density"),
+        ("NaN,0.001\n0,1.0\n1000,1.5\n", "line 1, HU: 'NaN' is not a number"),
+        ("-1000;0,001\n0;1.0\n1000;1,6\n", "has a comma, and '1.0' in line 2 a point"),
+        ("HU;density\n-1,000;1\n1,000;2\n", "thousands"),
     ],
 )
 def test_useless_calibrations_are_refused(tmp_path, text, message):
@@ -159,6 +172,38 @@ def test_useless_calibrations_are_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         tissue.Calibration.read(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf-1000,0.001\n0,1.0\n1000,1.6\n3000,2.8\n",
+        "\u22121000,0.001\n0,1.0\n1000,1.6\n3000,2.8\n".encode(),
+        b"-1000 0.001\n0   1.0\n1000 1.6\n3000 2.8\n",
+        b"-1000;0,001\r\n0;1,0\r\n1000;1,6\r\n3000;2,8\r\n",
+        b"-1000\t0,001\n0\t1,0\n1000\t1,6\n3000\t2,8\n",
+        b"HU;density (kg/m3);;\n-1000;1;;\n0;1000;;\n1000;1600;;\n3000;2800;;\n",
+        b"density [g/cm3],HU\n0.001,-1000\n1.0,0\n1.6,1000\n2.8,3000\n",
+        b"HU,electron density,mass density\n-1000,1,0.001\n0,1,1.0\n1000,1,1.6\n3000,2,2.8\n",
+        b"sep=;\n-1000;0.001\n0;1.0\n1000;1.6\n3000;2.8\n",
+        "HU,density\n-1000,0.001\n0,1.0\n1000,1.6\n3000,2.8\n".encode("utf-16"),
+        b'"-1000","0.001"\n"0","1.0"\n"1000","1.6"\n"3000","2.8"\n',
+        b"# scanner\n\n  -1000 , 0.001 ,\n0,1.0,\n\n1000,1.6,\n3000,2.8,\n",
+    ],
+)
+def test_one_calibration_in_many_writings(tmp_path, data):
+    path = tmp_path / "scanner.csv"
+    path.write_bytes(data)
+    found = tissue.Calibration.read(path)
+    assert found.hu == (-1000.0, 0.0, 1000.0, 3000.0)
+    assert found.density_g_cm3 == pytest.approx((0.001, 1.0, 1.6, 2.8))
+
+
+def test_a_calibration_that_leaves_lung_to_a_guess_says_so():
+    curve = tissue.Calibration.read([(-100, 0.93), (0, 1.0), (1000, 1.6)])
+    (note,) = curve.remarks(-1000.0, 900.0)
+    assert note.weight == "critical" and "begins at -100 HU" in note
+    assert not tissue.Calibration.read([(-1000, 0.001), (0, 1.0), (1000, 1.6)]).remarks(-1024.0, 900.0)
 
 
 def test_missing_calibration_file(tmp_path):
