@@ -12,6 +12,9 @@ SAME_PLACE_VOXELS = 1e-3
 #: Slices lie on an even grid where none is off by more than this share of the distance, or by this many mm: tables are
 #: read to some tenths of a millimetre, and exporters round to as much. A slice too many or too few is off by half one.
 EVEN_SHARE, EVEN_MM = 0.1, 0.1
+#: Directions are the same where no cosine differs by more than this: cosines are stored with some decimals, and it
+#: moves the rim of a body by a quarter of a millimetre.
+SAME_DIRECTION = 1e-3
 #: Planes of contours are one plane within this [mm]: exporters round to 0.01 mm.
 SAME_PLANE_MM = 0.1
 

@@ -45,10 +45,13 @@ class Header:
         The file.
     dataset
         Its elements, as pydicom reads them.
+    frame
+        Index of the frame that the elements are of, where they were taken out of a multi-frame object.
     """
 
     path: Path
     dataset: Dataset
+    frame: int | None = None
 
     @property
     def modality(self) -> str:
