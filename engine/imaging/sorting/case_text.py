@@ -76,11 +76,16 @@ def case_of(files: Sorted, base: Path, site: Site | None = None) -> WrittenCase:
     if own is not None and site is not None:
         comments = [f"From the site's defaults, {own}."]
     dump = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    return WrittenCase(data, _HEAD + _commented(dump, "recovery", comments), account)
+    head = _HEAD + "".join(f"{line}\n" for line in _comment_lines(files.open_points()))
+    return WrittenCase(data, head + _commented(dump, "recovery", comments), account)
 
 
 def _commented(text: str, key: str, sentences: list[str]) -> str:
     """The YAML with comment lines above one of its top keys."""
-    lines = [f"# {line}" for sentence in sentences for line in textwrap.wrap(sentence, 98)]
+    lines = _comment_lines(sentences)
     head, found, tail = text.partition(f"\n{key}:")
     return head + "\n" + "\n".join(lines) + found + tail if found and lines else text
+
+
+def _comment_lines(sentences: list[str]) -> list[str]:
+    return [f"# {line}" for sentence in sentences for line in textwrap.wrap(sentence, 98)]
