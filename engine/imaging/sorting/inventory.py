@@ -86,6 +86,7 @@ def _image_item(members: Sequence[Header], spec: str) -> Item:
         return item
     item.evidence = evidence_of(members)
     item.skipped = unusable(members)
+    item.picture = bool(item.skipped)
     item.maybe_scan = kind == "PET"
     if not item.skipped and any(is_multi_frame(header) for header in members):
         item.skipped = "an enhanced multi-frame object, which is not read: export single slices"

@@ -38,6 +38,8 @@ class Item:
         Why it is left out; empty where it is used.
     maybe_scan
         Whether what is left out may be a scan that the kinetics lack.
+    picture
+        Whether it is a picture of a scan (a projection, a screenshot), which has the time at which it was made.
     visit
         Name of the visit that uses it.
     references, instances
@@ -62,6 +64,7 @@ class Item:
     description: str = ""
     skipped: str = ""
     maybe_scan: bool = False
+    picture: bool = False
     visit: str = ""
     after_h: float | None = None
     references: frozenset[str] = frozenset()

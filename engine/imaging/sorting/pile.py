@@ -17,6 +17,8 @@ from .item import Item
 
 #: Names of the index of a medium; it describes files that are found anyway.
 _INDEXES = ("DICOMDIR", "DIRFILE")
+#: No progress is shown for fewer files: they take less than a second.
+QUIET_FILES = 1000
 #: SOP class of the index of a medium (DICOM PS3.10 8.6).
 _INDEX_CLASS = "1.2.840.10008.1.3.10"
 
@@ -117,7 +119,7 @@ def _from_zip(path: Path, beside: Path, pile: Pile) -> list[Path]:
 def _sort_out(files: Sequence[Path], pile: Pile, progress: Progress | None) -> None:
     """Headers, volumes, archives and the rest of the files."""
     for number, path in enumerate(files):
-        if progress is not None and number % 100 == 0:
+        if progress is not None and number % 100 == 0 and len(files) > QUIET_FILES:
             progress(number / len(files), f"headers: {number} of {len(files)} files")
         if not _is_text(path):
             reason = "its name is not valid UTF-8 and cannot be written into a case: rename it"
@@ -131,8 +133,6 @@ def _sort_out(files: Sequence[Path], pile: Pile, progress: Progress | None) -> N
             _read(path, pile)
         else:
             pile.others += 1
-    if progress is not None:
-        progress(1.0, f"headers: {counted(len(files), 'file')}")
 
 
 def _is_text(path: Path) -> bool:

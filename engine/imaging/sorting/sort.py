@@ -307,10 +307,8 @@ def _shown_by(item: Item, scans: Iterable[Item]) -> bool:
 def _same_moment(item: Item, scan: Item) -> bool:
     same_study = bool(item.study) and item.study == scan.study
     if item.when is not None and scan.when is not None:
-        # a picture made of a scan (a projection) has the time at which it was made
-        derived = item.header is None and item.evidence is not None and same_study
         apart = abs((item.when - scan.when).total_seconds())
-        return apart < SAME_SCAN_S or (derived and item.when.date() == scan.when.date())
+        return apart < SAME_SCAN_S or (item.picture and same_study and item.when.date() == scan.when.date())
     if item.kind == "PET" and item.when is None and same_study:
         return True
     return item.after_h is not None and item.after_h == scan.after_h
