@@ -46,10 +46,18 @@ def import_(
 
     Ends with exit code 1 where the case was written without something that may be a scan.
     """
-    from ..engine.case.model import Case
-    from ..engine.files import check_output_file, write_text
-    from ..engine.imaging.sorting.sort import sort_folder
     from ..engine.imaging.sorting.wishes import Wishes
+
+    _check_paths(folders, out, force)
+    wishes = Wishes(
+        tuple(take or ()), _nuclide(tracer), activity, _therapy(therapy), patient, _times(after or []), one_patient
+    )
+    _import(folders, out, wishes, quiet, json)
+
+
+def _check_paths(folders: list[Path], out: Path, force: bool) -> None:
+    """Refuse folders that are not there, and an output that would replace a case."""
+    from ..engine.files import check_output_file
 
     check_output_file(out)
     if out.exists() and not force:
@@ -64,16 +72,19 @@ def import_(
             raise InputError(
                 "no such folder", why="there is nothing to import", file=folder, suggestion="check the path"
             )
-    wishes = Wishes(
-        tuple(take or ()), _nuclide(tracer), activity, _therapy(therapy), patient, _times(after or []), one_patient
-    )
+
+
+def _import(folders: list[Path], out: Path, wishes: Wishes, quiet: bool, json: bool) -> None:
+    from ..engine.case.model import Case
+    from ..engine.files import write_text
+    from ..engine.imaging.sorting.sort import sort_folder
+
     base = out.resolve().parent
     with progress_line(quiet or json) as tell:
         files = sort_folder(folders, wishes, base, tell)
     case, account = _case(files, base, json)
     Case.from_dict(case.data, base=base, file=out)  # nothing is written that cannot be read
     write_text(out, case.text)
-    Case.load(out)
     losses = files.losses()
     if json:
         echo_json({"case": out, "account": account, "found": _found(files), "left_out": losses})
