@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,6 +109,44 @@ def _read_nuclide(value: Any) -> str:
         raise Refused(error) from error
 
 
+_DATE_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[Tt ]\s*(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|z|[+-]\d{2}(?::?\d{2})?)?)?"
+)
+
+
+def _read_moment(value: Any) -> Any:
+    """Date and time of day, with a zone or without; a date alone is refused, since midnight is not meant."""
+    if value is None or isinstance(value, datetime):
+        return value
+    text = str(value).strip()
+    found = _DATE_TIME.fullmatch(text)
+    if found is None:
+        why = "a date and a time of day are needed, with the offset from UTC where it is known"
+        suggestion = "write it as 2026-01-05T09:00, or 2026-01-05T09:00+01:00"
+        raise Refused(InputError(f"'{text}' is not a date and time", why=why, suggestion=suggestion))
+    day, clock, zone = found.groups()
+    if clock is None:
+        raise Refused(
+            InputError(
+                f"'{day}' has no time of day",
+                why="the time from administration to scan is needed within minutes, and midnight is hardly meant",
+                suggestion=f"write it as {day}T09:00",
+            )
+        )
+    try:
+        return datetime.fromisoformat(f"{day}T{clock.zfill(5) if clock.count(':') == 1 else clock.zfill(8)}{_offset(zone)}")
+    except ValueError:
+        why = "there is no such date, time of day or offset from UTC"
+        raise Refused(InputError(f"'{text}' is not a date and time", why=why, suggestion="check its numbers")) from None
+
+
+def _offset(zone: str | None) -> str:
+    """An offset from UTC in the one form ``+01:00``."""
+    if not zone or zone in "Zz":
+        return "+00:00" if zone else ""
+    return f"{zone[:3]}:{zone[3:].strip(':') or '00'}"
+
+
 class MethodName:
     """Annotation of the name of a dose method."""
 
@@ -184,6 +223,7 @@ InputPath = Annotated[
     PlainSerializer(_write_path, return_type=str),
     WithJsonSchema({"type": "string"}),
 ]
+DateTime = Annotated[datetime, BeforeValidator(_read_moment)]
 Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
 Method = Annotated[str, MethodName()]
 Count = Annotated[int, BeforeValidator(_read_count)]

@@ -9,7 +9,6 @@ docs/formats/case.md describes every key; :func:`Case.json_schema` writes the JS
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from ..nuclides.diagnostic import is_diagnostic
 from .clinic import Alignment, Eligibility, Radiobiology, Reporting
 from .fields import (
     Block,
+    DateTime,
     Height,
     InputPath,
     Mass,
@@ -51,7 +51,7 @@ class Tracer(Block):
 
     nuclide: Nuclide
     activity_mbq: TracerActivity | None = Field(None, alias="activity")
-    administered: datetime | None = None
+    administered: DateTime | None = None
 
 
 class Scan(Block):
@@ -85,7 +85,7 @@ class Visit(Block):
     scans: tuple[Scan, ...] = Field(min_length=1)
     lesions: LesionFiles
     retention: InputPath | None = None
-    administered: datetime | None = None
+    administered: DateTime | None = None
     activity_mbq: TracerActivity | None = Field(None, alias="activity")
     weight_kg: Mass | None = Field(None, alias="weight")
     drawn_on: Literal["ct", "pet"] | None = None

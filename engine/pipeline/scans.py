@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from ..imaging.alignment import Alignment
 from ..imaging.masks.checks import check_overlap
 from ..imaging.masks.mask import DrawnOn, Mask, MaskFile
 from ..imaging.masks.read import open_masks
+from ..imaging.pet.checks import check_alike
 from ..imaging.pet.read import read_pet
 from ..imaging.pet.scan import PetScan
+from ..imaging.pet.stated import Body
 from ..imaging.resample import resample_conserving
 from ..imaging.source import Sources
 from ..imaging.tissue import Tissue, from_ct
@@ -26,6 +29,7 @@ from ..imaging.volumes import read_ct
 from ..notes import about
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
+from ..same import same_scan
 from ..series_path import SeriesPath
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
@@ -36,6 +40,8 @@ log = logging.getLogger(__name__)
 
 #: Density [g/cm3] above which a voxel belongs to the body when the dose grid is cropped (lung is 0.26).
 BODY_G_CM3 = 0.1
+#: Stated activities of one administration are the same within this share: headers round to whole kBq.
+SAME_ACTIVITY = 1e-4
 #: Voxels of surroundings left around the body when the dose grid is cropped.
 MARGIN_VOXELS = 2
 
@@ -254,11 +260,15 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
             weight_kg=visit.weight_kg or case.weight_kg,
             half_life_s=nuclide(case.tracer.nuclide).half_life_s,
             after_h=scan.after_h,
+            tracer=case.tracer.nuclide,
+            body=Body(case.height_cm, case.sex),
         )
         name = telling_name(*SeriesPath.parse(scan.pet))
         scans.append(_Read(name, pet, ct))
         for text in (*pet.assumptions, *pet.volume.notes, *ct.notes):
             found.setdefault(text, {})[name] = None
+    _check_zones(case, visit, [scan.pet for scan in scans])
+    check_alike([scan.pet for scan in scans], [scan.name for scan in scans])
     notes = unusual_values(case, visit)
     notes += [about(f"{visit.name}, {', '.join(names)}", text) for text, names in found.items()]
     return sorted(scans, key=lambda scan: scan.pet.time_h), notes
@@ -306,11 +316,11 @@ def _tracer_activity(case: Case, visit: Visit, pets: Sequence[PetScan]) -> float
     given = visit.activity_mbq or case.tracer.activity_mbq
     if given is not None:
         return given
-    found = {round(p.administered_activity_mbq, 6) for p in pets if p.administered_activity_mbq}
-    if len(found) == 1:
-        return float(found.pop())
+    found = sorted({p.administered_activity_mbq for p in pets if p.administered_activity_mbq})
+    if found and found[-1] <= found[0] * (1.0 + SAME_ACTIVITY):
+        return found[0]
     if found:
-        listed = ", ".join(f"{value:g} MBq" for value in sorted(found))
+        listed = ", ".join(f"{value:g} MBq" for value in found)
         raise InputError(
             f"the PET headers of visit '{visit.name}' give different administered activities: {listed}",
             why="one administration belongs to one visit",
@@ -333,13 +343,30 @@ def _check_times(times: np.ndarray, visit: Visit) -> None:
             suggestion="check 'administered' and the scan's 'after'",
             field="visits.scans.after",
         )
-    if np.any(np.diff(times) < 1e-6):
+    close = [(a, b) for a, b in pairwise(times) if same_scan(a, b)]
+    if close:
+        (first, second), *_ = close
         raise InputError(
-            f"two scans of visit '{visit.name}' have the same time, {times[np.diff(times).argmin()]:g} h",
-            why="the time-activity curve needs different times",
-            suggestion="give each scan its own 'after'",
+            f"two scans of visit '{visit.name}' are {3600.0 * (second - first):.3g} s apart, at {first:.6g} h",
+            why="that is one scan, perhaps in two reconstructions: no kinetics can be seen between them",
+            suggestion="leave one of the two in the case, or give each its own 'after'",
             field="visits.scans.after",
         )
+
+
+def _check_zones(case: Case, visit: Visit, pets: Sequence[PetScan]) -> None:
+    """Refuse an administration without a time zone where the scans are in several: it is not known which is meant."""
+    given = visit.administered or case.tracer.administered
+    offsets = {pet.start.when.utcoffset() for pet in pets if pet.start is not None and pet.start.aware}
+    used = any(scan.after_h is None for scan in visit.scans)
+    if given is None or given.tzinfo is not None or len(offsets) < 2 or not used:
+        return
+    raise InputError(
+        f"{given.isoformat()} has no time zone, and the scans of visit '{visit.name}' have several",
+        why="the clocks were changed between the scans, and an hour more or less is not known",
+        suggestion=f"add the offset from UTC, as in {given.isoformat()}+01:00",
+        field="administered",
+    )
 
 
 def _named_apart(lesions: Sequence[Lesion], visit: Visit) -> list[Lesion]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputError
-from ...notes import CONTRADICTION, Note
+from ...notes import CONTRADICTION, CRITICAL, Note
 from ...text import counted
 
 if TYPE_CHECKING:
@@ -18,10 +19,23 @@ if TYPE_CHECKING:
 NEGATIVE_SHARE = 1e-3
 #: An image with more than a share of its voxels below the first value [HU], and none above the second, is a CT.
 CT_AIR, CT_AIR_SHARE, CT_MOST = -900.0, 0.01, 32_768.0
-#: Shares of the administered activity (decayed to the scan) in the image: below the first a unit is
-#: doubtful (SUV or kBq/mL read as Bq/mL give about 0.001), above the second something is wrong, above the
-#: third it is refused.
-LEAST_SHARE, MOST_SHARE, IMPOSSIBLE_SHARE = 2e-3, 1.1, 2.0
+#: More than is left of the administered activity is said, and by more than the second share refused: calibrators of
+#: activity meters agree within 5 % and PET scanners within 10 % of a phantom, and no image sees all of the body.
+MOST_SHARE, IMPOSSIBLE_SHARE = 1.0, 1.1
+#: An image that holds less than this share shows little of the body (the neck alone), or is in another unit.
+LEAST_SHARE = 2e-3
+#: SUV of the hottest voxel below which nothing can be right: what circulates, and its noise, are above it in any field
+#: of view while a hundredth of the activity is in the body. SUV or kBq/mL read as Bq/mL lie a thousandfold below.
+LEAST_SUV = 0.1
+#: In a field that holds less than this share, a lesion is seen only if it is hotter than the mean of the body, which
+#: has SUV 1: a kilogram of tissue with a hundredth of that mean holds more.
+TINY_SHARE, LEAST_SUV_OF_TINY = 1e-4, 1.0
+#: Least weight [kg] that these SUV are computed with: the bounds are those of an adult, and the activity that a mouse or
+#: a child holds is above them all the more.
+LEAST_WEIGHT_KG = 70.0
+#: Two scans of one visit whose shares and whose hottest voxels both differ by more than this are in different units:
+#: a washout between two scans and a smaller field of view take less, and kilo is a thousand.
+UNLIKE = 300.0
 
 
 def check_values(scan: PetScan) -> None:
@@ -72,23 +86,77 @@ def check_values(scan: PetScan) -> None:
 
 
 def check_total(scan: PetScan) -> None:
-    """Compare the activity in the image with what was administered, as a check of units."""
-    if not scan.administered_activity_mbq or not scan.half_life_s:
+    """Compare the activity in the image with what was administered, as a check of units.
+
+    Raises
+    ------
+    InputError
+        More than can be left of it, or less than any field of view holds.
+    """
+    left_bq = scan.left_bq
+    if not left_bq:
         return
-    left_bq = scan.administered_activity_mbq * 1e6 * 0.5 ** (scan.time_h * 3600.0 / scan.half_life_s)
-    total_bq = float(scan.volume.values.sum(dtype=np.float64)) * scan.volume.grid.voxel_volume_ml
-    share = total_bq / left_bq
+    share, suv = shares(scan)
+    held = share * left_bq * 1e-6
     if share > IMPOSSIBLE_SHARE:
         raise InputError(
-            f"the PET holds {total_bq * 1e-6:.4g} MBq, {share:.3g} times what is left of the administered "
+            f"the PET holds {held:.4g} MBq, {share:.3g} times what is left of the administered "
             f"{scan.administered_activity_mbq:.4g} MBq after {scan.time_h:.4g} h",
             why="there cannot be more than was administered: a unit, a time or the administered activity is wrong",
             suggestion="check that the image is in Bq/mL, and the case's `tracer.activity` and `after`",
             file=scan.volume.source or None,
         )
-    if share > MOST_SHARE or share < LEAST_SHARE:
-        text = (
+    if suv < LEAST_SUV or (share < TINY_SHARE and suv < LEAST_SUV_OF_TINY):
+        raise InputError(
+            f"the hottest voxel of the PET holds {float(scan.volume.values.max()):.4g} Bq/mL, an SUV of {suv:.2g}, and "
+            f"the image {100.0 * share:.2g} % of what is left of the administered "
+            f"{scan.administered_activity_mbq:.4g} MBq after {scan.time_h:.4g} h",
+            why="no part of a body holds so little: SUV or kBq/mL may have been read as Bq/mL, or the administered "
+            "activity or the time is wrong",
+            suggestion="give the image in Bq/mL, or its unit in a sidecar; check the case's `tracer.activity` and `after`",
+            file=scan.volume.source or None,
+        )
+    if share > MOST_SHARE:
+        words = f"the image holds {100.0 * share:.4g} % of the administered activity left at the scan; check units and activity"
+        scan.assumptions.append(Note(words, CONTRADICTION, CRITICAL))
+    elif share < LEAST_SHARE:
+        words = (
             f"the image holds {100.0 * share:.3g} % of the administered activity left at the scan; check "
             "units and activity unless it shows a small part of the body"
         )
-        scan.assumptions.append(Note(text, CONTRADICTION))
+        scan.assumptions.append(Note(words, CONTRADICTION, CRITICAL))
+
+
+def shares(scan: PetScan) -> tuple[float, float]:
+    """Share of the activity left at the scan that the image holds, and the SUV of its hottest voxel."""
+    left_bq = scan.left_bq
+    assert left_bq
+    total_bq = float(scan.volume.values.sum(dtype=np.float64)) * scan.volume.grid.voxel_volume_ml
+    weight_g = 1e3 * max(scan.weight_kg or 0.0, LEAST_WEIGHT_KG)
+    return total_bq / left_bq, float(scan.volume.values.max()) * weight_g / left_bq
+
+
+def check_alike(scans: Sequence[PetScan], names: Sequence[str]) -> None:
+    """Refuse scans of one visit that are in different units, as kBq/mL among Bq/mL.
+
+    Raises
+    ------
+    InputError
+        Both what they hold and their hottest voxels differ too much for one patient.
+    """
+    known = [(shares(scan), scan, name) for scan, name in zip(scans, names, strict=True) if scan.left_bq]
+    for index, ((share, suv), scan, name) in enumerate(known):
+        for (other_share, other_suv), _, other in known[:index]:
+            apart = min(_times(share, other_share), _times(suv, other_suv))
+            if apart > UNLIKE:
+                raise InputError(
+                    f"the scans {other} and {name} hold {100 * other_share:.3g} % and {100 * share:.3g} % of the "
+                    f"activity left at each, and their hottest voxels SUV {other_suv:.3g} and {suv:.3g}",
+                    why=f"both differ by more than {UNLIKE:g}: one of them is in another unit",
+                    suggestion="give both in Bq/mL, or state the unit of each in a sidecar",
+                    file=scan.volume.source or None,
+                )
+
+
+def _times(a: float, b: float) -> float:
+    return max(a, b) / max(min(a, b), 1e-300)

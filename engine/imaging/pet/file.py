@@ -1,22 +1,78 @@
-"""A PET in a NIfTI, MetaImage or NRRD file, with a BIDS-PET sidecar (.json) where there is one."""
+"""A PET in a NIfTI, MetaImage or NRRD file, with a sidecar (.json of BIDS PET or dcm2niix) where there is one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ...case.ranges import TRACER_ACTIVITY, WEIGHT
 from ...errors import InputError
-from ...files import read_json
 from ...files import sidecar as sidecar_of
+from ...notes import CONTRADICTION, CRITICAL, Note
+from ...units import ACTIVITY, unit_factor
 from ..volumes import read_file
+from .header import PetHeader
+from .moments import stamp_of
 from .scan import Known, PetScan
+from .sidecar import Sidecar, read_sidecar, shown
+from .stated import stated_activity_mbq
+from .times import scan_times
+from .tracers import nuclide_name
+from .units import Scale
 
 #: Units a sidecar may state, and their factor to Bq/mL.
-FILE_UNITS = {"bq/ml": 1.0, "bqml": 1.0, "bq/cc": 1.0, "kbq/ml": 1e3, "kbqml": 1e3, "mbq/ml": 1e6}
+FILE_UNITS = {"bq/ml": 1.0, "bqml": 1.0, "bq/cc": 1.0, "kbq/ml": 1e3, "kbqml": 1e3, "kbq/cc": 1e3, "mbq/ml": 1e6}
+#: Those that mean SUV by body weight.
+SUV_UNITS = frozenset({"gml", "g/ml", "suv", "suvbw", "suv (g/ml)", "suvbw (g/ml)"})
+#: Words in a file's name that say it is in other units than Bq/mL.
+_OTHER_UNITS = re.compile(r"(?i)(?<![a-z])(suv(?:bw|lbm|bsa|ibw)?|sul|kbq(?:ml)?|mbq(?:ml)?|counts|cnts|cps)(?![a-z])")
+#: Longest time [s] between two moments that are one: decay in it is nothing.
+_SAME_S = 1.0
+#: Values that two sources state are the same within this share: they are rounded.
+_SAME_SHARE = 0.01
+
+
+def header_of_file(path: Path) -> PetHeader:
+    """What the sidecar of a volume says, in the words of a DICOM header; nothing where it has none.
+
+    Parameters
+    ----------
+    path
+        The volume; its sidecar has the same name with the ending ``.json``.
+
+    Returns
+    -------
+    PetHeader
+        Units, decay correction, tracer, half-life, activity, weight, times; ``after_h`` where scan and injection are
+        both stated.
+
+    Raises
+    ------
+    InputError
+        A sidecar that is no JSON object, a key of another type than its own, units that are no activity concentration
+        or SUV, values that cannot be right.
+    """
+    sidecar = sidecar_of(path)
+    facts = read_sidecar(sidecar)
+    factor, suv, said = _unit(facts, sidecar, path)
+    info = PetHeader("GML" if suv else "BQML", _correction(facts, sidecar), scale=Scale(suv, whole=factor))
+    info.notes.append(said)
+    named = [nuclide_name(words) for words in (facts.tracer, facts.substance, facts.tracer_name)]
+    info.tracer = next((name for name in named if name), None)
+    info.half_life_s = _positive(facts.half_life_s, "RadionuclideHalfLife", sidecar)
+    info.activity_mbq = _activity(facts, sidecar, info)
+    stated = facts.weight_kg if facts.weight_kg is not None else facts.body_weight_kg
+    if stated is not None:
+        key = "PatientWeight" if facts.weight_kg is not None else "BodyWeight"
+        info.weight_kg = _checked(WEIGHT.check, stated, f"{stated:g} kg", key, sidecar)
+    info.start = stamp_of(facts.acquired).moment()
+    info.after_h = _after_h(facts, sidecar)
+    info.model, info.reconstruction = facts.model or None, facts.reconstruction or None
+    info.kernel = facts.kernel or None
+    return info
 
 
 def read_pet_file(path: Path, known: Known) -> PetScan:
@@ -27,73 +83,138 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
     path
         The image; its sidecar has the same name with the ending ``.json``.
     known
-        What the case says; ``after_h`` is needed, since this format stores no times.
+        What the case says; ``after_h`` is needed where the sidecar gives no times.
 
     Raises
     ------
     InputError
-        An image or sidecar that cannot be read, a unit that is not an activity concentration, no time, no
-        half-life where a decay correction must be undone.
+        An image or sidecar that cannot be read, a unit that is not an activity concentration or SUV, no time, no
+        half-life, activity or weight where a conversion needs it.
     """
-    volume = read_file(path, "Bq/mL")
     sidecar = sidecar_of(path)
-    facts = _facts(sidecar)
-    factor, note = _unit(facts, sidecar, path)
-    if factor is not None:
-        volume.values *= np.float32(factor)
-    notes = [note]
-    if known.after_h is None:
+    info = header_of_file(path)
+    facts = read_sidecar(sidecar)
+    volume = read_file(path, "Bq/mL")
+    notes = list(info.notes)
+    time_h, scanner_h = scan_times(info, known, notes)
+    if time_h is None:
         raise InputError(
             "the time between administration and scan is unknown",
-            why="this file format stores no times",
+            why="this file format stores no times, and no sidecar states when the scan and the injection began",
             suggestion="give `after: 24 h` for the scan in the case",
             file=path,
             field="after",
         )
-    factor, note = _decay(facts, known.half_life_s, sidecar)
-    if factor is not None:
-        volume.values *= np.float32(factor)
-    notes += [note] if note else []
-    activity_mbq = known.activity_mbq
-    if activity_mbq is None and facts.get("InjectedRadioactivityUnits") == "MBq":
-        activity_mbq = float(facts["InjectedRadioactivity"])
-    return PetScan(volume, known.after_h, activity_mbq, None, notes, known.weight_kg, known.half_life_s)
+    if known.after_h is None:
+        notes.append(f"the sidecar's times put the scan {time_h:.4g} h after administration")
+    half_life = info.half_life_s or known.half_life_s
+    undone, said = _decay(facts, info, half_life, scanner_h if scanner_h is not None else time_h, sidecar)
+    if info.scale.suv:
+        undone, said = _suv(info, known, half_life, scanner_h if scanner_h is not None else time_h, sidecar)
+    notes += [said] if said else []
+    if info.scale.whole * undone != 1.0:
+        volume.values *= np.float32(info.scale.whole * undone)
+    notes += _contradictions(info, known)
+    activity = known.activity_mbq if known.activity_mbq is not None else info.activity_mbq
+    weight = known.weight_kg if known.weight_kg is not None else info.weight_kg
+    return PetScan(
+        volume, time_h, activity, info.tracer, notes, weight, known.half_life_s or info.half_life_s, info.start,
+        known.administered,
+    )  # fmt: skip
 
 
-def _facts(sidecar: Path) -> Mapping[str, Any]:
-    if not sidecar.is_file():
-        return {}
-    advice = "repair or remove this sidecar of the PET"
-    facts = read_json(sidecar, advice)
-    if not isinstance(facts, dict):
-        raise InputError("does not contain a JSON object", why="a sidecar has keys", suggestion=advice, file=sidecar)
-    return facts
-
-
-def _unit(facts: Mapping[str, Any], sidecar: Path, path: Path) -> tuple[float | None, str]:
-    """Factor to Bq/mL (None: the values are unchanged), and a remark."""
-    units = str(facts.get("Units", "")).strip()
+def _unit(facts: Sidecar, sidecar: Path, path: Path) -> tuple[float, str, str]:
+    """Factor to Bq/mL or SUV, the kind of SUV (empty for Bq/mL), and a remark."""
+    units = facts.units.lower().replace(" ", "") if facts.units.lower() not in SUV_UNITS else facts.units.lower()
     if not units:
-        return None, "no unit is stated; the values are taken as Bq/mL"
-    if units.lower() not in FILE_UNITS:
+        found = _OTHER_UNITS.search(re.sub(r"[_\-.]+", " ", path.name))
+        if found is not None:
+            raise InputError(
+                f"the name of the PET says {found[1]!r}, and no sidecar states its unit",
+                why="values without a unit are taken as Bq/mL, and these are not",
+                suggestion='convert it to Bq/mL and rename it, or state its unit in '
+                f'{sidecar.name}, as in {{"Units": "SUV"}} or {{"Units": "kBq/mL"}}',
+                file=path,
+                field="Units",
+            )
+        return 1.0, "", "no unit is stated; the values are taken as Bq/mL"
+    if units in SUV_UNITS:
+        return 1.0, "BW", f"the sidecar says {facts.units}, SUV by body weight"
+    if units not in FILE_UNITS:
         raise InputError(
-            f"the PET's unit is {units!r}",
+            f"the PET's unit is {shown(facts.units)}",
             why="activity concentration is needed",
             suggestion="convert the image to Bq/mL",
             file=sidecar,
             field="Units",
         )
-    return FILE_UNITS[units.lower()], f"the sidecar says {units}"
+    return FILE_UNITS[units], "", f"the sidecar says {facts.units}"
 
 
-def _decay(facts: Mapping[str, Any], half_life_s: float | None, sidecar: Path) -> tuple[float | None, str]:
-    """Factor that undoes a decay correction to another time than the scan (None: none to undo), and a remark."""
-    corrected_to = facts.get("ImageDecayCorrectionTime")
-    if not facts.get("ImageDecayCorrected") or corrected_to is None or "ScanStart" not in facts:
-        return None, "the values are taken as true at the time of the scan (no decay correction undone)"
-    shift_s = float(facts["ScanStart"]) - float(corrected_to)
-    if abs(shift_s) <= 1.0:
-        return None, ""
+def _correction(facts: Sidecar, sidecar: Path) -> str:
+    """Decay correction in the words of DICOM, by whichever of the two ways of saying it is there."""
+    stated = facts.decay_correction.upper()
+    if stated and stated not in ("NONE", "START", "ADMIN"):
+        raise InputError(
+            f"the PET's decay correction is {shown(facts.decay_correction)}",
+            why="NONE, START and ADMIN are defined",
+            suggestion="correct DecayCorrection in it",
+            file=sidecar,
+            field="DecayCorrection",
+        )
+    if facts.decay_corrected is None:
+        return stated or "START"
+    if facts.decay_corrected and stated == "NONE" or not facts.decay_corrected and stated in ("START", "ADMIN"):
+        raise InputError(
+            f"DecayCorrection is {stated}, and ImageDecayCorrected {str(facts.decay_corrected).lower()}",
+            why="one of the two is wrong, and the activity depends on it",
+            suggestion="correct one of them",
+            file=sidecar,
+            field="ImageDecayCorrected",
+        )
+    if not facts.decay_corrected:
+        return stated or "NONE"
+    if facts.corrected_to_s is None and not stated:
+        raise InputError(
+            "ImageDecayCorrected is true, and ImageDecayCorrectionTime is not stated",
+            why="whether the values hold for the scan or for the injection is not known",
+            suggestion="add ImageDecayCorrectionTime and ScanStart, both in seconds from TimeZero",
+            file=sidecar,
+            field="ImageDecayCorrectionTime",
+        )
+    return stated or "START"
+
+
+def _decay(
+    facts: Sidecar, info: PetHeader, half_life_s: float | None, hours: float, sidecar: Path
+) -> tuple[float, str]:
+    """Factor that undoes a decay correction to another time than the scan, and a remark."""
+    shift_s = hours * 3600.0 if info.decay_correction == "ADMIN" else 0.0
+    if facts.decay_corrected and facts.corrected_to_s is not None:
+        if facts.scan_start_s is None:
+            raise InputError(
+                "ImageDecayCorrectionTime is stated, and ScanStart is not",
+                why="how long before the scan the values hold is not known",
+                suggestion="add ScanStart, in seconds from TimeZero",
+                file=sidecar,
+                field="ScanStart",
+            )
+        by_time_s = facts.scan_start_s - facts.corrected_to_s
+        if facts.decay_correction and abs(by_time_s - shift_s) > max(60.0, 0.02 * abs(shift_s)):
+            raise InputError(
+                f"DecayCorrection is {info.decay_correction}, and ImageDecayCorrectionTime lies {by_time_s:g} s before "
+                "ScanStart",
+                why="one of the two is wrong, and the activity depends on it",
+                suggestion="correct one of them",
+                file=sidecar,
+                field="ImageDecayCorrectionTime",
+            )
+        shift_s = by_time_s
+    if abs(shift_s) <= _SAME_S:
+        if info.decay_correction == "NONE":
+            return 1.0, "the values are not decay corrected; they are taken as true at the start of the scan"
+        stated = facts.decay_corrected is not None or facts.decay_correction
+        return 1.0, "" if stated else "the values are taken as true at the time of the scan (no decay correction undone)"
     if not half_life_s:
         raise InputError(
             "the tracer's half-life is unknown",
@@ -103,3 +224,103 @@ def _decay(facts: Mapping[str, Any], half_life_s: float | None, sidecar: Path) -
         )
     factor = math.exp(-math.log(2.0) * shift_s / half_life_s)
     return factor, f"the sidecar says decay corrected to {shift_s:g} s before the scan; multiplied by {factor:.5g}"
+
+
+def _suv(
+    info: PetHeader, known: Known, half_life_s: float | None, hours: float, sidecar: Path
+) -> tuple[float, str]:
+    """Factor from SUV by body weight to Bq/mL at the scan."""
+    activity, weight = info.activity_mbq or known.activity_mbq, info.weight_kg or known.weight_kg
+    for value, what, key in (
+        (activity, "administered activity", "InjectedRadioactivity"),
+        (weight, "body weight", "BodyWeight"),
+        (half_life_s, "tracer's half-life", "RadionuclideHalfLife"),
+    ):
+        if not value:
+            raise InputError(
+                f"the PET is in SUV and the {what} is unknown",
+                why="SUV is turned back into Bq/mL with it",
+                suggestion=f"state {key}, or give it in the case",
+                file=sidecar,
+                field=key,
+            )
+    assert activity and weight and half_life_s
+    left = math.exp(-math.log(2.0) * hours * 3600.0 / half_life_s)
+    words = f"PET values are SUV by body weight; Bq/mL = SUV x {activity:.5g} MBq x {left:.5g} / {weight:g} kg"
+    return activity * 1e6 * left / (weight * 1e3), words
+
+
+def _activity(facts: Sidecar, sidecar: Path, info: PetHeader) -> float | None:
+    """Administered activity [MBq]: InjectedRadioactivity with its unit, else the header's dose."""
+    if facts.injected is None:
+        if facts.total_dose is None:
+            return None
+        found = stated_activity_mbq(facts.total_dose, info.notes, info.impossible)
+        for refusal in info.impossible.values():
+            raise InputError(
+                refusal.problem, why=refusal.why, suggestion=refusal.suggestion, file=sidecar,
+                field="RadionuclideTotalDose",
+            )  # fmt: skip
+        return found
+    factor = unit_factor(facts.injected_units, ACTIVITY) if facts.injected_units else None
+    if factor is None:
+        raise InputError(
+            f"InjectedRadioactivity is {facts.injected:g} in {shown(facts.injected_units) if facts.injected_units else 'no unit'}",
+            why="an activity without a unit can be off by orders of magnitude",
+            suggestion="state InjectedRadioactivityUnits, for example MBq",
+            file=sidecar,
+            field="InjectedRadioactivityUnits",
+        )
+    value = facts.injected * factor
+    words = f"{facts.injected:g} {facts.injected_units}"
+    return _checked(TRACER_ACTIVITY.check, value, words, "InjectedRadioactivity", sidecar)
+
+
+def _checked(check, value: float, words: str, key: str, sidecar: Path) -> float:  # type: ignore[no-untyped-def]
+    try:
+        return float(check(value, words))
+    except InputError as error:
+        raise InputError(
+            error.problem, why=error.why, suggestion=error.suggestion, file=sidecar, field=key
+        ) from None
+
+
+def _positive(value: float | None, key: str, sidecar: Path) -> float | None:
+    if value is not None and value <= 0.0:
+        raise InputError(
+            f"{key} is {value:g}", why="it is more than zero", suggestion=f"correct {key} in it", file=sidecar, field=key
+        )
+    return value
+
+
+def _after_h(facts: Sidecar, sidecar: Path) -> float | None:
+    """Hours from the injection to the scan, where both are stated."""
+    if facts.scan_start_s is None or facts.injection_start_s is None:
+        return None
+    hours = (facts.scan_start_s - facts.injection_start_s) / 3600.0
+    if hours < 0.0:
+        raise InputError(
+            f"ScanStart lies {-hours:.4g} h before InjectionStart",
+            why="a scan cannot come before the administration",
+            suggestion="correct one of them; both are in seconds from TimeZero",
+            file=sidecar,
+            field="ScanStart",
+        )
+    return hours
+
+
+def _contradictions(info: PetHeader, known: Known) -> list[str]:
+    """Remarks where case and sidecar disagree; the case's values are used."""
+    notes: list[str] = []
+    if info.tracer and known.tracer and info.tracer != known.tracer:
+        words = f"the sidecar names {info.tracer} as the tracer, the case {known.tracer}; the case's is used"
+        notes.append(Note(words, CONTRADICTION, CRITICAL))
+    for case, file, what, unit in (
+        (known.activity_mbq, info.activity_mbq, "administered activity", "MBq"),
+        (known.weight_kg, info.weight_kg, "weight", "kg"),
+        (known.half_life_s, info.half_life_s, "half-life", "s"),
+    ):
+        if case and file and abs(case / file - 1.0) > _SAME_SHARE:
+            words = f"the case's {what} {case:.5g} {unit} is used; the sidecar says {file:.5g} {unit}"
+            notes.append(Note(words, CONTRADICTION))
+    return notes

@@ -6,32 +6,37 @@ Contradictions are resolved by stated rules and reported.
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
+from statistics import median
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
-from ...notes import CONTRADICTION, Note
-from ...nuclides.decay_data import decay
+from ...notes import CONTRADICTION, CRITICAL, Note
+from ..dicom.elements import items, text, texts
 from ..dicom.find import Header
-from .stated import positive, stated_activity_mbq, stated_weight_kg
+from .moments import Moment, moment_of
+from .stated import Body, stated_activity_mbq, stated_body, stated_positive
+from .timing import administration, scan_start
+from .tracers import nuclide_name, nuclide_of_code, radionuclide_half_life_s
+from .units import Scale, scale_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_ELEMENTS = {
-    "carbon": "C", "nitrogen": "N", "oxygen": "O", "fluorine": "F", "fluor": "F", "sodium": "Na",
-    "scandium": "Sc", "manganese": "Mn", "copper": "Cu", "gallium": "Ga", "germanium": "Ge", "bromine": "Br",
-    "rubidium": "Rb", "yttrium": "Y", "zirconium": "Zr", "technetium": "Tc", "indium": "In", "iodine": "I",
-    "terbium": "Tb", "lutetium": "Lu", "thallium": "Tl",
-}  # fmt: skip
-_SYMBOLS = frozenset(_ELEMENTS.values())
+__all__ = ["PetHeader", "moment_of", "nuclide_name", "radionuclide_half_life_s", "read_pet_header"]
+
 #: Positrons per decay (ICRP Publication 107), to notice a scan set up for another nuclide.
 _POSITRONS = {"F-18": 0.967, "I-124": 0.227, "Ga-68": 0.891, "Cu-64": 0.175, "Zr-89": 0.227, "C-11": 0.998}
-#: Longest half-life [s] of a nuclide whose administration time without a date is taken on the scan's day.
-_SAME_DAY_HALF_LIFE_S = 20.0 * 3600.0
+#: Decay factors that place the time corrected to within this [s] of the start of the scan mean START.
+_START_S = 300.0
+#: Elements that hold for a whole series: slices that state different ones are of two.
+_ALIKE = ("Units", "DecayCorrection", "SUVType")
+#: Elements of the radiopharmaceutical item of which the same is true.
+_ITEM_ALIKE = (
+    "RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime"
+)  # fmt: skip
 
 
 @dataclass
@@ -41,7 +46,7 @@ class PetHeader:
     Parameters
     ----------
     units
-        ``"BQML"`` or ``"GML"`` (SUV by body weight).
+        ``"BQML"``, or ``"GML"`` for SUV of any kind.
     decay_correction
         As DICOM states it: ``"START"``, ``"ADMIN"`` or ``"NONE"``.
     tracer
@@ -52,12 +57,20 @@ class PetHeader:
         Administered activity [MBq].
     weight_kg
         Body weight [kg].
-    scan_start, administered
-        Start of the scan and time of administration.
+    start, given
+        Start of the scan and time of administration, and whether they were stated or completed.
+    after_h
+        Time from administration to scan [h], where it is stated as such.
     model, reconstruction, kernel
         Manufacturer's model name, reconstruction method and convolution kernel.
+    scale
+        What the rescaled values are, and their factors.
+    body
+        Height and sex, where stated.
     slice_delay_s
         Time from the start of the scan to the middle of a slice's own acquisition [s], by SOP instance UID.
+    decay_factor
+        The factor that the scanner says it corrected a slice with, by SOP instance UID; empty where it states none.
     notes
         What was assumed or is contradictory, one sentence each.
     time_notes
@@ -72,45 +85,32 @@ class PetHeader:
     half_life_s: float | None = None
     activity_mbq: float | None = None
     weight_kg: float | None = None
-    scan_start: datetime | None = None
-    administered: datetime | None = None
+    start: Moment | None = None
+    given: Moment | None = None
+    after_h: float | None = None
     model: str | None = None
     reconstruction: str | None = None
     kernel: str | None = None
+    scale: Scale = Scale()
+    body: Body = Body()
     slice_delay_s: dict[str, float] = field(default_factory=dict)
+    decay_factor: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     time_notes: list[str] = field(default_factory=list)
     impossible: dict[str, InputError] = field(default_factory=dict)
 
+    @property
+    def scan_start(self) -> datetime | None:
+        """Start of the scan by the clock on the wall, for display and for sorting."""
+        return None if self.start is None else self.start.wall
 
-def nuclide_name(text: str) -> str | None:
-    """``"F-18"`` from any usual spelling inside a text (18F, ^18^Fluorine, FDG F18), or None."""
-    for name, symbol in _ELEMENTS.items():
-        if found := re.search(rf"(?i)(\d{{1,3}}m?)\W*{name}|{name}\W*(\d{{1,3}}m?)", text):
-            return f"{symbol}-{found.group(1) or found.group(2)}"
-    for pattern in (
-        r"(?<![A-Za-z])(?P<symbol>[A-Z][a-z]?)\W{0,2}(?P<mass>\d{2,3}m?)(?!\d)",
-        r"(?<!\d)(?P<mass>\d{2,3}m?)\W{0,2}(?P<symbol>[A-Z][a-z]?)(?![a-z])",
-    ):
-        for match in re.finditer(pattern, text):
-            if match["symbol"] in _SYMBOLS:
-                return f"{match['symbol']}-{match['mass']}"
-    return None
+    @property
+    def administered(self) -> datetime | None:
+        """Time of administration by the clock on the wall, for display and for sorting."""
+        return None if self.given is None else self.given.wall
 
 
-@lru_cache(maxsize=32)
-def radionuclide_half_life_s(name: str | None) -> float | None:
-    """Half-life of a nuclide [s] from the ICRP-107 data of `radioactivedecay`; None when unknown."""
-    if name is None:
-        return None
-
-    try:
-        return decay(name).half_life_s
-    except KeyError:
-        return None
-
-
-def read_pet_header(headers: list[Header], source: str) -> PetHeader:
+def read_pet_header(headers: Sequence[Header], source: str, half_life_s: float | None = None) -> PetHeader:
     """Read and check the header of one PET series.
 
     Parameters
@@ -119,6 +119,8 @@ def read_pet_header(headers: list[Header], source: str) -> PetHeader:
         Headers of its files.
     source
         Name of the series in messages.
+    half_life_s
+        Half-life of the case's tracer [s]; it decides what a clock time without a date can mean.
 
     Returns
     -------
@@ -131,68 +133,70 @@ def read_pet_header(headers: list[Header], source: str) -> PetHeader:
         Units that cannot become Bq/mL, or slices that differ in units or decay correction.
     """
     first = headers[0].dataset
-    units = str(first.get("Units", "") or "").upper().strip()
-    if units not in ("BQML", "GML"):
-        raise InputError(
-            f"the PET's units are {units or 'not given'}",
-            why="only Bq/mL (BQML) and SUV by body weight (GML) can be turned into activity",
-            suggestion="export the series in Bq/mL",
-            file=source,
-            field="Units (0054,1001)",
-        )
-    suv_type = str(first.get("SUVType", "") or "BW").upper()
-    if units == "GML" and suv_type != "BW":
-        raise InputError(
-            f"the PET's SUV is of type {suv_type}",
-            why="only SUV by body weight (BW) can be turned back into Bq/mL here",
-            suggestion="export the series in Bq/mL",
-            file=source,
-            field="SUVType (0054,1006)",
-        )
-    info = PetHeader(units, "", model=_text(first, "ManufacturerModelName"))
-    info.reconstruction, info.kernel = _text(first, "ReconstructionMethod"), _text(first, "ConvolutionKernel")
-    for other in headers[1:]:
-        for tag in ("Units", "DecayCorrection"):
-            if other.dataset.get(tag) != first.get(tag):
-                raise InputError(
-                    f"slices of one PET series differ in {tag}: {first.get(tag)} and {other.dataset.get(tag)}",
-                    why="one conversion cannot hold for both",
-                    suggestion="export the series again",
-                    file=other.path,
-                    field=tag,
-                )
-    _decay_correction(first, info, source)
-    _tracer(first, info)
-    _scan_start(headers, info)
-    _administration(first, info)
-    corrected = [str(v) for v in _many(first.get("CorrectedImage"))]
-    if corrected and "ATTN" not in corrected:
-        text = "the header does not list attenuation correction; the activity is not quantitative"
-        info.notes.append(Note(text, CONTRADICTION))
+    _require_alike(headers)
+    scale = scale_of(headers, source)
+    info = PetHeader("GML" if scale.suv else "BQML", "", model=text(first, "ManufacturerModelName") or None)
+    info.scale = scale
+    info.notes += scale.notes
+    info.reconstruction = text(first, "ReconstructionMethod") or None
+    info.kernel = text(first, "ConvolutionKernel") or None
+    info.decay_correction = _stated_correction(first, info, source)
+    info.weight_kg, info.body = stated_body(first, info.impossible)
+    item = _tracer(first, info)
+    times = scan_start(headers, info.half_life_s)
+    info.start, info.slice_delay_s, info.decay_factor = times.start, times.slice_delay_s, times.decay_factor
+    info.notes += times.notes
+    known = half_life_s or _longest(info.half_life_s, radionuclide_half_life_s(info.tracer))
+    info.given, info.time_notes = administration(first, item, info.start, known)
+    info.decay_correction = info.decay_correction or _implied_correction(info, source)
+    if (corrected := texts(first, "CorrectedImage")) and "ATTN" not in corrected:
+        words = "the header does not list attenuation correction; the activity is not quantitative"
+        info.notes.append(Note(words, CONTRADICTION, CRITICAL))
     return info
 
 
-def _many(value: object) -> list:
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+def _longest(*values: float | None) -> float | None:
+    """The longest half-life that a header names: where its parts disagree, the one that assumes least."""
+    return max((value for value in values if value), default=None)
 
 
-def _text(data: Dataset, tag: str) -> str | None:
-    """Text of a tag as one line; None where it is empty."""
-    return " ".join(" ".join(str(v) for v in _many(data.get(tag))).split()) or None
+def _require_alike(headers: Sequence[Header]) -> None:
+    """Refuse slices that state different things of the whole series."""
+    first = headers[0].dataset
+    for tag in _ALIKE:
+        wanted = text(first, tag)
+        for other in headers[1:]:
+            if (held := text(other.dataset, tag)) != wanted:
+                raise _unlike(tag, wanted, held, other)
+    for tag in _ITEM_ALIKE:
+        seen = ""
+        for other in headers:
+            parts = items(other.dataset, "RadiopharmaceuticalInformationSequence")
+            held = text(parts[0], tag) if parts else ""
+            if held and seen and held != seen:
+                raise _unlike(tag, seen, held, other)
+            seen = seen or held
 
 
-def _decay_correction(first: Dataset, info: PetHeader, source: str) -> None:
-    kind = str(first.get("DecayCorrection", "") or "").upper().strip()
-    corrected = [str(v) for v in _many(first.get("CorrectedImage"))]
-    if not kind:
-        kind = "START" if "DECY" in corrected or not corrected else "NONE"
-        info.notes.append(
-            f"the header has no decay correction; taken as {kind}"
-            + (" because the corrections listed include decay" if "DECY" in corrected else "")
-        )
-    if kind not in ("NONE", "START", "ADMIN"):
+def _unlike(tag: str, one: str, two: str, other: Header) -> InputError:
+    return InputError(
+        f"slices of one PET series differ in {tag}: {one or 'none'} and {two or 'none'}",
+        why="one conversion cannot hold for both",
+        suggestion="export the series again",
+        file=other.path,
+        field=tag,
+    )
+
+
+def _stated_correction(first: Dataset, info: PetHeader, source: str) -> str:
+    """Decay correction as the header states it, or as the list of corrections implies; empty where neither tells."""
+    kind = text(first, "DecayCorrection").upper()
+    corrected = texts(first, "CorrectedImage")
+    if not kind and corrected and "DECY" not in corrected:
+        words = "the header has no decay correction, and the corrections listed do not include decay; taken as NONE"
+        info.notes.append(Note(words, CONTRADICTION))
+        return "NONE"
+    if kind not in ("", "NONE", "START", "ADMIN"):
         raise InputError(
             f"the PET's decay correction is {kind!r}",
             why="NONE, START and ADMIN are defined",
@@ -201,165 +205,82 @@ def _decay_correction(first: Dataset, info: PetHeader, source: str) -> None:
             field="DecayCorrection (0054,1102)",
         )
     if kind == "NONE" and "DECY" in corrected:
-        info.notes.append("the header says decay correction NONE but lists DECY among the corrections; NONE is used")
-    info.decay_correction = kind
+        words = "the header says decay correction NONE but lists DECY among the corrections; NONE is used"
+        info.notes.append(Note(words, CONTRADICTION))
+    return kind
 
 
-def _tracer(first: Dataset, info: PetHeader) -> None:
-    """Nuclide, half-life, activity and weight."""
-    info.weight_kg = stated_weight_kg(first.get("PatientWeight"), info.impossible)
-    sequence = first.get("RadiopharmaceuticalInformationSequence")
-    if not sequence:
-        return
-    item = sequence[0]
-    texts = []
-    for code in item.get("RadionuclideCodeSequence") or []:
-        texts.append(str(code.get("CodeMeaning", "")))
-    texts.append(str(item.get("Radiopharmaceutical", "") or ""))
-    info.tracer = next((name for name in map(nuclide_name, texts) if name), None)
-    info.half_life_s = positive(item.get("RadionuclideHalfLife"))
-    info.activity_mbq = stated_activity_mbq(item.get("RadionuclideTotalDose"), info.notes, info.impossible)
-    fraction = positive(item.get("RadionuclidePositronFraction"))
+def _implied_correction(info: PetHeader, source: str) -> str:
+    """Decay correction where it is not stated: the same for an SUV either way, else by the decay factors of the slices.
+
+    Raises
+    ------
+    InputError
+        They do not tell either: between START and ADMIN lies the decay from administration to scan.
+    """
+    if info.scale.suv:
+        return "START"
+    rate = math.log(2.0) / info.half_life_s if info.half_life_s else 0.0
+    ahead = [math.log(f) / rate - info.slice_delay_s[u] for u, f in info.decay_factor.items() if u in info.slice_delay_s and rate]
+    kind = ""
+    if ahead:
+        off = median(ahead)
+        kind = "START" if abs(off) <= _START_S else "ADMIN" if off > 2.0 * _START_S else ""
+    if not kind:
+        raise InputError(
+            "the header does not say to which time the values are decay corrected",
+            why="between the start of the scan and the administration lies the decay of hours to days, and no decay "
+            "factor of the slices tells which of the two is meant",
+            suggestion="export the series again, with its DecayCorrection",
+            file=source,
+            field="DecayCorrection (0054,1102)",
+        )
+    words = f"the header has no decay correction; taken as {kind} by the decay factors of its slices"
+    info.notes.append(Note(words, CONTRADICTION))
+    return kind
+
+
+def _tracer(first: Dataset, info: PetHeader) -> Dataset | None:
+    """Read nuclide, half-life and activity, and return the item of the radiopharmaceutical."""
+    found = items(first, "RadiopharmaceuticalInformationSequence")
+    if not found:
+        return None
+    item = found[0]
+    if len(found) > 1:
+        words = f"the header names {len(found)} radiopharmaceuticals; the first is used"
+        info.notes.append(Note(words, CONTRADICTION))
+    info.tracer = _named(item, info.notes)
+    info.half_life_s = stated_positive(item, "RadionuclideHalfLife")
+    stated = text(item, "RadionuclideTotalDose")
+    info.activity_mbq = stated_activity_mbq(stated, info.notes, info.impossible)
+    fraction = stated_positive(item, "RadionuclidePositronFraction")
     expected = _POSITRONS.get(info.tracer or "")
     if fraction and expected and abs(fraction / expected - 1.0) > 0.1:
-        text = (
+        words = (
             f"the header's positron fraction {fraction:g} is not that of {info.tracer} ({expected:g}); if the scanner "
             f"calibrated with it, the activity is off by a factor {fraction / expected:.3g}"
         )
-        info.notes.append(Note(text, CONTRADICTION))
+        info.notes.append(Note(words, CONTRADICTION))
+    return item
 
 
-def moment_of(date: object, time: object) -> datetime | None:
-    """A DICOM date and time of day as one local time."""
-    date, time = str(date or "").strip().replace(".", ""), str(time or "").strip().replace(":", "")
-    if not date or not time:
-        return None
-    whole, _, fraction = time.partition(".")
-    try:
-        moment = datetime.strptime(date[:8] + whole.ljust(6, "0")[:6], "%Y%m%d%H%M%S")
-    except ValueError:
-        return None
-    return moment + timedelta(seconds=float("0." + fraction) if fraction.isdigit() else 0.0)
+def _named(item: Dataset, notes: list[str]) -> str | None:
+    """The nuclide by the code of the nuclide, its meaning, the name of the substance and its code, in this order."""
+    codes = items(item, "RadionuclideCodeSequence")
+    others = items(item, "RadiopharmaceuticalCodeSequence")
+    by = [
+        *_distinct(nuclide_of_code(text(code, "CodeValue")) for code in codes),
+        *_distinct(nuclide_name(text(code, "CodeMeaning")) for code in codes),
+        *_distinct([nuclide_name(text(item, "Radiopharmaceutical"))]),
+        *_distinct(nuclide_of_code(text(code, "CodeValue")) for code in others),
+        *_distinct(nuclide_name(text(code, "CodeMeaning")) for code in others),
+    ]
+    if len(set(by)) > 1:
+        words = f"the header names {' and '.join(dict.fromkeys(by))} as the nuclide; {by[0]} is taken"
+        notes.append(Note(words, CONTRADICTION))
+    return by[0] if by else None
 
 
-def _scan_start(headers: list[Header], info: PetHeader) -> None:
-    """The time for which START-corrected values hold, and each slice's delay from it.
+def _distinct(names: Iterable[str | None]) -> list[str]:
+    return [name for name in names if name]
 
-    Rule: the series time, unless the earliest acquisition came before it (a derived series has the time
-    of its creation) or the header's decay factor says that the acquisition time was the reference.
-    """
-    first = headers[0].dataset
-    series = moment_of(first.get("SeriesDate") or first.get("StudyDate"), first.get("SeriesTime"))
-    acquired = {}
-    for header in headers:
-        data = header.dataset
-        moment = moment_of(data.get("AcquisitionDate") or data.get("SeriesDate"), data.get("AcquisitionTime"))
-        if moment is not None:
-            acquired[str(data.SOPInstanceUID)] = moment
-    earliest = min(acquired.values()) if acquired else None
-    start = series if earliest is None else earliest if series is None else min(series, earliest)
-    if series is not None and earliest is not None and abs((series - earliest).total_seconds()) > 60.0:
-        gap = (earliest - series).total_seconds()
-        if gap < 0.0:
-            info.notes.append(
-                f"the series time lies {-gap:.0f} s after the first acquisition (a derived series); "
-                "the acquisition is taken "
-                "as the start of the scan"
-            )
-        else:
-            start = _by_decay_factor(headers, info, series, earliest)
-    info.scan_start = start
-    if start is not None and len(acquired) == len(headers):
-        for header in headers:
-            data = header.dataset
-            half_frame = 0.5e-3 * (positive(data.get("ActualFrameDuration")) or 0.0)
-            moment = acquired[str(data.SOPInstanceUID)]
-            info.slice_delay_s[str(data.SOPInstanceUID)] = (moment - start).total_seconds() + half_frame
-
-
-def _by_decay_factor(headers: list[Header], info: PetHeader, series: datetime, earliest: datetime) -> datetime:
-    """Series or acquisition time, whichever the Decay Factor (0054,1321) agrees with; else series."""
-    gap = (earliest - series).total_seconds()
-    text = f"the first acquisition lies {gap:.0f} s after the series time"
-    sequence = headers[0].dataset.get("RadiopharmaceuticalInformationSequence")
-    half_life = positive(sequence[0].get("RadionuclideHalfLife")) if sequence else None
-    factor = positive(headers[0].dataset.get("DecayFactor"))
-    acquired = moment_of(
-        headers[0].dataset.get("AcquisitionDate") or headers[0].dataset.get("SeriesDate"),
-        headers[0].dataset.get("AcquisitionTime"),
-    )
-    if half_life and factor and acquired is not None:
-        half_frame = 0.5e-3 * (positive(headers[0].dataset.get("ActualFrameDuration")) or 0.0)
-        middle = acquired + timedelta(seconds=half_frame)
-        reference = middle - timedelta(seconds=math.log(factor) * half_life / math.log(2.0))
-        chosen = min((series, earliest), key=lambda moment: abs((moment - reference).total_seconds()))
-        if abs((chosen - reference).total_seconds()) <= 60.0:
-            name = "series" if chosen == series else "acquisition"
-            info.notes.append(
-                f"{text}; the header's decay factor {factor:g} refers to the {name} time, taken as scan start"
-            )
-            return chosen
-    info.notes.append(f"{text}; the series time is taken as the start of the scan")
-    return series
-
-
-def _administration(first: Dataset, info: PetHeader) -> None:
-    """Administration time: the date-time field, else the clock field on the scan's day.
-
-    A date-time that lies after the scan, or more than 30 days before it, has a wrong date. For a nuclide
-    with a half-life below a day the clock time on the scan's day (or the day before) is then right; for
-    a longer-lived one nothing is assumed and the case has to state it.
-    """
-    sequence = first.get("RadiopharmaceuticalInformationSequence")
-    if not sequence:
-        info.time_notes.append("the header has no radiopharmaceutical information")
-        return
-    item, scan = sequence[0], info.scan_start
-    whole = str(item.get("RadiopharmaceuticalStartDateTime", "") or "")
-    stamped = moment_of(whole[:8], re.split(r"[+-]", whole[8:])[0]) if len(whole) >= 12 else None
-    clock = str(item.get("RadiopharmaceuticalStartTime", "") or "")
-    if scan is None:
-        info.time_notes.append("the header has no scan time")
-        return
-    if stamped is None and not clock:
-        info.time_notes.append("the header has no administration time")
-        return
-    if stamped is not None and clock:
-        by_clock = moment_of(whole[:8], clock)
-        if by_clock is not None and abs((by_clock - stamped).total_seconds()) > 60.0:
-            info.time_notes.append(
-                f"two administration clock times in the header, {stamped:%H:%M:%S} and "
-                f"{by_clock:%H:%M:%S}; the date-time "
-                "field's is used"
-            )
-    if stamped is not None and timedelta(0) <= scan - stamped <= timedelta(days=30):
-        info.administered = stamped
-        return
-    half_life = info.half_life_s or radionuclide_half_life_s(info.tracer)
-    if half_life is None or half_life > _SAME_DAY_HALF_LIFE_S:
-        reason = "has no date" if stamped is None else f"({stamped:%Y-%m-%d %H:%M}) contradicts the scan's date"
-        info.time_notes.append(
-            f"the administration time {reason} (scan {scan:%Y-%m-%d %H:%M}), and the tracer is too "
-            "long-lived to take the scan's day"
-        )
-        return
-    time_of_day = f"{stamped:%H%M%S}" if stamped is not None else clock
-    moment = moment_of(f"{scan:%Y%m%d}", time_of_day)
-    if moment is None:
-        info.time_notes.append(f"the administration time {clock!r} cannot be read")
-        return
-    if moment > scan:
-        moment -= timedelta(days=1)
-    info.administered = moment
-    if stamped is None:
-        day = "the scan's day" if moment.date() == scan.date() else "the day before the scan"
-        info.time_notes.append(
-            f"the header gives the administration's time of day only, {moment:%H:%M:%S}; taken on {day}"
-        )
-    else:
-        info.time_notes.append(
-            f"the header's administration date {stamped:%Y-%m-%d %H:%M:%S} contradicts the scan's "
-            f"{scan:%Y-%m-%d %H:%M:%S}; "
-            "its time of day was taken on the scan's day "
-            f"({(scan - moment).total_seconds() / 3600.0:.3g} h before the scan)"
-        )

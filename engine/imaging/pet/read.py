@@ -5,10 +5,10 @@ What the stored values mean follows from Units (0054,1001) and Decay Correction 
 - BQML, START: true at the start of the scan; unchanged.
 - BQML, ADMIN: decayed back to the administration; multiplied by exp(-lambda (scan - administration)).
 - BQML, NONE: true at each slice's own acquisition; brought to the start of the scan.
-- GML, SUV by body weight: multiplied by (administered activity decayed to the scan) / weight. The SUV is the
+- SUV: multiplied by (administered activity decayed to the scan) / size of the patient (``units.py``). The SUV is the
   same for START and ADMIN, since image and activity are decayed together.
 
-The half-life, activity and weight used to undo a conversion are those in the header, because the scanner
+The half-life, activity, weight and height used to undo a conversion are those in the header, because the scanner
 used them; the values of the case fill gaps and are used for everything after.
 """
 
@@ -16,24 +16,32 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
 from ...errors import InputError
-from ...notes import CONTRADICTION, Note
+from ...notes import CONTRADICTION, CRITICAL, Note
+from ..dicom.find import Header
 from ..dicom.series import stack
 from ..source import ImagePath, ImageSource
 from ..volumes import volume_of
 from .checks import check_total, check_values
 from .file import read_pet_file
-from .header import PetHeader, radionuclide_half_life_s, read_pet_header
+from .header import PetHeader, read_pet_header
+from .moments import Moment
 from .scan import Known, PetScan
+from .stated import Body
+from .times import scan_times
+from .tracers import radionuclide_half_life_s
+from .units import BY_HEIGHT, BY_SEX, SUV_KINDS, factors_agree, size_of
+from .within import HALF_LIFE_TOLERANCE, within_scan
 
 log = logging.getLogger(__name__)
 
-#: A header's half-life further than this from the nuclide's is reported.
-HALF_LIFE_TOLERANCE = 0.005
+#: A half-life this far from the tracer's is that of another nuclide: the scanner's calibration may be too.
+_OTHER_NUCLIDE = 0.05
 
 
 def read_pet(
@@ -44,6 +52,8 @@ def read_pet(
     weight_kg: float | None = None,
     half_life_s: float | None = None,
     after_h: float | None = None,
+    tracer: str | None = None,
+    body: Body | None = None,
 ) -> PetScan:
     """Read a PET as activity concentration true at the scan time.
 
@@ -59,6 +69,10 @@ def read_pet(
         Half-life of the case's tracer nuclide [s].
     after_h
         Time from administration to the scan [h], from the case; goes before all dates.
+    tracer
+        The case's tracer nuclide.
+    body
+        Height and sex, from the case.
 
     Returns
     -------
@@ -68,9 +82,9 @@ def read_pet(
     Raises
     ------
     InputError
-        Units that are not Bq/mL or SUV by body weight; no administration or scan time; missing activity,
-        weight or half-life where a conversion needs them; NaN or negative activity; what
-        :func:`read_volume` refuses.
+        Units that are neither Bq/mL nor SUV; no administration or scan time; missing activity,
+        weight, height, sex or half-life where a conversion needs them; NaN or negative activity; activity that cannot
+        be right; what :func:`read_volume` refuses.
     """
     if after_h is not None and not (math.isfinite(after_h) and after_h >= 0.0):
         raise InputError(
@@ -79,7 +93,9 @@ def read_pet(
             suggestion="give the hours from administration to scan",
             field="after",
         )
-    source, known = ImageSource.open(path), Known(administered, activity_mbq, weight_kg, half_life_s, after_h)
+    given = None if administered is None else Moment(administered)
+    known = Known(given, activity_mbq, weight_kg, half_life_s, after_h, tracer, body or Body())
+    source = ImageSource.open(path)
     scan = _read_dicom(source, known) if source.is_dicom else read_pet_file(source.location, known)
     check_values(scan)
     check_total(scan)
@@ -90,10 +106,10 @@ def read_pet(
 
 def _read_dicom(source: ImageSource, known: Known) -> PetScan:
     headers = source.series("PET", "PT")
-    info = read_pet_header(headers, source.name)
-    notes = [*info.notes, *_impossible(info, known, source.name)]
+    info = read_pet_header(headers, source.name, known.half_life_s)
+    notes = [*info.notes, *_impossible(info, known, source.name), *_other_tracer(info, known)]
     half_life = _half_life(info, known.half_life_s, notes)
-    time_h, header_h = _times(info, known.administered, known.after_h, notes)
+    time_h, header_h = scan_times(info, known, notes)
     scanner_half_life = info.half_life_s or half_life
 
     if time_h is None:
@@ -106,10 +122,10 @@ def _read_dicom(source: ImageSource, known: Known) -> PetScan:
     undo_h = header_h if header_h is not None else time_h
     factor, conversion = _factor(info, undo_h, scanner_half_life, known, source.name)
     notes += conversion
-    scale = _per_slice_decay(info, scanner_half_life, notes) if info.decay_correction == "NONE" else None
+    scale = _product(info.scale.factor, within_scan(info, scanner_half_life, half_life, undo_h, notes))
     volume = volume_of(stack(headers, "PET"), "Bq/mL", source.name, scale)
     volume.values *= np.float32(factor)
-    notes += _differences(info, known)
+    notes += _differences(info, known) + _philips(info, headers, known, undo_h)
     return PetScan(
         volume,
         time_h,
@@ -118,9 +134,36 @@ def _read_dicom(source: ImageSource, known: Known) -> PetScan:
         notes,
         known.weight_kg if known.weight_kg is not None else info.weight_kg,
         half_life,
-        info.scan_start,
-        known.administered or info.administered,
+        info.start,
+        known.administered or info.given,
     )
+
+
+def _product(one: dict[str, float], two: dict[str, float] | None) -> dict[str, float] | None:
+    """Factors of the slices by both; None where there is neither."""
+    if not one or not two:
+        return one or two or None
+    return {uid: factor * two[uid] for uid, factor in one.items()}
+
+
+def _other_tracer(info: PetHeader, known: Known) -> list[str]:
+    """A remark where the header names another nuclide than the case."""
+    if not info.tracer or not known.tracer or info.tracer == known.tracer:
+        return []
+    words = (
+        f"the header names {info.tracer} as the tracer, the case {known.tracer}; the case's is used. A scan set up for "
+        "another nuclide is calibrated with that one's positrons per decay"
+    )
+    return [Note(words, CONTRADICTION, CRITICAL)]
+
+
+def _philips(info: PetHeader, headers: Sequence[Header], known: Known, hours: float) -> list[str]:
+    """A remark where the scanner's factors to Bq/mL and to SUV do not belong together."""
+    activity, weight = info.activity_mbq or known.activity_mbq, info.weight_kg or known.weight_kg
+    if not info.scale.factor or info.scale.suv or not activity or not weight or not info.half_life_s:
+        return []
+    left_bq = activity * 1e6 * math.exp(-math.log(2.0) * hours * 3600.0 / info.half_life_s)
+    return factors_agree(headers, weight * 1e3 / left_bq)
 
 
 def _impossible(info: PetHeader, known: Known, source: str) -> list[str]:
@@ -132,25 +175,31 @@ def _impossible(info: PetHeader, known: Known, source: str) -> list[str]:
         Where it does not.
     """
     notes: list[str] = []
+    stated = {"activity": known.activity_mbq, "weight": known.weight_kg, "height": known.body.height_cm}
     for key, refusal in info.impossible.items():
-        if (known.activity_mbq if key == "activity" else known.weight_kg) is None:
+        if key == "height" and info.scale.suv not in BY_HEIGHT:
+            continue
+        if stated[key] is None:
             raise InputError(
                 refusal.problem, why=refusal.why, suggestion=refusal.suggestion, file=source, field=refusal.field
             )
-        notes.append(Note(f"{refusal.field}: {refusal.problem}; the case's `{key}` is used", CONTRADICTION))
+        words = f"{refusal.field}: {refusal.problem}; the case's `{key}` is used"
+        notes.append(Note(words, CONTRADICTION))
     return notes
 
 
 def _differences(info: PetHeader, known: Known) -> list[str]:
     """Remarks where case and header state different activities or weights; the case's are used."""
-    notes = []
+    notes: list[str] = []
     if known.activity_mbq is not None and info.activity_mbq and _differ(known.activity_mbq, info.activity_mbq):
-        notes.append(
+        words = (
             f"the case's administered activity {known.activity_mbq:.4g} MBq is used; the header says "
             f"{info.activity_mbq:.4g} MBq"
         )
+        notes.append(Note(words, CONTRADICTION))
     if known.weight_kg is not None and info.weight_kg and _differ(known.weight_kg, info.weight_kg):
-        notes.append(f"the case's weight {known.weight_kg:g} kg is used; the header says {info.weight_kg:g} kg")
+        words = f"the case's weight {known.weight_kg:g} kg is used; the header says {info.weight_kg:g} kg"
+        notes.append(Note(words, CONTRADICTION))
     return notes
 
 
@@ -163,56 +212,18 @@ def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float 
     known = given if given is not None else radionuclide_half_life_s(info.tracer)
     stated = info.half_life_s
     if known and stated and abs(stated / known - 1.0) > HALF_LIFE_TOLERANCE:
-        text = (
-            f"the header's half-life {stated:.6g} s is not the tracer's {known:.6g} s; the scanner's "
-            "decay correction was "
-            f"undone with the header's, decay after the scan uses the tracer's"
+        words = (
+            f"the header's half-life {stated:.6g} s is not the tracer's {known:.6g} s; what the scanner corrected with "
+            "the header's is undone with it, decay after the scan uses the tracer's"
         )
-        if abs(stated / known - 1.0) > 0.05:
-            text += (
+        other = abs(stated / known - 1.0) > _OTHER_NUCLIDE
+        if other:
+            words += (
                 "; the scan was set up for another nuclide, its branching ratio may be wrong as well and with it the "
                 "calibration"
             )
-            text = Note(text, CONTRADICTION)
-        notes.append(text)
+        notes.append(Note(words, CONTRADICTION, CRITICAL) if other else words)
     return known or stated
-
-
-def _times(
-    info: PetHeader, administered: datetime | None, after_h: float | None, notes: list[str]
-) -> tuple[float | None, float | None]:
-    """Hours from administration to scan: for the dosimetry, and as assumed by the scanner (None: unknown)."""
-    header_h = None
-    if info.scan_start is not None and info.administered is not None:
-        header_h = (info.scan_start - info.administered).total_seconds() / 3600.0
-    if after_h is not None:
-        if header_h is not None and abs(header_h - after_h) > max(0.25, 0.02 * after_h):
-            notes.append(
-                f"the case says {after_h:g} h after administration, the header's times say "
-                f"{header_h:.4g} h; the case's "
-                "is used"
-            )
-        return after_h, header_h
-    if administered is not None and info.scan_start is not None:
-        start = info.scan_start
-        hours = (start - administered.replace(tzinfo=None)).total_seconds() / 3600.0
-        if hours < 0.0 or hours > 24.0 * 60:
-            raise InputError(
-                f"the scan of {start:%Y-%m-%d %H:%M} lies {hours:.4g} h after the administration of "
-                f"{administered:%Y-%m-%d %H:%M}",
-                why="a scan follows its administration within days; de-identification may have shifted dates",
-                suggestion="give `after: 24 h` for the scan in the case instead",
-                field="administered",
-            )
-        if header_h is not None and abs(header_h - hours) > 0.25:
-            notes.append(
-                f"the case's administration time gives {hours:.4g} h to the scan, the header's "
-                f"{header_h:.4g} h; the "
-                "case's is used"
-            )
-        return hours, header_h
-    notes += info.time_notes
-    return header_h, header_h
 
 
 def _factor(
@@ -241,43 +252,59 @@ def _factor(
         factor = decay()
         return factor, [
             f"PET values are decay corrected to the administration (ADMIN); multiplied by {factor:.5g} "
-            f"for {hours:.4g} h "
-            "to be true at the scan"
+            f"for {hours:.4g} h to be true at the scan"
         ]
+    kind = info.scale.suv
     activity = info.activity_mbq or known.activity_mbq
     weight = info.weight_kg or known.weight_kg
+    height, sex = info.body.height_cm or known.body.height_cm, info.body.sex or known.body.sex
     for value, what, key in (
         (activity, "administered activity", "activity"),
         (weight, "body weight", "weight"),
+        (height if kind in BY_HEIGHT else True, "height", "height"),
+        (sex if kind in BY_SEX else True, "sex (male or female)", "sex"),
     ):
         if not value:
             raise InputError(
                 f"the PET is in SUV and the {what} is unknown",
-                why="SUV is turned back into Bq/mL with it",
+                why=f"SUV by {SUV_KINDS[kind]} is turned back into Bq/mL with it",
                 suggestion=f"give `{key}` in the case",
                 file=source,
                 field=key,
             )
     assert activity is not None and weight is not None
+    size = _size(kind, weight, height, sex, source)
     remaining = decay()
-    factor = activity * 1e6 * remaining / (weight * 1e3)
+    factor = activity * 1e6 * remaining / size
+    divisor = f"{weight:g} kg" if kind == "BW" else f"{size:.5g} {'cm2' if kind == 'BSA' else 'g'}"
     return factor, [
-        f"PET values are SUV by body weight; Bq/mL = SUV x {activity:.5g} MBq x {remaining:.5g} (decay "
-        f"over {hours:.4g} h "
-        f"to the scan, half-life {half_life_s:.6g} s) / {weight:g} kg"
+        f"PET values are SUV by {SUV_KINDS[kind]}; Bq/mL = SUV x {activity:.5g} MBq x {remaining:.5g} (decay "
+        f"over {hours:.4g} h to the scan, half-life {half_life_s:.6g} s) / {divisor}",
+        *_older_formula(kind, weight, height, sex),
     ]
 
 
-def _per_slice_decay(info: PetHeader, half_life_s: float | None, notes: list[str]) -> dict[str, float] | None:
-    """Factors that bring uncorrected slices from their own mid-acquisition time to the start of the scan."""
-    if not info.slice_delay_s or not half_life_s:
-        notes.append("PET values are not decay corrected (NONE); they are taken as true at the scan start")
-        return None
-    rate = math.log(2.0) / half_life_s
-    factors = {uid: math.exp(rate * delay) for uid, delay in info.slice_delay_s.items()}
-    notes.append(
-        "PET values are not decay corrected (NONE); each slice was brought from its own time to the "
-        "scan start (factors "
-        f"{min(factors.values()):.4f} to {max(factors.values()):.4f})"
+def _size(kind: str, weight_kg: float, height_cm: float | None, sex: str | None, source: str) -> float:
+    """What the SUV was multiplied with; refused where a formula, used outside its range, leaves nothing."""
+    size = size_of(kind, weight_kg, height_cm, sex)
+    if size > 0.0:
+        return size
+    raise InputError(
+        f"the {SUV_KINDS[kind]} of {weight_kg:g} kg and {height_cm:g} cm is {size * 1e-3:.3g} kg by its formula",
+        why="the formula holds for adults of usual build",
+        suggestion="check weight and height, or export the series in Bq/mL",
+        file=source,
+        field="SUVType (0054,1006)",
     )
-    return factors
+
+
+def _older_formula(kind: str, weight_kg: float, height_cm: float | None, sex: str | None) -> list[str]:
+    """A remark on LBM without the name of its formula, which scanners computed in two ways."""
+    if kind != "LBM":
+        return []
+    ratio = size_of("LBM", weight_kg, height_cm, sex) / size_of("LBMJAMES128", weight_kg, height_cm, sex)
+    words = (
+        "SUV of type LBM does not say by which formula: 1.10 W - 120 (W/H)^2 for men and 1.07 W - 148 (W/H)^2 for women "
+        f"is taken; with 128 in place of 120 the activity would be {ratio:.3g} times as large"
+    )
+    return [Note(words, CONTRADICTION)]

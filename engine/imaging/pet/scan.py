@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..volumes import Volume
+from .moments import Moment
+from .stated import Body
 
 
 @dataclass
@@ -26,8 +28,8 @@ class PetScan:
         What was assumed, converted or contradictory, one sentence each.
     weight_kg, half_life_s
         Body weight [kg] and half-life of the tracer [s], where known.
-    scan_start, administered
-        Dates and times as resolved, where known.
+    start, given
+        Start of the scan and time of administration as resolved, where known, and whether they were stated.
     """
 
     volume: Volume
@@ -37,16 +39,35 @@ class PetScan:
     assumptions: list[str] = field(default_factory=list)
     weight_kg: float | None = None
     half_life_s: float | None = None
-    scan_start: datetime | None = None
-    administered: datetime | None = None
+    start: Moment | None = None
+    given: Moment | None = None
+
+    @property
+    def scan_start(self) -> datetime | None:
+        """Start of the scan by the clock on the wall."""
+        return None if self.start is None else self.start.wall
+
+    @property
+    def administered(self) -> datetime | None:
+        """Time of administration by the clock on the wall."""
+        return None if self.given is None else self.given.wall
+
+    @property
+    def left_bq(self) -> float | None:
+        """What decay leaves of the administered activity at the scan [Bq]; None where it is not known."""
+        if not self.administered_activity_mbq or not self.half_life_s:
+            return None
+        return float(self.administered_activity_mbq * 1e6 * 0.5 ** (self.time_h * 3600.0 / self.half_life_s))
 
 
 @dataclass(frozen=True)
 class Known:
     """What the case says of a PET; None where it is silent. Arguments of :func:`read_pet`."""
 
-    administered: datetime | None = None
+    administered: Moment | None = None
     activity_mbq: float | None = None
     weight_kg: float | None = None
     half_life_s: float | None = None
     after_h: float | None = None
+    tracer: str | None = None
+    body: Body = Body()

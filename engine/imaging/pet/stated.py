@@ -3,43 +3,67 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ...case.ranges import TRACER_ACTIVITY, WEIGHT, Range
+from ...case.ranges import HEIGHT, TRACER_ACTIVITY, WEIGHT, Range
 from ...errors import InputError
-from ...notes import CONTRADICTION, Note
+from ...notes import CONTRADICTION, CRITICAL, Note
+from ..dicom.elements import number, text
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 #: Smallest value of the administered activity that is taken as Bq.
 LEAST_BQ = 1e5
 #: Largest value below that which is taken as MBq; those between may be Bq, kBq or MBq.
 MOST_MBQ = 12e3
 
-_TOTAL_DOSE, _WEIGHT = "RadionuclideTotalDose (0018,1074)", "PatientWeight (0010,1030)"
+_TOTAL_DOSE, _WEIGHT, _SIZE = "RadionuclideTotalDose (0018,1074)", "PatientWeight (0010,1030)", "PatientSize (0010,1020)"
+
+
+@dataclass(frozen=True)
+class Body:
+    """Height [cm] and sex (``"male"`` or ``"female"``) of a patient; None where they are not stated."""
+
+    height_cm: float | None = None
+    sex: str | None = None
 
 
 def positive(value: object) -> float | None:
+    """A value as a positive finite number; None otherwise."""
     try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and number > 0.0 else None
+    return found if math.isfinite(found) and found > 0.0 else None
 
 
-def stated_weight_kg(stated: object, impossible: dict[str, InputError]) -> float | None:
-    """Body weight [kg] as a header states it.
+def stated_positive(data: Dataset, keyword: str) -> float | None:
+    """An element as one positive number; None otherwise."""
+    return positive(number(data, keyword))
+
+
+def stated_body(data: Dataset, impossible: dict[str, InputError]) -> tuple[float | None, Body]:
+    """Body weight [kg], height and sex as a header states them.
 
     Parameters
     ----------
-    stated
-        Value of the header.
+    data
+        The header.
     impossible
         Gets the refusal of a value that cannot be right, under the key of the case that replaces it.
 
     Returns
     -------
-    float or None
-        None where the header states none, or one that cannot be right.
+    tuple
+        Weight, and height with sex; None for what is not stated, or cannot be right.
     """
-    return _within(WEIGHT, positive(stated), "weight", _WEIGHT, impossible)
+    weight = _within(WEIGHT, stated_positive(data, "PatientWeight"), "weight", _WEIGHT, impossible)
+    metres = stated_positive(data, "PatientSize")
+    height = _within(HEIGHT, None if metres is None else 100.0 * metres, "height", _SIZE, impossible)
+    sex = {"M": "male", "F": "female"}.get(text(data, "PatientSex").upper())
+    return weight, Body(height, sex)
 
 
 def stated_activity_mbq(stated: object, notes: list[str], impossible: dict[str, InputError]) -> float | None:
@@ -75,11 +99,11 @@ def stated_activity_mbq(stated: object, notes: list[str], impossible: dict[str, 
             field=_TOTAL_DOSE,
         )
         return None
-    text = (
+    words = (
         f"the header's administered activity {value:g} cannot be Bq as the standard asks; taken as {value:g} MBq "
         f"(in mCi it would be {37.0 * value:g} MBq)"
     )
-    notes.append(Note(text, CONTRADICTION))
+    notes.append(Note(words, CONTRADICTION, CRITICAL))
     return _within(TRACER_ACTIVITY, value, "activity", _TOTAL_DOSE, impossible)
 
 

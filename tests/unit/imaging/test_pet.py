@@ -9,7 +9,8 @@ from hevesy.engine import imaging
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, write_image
 from hevesy.engine.imaging.pet.header import nuclide_name
-from hevesy.engine.notes import CONTRADICTION, code_of
+from hevesy.engine.imaging.pet.stated import Body
+from hevesy.engine.notes import CONTRADICTION, CRITICAL, code_of, weight_of
 from hevesy.tests.unit.dicom_factory import radiopharmaceutical, write_pet
 
 GRID = Grid((4, 6, 5), (30.0, 40.0, 40.0), (-20.0, 0.0, 0.0))
@@ -100,9 +101,51 @@ def test_other_units_are_refused(tmp_path, units):
         imaging.read_pet(folder)
 
 
-def test_other_kinds_of_suv_are_refused(tmp_path):
-    folder = write_pet(tmp_path / "p", TRUE, GRID, Units="GML", SUVType="LBM")
-    with pytest.raises(InputError, match="SUV is of type LBM"):
+#: Size of a man of 75 kg and 175 cm by each formula, worked out by hand: g, or cm2 for the surface.
+SIZES = {
+    "LBM": 60459.2,
+    "LBMJAMES128": 58989.8,
+    "LBMJANMA": 58083.7,
+    "IBW": 72380.0,
+    "BSA": 19031.2,
+}
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_other_kinds_of_suv_are_converted_by_their_formulas(tmp_path, kind):
+    units = "CM2ML" if kind == "BSA" else "GML"
+    suv = TRUE * SIZES[kind] / (74e6 * DECAY_24H)
+    man = {"PatientSex": "M", "PatientSize": "1.75"}
+    folder = write_pet(tmp_path / "p", suv, GRID, Units=units, SUVType=kind, **man)
+    scan = imaging.read_pet(folder)
+    close(scan, rel=2e-4)
+    assert any("does not say by which formula" in text for text in scan.assumptions) == (kind == "LBM")
+
+
+def test_suv_by_height_needs_height_and_sex(tmp_path):
+    suv = TRUE * SIZES["LBMJANMA"] / (74e6 * DECAY_24H)
+    folder = write_pet(tmp_path / "p", suv, GRID, Units="GML", SUVType="LBMJANMA", PatientSex="O")
+    with pytest.raises(InputError, match="the height is unknown"):
+        imaging.read_pet(folder)
+    with pytest.raises(InputError, match="sex .male or female. is unknown"):
+        imaging.read_pet(folder, body=Body(175.0))
+    close(imaging.read_pet(folder, body=Body(175.0, "male")), rel=2e-4)
+
+
+def test_a_height_in_centimetres_is_not_used(tmp_path):
+    suv = TRUE * SIZES["IBW"] / (74e6 * DECAY_24H)
+    man = {"PatientSex": "M", "PatientSize": "175"}
+    folder = write_pet(tmp_path / "p", suv, GRID, Units="GML", SUVType="IBW", **man)
+    with pytest.raises(InputError, match=r"PatientSize .*17500 cm is out of range"):
+        imaging.read_pet(folder)
+    close(imaging.read_pet(folder, body=Body(175.0)), rel=2e-4)
+    assert imaging.read_pet(write_pet(tmp_path / "q", TRUE, GRID, **man)).time_h == 24.0
+
+
+@pytest.mark.parametrize(("units", "kind"), [("GML", "BSA"), ("CM2ML", "BW"), ("GML", "SUVMAX")])
+def test_units_and_kind_of_suv_that_contradict_each_other(tmp_path, units, kind):
+    folder = write_pet(tmp_path / "p", TRUE, GRID, Units=units, SUVType=kind)
+    with pytest.raises(InputError, match=f"SUV is of type {kind} in units {units}"):
         imaging.read_pet(folder)
 
 
@@ -253,9 +296,27 @@ def test_more_activity_than_was_given(tmp_path):
     known = {"after_h": 24.0, "half_life_s": 360806.4}
     with pytest.raises(InputError, match="MBq, 2.5 times what is left of the administered"):
         imaging.read_pet(path, activity_mbq=held / 2.5, **known)
-    for share, warned in ((1.3, True), (0.9, False), (0.01, False), (0.001, True)):
+    with pytest.raises(InputError, match=r"1\.12 times what is left"):
+        imaging.read_pet(path, activity_mbq=held / 1.12, **known)
+    for share, warned in ((1.05, True), (0.9, False), (0.01, False)):
         said = imaging.read_pet(path, activity_mbq=held / share, **known).assumptions
         assert any(f"holds {100 * share:.3g} % of" in text for text in said) == warned
+
+
+def test_less_activity_than_any_part_of_a_body_holds(tmp_path):
+    """SUV or kBq/mL read as Bq/mL lie a thousandfold below; the neck alone holds little, and is hot where it is seen."""
+    known = {"after_h": 24.0, "half_life_s": 360806.4, "activity_mbq": 74.0, "weight_kg": 70.0}
+    path = write_image(tmp_path / "pet.nii.gz", GRID, TRUE * 1e-3)
+    with pytest.raises(InputError, match="no part of a body holds so little"):
+        imaging.read_pet(path, **known)
+    neck = Grid((10, 10, 10), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
+    values = np.full(neck.shape, 50.0)
+    values[4:6, 4:6, 4:6] = 20_000.0
+    said = imaging.read_pet(write_image(tmp_path / "neck.nii.gz", neck, values), **known).assumptions
+    (words,) = [text for text in said if "small part of the body" in text]
+    assert weight_of(words) == CRITICAL
+    with pytest.raises(InputError, match="no part of a body holds so little"):
+        imaging.read_pet(write_image(tmp_path / "low.nii.gz", neck, values * 1e-3), **known)
 
 
 def test_slices_that_differ_in_units(tmp_path):

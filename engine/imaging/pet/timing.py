@@ -1,0 +1,339 @@
+"""When a PET was acquired and its tracer given, from the elements of a DICOM header.
+
+Every moment says whether it was stated or completed. What was completed proves nothing: it is not held against the case
+or against another element.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
+from ...same import SAME_EVENT_S
+from ..dicom.elements import items, number, text
+from ..dicom.find import Header
+from .moments import Moment, Origin, Stamp, clock_of, date_of, gap_s, near, over_midnight, stamp_of, zone_of
+from .private import private_text
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+#: Longest half-life [s] of a nuclide whose administration time without a date is taken on the scan's day: a day later
+#: less than 1.6 % of it is left, and no one scans then. 64Cu, 99mTc and 123I are scanned on the day after.
+SAME_DAY_HALF_LIFE_S = 4.0 * 3600.0
+#: Half-lives after which an image shows nothing: 0.1 % is left.
+MOST_HALF_LIVES = 10.0
+#: A scan follows its administration within this many days; a header that says otherwise has a wrong date.
+MOST_DAYS = 30.0
+#: A start of the scan that is off by more than this [s] is said in the first box; 124I decays by 0.06 % in it, 18F by 3 %.
+REFERENCE_S = 300.0
+#: Private creators whose date-times of administration and of the start of the scan are known (GE's PET scanners).
+_GE, _GE_SCAN, _GE_ADMINISTERED = "GEMS_PETD_01", 0x0D, 0x3B
+
+
+@dataclass(frozen=True)
+class ScanTimes:
+    """When a series was acquired.
+
+    Parameters
+    ----------
+    start
+        Start of the scan, for which values that are corrected to it hold; None where no element tells.
+    slice_delay_s
+        Time from the start to the middle of a slice's own acquisition [s], by SOP instance UID; empty where not every
+        slice has one.
+    decay_factor
+        Stated decay factors, by SOP instance UID; empty where there are none, or all are 1.
+    notes
+        What was assumed or is contradictory.
+    """
+
+    start: Moment | None
+    slice_delay_s: dict[str, float] = field(default_factory=dict)
+    decay_factor: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def uid_of(header: Header) -> str:
+    """SOP instance UID of a file; empty where it has none."""
+    return text(header.dataset, "SOPInstanceUID")
+
+
+def _half_frame_s(header: Header) -> float:
+    milliseconds = number(header.dataset, "ActualFrameDuration")
+    return 0.5e-3 * milliseconds if milliseconds is not None and milliseconds > 0.0 else 0.0
+
+
+def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTimes:
+    """The time for which START-corrected values hold, and each slice's delay from it.
+
+    Rule: the series time, unless the earliest acquisition came before it (a derived series has the time
+    of its creation) or the header's decay factors or frame reference times say that the acquisition was the reference.
+
+    Parameters
+    ----------
+    headers
+        Headers of the series.
+    half_life_s
+        As the header states it [s]: the scanner's own decay factors follow from it.
+    """
+    notes: list[str] = []
+    series = _series_moment(headers[0].dataset)
+    acquired = _acquired(headers, series, notes)
+    factors = _decay_factors(headers)
+    earliest = min(acquired.values(), key=lambda m: m.wall) if acquired else None
+    start = series if earliest is None else earliest
+    if earliest is None:
+        stated = stamp_of(private_text(headers[0].dataset, 0x0009, _GE, _GE_SCAN)).moment()
+        start = stated or series
+        if series is not None and stated is None:
+            words = "the header has no acquisition time; the time of the series is taken as the start of the scan"
+            notes.append(Note(words, CONTRADICTION))
+    elif series is not None:
+        gap = gap_s(series, earliest)
+        if 0.0 < gap <= SAME_EVENT_S:
+            start = series
+        elif gap > SAME_EVENT_S:
+            start = _by_evidence(headers, acquired, factors, half_life_s, (series, earliest), notes)
+        elif gap < -SAME_EVENT_S:
+            notes.append(
+                f"the series time lies {-gap:.0f} s after the first acquisition (a derived series); "
+                "the acquisition is taken as the start of the scan"
+            )
+    delays: dict[str, float] = {}
+    if start is not None and len(acquired) == len(headers):
+        for header in headers:
+            delays[uid_of(header)] = gap_s(start, acquired[uid_of(header)]) + _half_frame_s(header)
+    if start is not None and not start.measured:
+        notes.append(
+            f"the date of the scan is not stated beside its time and was completed: {start.wall:%Y-%m-%d %H:%M:%S}"
+        )
+    return ScanTimes(start, delays, factors, notes)
+
+
+def _series_moment(data: Dataset) -> Moment | None:
+    """Date and time of the series; the date of the study where it has none."""
+    zone = zone_of(text(data, "TimezoneOffsetFromUTC"))
+    clock = clock_of(text(data, "SeriesTime"))
+    stated = Stamp(date_of(text(data, "SeriesDate")), clock, zone).moment()
+    if stated is not None or clock is None:
+        return stated
+    day = date_of(text(data, "StudyDate")) or date_of(text(data, "AcquisitionDate"))
+    study = Stamp(day, clock_of(text(data, "StudyTime")), zone).moment()
+    return near(study, clock, zone) if study is not None else Stamp(day, clock, zone).moment(Origin.COMPLETED)
+
+
+def _acquired(headers: Sequence[Header], series: Moment | None, notes: list[str]) -> dict[str, Moment]:
+    """When each slice was acquired, by SOP instance UID; slices without a time are left out."""
+    found: dict[str, Moment] = {}
+    differ = 0.0
+    for header in headers:
+        data = header.dataset
+        zone = zone_of(text(data, "TimezoneOffsetFromUTC"))
+        pair = Stamp(date_of(text(data, "AcquisitionDate")), clock_of(text(data, "AcquisitionTime")), zone)
+        stamp = stamp_of(text(data, "AcquisitionDateTime"), zone)
+        by_pair, by_stamp = pair.moment(), stamp.moment()
+        if by_pair is not None and by_stamp is not None:
+            differ = max(differ, abs(gap_s(by_pair, by_stamp)))
+        moment = by_pair or by_stamp
+        if moment is None and pair.clock_s is not None:
+            moment = _completed(pair.clock_s, stamp.day or date_of(text(data, "StudyDate")), zone, series)
+        if moment is not None:
+            found[uid_of(header)] = moment
+    if differ > SAME_EVENT_S:
+        words = f"AcquisitionDateTime lies {differ:.0f} s from AcquisitionDate and AcquisitionTime, which are used"
+        notes.append(Note(words, CONTRADICTION))
+    found, moved = over_midnight(found)
+    if moved:
+        words = f"the scan ran over midnight: {moved} of {len(found)} slices were acquired on the day after their date"
+        notes.append(Note(words, CONTRADICTION))
+    return found
+
+
+def _completed(clock_s: float, day: object, zone: object, series: Moment | None) -> Moment | None:
+    """A time of day on the date of the series, else of the study."""
+    if series is not None:
+        return near(series, clock_s, zone)  # type: ignore[arg-type]
+    return Stamp(day, clock_s, zone).moment(Origin.COMPLETED)  # type: ignore[arg-type]
+
+
+def _decay_factors(headers: Sequence[Header]) -> dict[str, float]:
+    """The decay factors of the slices; none where all are 1, which some scanners write whatever they did."""
+    found = {}
+    for header in headers:
+        factor = number(header.dataset, "DecayFactor")
+        if factor is not None and factor > 0.0:
+            found[uid_of(header)] = factor
+    return found if any(abs(factor - 1.0) > 1e-6 for factor in found.values()) else {}
+
+
+def _by_evidence(
+    headers: Sequence[Header],
+    acquired: dict[str, Moment],
+    factors: dict[str, float],
+    half_life_s: float | None,
+    times: tuple[Moment, Moment],
+    notes: list[str],
+) -> Moment:
+    """Series or first acquisition, whichever the decay factors or the frame reference times mean; else the series."""
+    series, earliest = times
+    said = f"the first acquisition lies {gap_s(series, earliest):.0f} s after the series time"
+    for reference, name in (
+        (_by_factor(headers, acquired, factors, half_life_s, series), "decay factor"),
+        (_by_frame(headers, acquired, series), "frame reference time"),
+    ):
+        if reference is None:
+            continue
+        off = [abs(gap_s(series, moment) - reference) for moment in times]
+        if min(off) <= SAME_EVENT_S:
+            chosen = times[off.index(min(off))]
+            what = "series" if chosen is series else "acquisition"
+            value = f" {factors[uid_of(headers[0])]:g}" if name == "decay factor" and uid_of(headers[0]) in factors else ""
+            notes.append(f"{said}; the header's {name}{value} refers to the {what} time, taken as scan start")
+            return chosen
+        words = f"{said}, and its {name} refers to neither, but to a time {reference:.0f} s after the series time"
+        notes.append(Note(words, CONTRADICTION, CRITICAL if abs(reference) > REFERENCE_S else CAUTION))
+    notes.append(f"{said}; the series time is taken as the start of the scan")
+    return series
+
+
+def _by_factor(
+    headers: Sequence[Header],
+    acquired: dict[str, Moment],
+    factors: dict[str, float],
+    half_life_s: float | None,
+    series: Moment,
+) -> float | None:
+    """Time from the series time to that which the decay factors of all slices refer to [s]; None without them."""
+    if not half_life_s:
+        return None
+    found = []
+    for header in headers:
+        uid = uid_of(header)
+        if uid in factors and uid in acquired:
+            middle = gap_s(series, acquired[uid]) + _half_frame_s(header)
+            found.append(middle - math.log(factors[uid]) * half_life_s / math.log(2.0))
+    return median(found) if found else None
+
+
+def _by_frame(headers: Sequence[Header], acquired: dict[str, Moment], series: Moment) -> float | None:
+    """The same from FrameReferenceTime (0054,1300) [ms]; None where it is absent or zero on every slice.
+
+    It counts to the middle of a frame, or to its beginning: half a frame more or less is no matter here.
+    """
+    found = []
+    for header in headers:
+        stated = number(header.dataset, "FrameReferenceTime")
+        uid = uid_of(header)
+        if stated is not None and stated > 0.0 and uid in acquired:
+            found.append(gap_s(series, acquired[uid]) - 1e-3 * stated)
+    return median(found) if found else None
+
+
+def administration(
+    first: Dataset, item: Dataset | None, scan: Moment | None, half_life_s: float | None
+) -> tuple[Moment | None, list[str]]:
+    """Administration time: a stated date-time, else the clock field on the scan's day; and how it was found.
+
+    A date-time that lies after the scan, or too long before it, has a wrong date. For a nuclide with a half-life of
+    hours the clock time on the scan's day (or the day before) is then right; for a longer-lived one nothing is
+    assumed and the case has to state it.
+
+    Parameters
+    ----------
+    first, item
+        The header and its item of the radiopharmaceutical.
+    scan
+        Start of the scan.
+    half_life_s
+        Half-life of the tracer [s]: the case's, else the longest that the header names.
+    """
+    if item is None:
+        return None, ["the header has no radiopharmaceutical information"]
+    zone = zone_of(text(first, "TimezoneOffsetFromUTC"))
+    stamp = stamp_of(text(item, "RadiopharmaceuticalStartDateTime"), zone)
+    clock = clock_of(text(item, "RadiopharmaceuticalStartTime"))
+    private = stamp_of(private_text(first, 0x0009, _GE, _GE_ADMINISTERED), zone).moment()
+    stamped = stamp.moment()
+    if stamped is None and stamp.day is not None and clock is not None:
+        stamped = Stamp(stamp.day, clock, zone).moment()
+    if scan is None:
+        return None, ["the header has no scan time"]
+    if stamped is None and clock is None and private is None:
+        return None, ["the header has no administration time"]
+    notes = _two_clocks(stamped, clock, private)
+    for moment in (stamped, private):
+        if moment is not None and _follows(moment, scan, half_life_s):
+            return moment, notes
+    if half_life_s is None or half_life_s > SAME_DAY_HALF_LIFE_S:
+        reason = "has no date" if stamped is None else f"({stamped.wall:%Y-%m-%d %H:%M}) contradicts the scan's date"
+        words = (
+            f"the administration time {reason} (scan {scan.wall:%Y-%m-%d %H:%M}), and the tracer is too "
+            "long-lived to take the scan's day"
+        )
+        return None, [*notes, words]
+    moment, said = _on_the_scans_day(stamped, clock, scan, half_life_s)
+    return moment, [*notes, said]
+
+
+def _follows(given: Moment, scan: Moment, half_life_s: float | None) -> bool:
+    """Whether a scan can follow an administration by so much."""
+    most = MOST_DAYS * 86400.0
+    if half_life_s:
+        most = min(most, MOST_HALF_LIVES * half_life_s)
+    return 0.0 <= gap_s(given, scan) <= most
+
+
+def _two_clocks(stamped: Moment | None, clock: float | None, private: Moment | None) -> list[str]:
+    notes = []
+    if stamped is not None and clock is not None:
+        by_clock = Stamp(stamped.wall.date(), clock, None).moment()
+        assert by_clock is not None
+        if abs((by_clock.wall - stamped.wall).total_seconds()) > SAME_EVENT_S:
+            words = (
+                f"two administration clock times in the header, {stamped.wall:%H:%M:%S} and "
+                f"{by_clock.wall:%H:%M:%S}; the date-time field's is used"
+            )
+            notes.append(Note(words, CONTRADICTION))
+    if stamped is not None and private is not None and abs(gap_s(stamped, private)) > SAME_EVENT_S:
+        words = (
+            f"the header's administration times differ: {stamped.wall:%Y-%m-%d %H:%M:%S}, and "
+            f"{private.wall:%Y-%m-%d %H:%M:%S} among the scanner's private elements"
+        )
+        notes.append(Note(words, CONTRADICTION))
+    return notes
+
+
+def _on_the_scans_day(
+    stamped: Moment | None, clock: float | None, scan: Moment, half_life_s: float
+) -> tuple[Moment | None, str]:
+    """A clock time on the day of the scan, or the day before, and what was assumed."""
+    if stamped is not None:
+        clock = (stamped.wall - stamped.wall.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    if clock is None:
+        return None, "the administration time cannot be read"
+    found = Stamp(scan.wall.date(), clock, scan.when.tzinfo).moment(Origin.ASSUMED)  # type: ignore[arg-type]
+    assert found is not None
+    if gap_s(found, scan) < 0.0:
+        found = Moment(found.plus(-86400.0).when, Origin.ASSUMED)
+    hours = gap_s(found, scan) / 3600.0
+    if hours * 3600.0 > MOST_HALF_LIVES * half_life_s:
+        return None, f"the administration at {found.wall:%H:%M:%S} would lie {hours:.3g} h before the scan"
+    if stamped is None:
+        day = "the scan's day" if found.wall.date() == scan.wall.date() else "the day before the scan"
+        return found, f"the header gives the administration's time of day only, {found.wall:%H:%M:%S}; taken on {day}"
+    words = (
+        f"the header's administration date {stamped.wall:%Y-%m-%d %H:%M:%S} contradicts the scan's "
+        f"{scan.wall:%Y-%m-%d %H:%M:%S}; its time of day was taken on the scan's day ({hours:.3g} h before the scan)"
+    )
+    return found, Note(words, CONTRADICTION)
+
+
+def radiopharmaceutical(data: Dataset) -> Dataset | None:
+    """The first item of the radiopharmaceutical sequence; None where there is none."""
+    found = items(data, "RadiopharmaceuticalInformationSequence")
+    return found[0] if found else None
