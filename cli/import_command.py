@@ -14,6 +14,7 @@ from .output import echo_json, progress_line
 
 if TYPE_CHECKING:
     from ..engine.imaging.sorting.sort import Sorted
+    from ..engine.imaging.sorting.wishes import Wishes
 
 #: Exit code of an import that wrote a case without something that may be a scan.
 LEFT_OUT = 1
@@ -36,8 +37,8 @@ def import_(
     after: Annotated[
         list[str] | None, typer.Option(help='Time of a scan after the administration ("pet_a.nii.gz=24 h").')
     ] = None,
-    one_patient: Annotated[
-        bool, typer.Option("--one-patient", help="All files are of one patient, though they name several.")
+    same_patient: Annotated[
+        bool, typer.Option("--same-patient", help="All files are of one patient, though they name several.")
     ] = False,
     quiet: Quiet = False,
     json: JSON = False,
@@ -50,7 +51,7 @@ def import_(
 
     _check_paths(folders, out, force)
     wishes = Wishes(
-        tuple(take or ()), _nuclide(tracer), activity, _therapy(therapy), patient, _times(after or []), one_patient
+        tuple(take or ()), _nuclide(tracer), activity, _therapy(therapy), patient, _times(after or []), same_patient
     )
     _import(folders, out, wishes, quiet, json)
 

@@ -119,7 +119,7 @@ TRAPS: tuple[Trap, ...] = (
         commands=ONLY_IMPORT,
     ),
     trap(
-        "two-names-without-an-id",
+        "pile-of-two-names-without-an-id",
         "No file has a PatientID, and the second scan has another name.",
         "Refusal: the files are of two patients.",
         lambda folder: bare_patient(
@@ -131,7 +131,12 @@ TRAPS: tuple[Trap, ...] = (
         Right(refused=True, says=("2 patients by PatientName",), unsaid=("Other",)), commands=ONLY_IMPORT,
     ),
     trap(
-        "structures-without-an-id",
+        "pile-of-one-patient-under-two-ids", "The second scan has another PatientID, and the user says that it is one.",
+        "Imported and read.", lambda folder: _other_patient(folder, PatientID="X2"), BOTH,
+        commands=("import . -o case.yaml --same-patient", "check case.yaml"),
+    ),
+    trap(
+        "pile-with-structures-without-an-id",
         "The RTSTRUCT has an empty PatientID.",
         "An empty PatientID is no other patient.",
         lambda folder: bare_patient(folder, structures={"change": lambda data: setattr(data, "PatientID", "")}),

@@ -42,6 +42,8 @@ def case_data(
     tracer = wishes.tracer or _tracer_of(headers)
     first = headers[0]
     case: dict[str, Any] = {"patient": wishes.patient}
+    if wishes.same_patient:
+        case["same_patient"] = True
     activity = wishes.activity or (f"{first.activity_mbq:.6g} MBq" if first.activity_mbq else None)
     therapy = therapy_block(tracer, activity)
     if wishes.therapy is not None:

@@ -209,11 +209,11 @@ def _require_images(pile: Pile) -> None:
 
 
 def _require_one_patient(pile: Pile, wishes: Wishes, notes: list[str]) -> None:
-    if wishes.one_patient:
+    if wishes.same_patient:
         if len(patients_of(pile.headers)) > 1:
-            notes.append("the files name several patients; --one-patient says that they are one")
+            notes.append("the files name several patients; --same-patient says that they are one")
         return
-    advice = "run `hevesy import` for each patient's folder, or add --one-patient where it is one person"
+    advice = "run `hevesy import` for each patient's folder, or add --same-patient where it is one person"
     require_one_patient(pile.headers, pile.root, advice)
 
 

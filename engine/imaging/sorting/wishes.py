@@ -26,7 +26,7 @@ class Wishes:
         Pseudonym.
     after_h
         Time of scans after the administration [h], by the name of their PET.
-    one_patient
+    same_patient
         Whether the user answers for it that all files are of one patient.
     """
 
@@ -36,7 +36,7 @@ class Wishes:
     therapy: tuple[str, str] | None = None
     patient: str = "P01"
     after_h: Mapping[str, float] = field(default_factory=dict)
-    one_patient: bool = False
+    same_patient: bool = False
 
     def takes(self, item: Item) -> bool:
         """Whether the user asked for this one."""
