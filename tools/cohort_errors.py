@@ -155,4 +155,4 @@ def lesions_of(images: VisitImages, labels: np.ndarray, grid: Grid, folder: Path
     if names != file.with_suffix(".json"):
         file.with_suffix(".json").write_bytes(names.read_bytes())
     pet = Volume(images.grid, images.concentration[0], "Bq/mL", frame_of_reference=images.frame_of_reference)
-    return tuple(read_lesions([open_masks(file)], images.grid, [AlignedPet(pet)]))
+    return tuple(read_lesions(open_masks(file), images.grid, [AlignedPet(pet)]))

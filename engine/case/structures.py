@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from .. import units
 from ..errors import InputError
 from .fields import Block, InputPath, Threshold, read_path
 from .file import Refused
@@ -27,6 +28,28 @@ Role = Literal["target", "organ", "reference"]
 def _as_role(value: Any) -> Any:
     """``organ`` as ``{role: organ}``."""
     return {"role": value} if isinstance(value, str) else value
+
+
+def _as_names(value: Any) -> Any:
+    """One name as a list of it; names without text, or none at all in a list, are refused."""
+    value = [value] if isinstance(value, str) else value
+    if not isinstance(value, list | tuple):
+        return value
+    if not value or not all(isinstance(one, str) and one.strip() for one in value):
+        error = InputError(
+            "the list of names is empty" if not value else "a name that is no text",
+            why="a list of names says which structures of the file are taken",
+            suggestion='write names: [L1, "GTV*"], or leave it out for all lesions',
+        )
+        raise Refused(error)
+    return tuple(value)
+
+
+def _as_probability(value: Any) -> Any:
+    """A share as a number or as text with its unit: 0.5 or 50 %."""
+    if isinstance(value, str) and "%" in value:
+        return units.parse(value, units.FRACTION)
+    return value
 
 
 class Structure(Block):
@@ -66,26 +89,39 @@ class Structures(Block):
     role
         What its structures are, those in `names` apart.
     names
-        Structures that are something else, by name; ``*`` and ``?`` stand for any characters, case does not count.
-        The first name that matches counts.
+        A list: these structures alone. A mapping: structures that are something else, by name. ``*`` and ``?`` stand
+        for any characters, case does not count; of a mapping, the first name that matches counts.
+    probability
+        Least value of a lesion's voxel, for a file that holds probabilities.
     """
 
     file: InputPath
     role: Role = "target"
-    names: dict[str, Annotated[Structure, BeforeValidator(_as_role)]] = Field(default_factory=dict)
+    names: Annotated[
+        dict[str, Annotated[Structure, BeforeValidator(_as_role)]] | tuple[str, ...], BeforeValidator(_as_names)
+    ] = Field(default_factory=dict)
+    probability: Annotated[float, BeforeValidator(_as_probability)] | None = Field(None, gt=0.0, le=1.0)
+
+    @property
+    def only(self) -> bool:
+        """Whether the names are all that is taken of the file."""
+        return isinstance(self.names, tuple)
 
     def of(self, name: str) -> Structure:
         """What the structure of this name is."""
-        return next((one for key, one in self.names.items() if matches(key, name)), Structure(role=self.role))
+        named = {} if isinstance(self.names, tuple) else self.names
+        return next((one for key, one in named.items() if matches(key, name)), Structure(role=self.role))
 
     @model_serializer(mode="wrap")
     def _briefly(self, handler: SerializerFunctionWrapHandler) -> Any:
         """The file alone where all of its structures are targets."""
         written = handler(self)
-        if self.role == "target" and not self.names and "file" in written:
+        if self.role == "target" and not self.names and self.probability is None and "file" in written:
             return written["file"]
         if not self.names:
             written.pop("names", None)
+        if self.probability is None:
+            written.pop("probability", None)
         return written
 
 

@@ -72,18 +72,20 @@ def align_scans(case: Case, cts: Sequence[Volume], names: Sequence[str]) -> tupl
 
 
 def read_lesions(
-    files: Sequence[MaskFile], grid: Grid, scans: Sequence[AlignedPet], *, fine: bool = True
+    file: MaskFile, grid: Grid, scans: Sequence[AlignedPet], names: Sequence[str] | None = None, *, fine: bool = True
 ) -> list[Lesion]:
-    """All lesions of the visit on the dose grid, those drawn on a later scan resampled to the first.
+    """The lesions of a file on the dose grid, those drawn on a later scan resampled to the first.
 
     Parameters
     ----------
-    files
-        The visit's lesion files.
+    file
+        One of the visit's lesion files.
     grid
         The dose grid, in the coordinates of the first scan.
     scans
         Its scans, the first one first.
+    names
+        Structures that are taken; all lesions of the file by default.
     fine
         Whether each lesion gets its :class:`~hevesy.engine.pipeline.lesion.FineMask`.
 
@@ -92,20 +94,20 @@ def read_lesions(
     InputError
         Naming the lesion: no volume, outside the image, another frame of reference.
     """
-    lesions = []
     first = scans[0].pet.frame_of_reference
-    for file in files:
-        own = file.frame_of_reference
-        later = [k for k, one in enumerate(scans) if own and own != first and one.pet.frame_of_reference == own]
-        if not later or not scans[later[0]].alignment.moves:
-            frame, scan = (own, later[0]) if later else (first, 0)
-            for mask in file.masks(grid, frame):
-                lesions.append(Lesion(mask, _fine_mask(file, mask, grid, frame) if fine else None, scan))
-            continue
-        there = scans[later[0]]
-        for mask in file.masks(there.pet.grid, own):
-            lesions.append(Lesion(_to_first_scan(mask, there, grid, file.file), None, later[0]))
-            log.info("%s was drawn on scan %d and resampled to the first", mask.name, later[0] + 1)
+    own = file.frame_of_reference
+    later = [k for k, one in enumerate(scans) if own and own != first and one.pet.frame_of_reference == own]
+    if not later or not scans[later[0]].alignment.moves:
+        frame, scan = (own, later[0]) if later else (first, 0)
+        return [
+            Lesion(mask, _fine_mask(file, mask, grid, frame) if fine else None, scan)
+            for mask in file.masks(grid, frame, names)
+        ]
+    there = scans[later[0]]
+    lesions = []
+    for mask in file.masks(there.pet.grid, own, names):
+        lesions.append(Lesion(_to_first_scan(mask, there, grid, file.file), None, later[0]))
+        log.info("%s was drawn on scan %d and resampled to the first", mask.name, later[0] + 1)
     return lesions
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..case.model import Case, Visit
+from ..case.model import Case, Scan, Visit
 from ..case.plausibility import unusual_values
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging.alignment import Alignment
 from ..imaging.masks.checks import check_overlap
-from ..imaging.masks.mask import DrawnOn, Mask, MaskFile
+from ..imaging.masks.mask import Mask, MaskFile
 from ..imaging.masks.read import open_masks
+from ..imaging.masks.references import CaseImage, DrawnOn
 from ..imaging.pet.checks import check_alike
 from ..imaging.pet.read import read_pet
 from ..imaging.pet.scan import PetScan
@@ -34,7 +35,7 @@ from ..series_path import SeriesPath
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
 from .plausibility import check_densities, check_memory
-from .roles import with_roles
+from .roles import chosen, with_roles
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ class _Read:
     """One scan as it was read, and its registration to the first."""
 
     name: str
+    source: Scan
     pet: PetScan
     ct: Volume
     alignment: Alignment = Alignment()
@@ -194,16 +196,18 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     first = scans[0]
     pet = first.pet.volume
     grid = _dose_grid(case, pet.grid, first.ct.grid)
-    files = [open_masks(sources.open(file)) for file in visit.lesion_files]
-    notes += [note for file in files for note in file.notes]
+    images = _case_images(scans, sources)
+    files = [open_masks(sources.open(one.file), images, one.probability) for one in visit.lesions]
+    choices = [chosen(file, structures) for file, structures in zip(files, visit.lesions, strict=True)]
+    notes += [note for file, (_, left) in zip(files, choices, strict=True) for note in (*file.notes, *left)]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
     fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)
     placed = [scan.placed for scan in scans]
     lesions = _named_apart(
         [
             lesion
-            for structures, file in zip(visit.lesions, files, strict=True)
-            for lesion in with_roles(read_lesions([file], grid, placed, fine=fine), structures)
+            for structures, file, (names, _) in zip(visit.lesions, files, choices, strict=True)
+            for lesion in with_roles(read_lesions(file, grid, placed, names, fine=fine), structures)
         ],
         visit,
     )
@@ -264,7 +268,7 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
             body=Body(case.height_cm, case.sex),
         )
         name = telling_name(*SeriesPath.parse(scan.pet))
-        scans.append(_Read(name, pet, ct))
+        scans.append(_Read(name, scan, pet, ct))
         for text in (*pet.assumptions, *pet.volume.notes, *ct.notes):
             found.setdefault(text, {})[name] = None
     _check_zones(case, visit, [scan.pet for scan in scans])
@@ -272,6 +276,15 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
     notes = unusual_values(case, visit)
     notes += [about(f"{visit.name}, {', '.join(names)}", text) for text, names in found.items()]
     return sorted(scans, key=lambda scan: scan.pet.time_h), notes
+
+
+def _case_images(scans: Sequence[_Read], sources: Sources) -> list[CaseImage]:
+    """The PETs and CTs that structures can refer to, the first scan's first."""
+    images: list[CaseImage] = []
+    for scan in scans:
+        images.append(CaseImage.of("pet", sources.open(scan.source.pet), scan.pet.volume))
+        images.append(CaseImage.of("ct", sources.open(scan.source.ct), scan.ct))
+    return images
 
 
 def _aligned(case: Case, visit: Visit, scans: Sequence[_Read]) -> tuple[list[_Read], list[str]]:

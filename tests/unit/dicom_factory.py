@@ -230,6 +230,7 @@ def write_seg(path: Path, series_folder: Path, masks: dict[str, np.ndarray], fra
         source_images=images,
         pixel_array=pixels,
         segmentation_type=kind.FRACTIONAL if fractional else kind.BINARY,
+        fractional_type=hd.seg.SegmentationFractionalTypeValues.OCCUPANCY,
         segment_descriptions=segments,
         series_instance_uid=uid(path, "series"),
         series_number=9,

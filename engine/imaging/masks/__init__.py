@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = face(
         "MaskFile": "mask",
         "open_masks": "read",
         "read_masks": "read",
+        "structures_of": "read",
+        "referenced": "references",
         "check_overlap": "checks",
     },
 )

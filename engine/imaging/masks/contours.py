@@ -1,106 +1,77 @@
 """Closed planar contours to volume fractions of voxels.
 
-Each contour plane represents a slab as thick as the distance between planes. Inside a plane, contours are
-combined by the even-odd rule (DICOM's XOR: a contour inside another is a hole; a keyhole contour works as
-well). The area of a pixel that lies inside is found from horizontal lines through it, exact along each line; along the
+Each contour plane represents a slab. Inside a plane, contours are combined as ``regions`` says. A slab reaches half way
+to its neighbours where they are the next slices; at an end, or beside slices without a contour, it is as thick as a
+slice of the image that the contours were drawn on. Where a few slices are left out and what is on both sides belongs
+together, both sides are extended to the middle; across more, the pieces stay apart.
+
+The area of a pixel that lies inside is found from horizontal lines through it, exact along each line; along the
 plane normal the overlap of slab and voxel is exact. Sum of fractions times voxel volume therefore
 reproduces the contour volume.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid, canonical
+from ...notes import CAUTION, NOTE, Note
+from ...same import SAME_PLANE_MM
 from ...text import counted
 from ..resample import average, overlap_matrix
+from .regions import Region, area_fractions, combined, common_area
 
-#: Lines through each pixel row.
-LINES = 16
 #: Planes further apart than this many plane distances bound a gap, not a thick slab.
 GAP = 1.5
-#: Contour points of one plane may lie this far from it [mm].
-FLATNESS_MM = 0.1
+#: Slices are left out inside one lesion over at most this length [mm], or this many slice distances: over more, two
+#: contours may as well be two lesions. A radiotherapist draws every second to fifth slice of a fine CT.
+BRIDGED_MM, BRIDGED_SLICES = 10.0, 3.0
+#: Contours on both sides of slices that were left out belong together where they share this part of the smaller one.
+LINKED = 0.1
+#: Plane distances differ by less than this share where a structure was drawn on every n-th slice; this share of them.
+REGULAR, MOSTLY = 0.1, 0.75
+#: A hole larger than this share of what surrounds it is said: two drawings of one lesion, one inside the other.
+LARGE_HOLE = 0.5
+#: Points of the fine grid that contours are drawn on where they are oblique to the image [memory].
+MOST_POINTS = 2e8
 
 
 @dataclass
 class Plane:
-    """Contours of one plane [mm]: ``place`` along the normal, polygons (n, 2) in the plane, ``thickness``."""
+    """Contours of one plane: ``place`` along the normal [mm], what they enclose, ``thickness`` of its slab [mm]."""
 
     place: float
-    polygons: list[np.ndarray]
+    region: Region
     thickness: float = 0.0
 
-    @property
-    def area_mm2(self) -> float:
-        """Area inside by the even-odd rule; exact for a single contour, by fine lines for several."""
-        if len(self.polygons) == 1:
-            x, y = self.polygons[0].T
-            return 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
-        points = np.concatenate(self.polygons)
-        low, high = points.min(axis=0), points.max(axis=0)
-        rows = 512
-        step = (high[1] - low[1]) / rows
-        if step <= 0.0 or high[0] <= low[0]:
-            return 0.0
-        width = high[0] - low[0]
-        scaled = [np.column_stack([(p[:, 0] - low[0]) / width, (p[:, 1] - low[1]) / step]) - 0.5 for p in self.polygons]
-        return float(area_fractions(scaled, rows, 1).sum()) * step * width
 
-
-def area_fractions(polygons: list[np.ndarray], rows: int, columns: int, lines: int = LINES) -> np.ndarray:
-    """Share of each pixel inside polygons combined by the even-odd rule.
+def group_planes(
+    contours: Sequence[np.ndarray], name: str, file: object, xor: bool = False
+) -> tuple[list[Plane], np.ndarray, list[Note]]:
+    """Sort contours of one lesion into parallel planes, without thickness yet.
 
     Parameters
     ----------
-    polygons
-        Vertices (n, 2) as (column, row) in pixel indices; pixel i covers i - 0.5 to i + 0.5.
-    rows, columns
-        Shape of the result.
-    lines
-        Horizontal lines per pixel row, each evaluated exactly.
+    contours
+        Each (n, 3): points (x, y, z) [mm].
+    name, file
+        For messages.
+    xor
+        Whether their type is CLOSEDPLANAR_XOR.
 
     Returns
     -------
-    array
-        float64 (rows, columns) in [0, 1].
-    """
-    start = np.concatenate(polygons)
-    end = np.concatenate([np.roll(p, -1, axis=0) for p in polygons])
-    # line k lies at row coordinate (k + 0.5) / lines - 0.5; an edge crosses lines [first, last)
-    low = np.minimum(start[:, 1], end[:, 1])
-    high = np.maximum(start[:, 1], end[:, 1])
-    first = np.clip(np.ceil((low + 0.5) * lines - 0.5), 0, rows * lines).astype(np.int64)
-    last = np.clip(np.ceil((high + 0.5) * lines - 0.5), 0, rows * lines).astype(np.int64)
-    count = np.maximum(last - first, 0)
-    edge = np.repeat(np.arange(len(start)), count)
-    line = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    height = (line + 0.5) / lines - 0.5
-    slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
-    crossing = start[edge, 0] + (height - start[edge, 1]) * slope + 0.5  # now pixel j covers j to j + 1
-    order = np.lexsort((crossing, line))
-    line, crossing = line[order], np.clip(crossing[order], 0.0, columns)
-    # on one line crossings come in pairs: enter, leave; the covered length left of u is counted - for
-    # enter, + for leave
-    sign = np.where(np.arange(len(line)) % 2 == 0, -1.0, 1.0)
-    pixel = np.minimum(crossing.astype(np.int64), columns - 1)
-    part = np.zeros((rows, columns))
-    full = np.zeros((rows, columns + 1))
-    np.add.at(part, (line // lines, pixel), sign * (crossing - pixel))
-    np.add.at(full, (line // lines, pixel), sign)
-    # every crossing at pixel p covers all pixels below p in full
-    left = np.cumsum(full[:, ::-1], axis=1)[:, ::-1][:, 1:]
-    return np.clip((part + left) / lines, 0.0, 1.0)
+    (planes, frame, notes)
+        Planes in order; the in-plane and normal unit vectors as rows of a (3, 3) array (u, v, n); remarks.
 
-
-def group_planes(contours: list[np.ndarray], name: str, file: object) -> tuple[list[Plane], np.ndarray, list[str]]:
-    """Sort contours (n, 3) [mm, x y z] of one lesion into parallel planes.
-
-    Returns the planes with their thickness, the in-plane and normal unit vectors as rows of a (3, 3) array
-    (u, v, n), and remarks. Raises InputError when the contours are not planar or not parallel.
+    Raises
+    ------
+    InputError
+        Contours that are not planar or not parallel, or that cancel each other.
     """
     normal = _common_normal(contours)
     u = np.eye(3)[int(np.argmin(np.abs(normal)))] if np.max(np.abs(normal)) < 0.999 else None
@@ -116,7 +87,7 @@ def group_planes(contours: list[np.ndarray], name: str, file: object) -> tuple[l
     for points in contours:
         local = points @ frame.T
         place = float(local[:, 2].mean())
-        if np.ptp(local[:, 2]) > 2.0 * FLATNESS_MM:
+        if np.ptp(local[:, 2]) > 2.0 * SAME_PLANE_MM:
             raise InputError(
                 f"a contour of lesion {name!r} is not planar or not parallel to the others "
                 f"(points spread {np.ptp(local[:, 2]):.2g} mm across its plane)",
@@ -124,17 +95,49 @@ def group_planes(contours: list[np.ndarray], name: str, file: object) -> tuple[l
                 suggestion="export the structure again, or give a label map",
                 file=file,
             )
-        near = next((key for key in polygons if abs(key - place) <= FLATNESS_MM), place)
+        near = next((key for key in polygons if abs(key - place) <= SAME_PLANE_MM), place)
         polygons.setdefault(near, []).append(local[:, :2])
-    planes = [Plane(place, polygons[place]) for place in sorted(polygons)]
-    return planes, frame, _thickness(planes, name)
+    planes = [Plane(place, combined(polygons[place], xor)) for place in sorted(polygons)]
+    return planes, frame, _remarks([plane.region for plane in planes], name, file, xor)
 
 
-def _common_normal(contours: list[np.ndarray]) -> np.ndarray:
+def _remarks(regions: Sequence[Region], name: str, file: object, xor: bool) -> list[Note]:
+    """How contours of a plane were combined, where it is not as one would think."""
+    repeated, crossing, twisted = (sum(getattr(r, key) for r in regions) for key in ("repeated", "crossing", "twisted"))
+    if xor and repeated:
+        raise InputError(
+            f"{counted(repeated, 'contour')} of lesion {name!r} {'is' if repeated == 1 else 'are'} stored twice",
+            why="their type is CLOSEDPLANAR_XOR, by which two identical contours cancel each other",
+            suggestion="export the structure again, with each contour once",
+            file=file,
+            field="ContourGeometricType",
+        )
+    notes = []
+    if repeated:
+        text = counted(repeated, "contour", ("is stored twice and counts", "are stored twice and count"))
+        notes.append(Note(f"lesion {name!r}: {text} once", weight=CAUTION))
+    if crossing:
+        notes.append(
+            Note(f"lesion {name!r}: {crossing} contours cross another of their plane; they were united", weight=CAUTION)
+        )
+    if twisted:
+        text = counted(twisted, "contour", ("crosses itself; it was", "cross themselves; they were"))
+        notes.append(Note(f"lesion {name!r}: {text} filled by the even-odd rule", weight=CAUTION))
+    whole = sum(r.area_mm2 for r in regions)
+    outer = sum(max(r.area_mm2, *(Region((p,)).area_mm2 for p in r.polygons)) for r in regions if len(r.polygons) > 1)
+    filled = outer + sum(r.area_mm2 for r in regions if len(r.polygons) == 1)
+    if filled > 0.0 and 1.0 - whole / filled > LARGE_HOLE:
+        text = f"holes take {100.0 * (1.0 - whole / filled):.0f} % of what its outer contours enclose"
+        notes.append(Note(f"lesion {name!r}: {text}", weight=CAUTION))
+    return notes
+
+
+def _common_normal(contours: Sequence[np.ndarray]) -> np.ndarray:
     """Unit normal of the largest contour (Newell's rule), in the sense of increasing patient coordinate."""
     best = np.zeros(3)
     for points in contours:
-        normal = np.cross(points, np.roll(points, -1, axis=0)).sum(axis=0)
+        local = points - points[0]
+        normal = np.cross(local, np.roll(local, -1, axis=0)).sum(axis=0)
         if np.linalg.norm(normal) > np.linalg.norm(best):
             best = normal
     length = np.linalg.norm(best)
@@ -144,27 +147,103 @@ def _common_normal(contours: list[np.ndarray]) -> np.ndarray:
     return best * np.sign(best[int(np.argmax(np.abs(best)))])
 
 
-def _thickness(planes: list[Plane], name: str) -> list[str]:
-    """Give each plane its slab: half way to its neighbours, the usual half distance at ends and gaps."""
-    if len(planes) == 1:
-        return []
-    gaps = np.diff([plane.place for plane in planes])
-    usual = float(np.median(gaps))
-    notes = []
-    for i, plane in enumerate(planes):
-        halves = []
-        for gap in (gaps[i - 1] if i > 0 else usual, gaps[i] if i < len(gaps) else usual):
-            halves.append(0.5 * (gap if gap <= GAP * usual else usual))
-        plane.thickness = sum(halves)
+def set_thickness(planes: list[Plane], slice_mm: float | None, otherwise_mm: float, name: str) -> list[Note]:
+    """Give each plane its slab, and add slabs where slices were left out inside the lesion.
+
+    Parameters
+    ----------
+    planes
+        In order; slabs are added to the list.
+    slice_mm
+        Distance of the slices that they were drawn on [mm]; None where the file does not tell.
+    otherwise_mm
+        Thickness of lone planes without it [mm].
+    name
+        Of the lesion.
+
+    Returns
+    -------
+    list of Note
+        What was taken, where the planes leave it open.
+    """
+    places = np.array([plane.place for plane in planes])
+    gaps = np.diff(places)
+    step, notes = _slice_distance(planes, gaps, slice_mm, otherwise_mm, name)
+    wide = gaps > GAP * step
+    before = [0.5 * step, *(0.5 * (step if far else gap) for gap, far in zip(gaps, wide, strict=True))]
+    behind = [*before[1:], 0.5 * step]
+    left: list[float] = []
+    bridged: list[float] = []
+    for i in np.flatnonzero(wide):
+        low, high = planes[i], planes[i + 1]
+        pairs = _linked(low.region, high.region) if gaps[i] <= _reach(step) else set()
+        (bridged if pairs else left).append(float(gaps[i]))
+        if not pairs:
+            continue
+        extra = 0.5 * (float(gaps[i]) - step)
+        for place, region, parts in (
+            (places[i] + 0.5 * (step + extra), low.region, {a for a, _ in pairs}),
+            (places[i + 1] - 0.5 * (step + extra), high.region, {b for _, b in pairs}),
+        ):
+            planes.append(Plane(float(place), region.only(parts), extra))
+    for plane, down, up in zip(planes[: len(places)], before, behind, strict=True):
+        plane.thickness = down + up
         # the slab is not centred where the distances differ; its place moves to the middle of the slab
-        plane.place += 0.5 * (halves[1] - halves[0])
-    wide = int(np.count_nonzero(gaps > GAP * usual))
-    if wide:
+        plane.place += 0.5 * (up - down)
+    if bridged:
+        text = counted(len(bridged), "gap", ("of its slices has", "of its slices have"))
         notes.append(
-            f"lesion {name!r}: {counted(wide, 'gap')} between contour planes wider than {GAP:g} plane distances "
-            f"({usual:.3g} mm) {'was' if wide == 1 else 'were'} left empty"
+            Note(
+                f"lesion {name!r}: {text} no contour (up to {max(bridged):.3g} mm from plane to plane, slices "
+                f"{step:.3g} mm); the contours on both sides were extended to the middle",
+                weight=CAUTION,
+            )
+        )
+    if left:
+        text = counted(len(left), "gap", ("between its contour planes was", "between its contour planes were"))
+        notes.append(
+            Note(
+                f"lesion {name!r}: {text} left empty ({min(left):.3g} mm or more, slices {step:.3g} mm): its pieces "
+                "are taken as islands",
+                weight=CAUTION,
+            )
         )
     return notes
+
+
+def _reach(step: float) -> float:
+    """Longest gap [mm] that is taken as slices left out."""
+    return max(BRIDGED_MM, BRIDGED_SLICES * step) + SAME_PLANE_MM
+
+
+def _slice_distance(
+    planes: Sequence[Plane], gaps: np.ndarray, slice_mm: float | None, otherwise_mm: float, name: str
+) -> tuple[float, list[Note]]:
+    """Thickness of a lone plane [mm], and how it was found where the planes leave it open."""
+    if len(gaps) == 0:
+        step = slice_mm or otherwise_mm
+        return step, [Note(f"lesion {name!r} has one contour plane; taken as {step:.3g} mm thick", weight=NOTE)]
+    usual, least = float(np.median(gaps)), float(gaps.min())
+    known = slice_mm or (least if least <= _reach(0.0) else otherwise_mm)
+    if usual <= GAP * known:
+        return usual, []
+    near = np.abs(gaps - usual) <= REGULAR * usual
+    together = all(_linked(planes[i].region, planes[i + 1].region) for i in np.flatnonzero(near))
+    if len(gaps) > 1 and near.mean() >= MOSTLY and usual <= _reach(known) and together:
+        text = f"its contour planes are {usual:.3g} mm apart throughout, slices {known:.3g} mm; that far each one counts"
+        return usual, [Note(f"lesion {name!r}: {text}", weight=CAUTION)]
+    return known, []
+
+
+def _linked(low: Region, high: Region) -> set[tuple[int, int]]:
+    """Pairs of parts of two planes that belong together."""
+    pairs = set()
+    for a, part_a in zip(low.polygons, low.parts, strict=True):
+        for b, part_b in zip(high.polygons, high.parts, strict=True):
+            least = min(Region((a,)).area_mm2, Region((b,)).area_mm2)
+            if least > 0.0 and common_area(a, b) > LINKED * least:
+                pairs.add((part_a, part_b))
+    return pairs
 
 
 def rasterise(planes: list[Plane], frame: np.ndarray, grid: Grid) -> np.ndarray:
@@ -177,14 +256,16 @@ def rasterise(planes: list[Plane], frame: np.ndarray, grid: Grid) -> np.ndarray:
     along = np.abs(frame[2] @ cosines)
     if abs(along[2] - 1.0) < 1e-6:
         return _rasterise_parallel(planes, frame, grid)
-    points = np.concatenate([p for plane in planes for p in plane.polygons])
-    fine = 0.5 * min(grid.spacing_mm)
-    low = points.min(axis=0) - fine
-    columns, rows = (int(n) for n in np.ceil((points.max(axis=0) + fine - low) / fine))
+    points = np.concatenate([p for plane in planes for p in plane.region.polygons])
     thin = min(plane.thickness for plane in planes)
-    step = min(fine, thin)
     bottom = min(plane.place - 0.5 * plane.thickness for plane in planes)
     top = max(plane.place + 0.5 * plane.thickness for plane in planes)
+    fine = 0.5 * min(grid.spacing_mm)
+    box = float(np.prod(np.ptp(points, axis=0) + 2.0 * fine)) * (top - bottom)
+    fine = max(fine, np.sqrt(box / MOST_POINTS / min(fine, thin)))
+    low = points.min(axis=0) - fine
+    columns, rows = (int(n) for n in np.ceil((points.max(axis=0) + fine - low) / fine))
+    step = min(fine, thin)
     layers = max(int(np.ceil((top - bottom) / step - 1e-6)), 1)
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = frame[2] * step, frame[1] * fine, frame[0] * fine
@@ -192,9 +273,9 @@ def rasterise(planes: list[Plane], frame: np.ndarray, grid: Grid) -> np.ndarray:
     drawn = np.zeros((layers, rows, columns))
     edges = bottom + step * np.arange(layers + 1)
     for plane in planes:
-        polygons = [(p - low) / fine - 0.5 for p in plane.polygons]
+        polygons = [(p - low) / fine - 0.5 for p in plane.region.polygons]
         weight = _slab_weight(plane, edges)
-        drawn += weight[:, None, None] * area_fractions(polygons, rows, columns)
+        drawn += weight[:, None, None] * area_fractions(polygons, rows, columns, levels=plane.region.levels)
     values, own = canonical(drawn, affine)
     return np.clip(average(values, own, grid), 0.0, 1.0)
 
@@ -210,7 +291,7 @@ def _rasterise_parallel(planes: list[Plane], frame: np.ndarray, grid: Grid) -> n
     out = np.zeros(grid.shape)
     for plane in planes:
         polygons, heights = [], []
-        for polygon in plane.polygons:
+        for polygon in plane.region.polygons:
             xyz = np.column_stack([polygon, np.full(len(polygon), plane.place)]) @ frame
             index = grid.xyz_to_index(xyz)
             polygons.append(index[:, [2, 1]])
@@ -226,6 +307,7 @@ def _rasterise_parallel(planes: list[Plane], frame: np.ndarray, grid: Grid) -> n
         y1 = min(int(np.floor(points[:, 1].max() + 0.5)) + 1, ny)
         if x1 <= x0 or y1 <= y0:
             continue
-        area = area_fractions([p - np.array([x0, y0]) for p in polygons], y1 - y0, x1 - x0)
+        moved = [p - np.array([x0, y0]) for p in polygons]
+        area = area_fractions(moved, y1 - y0, x1 - x0, levels=plane.region.levels)
         out[slices[0] : slices[-1] + 1, y0:y1, x0:x1] += weight[slices[0] : slices[-1] + 1, None, None] * area
     return np.clip(out, 0.0, 1.0)

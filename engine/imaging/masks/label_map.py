@@ -1,9 +1,9 @@
-"""Lesions of a label map: whole voxels in a NIfTI, MetaImage or NRRD file, with names in a file beside it."""
+"""Lesions of a label map: whole voxels in a NIfTI, MetaImage or NRRD file, of one layer or several."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,83 +11,170 @@ import numpy as np
 from scipy import ndimage
 
 from ...errors import InputError
-from ...files import read_json, sidecar
-from ...grid import Grid, Volume
-from ..resample import average
+from ...files import sidecar
+from ...grid import Grid, Volume, from_sitk
+from ...notes import CAUTION, NOTE, Note
+from ...text import counted
+from ..dicom.find import VOLUME_ENDINGS
 from ..volumes import read_file
-from .mask import DrawnOn, Mask, MaskFile, finished
+from .label_names import ANATOMY_FROM, Titles, slicer_fields, titles_of
+from .mask import Mask, MaskFile, finished
+from .names import Content, Kind, clean_name, is_organ, kind_of, listed
+from .onto import lattice_offset, onto
+from .references import DrawnOn
 
 Box = tuple[slice, slice, slice]
 
 #: Names of the lesions of a map called ``lesions``.
 LESION_NAMES = "lesions.json"
+#: A map of the whole anatomy has some hundred labels; an image that is given as a map has thousands.
+MOST_LABELS = 500
+#: Layers of overlapping segments that are read at most.
+MOST_LAYERS = 64
+
+
+@dataclass(frozen=True)
+class Label:
+    """One label of a map: its layer, value and smallest box, and what it is."""
+
+    layer: int
+    value: int
+    box: Box
+    content: Content
+    site: str = ""
 
 
 class LabelMap(MaskFile):
-    """A label map: 0 for background, 1, 2, 3, ... for lesions."""
+    """A label map: 0 for background, 1, 2, 3, ... for lesions; with a threshold, a map of one lesion's probability.
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    Parameters
+    ----------
+    file
+        The map.
+    probability
+        Least value of a voxel of the lesion, for a map of probabilities.
+    alone
+        Name of the only label where nothing names it.
+    """
 
-    @cached_property
-    def _volume(self) -> Volume:
-        """The labels; InputError for values that are not whole labels."""
-        volume = read_file(self.file, "label", dtype=None)
-        values = volume.values
-        if not np.all(np.isfinite(values)) or np.any(values != np.rint(values)) or np.any(values < 0):
-            raise InputError(
-                f"the lesion map holds values from {values.min():g} to {values.max():g} that are not whole labels",
-                why="a label map has 0 for background and 1, 2, 3, ... for lesions",
-                suggestion="export it without interpolation (nearest neighbour)",
-                file=self.file,
-            )
-        return volume
+    def __init__(self, file: Path, probability: float | None = None, alone: str | None = None) -> None:
+        self.file, self._probability, self._alone = file, probability, alone
 
     @cached_property
-    def _boxes(self) -> dict[int, Box]:
-        """The smallest box of each label."""
-        values = self._volume.values
+    def _layers(self) -> list[Volume]:
+        """The labels of each layer; InputError for values that are not whole labels."""
+        volumes = read_layers(self.file) if slicer_fields(self.file) else [read_file(self.file, "label", dtype=None)]
+        return [replace(volume, values=self._labels(volume.values)) for volume in volumes]
+
+    def _labels(self, values: np.ndarray) -> np.ndarray:
+        whole = np.all(np.isfinite(values)) and not np.any(values != np.rint(values)) and not np.any(values < 0)
+        share = bool(np.all((values >= 0) & (values <= 1)))
+        if self._probability is not None:
+            if not share:
+                raise InputError(
+                    f"the lesion map holds values from {values.min():g} to {values.max():g}, not probabilities",
+                    why="the case gives a least probability for it",
+                    suggestion="leave out 'probability', or give a map of values from 0 to 1",
+                    file=self.file,
+                    field="probability",
+                )
+            return np.asarray(values >= self._probability, np.uint8)
+        if whole:
+            return values
+        advice = "export it without interpolation (nearest neighbour)"
+        if share:
+            advice = "for a map of probabilities, state the least one of the lesion: lesions: {file: ..., probability: 0.5}"
+        raise InputError(
+            f"the lesion map holds values from {values.min():g} to {values.max():g} that are not whole labels",
+            why="a label map has 0 for background and 1, 2, 3, ... for lesions",
+            suggestion=advice,
+            file=self.file,
+        )
+
+    @cached_property
+    def _titles(self) -> Titles:
+        return titles_of(self.file)
+
+    @cached_property
+    def _found(self) -> list[Label]:
+        """Labels that have voxels, in the order of their values."""
+        found = [(layer, *one) for layer, volume in enumerate(self._layers) for one in self._boxes(volume.values)]
+        anatomy = self._titles.anatomy
+        labels = []
+        for layer, value, box in found:
+            title = self._titles.names.get((layer, value))
+            kind: Kind = "lesion"
+            if title is not None:
+                kind = kind_of(title, anatomy=anatomy)
+                if self._titles.own and kind != "background":
+                    kind = "lesion"
+            elif self._alone is not None and len(found) == 1:
+                title, kind = self._alone, kind_of(self._alone)
+            site = self._titles.sites.get((layer, value), "")
+            labels.append(Label(layer, value, box, Content(title or f"lesion {value}", kind), site))
+        return labels
+
+    def _boxes(self, values: np.ndarray) -> list[tuple[int, Box]]:
+        """Each label and its smallest box."""
         inside = values > 0
         used, number = np.unique(values[inside], return_inverse=True)
+        if len(used) > MOST_LABELS:
+            raise InputError(
+                f"the lesion map holds {len(used)} different labels, {used[0]:g} to {used[-1]:g}",
+                why=f"it is an image rather than a map: more than {MOST_LABELS} lesions are not read",
+                suggestion="give the label map of this image",
+                file=self.file,
+            )
         compact = np.zeros(values.shape, np.int32)  # labels may be any whole numbers; boxes are returned in their order
         compact[inside] = number + 1
-        return dict(zip((int(v) for v in used), ndimage.find_objects(compact), strict=True))
+        return list(zip((int(v) for v in used), ndimage.find_objects(compact), strict=True))
 
     @cached_property
-    def _titles(self) -> dict[int, tuple[str, str]]:
-        """Name and site of each label that the names list; InputError for a name without a voxel."""
-        titles = _label_names(self.file)
-        for label, (title, _) in titles.items():
-            if label not in self._boxes:
-                raise InputError(
-                    f"lesion {title!r} (label {label}) has no volume",
-                    why=f"{sidecar(self.file).name} names a label that no voxel of this map has",
-                    suggestion="draw it, or remove it from the names",
-                    file=self.file,
-                    field=title,
-                )
-        return titles
+    def contents(self) -> list[Content]:
+        seen = {(label.layer, label.value) for label in self._found}
+        missing = {key: name for key, name in self._titles.names.items() if key not in seen}
+        if missing and seen and not seen & set(self._titles.names):
+            name = next(iter(missing.values()))
+            raise InputError(
+                f"none of the labels that {self._titles.source} names has a voxel in this map, {name!r} for one",
+                why=f"the map has {listed([label.content.name for label in self._found])}",
+                suggestion="correct the names, or give the map that they belong to",
+                file=self.file,
+                field=name,
+            )
+        return [label.content for label in self._found] + [Content(name, "empty") for name in missing.values()]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A remark where names lie beside the map that are another map's."""
+        """Remarks on the names: those of another map, organs among those of lesions, labels without one."""
+        notes: list[str] = []
         own, others = sidecar(self.file), self.file.with_name(LESION_NAMES)
-        if own.is_file() or not others.is_file():
-            return ()
-        return (
-            f"the lesions of {self.file.name} are numbered: {LESION_NAMES} names those of a map called lesions, "
-            f"{own.name} would name these",
-        )
+        if self._titles.source is None and self._alone is None and others.is_file():
+            notes.append(
+                f"the lesions of {self.file.name} are numbered: {LESION_NAMES} names those of a map called lesions, "
+                f"{own.name} would name these"
+            )
+        names = [label.content.name for label in self._found if (label.layer, label.value) in self._titles.names]
+        organs = [name for name in names if self._titles.own and is_organ(name)]
+        if organs:
+            text = f"{listed(organs)}: named like an organ and taken as a lesion, since {self._titles.source} names lesions"
+            notes.append(Note(text, weight=CAUTION))
+        nameless = len(self._found) - len(names)
+        if self._titles.names and nameless:
+            text = counted(nameless, "label", ("has", "have"))
+            notes.append(Note(f"{text} no name in {self._titles.source}: numbered lesions", weight=NOTE))
+        if self._probability is not None:
+            notes.append(Note(_thresholded(self.file.name, self._probability), weight=NOTE))
+        return tuple(notes)
 
     def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:
-        own = self._volume.grid
-        if _same_voxels(own, pet):
+        own = self._layers[0].grid
+        if lattice_offset(own, pet) is not None:
             return "pet"
-        return "ct" if _same_voxels(own, ct) else None
+        return "ct" if lattice_offset(own, ct) is not None else None
 
     def _lesions(self, grid: Grid, frame_of_reference: str | None, names: Sequence[str] | None) -> list[Mask]:
-        boxes, titles, volume = self._boxes, self._titles, self._volume
-        if not boxes:
+        if not self.contents and names is None:
             raise InputError(
                 "the label map is empty",
                 why="every voxel is background",
@@ -95,49 +182,93 @@ class LabelMap(MaskFile):
                 file=self.file,
             )
         masks = []
-        for label, box in boxes.items():
-            name, site = titles.get(label, (f"lesion {label}", ""))
-            if names is not None and name not in names:
+        for label in self._found:
+            name = label.content.name
+            if label.content.kind != "lesion" if names is None else name not in names:
                 continue
-            where = volume.values[box] == label
-            fraction = average(where, volume.grid.cropped(box), grid)
+            volume = self._layers[label.layer]
+            where = volume.values[label.box] == label.value
+            fraction = onto(where, volume.grid.cropped(label.box), grid)
             whole = float(np.count_nonzero(where)) * volume.grid.voxel_volume_ml
             mask = finished(name, np.clip(fraction, 0.0, 1.0), grid, whole, self.file)
-            masks.append(replace(mask, site=site))
+            masks.append(replace(mask, site=label.site))
         return masks
 
 
-#: What to do about a file of lesion names that cannot be read.
-_NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
+class MapFolder(MaskFile):
+    """A folder with one map per structure, each called after its file unless names lie beside it."""
+
+    def __init__(self, folder: Path, files: Sequence[Path], probability: float | None = None) -> None:
+        self.file = folder
+        self._maps = [LabelMap(file, probability, clean_name(_stem(file), file.name)) for file in files]
+
+    @cached_property
+    def contents(self) -> list[Content]:
+        names = [_stem(one.file) for one in self._maps]
+        anatomy = sum(is_organ(name) for name in names) >= ANATOMY_FROM
+        contents: list[Content] = []
+        for one, name in zip(self._maps, names, strict=True):
+            found = one.contents or [Content(clean_name(name, one.file.name), "empty")]
+            contents += [
+                Content(c.name, kind_of(c.name, anatomy=anatomy)) if anatomy and c.kind == "lesion" else c for c in found
+            ]
+        return contents
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(note for one in self._maps for note in one.notes)
+
+    def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:
+        found = {one.drawn_on(ct, pet) for one in self._maps}
+        return found.pop() if len(found) == 1 else None
+
+    def _lesions(self, grid: Grid, frame_of_reference: str | None, names: Sequence[str] | None) -> list[Mask]:
+        wanted = names if names is not None else [one.name for one in self.contents if one.kind == "lesion"]
+        return [mask for one in self._maps for mask in one._lesions(grid, frame_of_reference, wanted)]
 
 
-def _label_names(path: Path) -> dict[int, tuple[str, str]]:
-    """Names and sites of labels from ``<name>.json`` beside the map ``<name>.nii.gz``, by label or by name."""
-    file = sidecar(path)
-    if not file.is_file():
-        return {}
+def maps_below(folder: Path) -> list[Path]:
+    """The volume files of a folder, hidden ones apart."""
+    files = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    return sorted(p for p in files if p.name.lower().endswith(VOLUME_ENDINGS))
+
+
+def read_layers(path: Path) -> list[Volume]:
+    """Layers of a NRRD segmentation: one for plain labels, several where segments overlap (a vector per voxel).
+
+    Parameters
+    ----------
+    path
+        A file of 3D Slicer.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read.
+    """
+    import SimpleITK as sitk
+
     try:
-        pairs = dict(read_json(file, _NAMES_HELP))
-        out: dict[int, tuple[str, str]] = {}
-        for key, value in pairs.items():
-            if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
-                out[int(key)] = (str(value["name"]), str(value.get("site") or ""))
-                continue
-            label, title = (key, value) if str(key).strip().isdigit() else (value, key)
-            out[int(label)] = (str(title), "")
-    except (ValueError, TypeError, KeyError) as error:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError:
+        return [read_file(path, "label", dtype=None)]  # which says what is wrong
+    count = image.GetNumberOfComponentsPerPixel()
+    if count == 1:
+        return [read_file(path, "label", dtype=None)]
+    if count > MOST_LAYERS:
         raise InputError(
-            "the lesion names cannot be read",
-            why=str(error),
-            file=file,
-            suggestion=_NAMES_HELP,
-        ) from None
-    return out
+            f"the segmentation has {count} layers",
+            why=f"more than {MOST_LAYERS} layers of overlapping segments are not read",
+            suggestion="export the lesions alone",
+            file=path,
+        )
+    return [from_sitk(sitk.VectorIndexSelectionCast(image, k), "label", str(path)) for k in range(count)]
 
 
-def _same_voxels(a: Grid, b: Grid) -> bool:
-    """The same voxel size and lattice; one may be a crop of the other."""
-    if not np.allclose(a.spacing_mm, b.spacing_mm, rtol=1e-3) or not a.is_parallel_to(b):
-        return False
-    offset = b.xyz_to_index(a.index_to_xyz(np.zeros(3)))
-    return bool(np.allclose(offset, np.rint(offset), atol=0.01))
+def _thresholded(name: str, probability: float) -> str:
+    return f"{name} holds probabilities: a voxel belongs to the lesion from {probability:g} on, as the case says"
+
+
+def _stem(path: Path) -> str:
+    lower = path.name.lower()
+    return next(path.name[: -len(end)] for end in sorted(VOLUME_ENDINGS, key=len, reverse=True) if lower.endswith(end))

@@ -6,22 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid
 from ..dicom.find import Header
+from .names import Content, listed, why_left_out
+from .references import CaseImage, DrawnOn, image_of, referenced
 
 #: A lesion that loses more than this share of its volume at the grid's edge does not lie on the grid.
 LOST_SHARE = 0.01
 
-CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1")
-PET_CLASSES = ("1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.130")
-
-#: The image that lesions were drawn on.
-DrawnOn = Literal["ct", "pet"]
+#: A voxel belongs to a lesion where more than this share of it lies inside: less comes from the rounding of positions
+#: and of arithmetic. Below it a share is set to zero, so that counts, extremes and histograms hold the lesion's voxels.
+LEAST_FRACTION = 1e-6
 
 
 @dataclass
@@ -79,6 +78,11 @@ class MaskFile(ABC):
     def notes(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    @abstractmethod
+    def contents(self) -> list[Content]:
+        """What the file holds, in its order: lesions, and structures that are none unless the case names them."""
+
     @abstractmethod
     def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:
         """Which of two images the lesions were drawn on; None where the file does not tell.
@@ -101,7 +105,7 @@ class MaskFile(ABC):
         frame_of_reference
             Of the image that the grid belongs to; contours and segments on another one are refused.
         names
-            Only these lesions; all by default.
+            Only these structures; all that are lesions by default.
 
         Raises
         ------
@@ -109,36 +113,40 @@ class MaskFile(ABC):
             Naming the lesion: no volume, outside the grid, another frame of reference, not in the file.
         """
         masks = self._lesions(grid, frame_of_reference, names)
+        if not masks and names is None:
+            raise self.without_lesion()
         missing = [name for name in names or () if name not in {mask.name for mask in masks}]
         if missing:
             raise InputError(
                 f"no lesion named {missing[0]!r}",
                 why="the file does not contain it",
-                suggestion="lesions in it: " + ", ".join(mask.name for mask in masks),
+                suggestion="structures in it: " + (listed([one.name for one in self.contents]) or "none"),
                 file=self.file,
             )
         return masks
+
+    def without_lesion(self) -> InputError:
+        """The refusal of a file whose structures are all something else."""
+        held = [f"{one.name} ({why_left_out(one.kind)})" for one in self.contents]
+        return InputError(
+            "the file holds no lesion",
+            why=f"its structures are {listed(held)}" if held else "it holds no structure",
+            suggestion="to take some of them as lesions, name them: lesions: {file: ..., names: [...]}",
+            file=self.file,
+        )
 
 
 class DicomMaskFile(MaskFile):
     """Common part of RTSTRUCT and SEG: a header that refers to images and states a frame of reference."""
 
-    def __init__(self, header: Header) -> None:
-        self.file, self.header = header.path, header
-        data = header.dataset
-        own = str(data.get("FrameOfReferenceUID", "") or "")
-        for roi in list(data.get("StructureSetROISequence") or [])[:1]:
-            own = str(roi.get("ReferencedFrameOfReferenceUID", "") or "") or own
-        self.frame_of_reference = own or None
+    def __init__(self, header: Header, images: Sequence[CaseImage] = ()) -> None:
+        self.file, self.header, self.images = header.path, header, tuple(images)
+        self.referenced = referenced(header.dataset)
+        self.frame_of_reference = header.frame_of_reference
 
     def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:
-        for item in self.header.dataset.iterall():
-            if item.keyword == "ReferencedSOPClassUID":
-                if str(item.value) in CT_CLASSES:
-                    return "ct"
-                if str(item.value) in PET_CLASSES:
-                    return "pet"
-        return None
+        image = image_of(self.images, self.referenced, frozenset())
+        return image.kind if image is not None else next(iter(self.referenced.kinds), None)
 
 
 def finished(name: str, fraction: np.ndarray, grid: Grid, whole_ml: float, file: Path) -> Mask:
@@ -169,7 +177,9 @@ def finished(name: str, fraction: np.ndarray, grid: Grid, whole_ml: float, file:
             file=file,
             field=name,
         )
-    return Mask(name, fraction.astype(np.float32), volume, None, grid)
+    shares = fraction.astype(np.float32)
+    shares[shares < LEAST_FRACTION] = 0.0
+    return Mask(name, shares, volume, None, grid)
 
 
 def check_frame(own: str | None, wanted: str | None, name: str, file: Path) -> None:

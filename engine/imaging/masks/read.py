@@ -7,22 +7,32 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...grid import Grid
+from ..dicom.find import Header, is_dicom
 from ..source import ImageSource
-from .label_map import LabelMap
+from .label_map import LabelMap, MapFolder, maps_below
 from .mask import Mask, MaskFile
+from .names import why_left_out
+from .references import CaseImage
 from .rtstruct import StructureSet
-from .segmentation import SegmentationFile
+from .segmentation import SegmentationFile, segments_of
 
 
-def open_masks(path: str | Path | ImageSource) -> MaskFile:
+def open_masks(
+    path: str | Path | ImageSource, images: Sequence[CaseImage] = (), probability: float | None = None
+) -> MaskFile:
     """Open a lesion file; its lesions are then read from it without opening it again.
 
     Parameters
     ----------
     path
         Label map (NIfTI, MetaImage, NRRD; names in a sidecar ``<name>.json`` of the form
-        ``{"1": "name"}``), RTSTRUCT or SEG file, a folder that holds one of these, or
+        ``{"1": "name"}``), RTSTRUCT or SEG file, a folder that holds one of these or a label map per structure, or
         ``folder#SeriesInstanceUID``; or any of these opened before.
+    images
+        CTs and PETs of the case, the first scan's first: contours are as thick as the slices that they were drawn on,
+        and an image that a structure refers to settles its frame of reference.
+    probability
+        Least value of a lesion's voxel where the file holds probabilities.
 
     Returns
     -------
@@ -37,7 +47,11 @@ def open_masks(path: str | Path | ImageSource) -> MaskFile:
     source = ImageSource.open(path)
     source.require("lesion file")
     if not source.is_dicom:
-        return LabelMap(source.location)
+        return LabelMap(source.location, probability)
+    if source.location.is_dir() and source.series_uid is None:
+        maps = maps_below(source.location)
+        if maps and not any(is_dicom(p) for p in source.location.iterdir() if p.is_file()):
+            return MapFolder(source.location, maps, probability)
     headers = [h for h in source.headers if h.modality in ("RTSTRUCT", "SEG")]
     if not headers:
         raise InputError(
@@ -54,7 +68,45 @@ def open_masks(path: str | Path | ImageSource) -> MaskFile:
             file=source.location,
         )
     (header,) = headers
-    return StructureSet(header) if header.modality == "RTSTRUCT" else SegmentationFile(header)
+    if header.modality == "SEG":
+        return SegmentationFile(header, images, probability)
+    if probability is not None:
+        raise InputError(
+            "an RTSTRUCT holds contours, no probabilities",
+            why="the case gives a least probability for it",
+            suggestion="leave out 'probability'",
+            file=header.path,
+            field="probability",
+        )
+    return StructureSet(header, images)
+
+
+def structures_of(source: Header | Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Lesions of a structure file, and what is left out unless the case names it.
+
+    Parameters
+    ----------
+    source
+        The header of an RTSTRUCT or SEG, which alone is then looked at; or any lesion file.
+
+    Returns
+    -------
+    (lesions, left_out)
+        Names of the lesions; names of the others, each with what they are.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, or whose structures cannot be told apart.
+    """
+    if isinstance(source, Path):
+        contents = open_masks(source).contents
+    elif source.modality == "SEG":
+        contents = [content for _, content in segments_of(source.dataset)]
+    else:
+        contents = StructureSet(source).contents
+    lesions = [one.name for one in contents if one.kind == "lesion"]
+    return lesions, [(one.name, why_left_out(one.kind)) for one in contents if one.kind != "lesion"]
 
 
 def read_masks(
@@ -74,7 +126,7 @@ def read_masks(
     frame_of_reference
         Of the image that the grid belongs to; contours and segments on another one are refused.
     names
-        Only these lesions; all by default.
+        Only these structures; all that are lesions by default.
 
     Returns
     -------

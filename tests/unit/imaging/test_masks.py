@@ -94,8 +94,9 @@ def test_oblique_grid_gets_the_same_volume(tmp_path):
 
 def test_lesion_without_contour_is_named(tmp_path):
     path = write_rtstruct(tmp_path / "rs.dcm", {"node": sphere_contours(9.0, (0, 0, 0), 3.0), "empty": []})
+    assert [m.name for m in imaging.read_masks(path, PET)] == ["node"]
     with pytest.raises(InputError, match="lesion 'empty' has no closed contour"):
-        imaging.read_masks(path, PET)
+        imaging.read_masks(path, PET, names=["empty"])
     assert [m.name for m in imaging.read_masks(path, PET, names=["node"])] == ["node"]
     with pytest.raises(InputError, match="no lesion named 'other'"):
         imaging.read_masks(path, PET, names=["other"])
@@ -171,7 +172,11 @@ def test_names_are_those_of_the_map_beside_them(tmp_path):
 def test_names_of_labels_that_the_map_lacks_are_told(tmp_path):
     path = write_image(tmp_path / "lungs.nii.gz", CT, ball(CT).astype(np.uint8))
     (tmp_path / "lungs.json").write_text(json.dumps({"1": "left upper lobe", "2": "right lower lobe"}))
-    with pytest.raises(InputError, match=r"'right lower lobe' \(label 2\) has no volume\n  why: lungs.json names"):
+    opened = open_masks(path)
+    assert [m.name for m in opened.masks(PET)] == ["left upper lobe"]
+    assert [(c.name, c.kind) for c in opened.contents][1:] == [("right lower lobe", "empty")]
+    (tmp_path / "lungs.json").write_text(json.dumps({"2": "right lower lobe"}))
+    with pytest.raises(InputError, match=r"none of the labels that lungs.json names has a voxel.*'right lower lobe'"):
         imaging.read_masks(path, PET)
 
 
@@ -186,7 +191,9 @@ def test_label_map_on_its_own_grid_is_exact(tmp_path):
     ("labels", "names", "message"),
     [
         (np.zeros(PET.shape, np.uint8), None, "the label map is empty"),
-        (ball(PET).astype(np.uint8), {"1": "a", "2": "ghost"}, "lesion 'ghost' .label 2. has no volume"),
+        (ball(PET).astype(np.uint8), {"2": "ghost"}, "none of the labels that m.json names has a voxel"),
+        (ball(PET).astype(np.uint8), {"0": "node"}, "label 0 is named 'node'"),
+        (ball(PET).astype(np.uint8), {"1": "background"}, "the file holds no lesion"),
         (ball(PET) * 0.5, None, "not whole labels"),
         (ball(PET) * np.int16(-1), None, "not whole labels"),
     ],

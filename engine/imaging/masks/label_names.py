@@ -1,0 +1,193 @@
+"""Names of the labels of a map: a file beside it, a list of nnU-Net, the table in a header."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ...files import read_json, sidecar
+from .names import clean_name, is_organ, kind_of
+
+#: Names of the labels that nnU-Net keeps beside the folders with its maps.
+DATASET = "dataset.json"
+#: What to do about a file of lesion names that cannot be read.
+NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
+#: Bytes of a header that are searched for a table of labels: that of a hundred organs has 15 kB.
+HEADER_BYTES = 1_000_000
+#: Names of organs in one file from which on it is a map of the anatomy.
+ANATOMY_FROM = 3
+
+
+@dataclass(frozen=True)
+class Titles:
+    """Names of labels.
+
+    Parameters
+    ----------
+    names, sites
+        By label, or by (layer, label) in a file with layers.
+    source
+        Where they are from; None where there are none.
+    own
+        Whether they were written for this program, so that each of them is a lesion.
+    """
+
+    names: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    sites: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    source: str | None = None
+    own: bool = False
+
+    @property
+    def anatomy(self) -> bool:
+        """Whether they are those of a map of the anatomy."""
+        return not self.own and sum(is_organ(name) for name in self.names.values()) >= ANATOMY_FROM
+
+
+def titles_of(path: Path) -> Titles:
+    """Names of the labels of a map, from the first place that has some.
+
+    Parameters
+    ----------
+    path
+        The map. Its names are in ``<name>.json``, for NRRD in the fields of 3D Slicer, in ``dataset.json`` (nnU-Net)
+        beside it or one folder above, or in a table of labels in the NIfTI header (TotalSegmentator).
+
+    Raises
+    ------
+    InputError
+        Names that cannot be read; two names of one label; a lesion called label 0.
+    """
+    own = sidecar(path)
+    if own.is_file():
+        return _from_json(own, own=True)
+    if path.name.lower().endswith((".nrrd", ".nhdr")) and (titles := _from_slicer(path)).names:
+        return titles
+    for folder in (path.parent, path.parent.parent):
+        if (folder / DATASET).is_file():
+            return _from_json(folder / DATASET, own=False)
+    return _from_nifti(path) if path.name.lower().endswith((".nii", ".nii.gz")) else Titles()
+
+
+def _from_json(file: Path, own: bool) -> Titles:
+    content = read_json(file, NAMES_HELP)
+    if isinstance(content, dict) and isinstance(content.get("labels"), dict):
+        content = content["labels"]
+    elif not own:
+        return Titles()  # another program's dataset.json
+    if not isinstance(content, dict):
+        raise _unreadable(file, f"it holds a {type(content).__name__}, not names by label")
+    names: dict[tuple[int, int], str] = {}
+    sites: dict[tuple[int, int], str] = {}
+    for key, value in content.items():
+        label, title, site = _pair(str(key), value, file)
+        if label is None:
+            continue
+        if label == 0:
+            _refuse_background(title, file)
+            continue
+        if (0, label) in names:
+            raise _unreadable(file, f"label {label} has two names, {names[0, label]!r} and {title!r}")
+        names[0, label] = title
+        if site:
+            sites[0, label] = site
+    return Titles(names, sites, file.name, own)
+
+
+def _pair(key: str, value: Any, file: Path) -> tuple[int | None, str, str]:
+    """Label, name and site of one entry; no label for a region of several."""
+    if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
+        label, title, site = _whole(key), value.get("name"), str(value.get("site") or "")
+    elif _whole(key) is not None:
+        label, title, site = _whole(key), value, ""
+    else:
+        if isinstance(value, list) and len(value) != 1:
+            return None, key, ""  # nnU-Net's regions: several labels make one structure
+        label, title, site = _whole(value[0] if isinstance(value, list) else value), key, ""
+    if label is None or not isinstance(title, str | int | float):
+        raise _unreadable(file, f"the entry {clean_name(key, '')!r} ties no name to a label")
+    return label, clean_name(title, f"lesion {label}"), clean_name(site, "") if site else ""
+
+
+def _whole(value: Any) -> int | None:
+    """A label: a whole number, or its digits."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    text = str(value).strip()
+    return int(text) if re.fullmatch(r"\d{1,9}", text) else None
+
+
+def _refuse_background(title: str, file: Path) -> None:
+    if kind_of(title) != "background":
+        raise InputError(
+            f"label 0 is named {title!r}",
+            why="label 0 is the background of a label map, and no lesion",
+            suggestion="give the lesion another label, or correct the names",
+            file=file,
+            field="0",
+        )
+
+
+def _unreadable(file: Path, why: str) -> InputError:
+    return InputError("the lesion names cannot be read", why=why, suggestion=NAMES_HELP, file=file)
+
+
+def slicer_fields(path: Path) -> dict[int, dict[str, str]]:
+    """Fields ``SegmentN_...`` of a NRRD header by N; empty where 3D Slicer did not write it."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEADER_BYTES)
+    except OSError:
+        return {}
+    head = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0]
+    found: dict[int, dict[str, str]] = {}
+    for line in head.decode("utf-8", "replace").splitlines():
+        match = re.match(r"Segment(\d{1,6})_(\w+):=(.*)", line)
+        if match:
+            found.setdefault(int(match[1]), {})[match[2]] = match[3].strip()
+    return found
+
+
+def _from_slicer(path: Path) -> Titles:
+    """Names of the segments of 3D Slicer; without a label value each is a layer of its own, drawn with 1."""
+    names: dict[tuple[int, int], str] = {}
+    for number, (_, fields) in enumerate(sorted(slicer_fields(path).items())):
+        value, layer = _whole(fields.get("LabelValue", "")), _whole(fields.get("Layer", ""))
+        if value is None:
+            value, layer = 1, number
+        name = clean_name(fields.get("Name") or fields.get("ID") or "", f"segment {number + 1}")
+        if (layer or 0, value) in names:
+            raise InputError(
+                f"two segments have the label {value} of layer {layer or 0}: {names[layer or 0, value]!r} and {name!r}",
+                why="which voxels belong to which of them is not clear",
+                suggestion="save the segmentation again in 3D Slicer",
+                file=path,
+                field=f"Segment{number}_LabelValue",
+            )
+        names[layer or 0, value] = name
+    return Titles(names, {}, path.name) if names else Titles()
+
+
+def _from_nifti(path: Path) -> Titles:
+    """Names in the table of labels of a header's extension (Caret's, which TotalSegmentator writes)."""
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            head = stream.read(352)
+            order = "<" if struct.unpack("<i", head[:4])[0] == 348 else ">"
+            offset = struct.unpack(f"{order}f", head[108:112])[0]
+            extension = stream.read(int(min(max(offset - 352.0, 0.0), HEADER_BYTES))) if offset > 352.0 else b""
+    except (OSError, EOFError, struct.error, zlib.error, ValueError, OverflowError):
+        return Titles()  # the reader of voxels says what is wrong with the file
+    pattern = rb'<Label\s[^>]*?Key="(\d{1,9})"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]*)'
+    pairs = {(0, int(key)): clean_name(name.decode("utf-8", "replace"), f"lesion {int(key)}")
+             for key, name in re.findall(pattern, extension)}  # fmt: skip
+    pairs.pop((0, 0), None)
+    return Titles(pairs, {}, path.name) if pairs else Titles()

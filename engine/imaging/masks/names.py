@@ -1,0 +1,207 @@
+"""What a structure is by its name and type: a lesion, or something that gets no verdict unless the case names it.
+
+The names are exact (left, right and separators apart): "liver" is the organ, "liver met" a lesion.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ...notes import CAUTION, NOTE, Note
+from ...text import shortened
+
+#: A name is shown with at most this many characters: DICOM's own limit for long strings (PS3.5, LO).
+LONGEST_NAME = 64
+#: Names listed in one remark; the rest is counted.
+LISTED = 12
+
+#: What a structure is. ``"margin"`` is a target volume with its margin for set-up errors, ``"clinical"`` one with
+#: margin for microscopic spread, ``"aid"`` what helps planning or imaging, ``"empty"`` a structure without a closed
+#: contour or voxel.
+Kind = Literal["lesion", "organ", "margin", "clinical", "body", "aid", "empty", "background"]
+
+_WHAT: dict[Kind, str] = {
+    "organ": "organs",
+    "margin": "planning target volumes, which hold a margin of healthy tissue",
+    "clinical": "clinical target volumes, which hold the gross tumour volumes of the same file",
+    "body": "the body's outline",
+    "aid": "points, couches and other aids of planning",
+    "empty": "structures without a closed contour or voxel",
+    "background": "background",
+}
+#: A reader must know that these have no verdict; that the others have none goes without saying.
+_TELLING: tuple[Kind, ...] = ("organ", "margin", "clinical")
+
+#: RT ROI Interpreted Type (PS3.3 C.8.8.8) that settles what a structure is.
+_TYPES: dict[str, Kind] = {
+    "EXTERNAL": "body",
+    "PTV": "margin",
+    "CTV": "clinical",
+    "ORGAN": "organ",
+    "OAR": "organ",
+    "AVOIDANCE": "organ",
+    **dict.fromkeys(
+        ("TREATED_VOLUME", "IRRAD_VOLUME", "DOSE_REGION", "CONTROL", "DOSE_MEASUREMENT", "BOLUS", "MARKER",
+         "REGISTRATION", "ISOCENTER", "CONTRAST_AGENT", "BRACHY_CHANNEL", "BRACHY_ACCESSORY", "BRACHY_SRC_APP",
+         "BRACHY_CHNL_SHLD", "SUPPORT", "FIXATION"),
+        "aid",
+    ),
+}  # fmt: skip
+
+_BODY = frozenset("body external externalcontour bodycontour skin outline patient patientoutline".split())
+_AIDS = re.compile(
+    r"(iso(cent(er|re))?|couch(surface|interior)?|(treatment)?table(top)?|support|bolus|fixation|"
+    r"(ref|reference|dose|calc|marker|user)?(point|origin)|marker|ref|poi|fiducial|carbonfib(er|re))s?\d*"
+)
+_BACKGROUND = frozenset("background bg backgroundlabel unlabeled unlabelled clearlabel ignore".split())
+#: Organs whose plain name is hardly ever that of a lesion. Thyroid, prostate, breast, nodes and bones are not among
+#: them: lesions are called after the place where they lie.
+_ORGANS = frozenset(
+    """
+    spinalcord cord spinalcanal myelon medulla lung lungs totallung bothlungs heart liver kidney kidneys spleen stomach
+    bowel bowelbag bowelsmall bowellarge smallbowel largebowel bowelloop smallintestine largeintestine colon rectum
+    sigmoid duodenum pancreas gallbladder bladder urinarybladder esophagus oesophagus trachea larynx pharynx brain
+    brainstem cerebellum chiasm opticchiasm opticnerve opticnrv eye eyes eyeball lens cochlea pituitary parotid
+    parotidgland parotids submandibular submandibulargland glndsubmand lacrimal lacrimalgland oralcavity lips
+    femoralhead femurhead femhead aorta bonemarrow penilebulb
+    """.split()
+)
+#: What else maps of the whole anatomy hold, as the widespread automatic segmentation of CT names it.
+_ANATOMY = re.compile(
+    r"vertebraec?\w*|rib\w*|lung\w*lobe|heart\w+|adrenalgland|hip|humerus|scapula|clavicula|femur|sacrum|sternum|skull|"
+    r"costalcartilages|gluteus\w+|autochthon|iliopsoas|prostate|thyroidgland|iliac(artery|vena)|\w*venacava|"
+    r"portalveinandsplenicvein|pulmonary\w+|brachiocephalic\w+|subclavianartery|commoncarotidartery|atrialappendage\w*|"
+    r"face|smallbowel|kidneycyst"
+)
+_SIDE = re.compile(r"^(left|right|lt|rt|l|r)(?=[ ]|$)|(?<=[ ])(left|right|lt|rt|l|r|li|re|both|total|bilat|combined)$")
+#: Words that make a structure a lesion whatever its type says.
+_LESION = re.compile(
+    r"(^|[^a-z])(gtv|itv|btv|mtv|lesion|tumou?r|met|mets|metastas[ie]s|node|nodule|recurrence|target|remnant)",
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """One structure of a file.
+
+    Parameters
+    ----------
+    name
+        As this program shows it.
+    kind
+        What it is, ``"lesion"`` where nothing tells that it is something else.
+    """
+
+    name: str
+    kind: Kind = "lesion"
+
+
+def clean_name(text: object, otherwise: str) -> str:
+    """A structure's name on one line without control characters, at most :data:`LONGEST_NAME` long.
+
+    Parameters
+    ----------
+    text
+        As the file holds it.
+    otherwise
+        The name where nothing is left.
+    """
+    plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", str(text))  # a terminal's escape sequences, with their parameters
+    kept = (" " if c.isspace() else c for c in plain if c.isspace() or unicodedata.category(c)[0] != "C")
+    return shortened(" ".join("".join(kept).split()), LONGEST_NAME) or otherwise
+
+
+def kind_of(name: str, interpreted: str = "", anatomy: bool = False) -> Kind:
+    """What a structure is by its name, and by its type where the name leaves it open.
+
+    Parameters
+    ----------
+    name
+        Of the structure.
+    interpreted
+        Its RT ROI Interpreted Type; empty where there is none.
+    anatomy
+        Whether the file is a map of the anatomy: bones and vessels are organs then.
+    """
+    lower = re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).casefold().strip()
+    if interpreted.upper() == "GTV":
+        return "lesion"
+    if re.match(r"ptv(?![a-z])", lower):
+        return "margin"
+    if re.match(r"ctv(?![a-z])", lower):
+        return "clinical"
+    if _LESION.search(lower):
+        return "lesion"
+    joined = lower.replace(" ", "")
+    if joined in _BODY:
+        return "body"
+    if joined in _BACKGROUND:
+        return "background"
+    if _AIDS.fullmatch(joined):
+        return "aid"
+    if is_organ(name, anatomy):
+        return "organ"
+    return _TYPES.get(interpreted.upper(), "lesion")
+
+
+def is_organ(name: str, anatomy: bool = False) -> bool:
+    """Whether a name is exactly that of an organ, its side apart; ``anatomy``: or that of any part of the body."""
+    lower = re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).casefold().strip()
+    for _ in range(2):
+        joined = lower.replace(" ", "")
+        if joined in _ORGANS or (anatomy and _ANATOMY.fullmatch(joined)):
+            return True
+        lower = _SIDE.sub("", lower).strip()
+    return False
+
+
+def settled(contents: Sequence[Content], types: Sequence[str]) -> list[Content]:
+    """The structures of one file, judged together.
+
+    A type that every structure has tells nothing (some programs write ORGAN for all), and a clinical target volume is
+    the lesion where the file holds no gross tumour volume.
+
+    Parameters
+    ----------
+    contents
+        As :func:`kind_of` judges each.
+    types
+        Their RT ROI Interpreted Types.
+    """
+    drawn = [k for k, one in enumerate(contents) if one.kind not in ("empty", "body", "aid")]
+    same = len({types[k].upper() for k in drawn}) == 1 and len(drawn) > 0
+    alike = same and types[drawn[0]].upper() in ("ORGAN", "OAR", "AVOIDANCE")
+    out = [
+        replace(one, kind=kind_of(one.name)) if alike and k in drawn else one for k, one in enumerate(contents)
+    ]
+    if not any(one.kind == "lesion" for one in out):
+        out = [replace(one, kind="lesion") if one.kind == "clinical" else one for one in out]
+    return out
+
+
+def remarks_left_out(contents: Sequence[Content]) -> list[Note]:
+    """One remark for each kind of structure that is left out."""
+    notes = []
+    for kind, what in _WHAT.items():
+        names = [one.name for one in contents if one.kind == kind]
+        if not names:
+            continue
+        include = "" if kind in ("empty", "background") else "; to include one, list it under lesions: {names: [...]}"
+        text = f"structures left out: {listed(names)} ({what}{include})"
+        notes.append(Note(text, weight=CAUTION if kind in _TELLING else NOTE))
+    return notes
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row, the first dozen of them."""
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def why_left_out(kind: Kind) -> str:
+    """Why a structure of this kind is no lesion; empty for a lesion."""
+    return _WHAT.get(kind, "")
