@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.dose.methods import METHODS
-from ..engine.errors import InputError
+from .import_command import import_
 from .options import BACKENDS, DECAYS, JSON, Quiet, listed, out_option, with_verbose
 from .output import duration, echo, echo_json, echo_table, echo_text, progress_line
 
@@ -53,48 +53,6 @@ def demo(
     # A fixed number of decays: the same numbers on every machine, unless it is so slow that time ends it.
     case = _changed(Case.load(case_file), seed=seed, backend=backend, decays=DEMO_DECAYS, time_limit="100 s")
     _run_and_tell(case, out / "run", json=json, wide=wide)
-
-
-def import_(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of DICOM or volumes.", show_default=False)],
-    out: Annotated[Path, out_option("The case file to write.")] = Path("case.yaml"),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing case file.")] = False,
-    json: JSON = False,
-) -> None:
-    """Sort a pile of DICOM (PET, CT, RTSTRUCT, SEG) or volumes into a case file, and list what was not used."""
-    from ..engine.case.model import Case
-    from ..engine.case.site import Site
-    from ..engine.files import check_output_file, write_text
-    from ..engine.imaging.sorting.case_text import case_of
-    from ..engine.imaging.sorting.sort import sort_folder
-    from ..engine.imaging.sorting.therapy import proposed_therapy
-
-    check_output_file(out)
-    if out.exists() and not force:
-        raise InputError(
-            "exists already",
-            why="a case file may contain your edits",
-            suggestion="give another -o, or --force",
-            file=out,
-        )
-    for folder in folders:
-        if not folder.exists():
-            raise InputError(
-                "no such folder", why="there is nothing to import", file=folder, suggestion="check the path"
-            )
-    site = Site.load()
-    files = sort_folder(folders)
-    base = out.resolve().parent
-    case = case_of(files, base, site)
-    Case.from_dict(case.data, base=base, file=out)  # nothing is written that cannot be read
-    write_text(out, case.text)
-    account = [*files.account(), *case.account, f"note    {proposed_therapy(case.data)}"]
-    if json:
-        echo_json({"case": out, "account": account})
-        return
-    for line in account:
-        echo(line)
-    echo(f"wrote {out}; next: hevesy check {out}")
 
 
 def check(case_file: CaseFile, json: JSON = False) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ...engine.errors import InputError
 from ...engine.text import nearest
 from . import (
+    archives,
     choice,
     contours,
     files,
@@ -14,6 +15,7 @@ from . import (
     hostile,
     identity,
     objects,
+    piles,
     scales,
     segments,
     series,
@@ -31,7 +33,9 @@ _KINDS = (
     series,
     objects,
     files,
+    archives,
     choice,
+    piles,
     contours,
     structures,
     segments,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...case.site import Site
+from ..dicom.find import is_volume_file
 from .resolution import recovery_of
 from .sort import Sorted
 
@@ -75,12 +76,35 @@ def case_of(files: Sorted, base: Path, site: Site | None = None) -> WrittenCase:
         account.append(f"site    {', '.join(keys)} from {site.path.name}")
     if own is not None and site is not None:
         comments = [f"From the site's defaults, {own}."]
+    account += _missing(data)
     dump = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    return WrittenCase(data, _HEAD + _commented(dump, "recovery", comments), account)
+    head = _HEAD + "".join(f"{line}\n" for line in _comment_lines(files.open_points()))
+    return WrittenCase(data, head + _commented(dump, "recovery", comments), account)
 
 
 def _commented(text: str, key: str, sentences: list[str]) -> str:
     """The YAML with comment lines above one of its top keys."""
-    lines = [f"# {line}" for sentence in sentences for line in textwrap.wrap(sentence, 98)]
+    lines = _comment_lines(sentences)
     head, found, tail = text.partition(f"\n{key}:")
     return head + "\n" + "\n".join(lines) + found + tail if found and lines else text
+
+
+def _comment_lines(sentences: list[str]) -> list[str]:
+    return [f"# {line}" for sentence in sentences for line in textwrap.wrap(sentence, 98)]
+
+
+def _missing(data: dict[str, Any]) -> list[str]:
+    """What a run needs and no file states: one line each, with the option that states it."""
+    lines = []
+    visits = data["visits"]
+    scans = [scan for visit in visits for scan in visit["scans"]]
+    volumes = [scan["pet"] for scan in scans if "after" not in scan and is_volume_file(Path(scan["pet"]))]
+    if "activity" not in data["tracer"] and not all("activity" in visit for visit in visits):
+        lines.append(
+            'missing the administered activity of the tracer: add it to the case, or import with --activity "..."'
+        )
+    if volumes:
+        lines.append(
+            f'missing the time of {", ".join(volumes)}: add `after` to the case, or import with --after "NAME=24 h"'
+        )
+    return lines

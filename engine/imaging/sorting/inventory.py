@@ -1,151 +1,181 @@
-"""Inventory of a pile of files: one record per series, structure file and volume."""
+"""Inventory of the DICOM files of a pile: one record per series and structure file, with what makes it unusable."""
 
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from ...errors import InputError
+from ...text import counted
+from ..dicom.elements import items, text
 from ..dicom.find import IMAGE_MODALITIES, Header
-from ..pet.header import PetHeader, moment_of, nuclide_name, read_pet_header
+from ..dicom.kinds import is_multi_frame, no_slice, unusable
+from ..pet.header import moment_of, read_pet_header
+from .evidence import evidence_of, moments_at_a_place
+from .item import Item
+
+#: Modalities that hold images of a kind that could be a scan, and what to do with them.
+_NOT_READ = {
+    "NM": "NM (SPECT) is not read: export it as PET (BQML) or as NIfTI in Bq/mL",
+    "MR": "MR is not used",
+}
 
 
-@dataclass
-class Item:
-    """One series, structure file or volume that was found.
+def dicom_items(headers: Sequence[Header]) -> list[Item]:
+    """One record per image series, and one per file of anything else.
 
-    ``kind`` is PET, CT, RTSTRUCT, SEG or another modality; ``spec`` the path for the case (``folder#UID``
-    where a folder holds several image series); ``skipped`` says why it was not used, and is empty
-    where it was.
+    Parameters
+    ----------
+    headers
+        Of every DICOM file, in the order of their paths.
     """
-
-    kind: str
-    spec: str
-    files: int
-    when: datetime | None = None
-    frame: str | None = None
-    uid: str = ""
-    study: str = ""
-    skipped: str = ""
-    visit: str = ""
-    after_h: float | None = None
-    references: frozenset[str] = frozenset()
-    structures: tuple[str, ...] = ()
-    header: PetHeader | None = None
-
-
-def dicom_items(headers: list[Header]) -> list[Item]:
-    by_series: dict[str, list[Header]] = {}
-    for header in headers:
-        key = header.series if header.modality in IMAGE_MODALITIES else str(header.path)
-        by_series.setdefault(key, []).append(header)
-    image_parents: dict[Path, set[str]] = {}
+    series: dict[str, list[Header]] = {}
+    found: list[Item] = []
     for header in headers:
         if header.modality in IMAGE_MODALITIES:
-            image_parents.setdefault(header.path.parent, set()).add(header.series)
-    items = []
-    for members in by_series.values():
-        first = members[0]
-        data = first.dataset
-        when = moment_of(
-            data.get("SeriesDate") or data.get("StructureSetDate") or data.get("StudyDate"),
-            data.get("SeriesTime") or data.get("StructureSetTime") or data.get("StudyTime"),
-        )
-        item = Item(first.modality, str(first.path), len(members), when, first.frame_of_reference, first.series)
-        item.study = str(data.get("StudyInstanceUID", ""))
-        if first.modality in IMAGE_MODALITIES:
-            item.spec = _series_spec(members, image_parents)
-        if first.modality == "PT":
-            _read_pet_item(item, members)
-        elif first.modality == "CT":
-            if len(members) < 2:
-                item.skipped = "a single slice (localizer)"
-            elif "LOCALIZER" in [str(v) for v in data.get("ImageType", [])]:
-                item.skipped = "a localizer"
-        elif first.modality in ("RTSTRUCT", "SEG"):
-            _read_structure_item(item, first)
+            series.setdefault(header.series, []).append(header)
         else:
-            item.skipped = f"modality {first.modality or 'unknown'} is not used"
-        items.append(item)
-    return items
+            found.append(_other_item(header))
+    folders: dict[Path, set[str]] = {}
+    for uid, members in series.items():
+        for header in members:
+            folders.setdefault(header.path.parent, set()).add(uid)
+    for members in series.values():
+        found += _series_items(members, folders)
+    return found
 
 
-def _series_spec(members: list[Header], image_parents: dict[Path, set[str]]) -> str:
-    parents = {h.path.parent for h in members}
-    if len(parents) == 1:
-        parent = parents.pop()
-        return str(parent) if len(image_parents[parent]) == 1 else f"{parent}#{members[0].series}"
-    return f"{os.path.commonpath([str(p) for p in parents])}#{members[0].series}"
+def _series_items(members: Sequence[Header], folders: dict[Path, set[str]]) -> list[Item]:
+    """The record of a series, and one for the images in it that are no slices (a localizer, a screenshot)."""
+    members, copies = _without_copies(members)
+    reasons = {header.path: no_slice(header) for header in members}
+    slices = [header for header in members if not reasons[header.path]]
+    strays = [header for header in members if reasons[header.path]] if slices else []
+    item = _image_item(slices or members, _series_spec(members, folders))
+    if copies:
+        item.notes.append(f"{item.label}: {counted(copies, 'file')} of the same images as others, left out")
+    found = [item]
+    for reason in dict.fromkeys(reasons[header.path] for header in strays):
+        same = [header for header in strays if reasons[header.path] == reason]
+        stray = Item(item.kind, str(same[0].path), len(same), _when(same), item.frame, item.uid, item.study)
+        stray.skipped = f"{reason} in the series of {item.label}"
+        found.append(stray)
+    return found
 
 
-def _read_pet_item(item: Item, members: list[Header]) -> None:
-    item.kind = "PET"
+def _without_copies(members: Sequence[Header]) -> tuple[list[Header], int]:
+    """Each image once, and the number of further files of an image: the same instance, of the same size."""
+    kept: dict[tuple[str, int], Header] = {}
+    for header in members:
+        instance = text(header.dataset, "SOPInstanceUID") or str(header.path)
+        kept.setdefault((instance, header.path.stat().st_size), header)
+    return list(kept.values()), len(members) - len(kept)
+
+
+def _image_item(members: Sequence[Header], spec: str) -> Item:
+    """The record of the slices of one series."""
+    first = members[0]
+    kind = "PET" if first.modality == "PT" else first.modality
+    item = Item(kind, spec, len(members), _when(members), first.frame_of_reference, first.series)
+    item.study, item.description = text(first.dataset, "StudyInstanceUID"), first.description
+    if kind not in ("PET", "CT"):
+        item.skipped = _NOT_READ.get(kind, f"modality {kind or 'unknown'} is not used")
+        item.maybe_scan = kind == "NM"
+        return item
+    item.evidence = evidence_of(members)
+    item.skipped = unusable(members)
+    item.picture = bool(item.skipped)
+    item.maybe_scan = kind == "PET"
+    if not item.skipped and any(is_multi_frame(header) for header in members):
+        item.skipped = "an enhanced multi-frame object, which is not read: export single slices"
+    moments = moments_at_a_place(members)
+    if not item.skipped and moments > 1:
+        item.skipped = (
+            f"{moments} images lie at each place (a dynamic or gated series, or several joined): "
+            "export one static series"
+        )
+    if kind == "PET" and not item.skipped:
+        _read_pet_item(item, members)
+    return item
+
+
+def _read_pet_item(item: Item, members: Sequence[Header]) -> None:
+    """What the header of a PET says, and whether it can be turned into an activity concentration."""
     try:
-        item.header = read_pet_header(members, item.spec)
+        item.header = read_pet_header(list(members), item.spec)
     except InputError as error:
-        item.skipped = error.problem
+        item.skipped = error.problem + (f"; {error.suggestion}" if error.suggestion else "")
         return
     item.when = item.header.scan_start or item.when
-    corrected = members[0].dataset.get("CorrectedImage")
-    listed = [corrected] if isinstance(corrected, str) else [str(v) for v in corrected or []]
-    if listed and "ATTN" not in listed:
-        item.skipped = "not corrected for attenuation"
+    if item.evidence is not None and item.evidence.corrected is False:
+        item.skipped = f"not corrected for attenuation: {item.evidence.correction}"
 
 
-def _read_structure_item(item: Item, header: Header) -> None:
-    """Frame of reference, referenced series and structure names of an RTSTRUCT or SEG."""
+def _when(members: Iterable[Header]) -> datetime | None:
+    """When images were taken: the first acquisition, else the series, else the study."""
+    acquired, series = [], []
+    for header in members:
+        data = header.dataset
+        day = text(data, "AcquisitionDate") or text(data, "SeriesDate") or text(data, "StudyDate")
+        if (moment := moment_of(day, text(data, "AcquisitionTime"))) is not None:
+            acquired.append(moment)
+        day = text(data, "SeriesDate") or text(data, "StudyDate")
+        if (moment := moment_of(day, text(data, "SeriesTime") or text(data, "StudyTime"))) is not None:
+            series.append(moment)
+    return min(acquired or series, default=None)
+
+
+def _series_spec(members: Sequence[Header], folders: dict[Path, set[str]]) -> str:
+    """The folder of a series, with its UID where the folder holds others too, or where it lies in several."""
+    uid = members[0].series
+    parents = {header.path.parent for header in members}
+    if len(parents) == 1:
+        parent = parents.pop()
+        return str(parent) if folders[parent] == {uid} else f"{parent}#{uid}"
+    return f"{os.path.commonpath([str(p) for p in parents])}#{uid}"
+
+
+def _other_item(header: Header) -> Item:
+    """The record of a file that is no image series: a structure file, a report, a presentation state."""
     data = header.dataset
-    references: set[str] = set()
-    if header.modality == "RTSTRUCT":
-        rois = list(data.get("StructureSetROISequence") or [])
-        item.structures = tuple(str(r.get("ROIName", "")) for r in rois)
-        frames = {str(r.get("ReferencedFrameOfReferenceUID", "") or "") for r in rois} - {""}
-        item.frame = frames.pop() if len(frames) == 1 else item.frame
-        for frame in data.get("ReferencedFrameOfReferenceSequence") or []:
-            for study in frame.get("RTReferencedStudySequence") or []:
-                for series in study.get("RTReferencedSeriesSequence") or []:
-                    references.add(str(series.get("SeriesInstanceUID", "")))
+    item = Item(header.modality, str(header.path), 1, None, header.frame_of_reference, header.series)
+    item.study, item.description = text(data, "StudyInstanceUID"), header.description
+    item.when = moment_of(
+        text(data, "StructureSetDate") or text(data, "SeriesDate") or text(data, "StudyDate"),
+        text(data, "StructureSetTime") or text(data, "SeriesTime") or text(data, "StudyTime"),
+    )
+    if header.modality in ("RTSTRUCT", "SEG"):
+        _read_structures(item, header)
     else:
-        item.structures = tuple(str(s.get("SegmentLabel", "")) for s in data.get("SegmentSequence") or [])
-        for series in data.get("ReferencedSeriesSequence") or []:
-            references.add(str(series.get("SeriesInstanceUID", "")))
-    item.references = frozenset(references)
+        item.skipped = f"modality {header.modality or 'unknown'} is not used"
+    return item
+
+
+def _read_structures(item: Item, header: Header) -> None:
+    """What an RTSTRUCT or SEG was drawn on, and the names of its structures."""
+    data = header.dataset
+    series: set[str] = set()
+    instances: set[str] = set()
+    if header.modality == "RTSTRUCT":
+        rois = items(data, "StructureSetROISequence")
+        item.structures = tuple(text(roi, "ROIName") for roi in rois)
+        frames = {text(roi, "ReferencedFrameOfReferenceUID") for roi in rois} - {""}
+        for frame in items(data, "ReferencedFrameOfReferenceSequence"):
+            frames |= {text(frame, "FrameOfReferenceUID")} - {""}
+            for study in items(frame, "RTReferencedStudySequence"):
+                for one in items(study, "RTReferencedSeriesSequence"):
+                    series.add(text(one, "SeriesInstanceUID"))
+        for roi in items(data, "ROIContourSequence"):
+            for contour in list(items(roi, "ContourSequence"))[:1]:
+                for image in items(contour, "ContourImageSequence"):
+                    instances.add(text(image, "ReferencedSOPInstanceUID"))
+        # the frames inside one file contradict each other at times: then the images it names decide
+        item.frame = frames.pop() if len(frames) == 1 else item.frame if not frames else None
+    else:
+        item.structures = tuple(text(segment, "SegmentLabel") for segment in items(data, "SegmentSequence"))
+        series |= {text(one, "SeriesInstanceUID") for one in items(data, "ReferencedSeriesSequence")}
+    item.references, item.instances = frozenset(series - {""}), frozenset(instances - {""})
     if not item.structures:
         item.skipped = "it holds no structure"
-
-
-def _nuclide_in_name(words: list[str]) -> str | None:
-    """A nuclide in the words of a file name, where case says nothing (``i124``, ``18f``)."""
-    cased = (re.sub(r"(?<=\d)([a-z])", lambda m: m.group(1).upper(), word.capitalize()) for word in words)
-    return next((name for word in cased if (name := nuclide_name(word))), None)
-
-
-_NAME_KINDS = (
-    ("lesions", r"lesion|label|mask|seg|roi|gtv|voi"),
-    ("PET", r"pet|pt|suv|bqml"),
-    ("CT", r"ct|hu"),
-)
-
-
-def volume_items(paths: list[Path]) -> list[Item]:
-    """Volumes, distinguished by the words in their names."""
-    items = []
-    for path in paths:
-        words = re.split(r"[^a-z0-9.]+", re.sub(r"\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$", "", path.name.lower()))
-        kind = next(
-            (k for k, pattern in _NAME_KINDS if any(re.fullmatch(rf"({pattern})(s|mentation)?\d*", w) for w in words)),
-            "volume",
-        )
-        item = Item(kind, str(path), 1, frame=f"folder {path.parent}", uid=str(path))
-        hours = re.search(r"(\d+(?:\.\d+)?) ?(h|hr|hours)(?![a-z])", path.name.lower().replace("_", " "))
-        if kind == "volume":
-            item.skipped = "its name indicates neither PET, CT nor lesions"
-        if kind == "PET":
-            item.header = PetHeader("BQML", "START", tracer=_nuclide_in_name(words))
-        if hours:
-            item.after_h = float(hours.group(1))
-        items.append(item)
-    return items

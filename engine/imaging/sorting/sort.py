@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...progress import Progress
+from ...same import SAME_SCAN_S
 from ...text import counted
-from ..dicom.find import files_below, is_dicom, is_volume_file, read_header, require
-from ..pet.header import PetHeader, radionuclide_half_life_s
-from .inventory import Item, dicom_items, volume_items
-from .resolution import recovery_of
-from .therapy import therapy_block
+from ..dicom.elements import text
+from ..identity import patients_of, require_one_patient
+from ..pet.header import PetHeader
+from .choice import match_ct, one_per_scan
+from .inventory import dicom_items
+from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit
+from .lesions import match_lesions
+from .pile import Pile, pile_of
+from .proposal import case_data
+from .volumes import volume_items
+from .wishes import Wishes
 
 #: Scans of one administration are at most this many days apart.
 VISIT_DAYS = 12
-
-
-@dataclass
-class Pair:
-    """A PET with its CT."""
-
-    pet: Item
-    ct: Item
-
-
-@dataclass
-class SortedVisit:
-    """The scans of one administration, in order of time, and the lesion file."""
-
-    name: str
-    scans: list[Pair]
-    lesions: Item | None = None
+#: Files that are left out for one reason in one folder are listed one by one up to this many.
+LISTED = 3
 
 
 @dataclass
@@ -50,213 +42,244 @@ class Sorted:
         The visits that the scans form.
     notes
         What was assumed, one sentence each.
+    root
+        The first of the folders that were searched.
+    wishes
+        What the user stated beside the files.
+    refusal
+        Why no case can be made of it; None where nothing stands against one.
     """
 
     items: list[Item]
-    visits: list[SortedVisit]
+    visits: list[SortedVisit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    root: Path | None = None
+    wishes: Wishes = Wishes()
+    refusal: InputError | None = None
 
     def account(self) -> list[str]:
         """Lines for the user: everything found, used or skipped."""
-        lines = []
         order = sorted(self.items, key=lambda i: (bool(i.skipped), i.visit, i.when or datetime.min, i.kind, i.spec))
+        groups: dict[tuple[str, ...], list[Item]] = {}
         for item in order:
-            when = f"{item.when:%Y-%m-%d %H:%M}" if item.when else "no date"
-            count = counted(item.files, "file")
-            names = f" ({', '.join(item.structures)})" if item.structures else ""
-            head = f"{item.kind:8s} {when:16s} {count:10s} {item.spec}{names}"
-            lines.append(f"skipped {head}: {item.skipped}" if item.skipped else f"used    {head} -> {item.visit}")
-        return lines + [f"note    {text}" for text in self.notes]
+            alike = (item.kind, item.skipped, str(Path(item.spec).parent)) if item.skipped else (item.spec, item.uid)
+            groups.setdefault(alike, []).append(item)
+        lines = []
+        for items in groups.values():
+            lines += [item.line() for item in items[: LISTED if len(items) > LISTED + 1 else None]]
+            if len(items) > LISTED + 1:
+                rest = counted(len(items) - LISTED, "more of the kind", ("", "")).replace("kinds", "kind").strip()
+                lines.append(f"skipped {items[0].kind:8s} {rest}: {items[0].skipped}")
+        return lines + [f"note    {note}" for note in dict.fromkeys(self.notes)]
 
     @property
     def headers(self) -> list[PetHeader]:
         """What the headers of the PETs used say, visit by visit."""
         return [pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None]
 
+    def losses(self) -> list[str]:
+        """What is left out and may be a scan of another time, and what that does to the kinetics: one sentence each."""
+        scans = [pair.pet for visit in self.visits for pair in visit.scans]
+        lost = [item for item in self.items if item.skipped and item.maybe_scan and not _shown_by(item, scans)]
+        if not lost:
+            return []
+        lines = []
+        for item in lost[:LISTED]:
+            what = (
+                "may hold a scan or a part of one" if item.kind not in ("PET", "NM") else f"a scan ({item.time_text})"
+            )
+            lines.append(f"left out: {item.kind} {item.label}, {what}: {item.skipped}")
+        if len(lost) > LISTED:
+            lines.append(f"and {len(lost) - LISTED} more that may be scans are left out, as listed above")
+        for visit in self.visits:
+            count = len(visit.scans)
+            effect = (
+                "with one scan the effective half-life is assumed, not measured"
+                if count == 1
+                else "another scan would change the effective half-lives, the doses and perhaps the verdict"
+            )
+            lines.append(f"{visit.name}: the kinetics rest on {counted(count, 'scan')} alone; {effect}")
+        return lines
+
+    def open_points(self) -> list[str]:
+        """What a reader of the case should know: scans that are left out, and choices between equals."""
+        return self.losses() + [note for note in dict.fromkeys(self.notes) if "--take" in note]
+
     def to_case_dict(self, base_dir: Path) -> dict[str, Any]:
         """A case as plain data, paths relative to ``base_dir``.
 
-        Raises InputError when no PET/CT pair or no lesion was found, or the tracer is not known.
+        Parameters
+        ----------
+        base_dir
+            Folder of the case file.
+
+        Raises
+        ------
+        InputError
+            No PET with a CT, or no lesion was found; the tracer is not known; what stands against a case (`refusal`).
         """
+        if self.refusal is not None:
+            raise self.refusal
         if not self.visits:
             raise InputError(
                 "no PET with a CT was found",
-                why=_reasons(self.items, ("PET", "CT")) or "there are no images",
+                why=_reasons(self.items, ("PET", "CT", *LEFT_KINDS)) or "there are no images of PET and CT",
                 suggestion="give the folders of one patient's PET and CT",
-                file=base_dir,
+                file=self.root,
             )
-        headers = self.headers
-        tracer = _tracer_of(headers)
-        first = headers[0]
-        case: dict[str, Any] = {"patient": "P01"}
-        activity = f"{first.activity_mbq:.6g} MBq" if first.activity_mbq else None
-        therapy = therapy_block(tracer, activity)
-        if therapy is not None:
-            case["therapy"] = therapy
-        case["tracer"] = {"nuclide": tracer}
-        if activity is not None:
-            case["tracer"]["activity"] = activity
-        if first.weight_kg:
-            case["weight"] = f"{first.weight_kg:g} kg"
-        case["visits"] = []
         for visit in self.visits:
-            if visit.lesions is None:
+            if not visit.lesions:
                 raise InputError(
                     f"no lesions were found for visit {visit.name!r}",
-                    why=_reasons(self.items, ("RTSTRUCT", "SEG", "lesions"))
-                    or "no RTSTRUCT, SEG or label map was found",
+                    why=_reasons(self.items, LESION_KINDS) or "no RTSTRUCT, SEG or label map was found",
                     suggestion="add the RTSTRUCT, SEG or label map to the folders",
-                    file=base_dir,
+                    file=self.root,
                 )
-            scans = []
-            for pair in visit.scans:
-                scan = {"pet": _relative(pair.pet.spec, base_dir), "ct": _relative(pair.ct.spec, base_dir)}
-                if pair.pet.after_h is not None:
-                    scan["after"] = f"{pair.pet.after_h:.6g} h"
-                scans.append(scan)
-            entry: dict[str, Any] = {"name": visit.name, "scans": scans}
-            entry["lesions"] = _relative(visit.lesions.spec, base_dir)
-            activities = {
-                round(p.pet.header.activity_mbq, 3) for p in visit.scans if p.pet.header and p.pet.header.activity_mbq
-            }
-            if len(activities) == 1 and first.activity_mbq and abs(min(activities) / first.activity_mbq - 1.0) > 1e-3:
-                entry["activity"] = f"{min(activities):.6g} MBq"
-            case["visits"].append(entry)
-        case["recovery"] = recovery_of(headers, tracer)[0]
-        return case
+        return case_data(self.visits, self.headers, self.wishes, base_dir)
 
 
-def sort_folder(folders: Sequence[str | Path]) -> Sorted:
+def sort_folder(
+    folders: Sequence[str | Path],
+    wishes: Wishes | None = None,
+    beside: Path | None = None,
+    progress: Progress | None = None,
+) -> Sorted:
     """Sort everything below some folders (or single files) of ONE patient.
 
-    DICOM files are grouped by series; each usable PET (Bq/mL or SUV, attenuation corrected) is matched with
-    a CT by frame of reference, then by study; PETs of one administration form a visit; the lesions are the
-    newest RTSTRUCT or SEG in the visit's frame of reference, one drawn on the PET before one drawn on the
-    CT. Volumes are told apart by their names (``ct``, ``pet``, ``lesions``; ``24h``).
+    DICOM files are grouped by series. A PET is usable in Bq/mL or SUV and corrected for attenuation; of several
+    reconstructions of one scan one is taken (:mod:`.choice`), and matched with the CT in its frame of reference, else
+    of its study, that covers it. PETs of one administration form a visit. Its lesions are the structures drawn on the
+    PET, on the CT, or in their frame of reference (:mod:`.lesions`). Volumes are told apart by their names (``ct``,
+    ``pet``, ``lesions``; ``24h``).
 
     Parameters
     ----------
     folders
-        Folders, searched to any depth, or single files.
+        Folders, searched to any depth, single files, or ZIP files.
+    wishes
+        What the user states beside the files.
+    beside
+        Folder in which ZIP files are unpacked; None: they are left out.
+    progress
+        Called while headers are read.
 
     Returns
     -------
     Sorted
-        Visits with their scans and lesions, and what was left out.
+        Visits with their scans and lesions, and what was left out; with its `refusal` where the files are of several
+        patients, hold no image, or leave a choice to the user.
 
     Raises
     ------
     InputError
-        For folders that do not exist or hold nothing, and for more than one patient.
+        For folders that do not exist, and ZIP files that cannot be unpacked.
     """
-    roots = [Path(folder) for folder in folders]
-    for root in roots:
-        require(root, "folder")
-    files = sorted({p.resolve() for root in roots for p in (files_below(root) if root.is_dir() else [root])})
-    dicom = [p for p in files if is_dicom(p)]
-    volumes = [p for p in files if is_volume_file(p) and p not in set(dicom)]
-    if not dicom and not volumes:
-        raise InputError(
-            "no DICOM files and no volumes were found",
-            why=f"{counted(len(files), 'file', ('was', 'were'))} found, none of them an image",
-            suggestion="give the folder that holds the exported series",
-            file=roots[0] if roots else None,
-        )
-    items, headers = [], []
-    for path in dicom:
-        try:
-            headers.append(read_header(path))
-        except InputError as error:
-            items.append(Item("damaged", str(path), 1, skipped=error.why or error.problem))
-    patients = {(str(h.dataset.get("PatientID", "")), str(h.dataset.get("PatientName", ""))) for h in headers}
-    if len({pid for pid, _ in patients}) > 1:
-        raise InputError(
-            f"{len({pid for pid, _ in patients})} patients are in these folders",
-            why="a case describes one patient; images of several must not be mixed",
-            suggestion="run `hevesy import` for each patient's folder",
-            file=roots[0],
-        )
-    items += dicom_items(headers)
-    items += volume_items(volumes)
-    notes: list[str] = []
-    visits = _visits(items, notes)
-    others = len(files) - len(dicom) - len(volumes)
-    if others:
-        notes.append(f"{counted(others, 'other file', ('was', 'were'))} ignored")
-    return Sorted(items, visits, notes)
+    wishes = wishes or Wishes()
+    pile = pile_of(folders, beside, progress)
+    items = [*pile.left, *dicom_items(pile.headers), *volume_items(pile.volumes)]
+    found = Sorted(items, notes=list(pile.notes), root=pile.root, wishes=wishes)
+    if pile.others:
+        found.notes.append(f"{counted(pile.others, 'other file', ('was', 'were'))} ignored")
+    try:
+        _require_images(pile)
+        _require_one_patient(pile, wishes, found.notes)
+        wishes.apply(items)
+        series_of = {uid: h.series for h in pile.headers if (uid := text(h.dataset, "SOPInstanceUID"))}
+        found.visits = _visits(items, series_of, wishes, found.notes)
+    except InputError as error:
+        found.refusal = error
+        for item in items:
+            item.skipped = item.skipped or "nothing was decided"
+    for item in items:
+        found.notes += item.notes
+    return found
 
 
-def _visits(items: list[Item], notes: list[str]) -> list[SortedVisit]:
+def _require_images(pile: Pile) -> None:
+    if pile.headers or pile.volumes:
+        return
+    named = "; ".join(f"{item.kind} {item.label}: {item.skipped}" for item in pile.left[:LISTED])
+    others = f"{counted(pile.others, 'file', ('was', 'were'))} found, none of them an image"
+    raise InputError(
+        "no DICOM files and no volumes were found",
+        why=named or others,
+        suggestion="give the folder that holds the exported series",
+        file=pile.root,
+    )
+
+
+def _require_one_patient(pile: Pile, wishes: Wishes, notes: list[str]) -> None:
+    if wishes.same_patient:
+        if len(patients_of(pile.headers)) > 1:
+            notes.append("the files name several patients; --same-patient says that they are one")
+        return
+    advice = "run `hevesy import` for each patient's folder, or add --same-patient where it is one person"
+    require_one_patient(pile.headers, pile.root, advice)
+
+
+def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes: list[str]) -> list[SortedVisit]:
+    for item in items:
+        if item.kind in ("PET", "CT") and item.header is not None and wishes.takes(item) and _is_weak(item):
+            notes.append(f"{item.label} is used as asked, though it would be left out: {item.skipped}")
+            item.skipped = ""
     pets = sorted(
         (i for i in items if i.kind == "PET" and not i.skipped),
         key=lambda i: (i.when or datetime.min, i.after_h or 0.0, i.spec),
     )
-    pets = _one_reconstruction(pets)
     cts = [i for i in items if i.kind == "CT" and not i.skipped]
-    pairs = []
-    for pet in pets:
-        ct = _match_ct(pet, cts)
+    pairs, reasons = [], {}
+    for pet in one_per_scan(pets, wishes, notes):
+        ct, why = match_ct(pet, cts, wishes, notes)
+        reasons |= why
         if ct is None:
             pet.skipped = "no CT in its frame of reference or study"
         else:
             pairs.append(Pair(pet, ct))
+    visits = []
+    for number, group in enumerate(_by_administration(pairs)):
+        name = _visit_name(number, pairs[0].pet.when, group[0].pet.when)
+        own = [pair.pet for pair in group], [pair.ct for pair in group]
+        visit = SortedVisit(name, group, match_lesions(*own, items, series_of, wishes))
+        for item in (*own[0], *own[1], *visit.lesions):
+            item.visit = name
+        for pet in own[0]:
+            notes += _remarks(name, pet)
+        visits.append(visit)
+    elsewhere = "no PET/CT used shares its frame of reference"
+    for item in items:
+        if not item.skipped and not item.visit:
+            if item.kind == "CT":
+                item.skipped = reasons.get(item.spec, "no PET uses it")
+            else:
+                item.skipped = elsewhere if item.kind in ("RTSTRUCT", "SEG") else "not used"
+    return visits
+
+
+def _is_weak(item: Item) -> bool:
+    """Whether an item is left out on weak grounds, which the word of the user outweighs."""
+    return bool(item.evidence and item.evidence.corrected is False and "description" in item.evidence.correction)
+
+
+def _remarks(visit: str, pet: Item) -> list[str]:
+    """What the header of a PET leaves open, and values in it that cannot be right."""
+    header = pet.header
+    if header is None:
+        return []
+    refused = [
+        f"{pet.label}: {error.problem} ({error.field}): {error.suggestion}, or the case cannot be run"
+        for error in header.impossible.values()
+    ]
+    return [f"{visit}: {note}" for note in (*header.notes, *header.time_notes, *refused)]
+
+
+def _by_administration(pairs: Sequence[Pair]) -> list[list[Pair]]:
     groups: list[list[Pair]] = []
     for pair in pairs:
         if groups and _same_visit(groups[-1][-1].pet, pair.pet):
             groups[-1].append(pair)
         else:
             groups.append([pair])
-    visits = []
-    for number, group in enumerate(groups):
-        name = _visit_name(number, groups[0][0].pet.when, group[0].pet.when)
-        visit = SortedVisit(name, group, _match_lesions(group, items))
-        for pair in group:
-            pair.pet.visit = pair.ct.visit = name
-            if pair.pet.header is not None:
-                notes += [f"{name}: {text}" for text in (*pair.pet.header.notes, *pair.pet.header.time_notes)]
-        if visit.lesions is not None:
-            visit.lesions.visit = name
-        visits.append(visit)
-    for item in items:
-        if not item.skipped and not item.visit:
-            item.skipped = {
-                "CT": "no PET uses it",
-                "RTSTRUCT": "no PET/CT used shares its frame of reference",
-                "SEG": "no PET/CT used shares its frame of reference",
-            }.get(item.kind, "not used")
-    return visits
-
-
-def _one_reconstruction(pets: list[Item]) -> list[Item]:
-    """One PET series per scan (same frame and start): one in Bq/mL first, then the one with most slices."""
-    chosen: list[Item] = []
-    for pet in pets:
-        twin = next((k for k in chosen if pet.when and k.frame == pet.frame and k.when == pet.when), None)
-        if twin is None:
-            chosen.append(pet)
-            continue
-
-        def rank(item: Item) -> tuple[bool, int]:
-            return (item.header is not None and item.header.units == "BQML", item.files)
-
-        better, worse = (pet, twin) if rank(pet) > rank(twin) else (twin, pet)
-        worse.skipped = f"another reconstruction of the same scan was used ({Path(better.spec).name})"
-        chosen[chosen.index(twin)] = better
-    return chosen
-
-
-def _match_ct(pet: Item, cts: list[Item]) -> Item | None:
-    """The CT in the PET's frame of reference, else of its study; of several the nearest in time."""
-
-    def distance(ct: Item) -> tuple[float, float, int]:
-        hours = abs((ct.when - pet.when).total_seconds()) / 3600.0 if ct.when and pet.when else 1e6
-        apart = abs(ct.after_h - pet.after_h) if ct.after_h is not None and pet.after_h is not None else 0.0
-        return (round(hours, 1), apart, -ct.files)
-
-    same_frame = [ct for ct in cts if ct.frame and ct.frame == pet.frame]
-    same_study = [ct for ct in cts if ct.study and ct.study == pet.study and not (ct.frame and pet.frame)]
-    candidates = same_frame or same_study
-    return min(candidates, key=distance) if candidates else None
+    return groups
 
 
 def _same_visit(first: Item, second: Item) -> bool:
@@ -276,60 +299,28 @@ def _visit_name(number: int, first: datetime | None, this: datetime | None) -> s
     return f"visit {number + 1}"
 
 
-def _match_lesions(group: list[Pair], items: list[Item]) -> Item | None:
-    """The structure file of a visit: on the first PET, on its CT, in their frame; then the newest."""
-    pet, ct = group[0].pet, group[0].ct
-    candidates = [i for i in items if i.kind in ("RTSTRUCT", "SEG", "lesions") and not i.skipped and not i.visit]
-    candidates = [i for i in candidates if not i.frame or i.frame in (pet.frame, ct.frame)]
-    if not candidates:
-        return None
-
-    def rank(item: Item) -> tuple[bool, bool, datetime]:
-        return (pet.uid in item.references, ct.uid in item.references, item.when or datetime.min)
-
-    best = max(candidates, key=rank)
-    for item in candidates:
-        if item is not best:
-            on_ct = "drawn on the CT" if ct.uid in best.references else "newer"
-            where = "drawn on the PET" if pet.uid in best.references else on_ct
-            item.skipped = f"another structure file was used ({where})"
-    return best
+def _shown_by(item: Item, scans: Iterable[Item]) -> bool:
+    """Whether a scan that is used shows the moment of one that is not, so that the kinetics lack nothing."""
+    return any(_same_moment(item, scan) for scan in scans)
 
 
-def _tracer_of(headers: list[PetHeader]) -> str:
-    names = {h.tracer for h in headers if h.tracer}
-    if not names:
-        names = {name for h in headers if (name := _by_half_life(h.half_life_s))}
-    if len(names) != 1:
-        raise InputError(
-            f"different tracers in one case: {', '.join(sorted(names))}"
-            if names
-            else "the tracer nuclide is not known",
-            why="a case has one tracer" if names else "neither the headers nor the file names give it",
-            suggestion="import the scans of one tracer, or write the case file by hand",
-            field="tracer.nuclide",
-        )
-    return names.pop()
-
-
-def _by_half_life(half_life_s: float | None) -> str | None:
-    """The PET nuclide of a half-life, when a header gives nothing else."""
-    if half_life_s is None:
-        return None
-    for name in ("F-18", "I-124", "Ga-68", "Cu-64", "Zr-89", "C-11", "Y-90", "I-131"):
-        known = radionuclide_half_life_s(name)
-        if known and abs(half_life_s / known - 1.0) < 0.01:
-            return name
-    return None
+def _same_moment(item: Item, scan: Item) -> bool:
+    same_study = bool(item.study) and item.study == scan.study
+    if item.when is not None and scan.when is not None:
+        apart = abs((item.when - scan.when).total_seconds())
+        return apart < SAME_SCAN_S or (item.picture and same_study and item.when.date() == scan.when.date())
+    if item.kind == "PET" and item.when is None and same_study:
+        return True
+    return item.after_h is not None and item.after_h == scan.after_h
 
 
 def _reasons(items: list[Item], kinds: tuple[str, ...]) -> str:
-    return "; ".join(f"{i.kind} {Path(i.spec).name}: {i.skipped}" for i in items if i.kind in kinds and i.skipped)
-
-
-def _relative(spec: str, base: Path) -> str:
-    """A case path relative to the case file where that is possible."""
-    try:
-        return Path(os.path.relpath(spec, base.resolve())).as_posix()
-    except ValueError:  # another drive
-        return spec
+    """Why the items of some kinds were left out, each reason once."""
+    shown: dict[str, list[str]] = {}
+    for item in items:
+        if item.kind in kinds and item.skipped:
+            shown.setdefault(item.skipped, []).append(f"{item.kind} {item.label}")
+    return "; ".join(
+        f"{', '.join(names[:LISTED])}{' ...' if len(names) > LISTED else ''}: {reason}"
+        for reason, names in list(shown.items())[: 2 * LISTED]
+    )

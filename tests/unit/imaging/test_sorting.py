@@ -96,9 +96,9 @@ def test_every_skipped_file_has_its_reason(tmp_path):
     reasons = {Path(item.spec).name: item.skipped for item in found.items if item.skipped}
     assert reasons.pop("cut.dcm")
     assert reasons == {
-        "nac": "not corrected for attenuation",
-        "counts": "the PET's units are CNTS",
-        "scout": "a single slice (localizer)",
+        "nac": "not corrected for attenuation: CorrectedImage does not list ATTN",
+        "counts": "the PET's units are CNTS; export the series in Bq/mL",
+        "scout": "a single slice",
         "on_ct.dcm": "another structure file was used (drawn on the PET)",
         "far.dcm": "no PET/CT used shares its frame of reference",
         "empty.dcm": "it holds no structure",
@@ -121,8 +121,8 @@ def test_of_two_reconstructions_the_one_in_bqml(tmp_path):
 def test_two_patients_are_refused_without_naming_them(tmp_path):
     write_scan(tmp_path, "a", "20260106", "20260105090000")
     write_series(tmp_path / "b", HU, GRID, series="b", PatientID="SECRET")
-    with pytest.raises(InputError, match="2 patients are in these folders") as caught:
-        imaging.sort_folder([tmp_path])
+    with pytest.raises(InputError, match="the files are of 2 patients by PatientID") as caught:
+        imaging.sort_folder([tmp_path]).to_case_dict(tmp_path)
     assert "SECRET" not in str(caught.value)
 
 
@@ -131,7 +131,7 @@ def test_folders_without_images_are_refused(tmp_path):
         imaging.sort_folder([tmp_path / "no"])
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(InputError, match="no DICOM files and no volumes"):
-        imaging.sort_folder([tmp_path])
+        imaging.sort_folder([tmp_path]).to_case_dict(tmp_path)
 
 
 def test_no_lesions_and_no_ct(tmp_path):

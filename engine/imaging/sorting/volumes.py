@@ -1,0 +1,87 @@
+"""Volume files of a pile, told apart by the words of their names; what a PET's sidecar states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...files import sidecar
+from ..pet.header import PetHeader, nuclide_name
+from .item import Item
+
+_ENDING = re.compile(r"(\.seg)?\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$")
+_KINDS = (
+    ("lesions", r"lesion|label|mask|seg|roi|gtv|voi|tumou?r|segmentation|metastas[ie]s|node"),
+    ("PET", r"pet|pt|suv|suvbw|bqml|trc"),
+    ("CT", r"ct|hu|ldct|ctac"),
+)
+#: Folders of organs that a program outlined by itself: 104 and more files, none of them a lesion.
+_ORGANS = re.compile(r"total[-_ ]?segmentator|segmentations?|organs?")
+#: More volumes than this in a folder of that name are organs: nobody outlines as many lesions in a file each.
+_MANY = 20
+_HOURS = re.compile(r"(\d+(?:\.\d+)?)[-_ ]?(?:h|hr|hours)(?![a-z])")
+
+
+def volume_items(paths: Sequence[Path]) -> list[Item]:
+    """One record per volume file; one that is not recognised says so.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    """
+    organs = {
+        folder
+        for folder in {path.parent for path in paths}
+        if _ORGANS.search(folder.name.lower()) and sum(path.parent == folder for path in paths) > _MANY
+    }
+    return [_organ(path) if path.parent in organs else _item(path) for path in paths]
+
+
+def _organ(path: Path) -> Item:
+    item = Item("lesions", str(path), 1, frame=f"folder {path.parent}", uid=str(path))
+    item.skipped = "one of many outlines in a folder of organs: no lesion unless --take names it"
+    return item
+
+
+def _words(path: Path) -> list[str]:
+    return [word for word in re.split(r"[^a-z0-9]+", _ENDING.sub("", path.name.lower())) if word]
+
+
+def _kind(words: Sequence[str]) -> str:
+    return next(
+        (k for k, pattern in _KINDS if any(re.fullmatch(rf"({pattern})s?\d*", word) for word in words)), "volume"
+    )
+
+
+def _item(path: Path) -> Item:
+    """The record of one volume."""
+    words = _words(path)
+    named_seg = path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+    kind = "lesions" if named_seg else _kind(words)
+    item = Item(kind, str(path), 1, frame=f"folder {path.parent}", uid=str(path))
+    if hours := _HOURS.search(_ENDING.sub("", path.name.lower())):
+        item.after_h = float(hours.group(1))
+    if kind == "volume":
+        item.skipped = "its name indicates neither PET, CT nor lesions: rename it, as pet_24h, ct_24h, lesions"
+    elif kind == "PET":
+        _read_pet(item, path, words)
+    return item
+
+
+def _read_pet(item: Item, path: Path, words: Sequence[str]) -> None:
+    """What the name and the sidecar of a PET state."""
+    item.maybe_scan = True
+    item.header = PetHeader("BQML", "START", tracer=_nuclide_in(words))
+    if any(word.startswith("suv") for word in words) and not sidecar(path).is_file():
+        item.skipped = (
+            "its name says SUV, and nothing states the unit: convert it to Bq/mL and name it pet, or state Units in "
+            f"{sidecar(path).name}"
+        )
+
+
+def _nuclide_in(words: Sequence[str]) -> str | None:
+    """A nuclide in the words of a file name, where case says nothing (``i124``, ``18f``)."""
+    cased = (re.sub(r"(?<=\d)([a-z])", lambda m: m.group(1).upper(), word.capitalize()) for word in words)
+    return next((name for word in cased if (name := nuclide_name(word))), None)

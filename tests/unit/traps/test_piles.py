@@ -1,0 +1,10 @@
+"""Piles that lack a usable scan, hold several patients, or structures of other images: every trap ends as is right."""
+
+import pytest
+from hevesy.phantoms.traps.piles import TRAPS
+from hevesy.tests.unit.traps.driver import judge
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_trap(trap, tmp_path, monkeypatch, capsys):
+    judge(trap, tmp_path, monkeypatch, capsys)
