@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +131,50 @@ def read_nrrd(path: Path, quantity: str) -> VolumeHeader:
         if field in text.fields:
             raise refused(path, field, "the values are steps of a range that was cut up", "programs read them unscaled")
     return VolumeHeader(path, shape, affine, placed, _dtype(text), _data(text), notes=tuple(notes))
+
+
+def read_nrrd_layers(path: Path, most: int) -> list[tuple[VolumeHeader, np.ndarray]]:
+    """Header and voxels (nk, nj, ni) of each layer of a segmentation, whose fastest axis runs over the layers.
+
+    Parameters
+    ----------
+    path
+        A ``.nrrd`` or ``.nhdr`` file with one value per voxel, or several.
+    most
+        More layers are refused.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_nrrd`; more layers than ``most``; layers along another axis than the first; damaged voxels.
+    """
+    text = nrrd_fields(path)
+    (rank,) = sizes(path, "dimension", text.need("dimension"), 1)
+    stored = sizes(path, "sizes", text.need("sizes"), rank)
+    layered = rank == 4 and _is_layer_axis(text, rank)
+    if not layered:
+        header = read_nrrd(path, "label")
+        return [(header, header.values(None)[0])]
+    count = stored[0]
+    if count > most:
+        raise refused(path, "sizes", f"the segmentation has {count} layers", f"at most {most} are read", "export fewer")
+    notes: list[str] = []
+    shape = checked_shape(stored[1:], path, "sizes")
+    checked_shape((count * stored[1], *stored[2:]), path, "sizes")
+    affine, placed = _place(text, [1, 2, 3], rank, notes)
+    checked_affine(affine, shape, path, "space directions")
+    header = VolumeHeader(path, shape, affine, placed, _dtype(text), _data(text), notes=tuple(notes))
+    flat = replace(header, shape=(count * shape[0], shape[1], shape[2])).values(None)[0]
+    ni, nj, nk = shape
+    together = flat.reshape(nk, nj, ni, count)
+    return [(header, np.ascontiguousarray(together[..., k])) for k in range(count)]
+
+
+def _is_layer_axis(text: NrrdFields, rank: int) -> bool:
+    """Whether the first axis runs over the values of a voxel."""
+    if "space directions" in text.fields:
+        return _vectors(text, "space directions", rank)[0] is None
+    return text.fields.get("kinds", "").lower().split()[:1] in (["list"], ["vector"])
 
 
 def _spatial_axes(text: NrrdFields, stored: tuple[int, ...]) -> list[int]:

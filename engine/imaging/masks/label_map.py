@@ -12,10 +12,11 @@ from scipy import ndimage
 
 from ...errors import InputError
 from ...files import sidecar
-from ...grid import Grid, Volume, from_sitk
+from ...grid import Grid, Volume, canonical
 from ...notes import CAUTION, NOTE, Note
 from ...text import counted
 from ..dicom.find import VOLUME_ENDINGS
+from ..formats.nrrd import read_nrrd_layers
 from ..volumes import read_file
 from .label_names import ANATOMY_FROM, Titles, slicer_fields, titles_of
 from .mask import Mask, MaskFile, finished
@@ -246,23 +247,14 @@ def read_layers(path: Path) -> list[Volume]:
     InputError
         A file that cannot be read.
     """
-    import SimpleITK as sitk
-
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError:
-        return [read_file(path, "label", dtype=None)]  # which says what is wrong
-    count = image.GetNumberOfComponentsPerPixel()
-    if count == 1:
+    layers = read_nrrd_layers(path, MOST_LAYERS)
+    if len(layers) == 1:
         return [read_file(path, "label", dtype=None)]
-    if count > MOST_LAYERS:
-        raise InputError(
-            f"the segmentation has {count} layers",
-            why=f"more than {MOST_LAYERS} layers of overlapping segments are not read",
-            suggestion="export the lesions alone",
-            file=path,
-        )
-    return [from_sitk(sitk.VectorIndexSelectionCast(image, k), "label", str(path)) for k in range(count)]
+    volumes = []
+    for header, values in layers:
+        canonical_values, grid = canonical(values, header.steps, path)
+        volumes.append(Volume(grid, canonical_values, "label", source=str(path), notes=list(header.notes)))
+    return volumes
 
 
 def _thresholded(name: str, probability: float) -> str:
