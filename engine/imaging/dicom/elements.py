@@ -114,7 +114,10 @@ def held(data: Dataset, keyword: str) -> str:
     words = texts(data, keyword)
     if not words and keyword in data:
         value = getattr(data.get_item(keyword), "value", b"")
-        words = [value.decode("latin-1").strip("\0 ")] if isinstance(value, bytes) else [type(value).__name__]
+        if isinstance(value, bytes):
+            words = [value.decode("latin-1").strip("\0 ")]
+        elif _is_sequence(value):
+            words = ["a sequence"]
     return shortened(chr(92).join(words), 60) if any(words) else ""
 
 

@@ -16,7 +16,7 @@ from ...errors import InputError
 from ...same import SAME_EVENT_S
 from ...text import counted
 from . import elements
-from .find import Header
+from .find import Header, quiet
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -93,8 +93,9 @@ def frames_of(header: Header) -> list[Header]:
             field="PerFrameFunctionalGroupsSequence (5200,9230)",
         )
     common = {element.tag: element for element in data.elements() if element.tag.group != 0x5200}
-    frames = [_frame(header, common, [*shared[:1], group], i) for i, group in enumerate(groups)]
-    _name_apart(frames, groups, header)
+    with quiet():
+        frames = [_frame(header, common, [*shared[:1], group], i) for i, group in enumerate(groups)]
+        _name_apart(frames, groups, header)
     if header.modality == "PT":
         _decay_correction(frames)
     return frames
@@ -151,6 +152,8 @@ def _put_times(data: Dataset) -> None:
 
 def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
     """Units of a PET frame, and its scale, by its real world values where it has no classic Units."""
+    from pydicom.valuerep import DSfloat
+
     if elements.text(data, "Units"):
         return
     for mapping in mappings:
@@ -164,7 +167,7 @@ def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
         data.Units, suv_type = units
         if suv_type:
             data.SUVType = suv_type
-        data.RescaleSlope, data.RescaleIntercept = repr(slope)[:16], repr(intercept)[:16]
+        data.RescaleSlope, data.RescaleIntercept = (DSfloat(value, auto_format=True) for value in (slope, intercept))
         return
     stated = elements.text(data, "RescaleType").upper().replace("/", "")
     if stated in ("BQML", "GML"):
