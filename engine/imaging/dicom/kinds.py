@@ -27,6 +27,8 @@ _NO_SLICE = {
     "SCREENSHOT": "a screenshot",
     "DOSE_INFO": "a dose report",
 }
+#: What :func:`unusable` says of series that a reader of one series refuses itself, naming the element.
+SINGLE, NO_ORIENTATION = "a single slice", "images whose orientation is not six numbers"
 #: A share of a series above which images of another orientation are no strays: it is then not clear what it holds.
 STRAY_SHARE = 0.2
 
@@ -116,10 +118,10 @@ def unusable(headers: Sequence[Header]) -> str:
     if any(is_multi_frame(header) for header in slices):
         return ""
     if len(slices) < 2:
-        return "a single slice"
+        return SINGLE
     main, others = main_orientation(slices)
     if not main:
-        return "images whose orientation is not six numbers"
+        return NO_ORIENTATION
     if len(others) > STRAY_SHARE * len(slices):
         turns = len(slices) - len(main) + 1
         if len(main) <= 2:

@@ -13,7 +13,7 @@ from ...text import counted
 from . import elements
 from .find import IMAGE_MODALITIES, Header, read_header
 from .frames import frames_of
-from .kinds import main_orientation, no_slice, unusable
+from .kinds import NO_ORIENTATION, SINGLE, main_orientation, no_slice, unusable
 from .pixels import same_pixels
 
 #: What two files of one instance must agree in to be copies; other elements may be changed on export.
@@ -177,7 +177,7 @@ def slices_of(headers: Sequence[Header], what: str) -> Headers:
     single = _without_copies(headers, notes)
     slices = [frame for header in single for frame in frames_of(header)]
     reason = unusable(slices)
-    if reason and reason != "a single slice":
+    if reason and reason not in (SINGLE, NO_ORIENTATION):
         raise InputError(
             f"the {what} series is no volume: {reason}",
             why="a volume is made of slices of the patient, with one number in each pixel",

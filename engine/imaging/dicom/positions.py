@@ -60,7 +60,7 @@ def plane_of(header: Header) -> Plane:
         if not good:
             what = "two perpendicular directions of length 1" if keyword.startswith("ImageO") else "above zero"
             raise InputError(
-                f"{keyword} is {elements.held(data, keyword)!r}, not {what}",
+                f"{keyword} is '{elements.held(data, keyword)}', not {what}",
                 why=_WHY,
                 suggestion="export the original series again",
                 file=file,
