@@ -166,7 +166,7 @@ def read_header(path: Path) -> Header:
     modality = elements.text(data, "Modality")
     if modality in IMAGE_MODALITIES:
         data = _kept(data, path, _LONGEST_PRIVATE if modality == "PT" else 0)
-    elif any(_is_deferred(element) for element in data.elements()):
+    elif any(_is_deferred(element) for element in _elements(data)):
         data = _read(path)
     for keyword in ("SOPClassUID", "SeriesInstanceUID"):
         if not elements.text(data, keyword):
@@ -197,6 +197,11 @@ def _read(path: Path, deferred: int | None = None) -> Dataset:
         ) from None
 
 
+def _elements(data: Dataset) -> Iterator[Any]:
+    """The elements of a file as they were read: not converted, and without the values that were left in the file."""
+    return (data.get_item(tag, keep_deferred=True) for tag in tuple(data.keys()))
+
+
 def _is_deferred(element: Any) -> bool:
     """Whether an element's value was left in the file."""
     return getattr(element, "value", 0) is None and bool(getattr(element, "length", 0))
@@ -209,7 +214,7 @@ def _kept(data: Dataset, path: Path, longest_private: int) -> Dataset:
     if len(_SHARED) > _MOST_SHARED:
         _SHARED.clear()
     kept = {}
-    for element in data.elements():
+    for element in _elements(data):
         tag, value = element.tag, element.value
         if tag in _kept_tags():
             if _is_deferred(element):
