@@ -120,6 +120,12 @@ TRAPS: tuple[Trap, ...] = (
         ct={"change": _without("RescaleSlope")},
     ),
     _refused(
+        "iodine-map-as-ct",
+        "The series of modality CT is an iodine map of a dual-energy scan (RescaleType MGML).",
+        "the CT's values are in MGML, not in HU",
+        ct={"change": _with(RescaleType="MGML")},
+    ),
+    _refused(
         "ct-with-a-table-for-a-slope",
         "CT with a Modality LUT in place of slope and intercept.",
         "Modality LUT",

@@ -227,7 +227,8 @@ def _kept(data: Dataset, path: Path, longest_private: int) -> Dataset:
         elif len(value) <= (longest_private if tag.is_private else _LONGEST):
             kept[tag] = _SHARED.setdefault((tag, value), element)
     lean = NewDataset(kept)
-    lean.set_original_encoding(*data.original_encoding, data.original_character_set)
+    implicit, little = data.original_encoding
+    lean.set_original_encoding(implicit, little, data.original_character_set)
     return lean
 
 

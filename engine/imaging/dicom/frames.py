@@ -59,6 +59,12 @@ def is_multi_frame(header: Header) -> bool:
     return (frames is not None and frames > 1) or bool(groups)
 
 
+def holds_a_volume(header: Header) -> bool:
+    """Whether one file is a series by itself: several slices, and not one piece of a concatenation."""
+    frames = elements.number(header.dataset, "NumberOfFrames")
+    return frames is not None and frames > 1 and not elements.text(header.dataset, "ConcatenationUID")
+
+
 def frames_of(header: Header) -> list[Header]:
     """One header per frame of a multi-frame object, with the keywords of classic slices; a slice is its own.
 
@@ -106,7 +112,8 @@ def _frame(header: Header, common: dict, groups: Sequence[Dataset], index: int) 
     from pydicom.dataset import Dataset
 
     data = Dataset(dict(common))
-    data.set_original_encoding(*header.dataset.original_encoding, header.dataset.original_character_set)
+    implicit, little = header.dataset.original_encoding
+    data.set_original_encoding(implicit, little, header.dataset.original_character_set)
     mappings: Sequence[Dataset] = ()
     for group in groups:
         for keyword in _GROUPS:

@@ -13,7 +13,7 @@ from ...text import counted
 from . import elements
 from .find import IMAGE_MODALITIES, Header, read_header
 from .frames import frames_of
-from .kinds import NO_ORIENTATION, SINGLE, main_orientation, no_slice, unusable
+from .kinds import NO_ORIENTATION, SINGLE, main_orientation, no_slice, no_volume
 from .pixels import same_pixels
 
 #: What two files of one instance must agree in to be copies; other elements may be changed on export.
@@ -176,7 +176,7 @@ def slices_of(headers: Sequence[Header], what: str) -> Headers:
     notes = list(headers.notes) if isinstance(headers, Headers) else []
     single = _without_copies(headers, notes)
     slices = [frame for header in single for frame in frames_of(header)]
-    reason = unusable(slices)
+    reason = no_volume(slices)
     if reason and reason not in (SINGLE, NO_ORIENTATION):
         raise InputError(
             f"the {what} series is no volume: {reason}",

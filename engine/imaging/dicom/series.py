@@ -68,9 +68,11 @@ class Stack:
             Damaged pixels.
         """
         order, flipped, _ = canonical_axes(self.shape, self.affine, self.headers[0].path.parent)
-        values = np.empty(self.shape, np.float32)
+        values = np.empty((0, 0, 0), np.float32)
         remarks: list[str] = []
         for i, (plane, padding) in enumerate(read_pixels(self.headers)):
+            if not i:  # the size that the header states is believed once a slice has it
+                values = np.empty(self.shape, np.float32)
             values[i] = plane * (1.0 if scale is None else scale[self.headers[i].instance])
             remarks = padding.remarks()
         self.notes.extend(remark for remark in remarks if remark not in self.notes)
