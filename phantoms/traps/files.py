@@ -160,7 +160,7 @@ TRAPS: tuple[Trap, ...] = (
         source="report",
     ),
     Trap(
-        "folder-named-like-a-series",
+        "folder-called-like-a-path-with-a-series",
         "A folder is called a#1.2.3, as a path with a series UID is written.",
         "Read: a folder of that name exists.",
         _renamed(CT="a#1.2.3"),

@@ -290,7 +290,7 @@ _STRAYS = (
         Right(refused=True, says=("differ in their pixels: CT/CT020.dcm and CT/CT020b.dcm",), **_REST),
     ),
     Trap(
-        "localizer-in-the-series",
+        "localizer-among-the-slices",
         "The CT localizer has the series UID of the axial slices and sorts first.",
         "The localizer is left out, and said.",
         _stray(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[1, 0, 0, 0, 0, -1]),
