@@ -6,6 +6,7 @@ folder with several, ``folder#SeriesInstanceUID``.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ KEPT_SEQUENCES = frozenset(
 _LONGEST, _LONGEST_PRIVATE = 512, 128
 #: Elements longer than this [bytes] are not read at first.
 _DEFERRED = 16384
+#: SOP classes of RTSTRUCT and SEG, and the bytes at the start of a file in which its class stands.
+_STRUCTURE, _HEAD = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(?:481\.3|66\.\d)[\x00\x02\x08]"), 1024
 #: Elements that many headers have in common, held once; emptied when there are more.
 _SHARED: dict[tuple[int, Any], Any] = {}
 _MOST_SHARED = 200_000
@@ -162,7 +165,7 @@ def read_header(path: Path) -> Header:
         A damaged file, or one without SOP class or series UID.
     """
     require(path, "DICOM file")
-    data = _read(path, _DEFERRED)
+    data = _read(path, None if _is_structure(path) else _DEFERRED)
     modality = elements.text(data, "Modality")
     if modality in IMAGE_MODALITIES:
         data = _kept(data, path, _LONGEST_PRIVATE if modality == "PT" else 0)
@@ -195,6 +198,15 @@ def _read(path: Path, deferred: int | None = None) -> Dataset:
             suggestion="copy it again from the archive, or remove it from the folder",
             file=path,
         ) from None
+
+
+def _is_structure(path: Path) -> bool:
+    """Whether a file begins like a structure set or a segmentation, which are kept whole."""
+    try:
+        with path.open("rb") as stream:
+            return _STRUCTURE.search(stream.read(_HEAD)) is not None
+    except OSError:
+        return False
 
 
 def _elements(data: Dataset) -> Iterator[Any]:
