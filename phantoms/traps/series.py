@@ -298,6 +298,13 @@ _STRAYS = (
         source="report",
     ),
     Trap(
+        "scout-series-in-the-folder",
+        "The folder of the CT holds the scout too, one image of a series of its own.",
+        "The scout is left out, and said.",
+        _stray(SeriesInstanceUID=uid("scout"), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
+        Right(**_PLAIN, says=("a localizer (CT/A_STRAY000.dcm)",)),
+    ),
+    Trap(
         "coronal-slice-in-the-series",
         "One coronal reformat has the series UID of the axial slices.",
         "It is left out, and said.",

@@ -102,6 +102,9 @@ def stack(headers: Sequence[Header], what: str) -> Stack:
         rescale(header)
     if any(lacks_intercept(header) for header in slices):
         notes.append("the PET states no rescale intercept; it is 0, as the standard has it for every PET")
+    if any(elements.text(header.dataset, "LossyImageCompression") == "01" for header in slices):
+        text = f"the {what} was compressed with loss: its values are not those that were reconstructed"
+        notes.append(Note(text, weight=CAUTION))
     check_alike(slices, planes, what)
     if len(slices) < 2:
         raise InputError(
