@@ -72,11 +72,24 @@ class Stack:
         remarks: list[str] = []
         for i, (plane, padding) in enumerate(read_pixels(self.headers)):
             if not i:  # the size that the header states is believed once a slice has it
-                values = np.empty(self.shape, np.float32)
+                values = self._room()
             values[i] = plane * (1.0 if scale is None else scale[self.headers[i].instance])
             remarks = padding.remarks()
         self.notes.extend(remark for remark in remarks if remark not in self.notes)
         return np.ascontiguousarray(np.flip(np.transpose(values, order), flipped))
+
+    def _room(self) -> np.ndarray:
+        """An array for the voxels."""
+        try:
+            return np.empty(self.shape, np.float32)
+        except (MemoryError, ValueError):
+            size = " x ".join(str(n) for n in self.shape)
+            raise InputError(
+                f"the series has {size} pixels",
+                why="they do not fit into memory",
+                suggestion="give a series of the usual matrix",
+                file=self.headers[0].path.parent,
+            ) from None
 
 
 def stack(headers: Sequence[Header], what: str) -> Stack:

@@ -153,12 +153,13 @@ def test_a_pipe_among_the_slices_is_left_out(tmp_path):
     ("keyword", "value", "message"),
     [
         ("PixelSpacing", "2.0", "PixelSpacing is '2.0', not 2 numbers"),
-        ("PixelSpacing", ["2.0", "0"], "PixelSpacing is '2.0\\0', not above zero"),
+        ("PixelSpacing", ["2.0", "0"], r"PixelSpacing is '2.0\0', not above zero"),
         ("PixelSpacing", ["2.0", "-1"], "not above zero"),
         ("ImageOrientationPatient", ["1", "0", "0"], "not 6 numbers"),
         ("ImageOrientationPatient", ["1", "0", "0", "1", "0", "0"], "not two perpendicular directions"),
         ("ImageOrientationPatient", ["2", "0", "0", "0", "1", "0"], "not two perpendicular directions"),
-        ("Rows", 0, "Rows is '0', not above zero"),
+        ("Rows", 0, "Rows is '0', not a number of pixels from 1 to 8192"),
+        ("Columns", 65535, "Columns is '65535', not a number of pixels from 1 to 8192"),
         ("SOPInstanceUID", None, "no SOPInstanceUID"),
     ],
 )
