@@ -103,3 +103,22 @@ def test_compressed_frames(tmp_path):
     data.compress(pydicom.uid.RLELossless)
     data.save_as(path)
     np.testing.assert_array_equal(imaging.read_pet(path).volume.values, plain)
+
+
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "ImagePositionPatient", "RealWorldValueSlope", "PixelSpacing"])
+@pytest.mark.parametrize("kind", ["text", "sequence"])
+def test_elements_of_another_type_inside_the_groups(tmp_path, keyword, kind):
+    def change(data):
+        groups = [data.SharedFunctionalGroupsSequence[0], data.PerFrameFunctionalGroupsSequence[7]]
+        for item in (element.value[0] for group in groups for element in group if element.VR == "SQ"):
+            if keyword in item:
+                del item[keyword]
+                value = pydicom.sequence.Sequence([pydicom.Dataset()]) if kind == "sequence" else "text"
+                item.add_new(keyword, "SQ" if kind == "sequence" else "LO", value)
+
+    path = enhanced(tmp_path, change=change)
+    if keyword == "RescaleSlope":  # the real world values have the scale
+        assert imaging.read_pet(path).time_h == 24.0
+    else:
+        with pytest.raises(InputError):
+            imaging.read_pet(path)
