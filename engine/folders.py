@@ -94,12 +94,25 @@ def dicom_files(folder: Path, deep: bool = False) -> tuple[list[Path], dict[Path
     -------
     (files, others)
         The files, sorted; and why each other file was left out, hidden ones included.
+
+    Raises
+    ------
+    InputError
+        A folder that may not be read.
     """
-    if not deep:
-        own = _sorted_out(sorted(folder.iterdir()), folder)
-        if own[0]:
-            return own
-    return _sorted_out(sorted(folder.rglob("*")), folder)
+    try:
+        if not deep:
+            own = _sorted_out(sorted(folder.iterdir()), folder)
+            if own[0]:
+                return own
+        return _sorted_out(sorted(folder.rglob("*")), folder)
+    except OSError as error:
+        raise InputError(
+            "the folder cannot be read",
+            why=str(error.strerror or "the system refuses it").lower(),
+            suggestion="check who may read it",
+            file=folder,
+        ) from None
 
 
 def _sorted_out(paths: Iterable[Path], folder: Path) -> tuple[list[Path], dict[Path, str]]:

@@ -7,9 +7,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from ..folders import calls_itself_dicom, is_dicom, require
-from .dicom import elements
 from .dicom.find import IMAGE_MODALITIES, Header, is_volume_file, read_header, split_path
-from .dicom.frames import is_multi_frame
+from .dicom.frames import holds_a_volume
 from .dicom.members import Headers, one_series, series_headers, slices_of
 from .dicom.series import Stack, stack
 
@@ -101,9 +100,7 @@ class ImageSource:
         headers = self.headers
         if self._files is None and self.location.is_file():
             first = headers[0]
-            # a multi-frame object is a series by itself, unless it is one piece of a concatenation
-            alone = is_multi_frame(first) and not elements.text(first.dataset, "ConcatenationUID")
-            if first.modality in IMAGE_MODALITIES and not alone:
+            if first.modality in IMAGE_MODALITIES and not holds_a_volume(first):
                 siblings = series_headers(first.path.parent, None, self._read)
                 headers = Headers((h for h in siblings if h.series == first.series), siblings.notes)
         return slices_of(one_series(headers, what, modality, self.location), what)

@@ -8,6 +8,7 @@ done without, which the caller decides, and a refusal with file, element and val
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -28,8 +29,12 @@ def _value(data: Dataset, keyword: str) -> object:
 
     try:
         raw = data.get_item(keyword)
-        if not isinstance(raw, RawDataElement) or (raw.VR or dictionary_VR(raw.tag)) not in _PLAIN:
-            return data.get(keyword)
+        if not isinstance(raw, RawDataElement):
+            return raw if raw is None else raw.value
+        if (raw.VR or dictionary_VR(raw.tag)) not in _PLAIN:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return data.get(keyword)
         # not stored in the data set: of a pile of files each value would then be held twice
         encoding = data.original_character_set
         return _converted(raw, encoding if isinstance(encoding, str) else tuple(encoding))
@@ -48,7 +53,9 @@ def _converted(raw: RawDataElement, encoding: str | tuple[str, ...]) -> object:
     """The value of a raw element; slices of one series have most of theirs in common."""
     from pydicom.dataelem import convert_raw_data_element
 
-    return convert_raw_data_element(raw, encoding=encoding if isinstance(encoding, str) else list(encoding)).value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return convert_raw_data_element(raw, encoding=encoding if isinstance(encoding, str) else list(encoding)).value
 
 
 def text(data: Dataset, keyword: str) -> str:
@@ -105,7 +112,7 @@ def required_numbers(data: Dataset, keyword: str, count: int, file: Path, why: s
         return found
     wanted = "one number" if count == 1 else f"{count} numbers"
     value = held(data, keyword)
-    problem = f"{keyword} is {value!r}, not {wanted}" if value else f"the file has no {keyword}"
+    problem = f"{keyword} is '{value}', not {wanted}" if value else f"the file has no {keyword}"
     raise InputError(problem, why=why, suggestion="export the series again", file=file, field=keyword)
 
 
@@ -114,8 +121,16 @@ def held(data: Dataset, keyword: str) -> str:
     words = texts(data, keyword)
     if not words and keyword in data:
         value = getattr(data.get_item(keyword), "value", b"")
-        words = [value.decode("latin-1").strip("\0 ")] if isinstance(value, bytes) else [type(value).__name__]
-    return shortened(chr(92).join(words), 60) if any(words) else ""
+        if isinstance(value, bytes):
+            words = [value.decode("latin-1").strip("\0 ")]
+        elif _is_sequence(value):
+            words = ["a sequence"]
+    return shortened(printable(chr(92).join(words)), 60) if any(words) else ""
+
+
+def printable(text: str) -> str:
+    """A foreign text with the characters that do not print written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _is_sequence(value: object) -> bool:

@@ -6,6 +6,7 @@ folder with several, ``folder#SeriesInstanceUID``.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ KEPT_SEQUENCES = frozenset(
 _LONGEST, _LONGEST_PRIVATE = 512, 128
 #: Elements longer than this [bytes] are not read at first.
 _DEFERRED = 16384
+#: SOP classes of RTSTRUCT and SEG, and the bytes at the start of a file in which its class stands.
+_STRUCTURE, _HEAD = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(?:481\.3|66\.\d)[\x00\x02\x08]"), 1024
 #: Elements that many headers have in common, held once; emptied when there are more.
 _SHARED: dict[tuple[int, Any], Any] = {}
 _MOST_SHARED = 200_000
@@ -162,11 +165,11 @@ def read_header(path: Path) -> Header:
         A damaged file, or one without SOP class or series UID.
     """
     require(path, "DICOM file")
-    data = _read(path, _DEFERRED)
+    data = _read(path, None if _is_structure(path) else _DEFERRED)
     modality = elements.text(data, "Modality")
     if modality in IMAGE_MODALITIES:
         data = _kept(data, path, _LONGEST_PRIVATE if modality == "PT" else 0)
-    elif any(_is_deferred(element) for element in data.elements()):
+    elif any(_is_deferred(element) for element in _elements(data)):
         data = _read(path)
     for keyword in ("SOPClassUID", "SeriesInstanceUID"):
         if not elements.text(data, keyword):
@@ -197,6 +200,20 @@ def _read(path: Path, deferred: int | None = None) -> Dataset:
         ) from None
 
 
+def _is_structure(path: Path) -> bool:
+    """Whether a file begins like a structure set or a segmentation, which are kept whole."""
+    try:
+        with path.open("rb") as stream:
+            return _STRUCTURE.search(stream.read(_HEAD)) is not None
+    except OSError:
+        return False
+
+
+def _elements(data: Dataset) -> Iterator[Any]:
+    """The elements of a file as they were read: not converted, and without the values that were left in the file."""
+    return (data.get_item(tag, keep_deferred=True) for tag in tuple(data.keys()))
+
+
 def _is_deferred(element: Any) -> bool:
     """Whether an element's value was left in the file."""
     return getattr(element, "value", 0) is None and bool(getattr(element, "length", 0))
@@ -209,7 +226,7 @@ def _kept(data: Dataset, path: Path, longest_private: int) -> Dataset:
     if len(_SHARED) > _MOST_SHARED:
         _SHARED.clear()
     kept = {}
-    for element in data.elements():
+    for element in _elements(data):
         tag, value = element.tag, element.value
         if tag in _kept_tags():
             if _is_deferred(element):
@@ -222,7 +239,8 @@ def _kept(data: Dataset, path: Path, longest_private: int) -> Dataset:
         elif len(value) <= (longest_private if tag.is_private else _LONGEST):
             kept[tag] = _SHARED.setdefault((tag, value), element)
     lean = NewDataset(kept)
-    lean.set_original_encoding(*data.original_encoding, data.original_character_set)
+    implicit, little = data.original_encoding
+    lean.set_original_encoding(implicit, little, data.original_character_set)
     return lean
 
 

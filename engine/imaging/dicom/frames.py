@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
 from ...same import SAME_EVENT_S
 from ...text import counted
 from . import elements
-from .find import Header
+from .find import Header, quiet
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -59,6 +59,12 @@ def is_multi_frame(header: Header) -> bool:
     return (frames is not None and frames > 1) or bool(groups)
 
 
+def holds_a_volume(header: Header) -> bool:
+    """Whether one file is a series by itself: several slices, and not one piece of a concatenation."""
+    frames = elements.number(header.dataset, "NumberOfFrames")
+    return frames is not None and frames > 1 and not elements.text(header.dataset, "ConcatenationUID")
+
+
 def frames_of(header: Header) -> list[Header]:
     """One header per frame of a multi-frame object, with the keywords of classic slices; a slice is its own.
 
@@ -93,8 +99,9 @@ def frames_of(header: Header) -> list[Header]:
             field="PerFrameFunctionalGroupsSequence (5200,9230)",
         )
     common = {element.tag: element for element in data.elements() if element.tag.group != 0x5200}
-    frames = [_frame(header, common, [*shared[:1], group], i) for i, group in enumerate(groups)]
-    _name_apart(frames, groups, header)
+    with quiet():
+        frames = [_frame(header, common, [*shared[:1], group], i) for i, group in enumerate(groups)]
+        _name_apart(frames, groups, header)
     if header.modality == "PT":
         _decay_correction(frames)
     return frames
@@ -105,7 +112,8 @@ def _frame(header: Header, common: dict, groups: Sequence[Dataset], index: int) 
     from pydicom.dataset import Dataset
 
     data = Dataset(dict(common))
-    data.set_original_encoding(*header.dataset.original_encoding, header.dataset.original_character_set)
+    implicit, little = header.dataset.original_encoding
+    data.set_original_encoding(implicit, little, header.dataset.original_character_set)
     mappings: Sequence[Dataset] = ()
     for group in groups:
         for keyword in _GROUPS:
@@ -116,13 +124,20 @@ def _frame(header: Header, common: dict, groups: Sequence[Dataset], index: int) 
                 for element in items[0].elements():
                     data[element.tag] = element
     if kind := elements.texts(data, "FrameType"):
-        data.ImageType = kind
+        _put(data, "ImageType", kind)
     _put_times(data)
     if header.modality == "PT":
         _put_units(data, mappings or elements.items(header.dataset, "RealWorldValueMappingSequence"))
         _put_corrections(data)
         _put_activity(data)
     return Header(header.path, data, index)
+
+
+def _put(data: Dataset, keyword: str, value: Any) -> None:
+    """Set an element, whatever a foreign file holds in its place."""
+    if keyword in data:
+        delattr(data, keyword)
+    setattr(data, keyword, value)
 
 
 def _name_apart(frames: Sequence[Header], groups: Sequence[Dataset], header: Header) -> None:
@@ -133,24 +148,26 @@ def _name_apart(frames: Sequence[Header], groups: Sequence[Dataset], header: Hea
         sources.append(elements.text(items[0], "ReferencedSOPInstanceUID") if len(items) == 1 else "")
     apart = len(set(sources)) == len(sources) and all(sources)
     for i, frame in enumerate(frames):
-        frame.dataset.SOPInstanceUID = sources[i] if apart else f"{header.instance}.{i + 1}"
+        _put(frame.dataset, "SOPInstanceUID", sources[i] if apart else f"{header.instance}.{i + 1}")
 
 
 def _put_times(data: Dataset) -> None:
     """Date and time of a frame as a classic slice states them."""
     moment = elements.text(data, "FrameAcquisitionDateTime")
     if len(moment) >= 14 and moment[:14].isdigit():
-        data.AcquisitionDateTime = moment
+        _put(data, "AcquisitionDateTime", moment)
         if not elements.text(data, "AcquisitionTime"):
-            data.AcquisitionDate = moment[:8]
-            data.AcquisitionTime = moment[8:].replace("-", "+").partition("+")[0].strip()
+            _put(data, "AcquisitionDate", moment[:8])
+            _put(data, "AcquisitionTime", moment[8:].replace("-", "+").partition("+")[0].strip())
     duration = elements.number(data, "FrameAcquisitionDuration")
     if duration is not None and not elements.held(data, "ActualFrameDuration"):
-        data.ActualFrameDuration = round(duration)
+        _put(data, "ActualFrameDuration", round(duration))
 
 
 def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
     """Units of a PET frame, and its scale, by its real world values where it has no classic Units."""
+    from pydicom.valuerep import DSfloat
+
     if elements.text(data, "Units"):
         return
     for mapping in mappings:
@@ -161,21 +178,23 @@ def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
         intercept = elements.number(mapping, "RealWorldValueIntercept")
         if units is None or slope is None or intercept is None:
             continue
-        data.Units, suv_type = units
-        if suv_type:
-            data.SUVType = suv_type
-        data.RescaleSlope, data.RescaleIntercept = repr(slope)[:16], repr(intercept)[:16]
+        _put(data, "Units", units[0])
+        if units[1]:
+            _put(data, "SUVType", units[1])
+        _put(data, "RescaleSlope", DSfloat(slope, auto_format=True))
+        _put(data, "RescaleIntercept", DSfloat(intercept, auto_format=True))
         return
     stated = elements.text(data, "RescaleType").upper().replace("/", "")
     if stated in ("BQML", "GML"):
-        data.Units = stated
+        _put(data, "Units", stated)
 
 
 def _put_corrections(data: Dataset) -> None:
     """Corrections of an enhanced PET as Corrected Image lists them."""
     stated = {name: elements.text(data, keyword).upper() for keyword, name in _CORRECTIONS.items()}
     if not elements.texts(data, "CorrectedImage") and any(stated.values()):
-        data.CorrectedImage = [name for name, answer in stated.items() if answer == "YES"]
+        listed = [name for name, answer in stated.items() if answer == "YES"]
+        _put(data, "CorrectedImage", listed)
 
 
 def _put_activity(data: Dataset) -> None:
@@ -185,8 +204,9 @@ def _put_activity(data: Dataset) -> None:
         return
     stated = elements.number(items[0], "RadionuclideTotalDose")
     if stated is not None and 0.0 < stated < _MOST_MBQ:
-        data.RadiopharmaceuticalInformationSequence = deepcopy(items)
-        data.RadiopharmaceuticalInformationSequence[0].RadionuclideTotalDose = f"{stated * 1e6:.10g}"
+        copies = [deepcopy(item) for item in items]
+        _put(copies[0], "RadionuclideTotalDose", f"{stated * 1e6:.10g}")
+        _put(data, "RadiopharmaceuticalInformationSequence", copies)
 
 
 def _decay_correction(frames: Sequence[Header]) -> None:
@@ -224,7 +244,7 @@ def _decay_correction(frames: Sequence[Header]) -> None:
                 field="DecayCorrectionDateTime (0018,9701)",
             )
     for frame in frames:
-        frame.dataset.DecayCorrection = kind
+        _put(frame.dataset, "DecayCorrection", kind)
 
 
 def _moment(text: str) -> datetime | None:

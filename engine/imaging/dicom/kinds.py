@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...errors import InputError
 from ...same import SAME_DIRECTION
 from ...text import counted
 from . import elements
 from .find import Header
 from .frames import is_multi_frame
+from .scale import rescale
 
 #: SOP classes of photographs of a screen, of documents and of other pictures (the family Secondary Capture).
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -27,6 +29,8 @@ _NO_SLICE = {
     "SCREENSHOT": "a screenshot",
     "DOSE_INFO": "a dose report",
 }
+#: What :func:`no_volume` says of series that a reader of one series refuses itself, naming the element.
+SINGLE, NO_ORIENTATION = "a single slice", "images whose orientation is not six numbers"
 #: A share of a series above which images of another orientation are no strays: it is then not clear what it holds.
 STRAY_SHARE = 0.2
 
@@ -90,12 +94,14 @@ def main_orientation(headers: Sequence[Header]) -> tuple[list[Header], list[Head
                 break
         else:
             groups.append((cosines, [i]))
-    most = set(max((members for _, members in groups), key=len, default=[]))
+    most: set[int] = set()
+    for _, members in groups:
+        most = set(members) if len(members) > len(most) else most
     return [h for i, h in enumerate(headers) if i in most], [h for i, h in enumerate(headers) if i not in most]
 
 
 def unusable(headers: Sequence[Header]) -> str:
-    """Why the images of one series form no volume; empty where they may.
+    """Why the images of one series form no volume of values; empty where they may.
 
     Parameters
     ----------
@@ -107,8 +113,21 @@ def unusable(headers: Sequence[Header]) -> str:
     -------
     str
         As a remark says it: ``"a localizer"``, ``"a screenshot or report (Secondary Capture)"``, ``"a single slice"``,
-        ``"views that turn about the patient (20 orientations)"``.
+        ``"views that turn about the patient (20 orientations)"``, ``"the file has no RescaleSlope (CT003.dcm)"``.
     """
+    if reason := no_volume(headers):
+        return reason
+    for header in headers:
+        if not is_multi_frame(header) and not no_slice(header):
+            try:
+                rescale(header)
+            except InputError as error:
+                return f"{error.problem} ({header.path.name})"
+    return ""
+
+
+def no_volume(headers: Sequence[Header]) -> str:
+    """Why the images of one series lie in no volume, as for :func:`unusable`, whatever their values mean."""
     reasons = [no_slice(header) for header in headers]
     slices = [header for header, reason in zip(headers, reasons, strict=True) if not reason]
     if not slices or len(slices) < len(headers) / 2:
@@ -116,10 +135,10 @@ def unusable(headers: Sequence[Header]) -> str:
     if any(is_multi_frame(header) for header in slices):
         return ""
     if len(slices) < 2:
-        return "a single slice"
+        return SINGLE
     main, others = main_orientation(slices)
     if not main:
-        return "images whose orientation is not six numbers"
+        return NO_ORIENTATION
     if len(others) > STRAY_SHARE * len(slices):
         turns = len(slices) - len(main) + 1
         if len(main) <= 2:

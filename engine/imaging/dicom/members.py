@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...folders import dicom_files, left_out, shown_name
-from ...notes import CAUTION, Note
+from ...notes import CAUTION, NOTE, Note
 from ...privacy import series_code
 from ...text import counted
 from . import elements
 from .find import IMAGE_MODALITIES, Header, read_header
 from .frames import frames_of
-from .kinds import main_orientation, no_slice, unusable
+from .kinds import NO_ORIENTATION, SINGLE, main_orientation, no_slice, no_volume
 from .pixels import same_pixels
 
 #: What two files of one instance must agree in to be copies; other elements may be changed on export.
@@ -129,6 +129,8 @@ def one_series(headers: Sequence[Header], what: str, modality: str | None, sourc
             suggestion="give the folder that holds the series' slices",
             file=source,
         )
+    notes = list(notes)
+    images = _without_pictures(images, notes)
     uids = sorted({h.series for h in images})
     if len(uids) > 1:
         parts = []
@@ -149,6 +151,21 @@ def one_series(headers: Sequence[Header], what: str, modality: str | None, sourc
             file=source,
         )
     return Headers(images, notes)
+
+
+def _without_pictures(images: list[Header], notes: list[str]) -> list[Header]:
+    """The images without series that are no volume (a scout, a dose report), where another one is."""
+    series: dict[str, list[Header]] = {}
+    for header in images:
+        series.setdefault(header.series, []).append(header)
+    reasons = {uid: no_volume(members) for uid, members in series.items()} if len(series) > 1 else {}
+    if not any(reasons.values()) or all(reasons.values()):
+        return images
+    for uid, reason in reasons.items():
+        if reason:
+            what = f"{series[uid][0].modality} series of {counted(len(series[uid]), 'image')}"
+            notes.append(f"a further {what} in the folder was left out: {reason} ({shown_name(series[uid][0].path)})")
+    return [header for header in images if not reasons[header.series]]
 
 
 def slices_of(headers: Sequence[Header], what: str) -> Headers:
@@ -176,8 +193,8 @@ def slices_of(headers: Sequence[Header], what: str) -> Headers:
     notes = list(headers.notes) if isinstance(headers, Headers) else []
     single = _without_copies(headers, notes)
     slices = [frame for header in single for frame in frames_of(header)]
-    reason = unusable(slices)
-    if reason and reason != "a single slice":
+    reason = no_volume(slices)
+    if reason and reason not in (SINGLE, NO_ORIENTATION):
         raise InputError(
             f"the {what} series is no volume: {reason}",
             why="a volume is made of slices of the patient, with one number in each pixel",
@@ -240,7 +257,9 @@ def _without_strays(slices: list[Header], notes: list[str]) -> list[Header]:
     reasons = {id(header): reason for header in slices if (reason := no_slice(header))}
     strays = {header.path: reasons[id(header)] for header in slices if id(header) in reasons}
     if strays:
-        notes.append(_stray_note(strays))
+        # a slice that has lost its position looks like a scout, and leaves no gap at an end of the stack
+        lost = any(reason.startswith("an image without") for reason in strays.values())
+        notes.append(Note(_stray_note(strays), weight=CAUTION if lost else NOTE))
     main, others = main_orientation([header for header in slices if id(header) not in reasons])
     if not main:
         return others  # whose orientation is refused where it is read

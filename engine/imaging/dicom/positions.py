@@ -16,6 +16,9 @@ from ...text import counted
 from . import elements
 from .find import Header
 
+#: Largest matrix of a slice that is believed: scanners reconstruct up to 2048 pixels, and a small compressed file may
+#: state any size.
+MOST_PIXELS = 8192
 _WHY = "its place in the patient is unknown"
 
 
@@ -48,19 +51,22 @@ def plane_of(header: Header) -> Plane:
 
     position, orientation = numbers("ImagePositionPatient", 3), numbers("ImageOrientationPatient", 6)
     spacing = numbers("PixelSpacing", 2)
-    rows, columns = numbers("Rows", 1)[0], numbers("Columns", 1)[0]
+    rows, columns = float(numbers("Rows", 1)[0]), float(numbers("Columns", 1)[0])
     row, column = orientation[:3], orientation[3:]
     off = max(abs(np.linalg.norm(row) - 1.0), abs(np.linalg.norm(column) - 1.0), abs(row @ column))
     for keyword, good in (
         ("ImageOrientationPatient", off <= SAME_DIRECTION),
         ("PixelSpacing", bool(np.all(spacing > 0.0))),
-        ("Rows", rows >= 1.0),
-        ("Columns", columns >= 1.0),
+        ("Rows", 1.0 <= rows <= MOST_PIXELS and rows.is_integer()),
+        ("Columns", 1.0 <= columns <= MOST_PIXELS and columns.is_integer()),
     ):
         if not good:
-            what = "two perpendicular directions of length 1" if keyword.startswith("ImageO") else "above zero"
+            what = {
+                "ImageOrientationPatient": "two perpendicular directions of length 1",
+                "PixelSpacing": "above zero",
+            }.get(keyword, f"a number of pixels from 1 to {MOST_PIXELS}")
             raise InputError(
-                f"{keyword} is {elements.held(data, keyword)!r}, not {what}",
+                f"{keyword} is '{elements.held(data, keyword)}', not {what}",
                 why=_WHY,
                 suggestion="export the original series again",
                 file=file,

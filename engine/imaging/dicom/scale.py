@@ -10,6 +10,8 @@ from .find import Header
 
 #: Modalities whose standard demands a slope (PS3.3 C.8.2.1 and C.8.9.4: type 1); others may store their values as such.
 _SCALED = ("CT", "PT")
+#: Units of a CT (PS3.3 C.11.1.1.2) that are Hounsfield units: named so, not named, or "unspecified".
+_HOUNSFIELD = ("HU", "", "US", "HOUNSFIELD", "HOUNSFIELD UNITS")
 _WHY = "without it the pixels are stored numbers, and what they stand for is not known"
 
 
@@ -37,7 +39,8 @@ def rescale(header: Header) -> Rescale:
     Raises
     ------
     InputError
-        None, no number, several, or a slope that is not above zero; a table in place of them.
+        None, no number, several, or a slope that is not above zero; a table in place of them; a CT in other units than
+        HU.
     """
     data = header.dataset
     if elements.items(data, "ModalityLUTSequence"):
@@ -50,6 +53,15 @@ def rescale(header: Header) -> Rescale:
         )
     if header.modality not in _SCALED and "RescaleSlope" not in data and "RescaleIntercept" not in data:
         return Rescale(1.0, 0.0)
+    unit = elements.text(data, "RescaleType").upper()
+    if header.modality == "CT" and unit not in _HOUNSFIELD:
+        raise InputError(
+            f"the CT's values are in {unit}, not in HU",
+            why="maps of iodine, electron density or atomic number have no density of tissue in them",
+            suggestion="give the CT in Hounsfield units",
+            file=header.path,
+            field="RescaleType (0028,1054)",
+        )
     (slope,) = elements.required_numbers(data, "RescaleSlope", 1, header.path, _WHY)
     if slope <= 0.0:
         raise InputError(

@@ -19,6 +19,9 @@ from .pixels import read_pixels
 from .positions import check_alike, even_grid, plane_of
 from .scale import lacks_intercept, rescale
 
+#: Slices further apart than this many thicknesses leave out some of the body, or some of them are missing.
+SPARSE = 1.5
+
 
 @dataclass(frozen=True, eq=False)
 class Stack:
@@ -65,13 +68,28 @@ class Stack:
             Damaged pixels.
         """
         order, flipped, _ = canonical_axes(self.shape, self.affine, self.headers[0].path.parent)
-        values = np.empty(self.shape, np.float32)
+        values = np.empty((0, 0, 0), np.float32)
         remarks: list[str] = []
         for i, (plane, padding) in enumerate(read_pixels(self.headers)):
+            if not i:  # the size that the header states is believed once a slice has it
+                values = self._room()
             values[i] = plane * (1.0 if scale is None else scale[self.headers[i].instance])
             remarks = padding.remarks()
         self.notes.extend(remark for remark in remarks if remark not in self.notes)
         return np.ascontiguousarray(np.flip(np.transpose(values, order), flipped))
+
+    def _room(self) -> np.ndarray:
+        """An array for the voxels."""
+        try:
+            return np.empty(self.shape, np.float32)
+        except (MemoryError, ValueError):
+            size = " x ".join(str(n) for n in self.shape)
+            raise InputError(
+                f"the series has {size} pixels",
+                why="they do not fit into memory",
+                suggestion="give a series of the usual matrix",
+                file=self.headers[0].path.parent,
+            ) from None
 
 
 def stack(headers: Sequence[Header], what: str) -> Stack:
@@ -97,6 +115,9 @@ def stack(headers: Sequence[Header], what: str) -> Stack:
         rescale(header)
     if any(lacks_intercept(header) for header in slices):
         notes.append("the PET states no rescale intercept; it is 0, as the standard has it for every PET")
+    if any(elements.text(header.dataset, "LossyImageCompression") == "01" for header in slices):
+        text = f"the {what} was compressed with loss: its values are not those that were reconstructed"
+        notes.append(Note(text, weight=CAUTION))
     check_alike(slices, planes, what)
     if len(slices) < 2:
         raise InputError(
@@ -108,7 +129,8 @@ def stack(headers: Sequence[Header], what: str) -> Stack:
     order = np.argsort([plane.position @ planes[0].normal for plane in planes], kind="stable")
     sorted_headers, sorted_planes = [slices[i] for i in order], [planes[i] for i in order]
     affine, remarks = even_grid(sorted_headers, sorted_planes, what, "; ".join(slices.notes))
-    notes += remarks + _too_few(sorted_headers, what)
+    step = float(np.linalg.norm(affine[:3, 0]))
+    notes += [*remarks, *_too_few(sorted_headers, what), *_thinned(sorted_headers, step, what)]
     return Stack(tuple(sorted_headers), affine, (len(slices), *planes[0].shape), notes)
 
 
@@ -123,3 +145,30 @@ def _too_few(headers: Sequence[Header], what: str) -> list[str]:
         "at its ends"
     )
     return [Note(text, weight=CAUTION)]
+
+
+def _thinned(headers: Sequence[Header], step: float, what: str) -> list[str]:
+    """A remark where the slices are thinner than their distance [mm].
+
+    Raises
+    ------
+    InputError
+        Where their numbers have gaps too: every second slice is missing, or more.
+    """
+    data = headers[0].dataset
+    stated = [elements.number(data, keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness")]
+    thickness = next((abs(value) for value in stated if value), None)
+    if thickness is None or step < SPARSE * thickness:
+        return []
+    numbers = [elements.number(header.dataset, "InstanceNumber") for header in headers]
+    known = sorted(number for number in numbers if number is not None)
+    apart = f"the {what} slices are {step:.4g} mm apart and {thickness:.4g} mm thick"
+    if len(known) == len(headers) and float(np.diff(known).min()) >= 2.0:
+        raise InputError(
+            f"{apart}, and their numbers leave out others ({known[0]:.0f}, {known[1]:.0f}, ...)",
+            why="most likely every second slice or more is missing, and the volume would be wrong there",
+            suggestion="copy the whole series again",
+            file=headers[0].path.parent,
+            field="InstanceNumber (0020,0013)",
+        )
+    return [Note(f"{apart}: what lies between them was not imaged, and is taken as the slices show", weight=CAUTION)]

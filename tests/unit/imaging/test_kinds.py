@@ -18,6 +18,7 @@ def image(number=0, change=None, modality="CT", **elements):
     data.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     data.ImagePositionPatient, data.ImageOrientationPatient = [0, 0, 2 * number], AXIAL
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.RescaleSlope, data.RescaleIntercept = "1", "-1024"
     for key, value in elements.items():
         setattr(data, key, value)
     if change:
@@ -51,6 +52,15 @@ def test_what_is_no_slice_says_why(elements, reason):
 
 def test_a_stack_of_slices_is_usable():
     assert unusable(stack_of(5)) == "" and unusable(stack_of(5, modality="PT")) == ""
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [({"RescaleSlope": None}, "no RescaleSlope"), ({"RescaleIntercept": None}, "no RescaleIntercept"),
+     ({"RescaleType": "MGML"}, "in MGML, not in HU")],
+)  # fmt: skip
+def test_slices_whose_values_mean_nothing_are_unusable(elements, reason):
+    assert reason in unusable([*stack_of(4), image(4, **elements)])
 
 
 def test_a_class_whose_name_only_begins_alike_is_no_screenshot():

@@ -127,6 +127,19 @@ def test_pet_where_a_ct_is_wanted(tmp_path):
         imaging.read_ct(folder)
 
 
+def test_a_series_of_one_image_beside_the_slices(tmp_path):
+    folder = write_series(tmp_path / "ct", VALUES, GRID, series="a")
+    write_series(folder, VALUES, GRID, series="scout", skip=(1, 2, 3, 4, 5))
+    volume = imaging.read_ct(folder)
+    np.testing.assert_array_equal(volume.values, VALUES)
+    assert any("a further CT series of 1 image in the folder was left out: a single slice" in n for n in volume.notes)
+
+
+def test_compression_with_loss_is_said(tmp_path):
+    folder = write_series(tmp_path / "ct", VALUES, GRID, LossyImageCompression="01")
+    assert any("compressed with loss" in note for note in imaging.read_ct(folder).notes)
+
+
 def test_localizer_among_the_slices(tmp_path):
     folder = write_series(tmp_path / "ct", VALUES, GRID)
     write_series(folder, VALUES[:, :, :4], Grid((6, 7, 4), GRID.spacing_mm, (50.0, 0.0, 0.0)))
