@@ -200,7 +200,7 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     files = [open_masks(sources.open(one.file), images, one.probability) for one in visit.lesions]
     check_places(
         [sources.open(path) for scan in visit.scans for path in (scan.pet, scan.ct)],
-        [sources.open(file) for file in visit.lesion_files],
+        files,
         [image.grid for scan in scans for image in (scan.pet.volume, scan.ct)],
     )
     choices = [chosen(file, structures) for file, structures in zip(files, visit.lesions, strict=True)]
