@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import InputError
 from ..grid import Grid
+from ..memory import memory_bytes
 from ..notes import CAUTION, Note
 from .lesion import Lesion
 
@@ -72,7 +72,7 @@ def check_memory(grid: Grid) -> None:
     InputError
         With the memory that it needs and that there is.
     """
-    needed, present = grid.size * BYTES_PER_VOXEL, _memory_bytes()
+    needed, present = grid.size * BYTES_PER_VOXEL, memory_bytes()
     if present is not None and needed > present:
         shape = " x ".join(str(n) for n in grid.shape)
         raise InputError(
@@ -81,11 +81,3 @@ def check_memory(grid: Grid) -> None:
             suggestion='choose larger voxels, for example "2 mm", or "pet"',
             field="transport.grid",
         )
-
-
-def _memory_bytes() -> int | None:
-    """Memory of this machine [bytes]; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None

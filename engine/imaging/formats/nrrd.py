@@ -93,12 +93,16 @@ def nrrd_fields(path: Path) -> NrrdFields:
     for line in head[:end].decode("utf-8", "replace").splitlines()[1:]:
         if line.startswith("#") or not line.strip():
             continue
-        where, name, text = (keys, *line.split(":=", 1)) if ":=" in line else (fields, *line.partition(":")[::2])
-        name = name.strip() if where is keys else re.sub(r"\s+", " ", name.strip().lower())
+        if ":=" in line:
+            key, _, text = line.partition(":=")
+            keys[key.strip()] = text.strip()
+            continue
+        name, _, text = line.partition(":")
+        name = re.sub(r"\s+", " ", name.strip().lower())
         name = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}.get(name, name)
-        if where is fields and name in fields:
+        if name in fields:
             raise refused(path, name, f"{name} is stated twice", "which of the two is right cannot be told")
-        where[name] = text.strip()
+        fields[name] = text.strip()
     return NrrdFields(path, fields, keys, end)
 
 
