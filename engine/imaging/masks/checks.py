@@ -160,8 +160,8 @@ def _check_displaced(label_map: VolumeHeader, grids: Sequence[Grid]) -> None:
     raise InputError(
         f"the label map has the voxels of one of the images ({_voxels(own)}) and lies {min(apart):.3g} mm away from it",
         why=f"its first voxel is at {_first(own)}, the image's at {_first(image)} mm (x, y, z, LPS): a program "
-        "has lost or mirrored the position",
-        suggestion="write the label map again with the position of the image that it was drawn on",
+        "has lost or mirrored the position of one of them",
+        suggestion="write the label map again with the position of its image, or correct that of the image",
         file=label_map.file,
     )
 

@@ -8,6 +8,7 @@ from hevesy.engine.imaging.masks.checks import check_overlap, check_places
 from hevesy.engine.imaging.masks.read import open_masks
 from hevesy.engine.imaging.source import ImageSource
 from hevesy.engine.notes import CAUTION, CRITICAL, NOTE, weight_of
+from hevesy.engine.pipeline.plausibility import check_air
 from hevesy.phantoms.traps.volume_files import nifti, write_metaimage, write_nifti
 
 PET = Grid((10, 8, 8), (4.0, 4.0, 4.0), (2.0, -14.0, -14.0))
@@ -109,3 +110,12 @@ def test_a_segmentation_in_layers_has_the_place_of_each_layer(tmp_path):
     file.write_bytes(head.format(z=-2).encode() + layers.tobytes())
     with pytest.raises(InputError, match="lost or mirrored"):
         check_places([source(tmp_path, "pet.nii.gz", PET)], [open_masks(file)], [PET])
+
+
+@pytest.mark.parametrize(("share", "weight"), [(0.1, None), (0.2, CAUTION), (0.5, CRITICAL)])
+def test_activity_in_air_is_weighed(share, weight):
+    density = np.ones(PET.shape)
+    density[:, :, :4] = 1.21e-3
+    activity = np.where(density < 0.5, share, 1.0 - share)
+    notes = check_air(activity, density, "baseline, pet")
+    assert [weight_of(note) for note in notes] == ([] if weight is None else [weight])
