@@ -148,7 +148,7 @@ class LabelMap(MaskFile):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Remarks on the header, and on the names: those of another map, organs among those of lesions, labels without one."""
+        """Remarks on the header and the names: names of another map, organs among lesions, labels without one."""
         headers = dict.fromkeys(note for layer in self._layers for note in layer.notes)
         notes = [about(self.file.name, note) for note in headers if note != OBLIQUE]  # which the images say
         own, others = sidecar(self.file), self.file.with_name(LESION_NAMES)
