@@ -41,7 +41,7 @@ def heading(content: dict[str, Any]) -> str:
 
 def tables(content: dict[str, Any]) -> str:
     """All tables of a run."""
-    makers = (problems, goals, threads, histories, sums, modes, variance, starts, memory)
+    makers = (problems, goals, threads, histories, sums, modes, variance, starts, memory, images)
     parts = [heading(content), *(make(content) for make in makers)]
     return "\n\n".join(p for p in parts if p)
 
@@ -185,3 +185,12 @@ def memory(content: dict[str, Any]) -> str:
         for r in rows_of(content, "memory")
     ]
     return table(("peak resident memory", "voxels", "problem and tables", "whole run"), lines) if lines else ""
+
+
+def images(content: dict[str, Any]) -> str:
+    """Averaging on a rotated grid, and `check` of two whole-body scans."""
+    lines = [
+        (r["name"], number(r["voxels"]), f"{r['s']:.1f}", f"{r['cpu_s']:.1f}", number(1e6 * r["cpu_s"] / r["voxels"]))
+        for r in rows_of(content, "images")
+    ]
+    return table(("images", "voxels", "s", "CPU s", "CPU us per voxel"), lines) if lines else ""

@@ -19,6 +19,8 @@ from ..grid import Grid, Volume
 
 #: Source values held at once while a large image is averaged slab by slab.
 SLAB_VOXELS = 16_000_000
+#: Of them, what is averaged within slices at a time: the products of a piece stay in a processor's cache.
+PIECE_VOXELS = 500_000
 
 
 def overlap_matrix(edges_to: np.ndarray, edges_from: np.ndarray) -> csr_matrix:
@@ -63,10 +65,16 @@ def average_slabs(slab: Callable[[int, int], np.ndarray], source: Grid, grid: Gr
     thick = max(1, SLAB_VOXELS // (source.shape[1] * source.shape[2]))
     for z0 in range(int(used[0]), int(used[-1]) + 1, thick):
         z1 = min(z0 + thick, int(used[-1]) + 1)
-        values = np.asarray(slab(z0, z1), np.float64)
-        along_x = (wx @ values.reshape(-1, source.shape[2]).T).reshape(grid.shape[2], z1 - z0, source.shape[1])
-        along_y = wy @ along_x.transpose(2, 1, 0).reshape(source.shape[1], -1)
-        plane = along_y.reshape(grid.shape[1], z1 - z0, grid.shape[2]).transpose(1, 0, 2).reshape(z1 - z0, -1)
+        plane = np.empty((z1 - z0, grid.shape[1] * grid.shape[2]))
+        few = max(1, PIECE_VOXELS // (source.shape[1] * source.shape[2]))
+        for a in range(z0, z1, few):
+            piece = np.asarray(slab(a, min(a + few, z1)), np.float64)
+            n = len(piece)
+            along_x = (wx @ piece.reshape(-1, source.shape[2]).T).reshape(grid.shape[2], n, source.shape[1])
+            along_y = wy @ along_x.transpose(2, 1, 0).reshape(source.shape[1], -1)
+            plane[a - z0 : a - z0 + n] = (
+                along_y.reshape(grid.shape[1], n, grid.shape[2]).transpose(1, 0, 2).reshape(n, -1)
+            )
         out += wz[:, z0:z1] @ plane
     return out.reshape(grid.shape)
 

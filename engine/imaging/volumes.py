@@ -14,7 +14,6 @@ from ..text import counted
 from .dicom.find import require
 from .dicom.series import Stack
 from .formats.read import read_volume_header
-from .formats.stream import MOST_EXTRA
 from .source import ImagePath, ImageSource
 
 #: Note of a file without a position.
@@ -27,8 +26,6 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
     require(path, "image")
     header = read_volume_header(path, quantity)
     stored, bad, extra = header.values(dtype)
-    if extra > MOST_EXTRA:
-        raise header.data.too_long(extra)
     if bad:
         raise InputError(
             f"{counted(bad, 'voxel')} of the image {'is' if bad == 1 else 'are'} not a number",
@@ -41,7 +38,7 @@ def read_file(path: Path, quantity: str, dtype: type | None = np.float32) -> Vol
     if not header.placed:
         volume.notes.append(Note(UNPLACED))
     if extra:
-        volume.notes.append(Note(f"{path.name} holds {counted(extra, 'byte')} behind its voxels; they were left out"))
+        volume.notes.append(Note(f"the file holds {counted(extra, 'byte')} behind its voxels; they were left out"))
     if not grid.is_axis_aligned:
         volume.notes.append(OBLIQUE)
     return volume

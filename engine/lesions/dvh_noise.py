@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, polygamma
+from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES
@@ -137,7 +138,10 @@ def noise_corrected_histogram(voxels: NoisyVoxels) -> NoiseCorrectedHistogram:
         return NoiseCorrectedHistogram(dose[order], share[order], 0, rms)
     grid = _grid(dose, sigma)
     variance = noise_variance(dose, sigma, grid, voxels.n_batches)
-    p, steps = _unfold(_kernel(dose, variance, grid), share, dose, grid, variance)
+    # a product of this size is done before a second thread has woken up; on a busy machine the threads wait for one
+    # another, thousands of times
+    with threadpool_limits(1, user_api="blas"):
+        p, steps = _unfold(_kernel(dose, variance, grid), share, dose, grid, variance)
     # noise has mean zero: the region's mean is right as it was measured, and stays
     return NoiseCorrectedHistogram(grid + float(share @ dose - p @ grid), p, steps, rms)
 

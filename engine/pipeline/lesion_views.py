@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 SHELL_RESOLUTIONS = (1.0, 2.0)
 #: Standard deviation of normal values over their median absolute deviation.
 MAD_TO_SIGMA = 1.4826
+#: A voxel of the shell belongs to another organ where it is further from the median than this many robust standard
+#: deviations of the shell, and further than this share of the median. Six: of noise as in PET (gamma or log-normal,
+#: half the mean) 0.2 % of the sum is lost, so that a clean background keeps its mean, which a median would not. The
+#: share: what lies within half the background, the lesion's own spill and other tissue, is background.
+ORGAN_SIGMA, ORGAN_SHARE = 6.0, 0.5
 #: Resolution assumed for the background shell when the case gives none [mm].
 SHELL_FWHM_MM = 6.0
 
@@ -88,9 +93,14 @@ class LesionView:
         return np.asarray(inside)
 
     @cached_property
+    def surroundings(self) -> np.ndarray:
+        """Concentration of the shell's voxels that show background (n,) [Bq/mL]: organs and vessels left out."""
+        return without_organs(np.asarray(self.values[self.shell], np.float64))
+
+    @cached_property
     def background(self) -> float:
-        """Mean concentration in the shell [Bq/mL]; 0 where there is no shell."""
-        return float(self.values[self.shell].mean()) if self.shell.any() else 0.0
+        """Mean concentration around the lesion [Bq/mL], organs with uptake left out; 0 where there is no shell."""
+        return float(self.surroundings.mean()) if self.surroundings.size else 0.0
 
     @cached_property
     def background_sigma(self) -> float:
@@ -99,10 +109,10 @@ class LesionView:
         From the scatter of the shell's voxels, noise being correlated over the resolution; the shell's own
         mean adds its error.
         """
-        count = int(np.count_nonzero(self.shell))
+        count = self.surroundings.size
         if count < 2:
             return 0.0
-        spread = float(self.values[self.shell].std(ddof=1))
+        spread = float(self.surroundings.std(ddof=1))
         voxel = self.grid.voxel_volume_ml
         here = scan_relative_error(spread, self.volume_ml, voxel, self.fwhm_mm)
         around = scan_relative_error(spread, count * voxel, voxel, self.fwhm_mm)
@@ -176,6 +186,24 @@ class PlacedRecovery(MaskRecovery):
         whole = Volume(Grid((nz, ny, nx), grid.spacing_mm, (z, y, x), grid.direction), blurred, "fraction")
         weight = np.asarray(self._view.fraction, np.float64)
         return float((weight * resample_conserving(whole, self._view.grid).values).sum() / weight.sum())
+
+
+def without_organs(values: np.ndarray) -> np.ndarray:
+    """Values of a shell that show background (n,), those of organs with more, or less, uptake left out.
+
+    Median and median absolute deviation are taken again over what is left until nothing more is left out: an organ
+    that fills a third of the shell has moved both.
+    """
+    kept = values
+    while kept.size:
+        middle = float(np.median(kept))
+        spread = MAD_TO_SIGMA * float(np.median(np.abs(kept - middle)))
+        reach = max(ORGAN_SIGMA * spread, ORGAN_SHARE * abs(middle))
+        inside = kept[np.abs(kept - middle) <= reach]
+        if inside.size == kept.size:
+            break
+        kept = inside
+    return kept
 
 
 def lesion_views(images: VisitImages, lesion: Lesion, fwhm_mm: float | None) -> list[LesionView]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..errors import InputError
 from ..grid import Grid
-from ..notes import CAUTION, Note
+from ..memory import memory_bytes
+from ..notes import CAUTION, CRITICAL, Note
 from .lesion import Lesion
 
 #: Mean densities of a lesion [g/cm3] that are unusual: below lung (0.26 in the mean, 0.1 in emphysema), above
@@ -17,6 +18,9 @@ from .lesion import Lesion
 LEAST_USUAL, MOST_USUAL = 0.1, 2.0
 #: Mean density of a lesion [g/cm3] that no tissue has: tooth enamel, the densest, has 2.9 in whole crystals only.
 IMPOSSIBLE = 2.5
+#: Shares of a PET's activity that lie in air by the CT: noise around the body and spill over the skin reach some per
+#: cent, a tenth in images of few counts. Above the first a reader looks; above the second CT and PET show other places.
+MUCH_IN_AIR, MOST_IN_AIR = 0.15, 0.35
 #: Bytes per voxel of a dose grid before it is cropped to the body: density and its weight in double precision, the
 #: share inside the CT, density and material as they stay, one mask.
 BYTES_PER_VOXEL = 40
@@ -72,7 +76,7 @@ def check_memory(grid: Grid) -> None:
     InputError
         With the memory that it needs and that there is.
     """
-    needed, present = grid.size * BYTES_PER_VOXEL, _memory_bytes()
+    needed, present = grid.size * BYTES_PER_VOXEL, memory_bytes()
     if present is not None and needed > present:
         shape = " x ".join(str(n) for n in grid.shape)
         raise InputError(
@@ -83,9 +87,31 @@ def check_memory(grid: Grid) -> None:
         )
 
 
-def _memory_bytes() -> int | None:
-    """Memory of this machine [bytes]; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+def check_air(concentration: np.ndarray, density_g_cm3: np.ndarray, name: str) -> list[str]:
+    """Remark on a PET whose activity lies in air by its CT: one of the two is displaced, mirrored, or another body's.
+
+    Parameters
+    ----------
+    concentration
+        Activity concentration on the dose grid (nz, ny, nx) [Bq/mL].
+    density_g_cm3
+        Mass density on it (nz, ny, nx) [g/cm3].
+    name
+        What the scan is called.
+
+    Returns
+    -------
+    list of str
+        A note of weight "caution" or "critical"; empty where little lies in air.
+    """
+    total = float(concentration.sum(dtype=np.float64))
+    if not total > 0.0:
+        return []
+    share = float(concentration[density_g_cm3 < NO_DOSE_BELOW_G_CM3].sum(dtype=np.float64)) / total
+    if share <= MUCH_IN_AIR:
+        return []
+    text = (
+        f"{name}: {100.0 * share:.0f} % of the activity lies in air by the CT, and is left out: check that PET and CT "
+        "lie in the same place (position, side, patient)"
+    )
+    return [Note(text, weight=CRITICAL if share > MOST_IN_AIR else CAUTION)]

@@ -34,7 +34,7 @@ from ..same import same_scan
 from ..series_path import SeriesPath
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
-from .plausibility import check_densities, check_memory
+from .plausibility import check_air, check_densities, check_memory
 from .roles import chosen, with_roles
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     files = [open_masks(sources.open(one.file), images, one.probability) for one in visit.lesions]
     check_places(
         [sources.open(path) for scan in visit.scans for path in (scan.pet, scan.ct)],
-        [sources.open(file) for file in visit.lesion_files],
+        files,
         [image.grid for scan in scans for image in (scan.pet.volume, scan.ct)],
     )
     choices = [chosen(file, structures) for file, structures in zip(files, visit.lesions, strict=True)]
@@ -221,6 +221,8 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
 
     tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)
     notes += [*tissue.notes, *check_densities(lesions, tissue.density_g_cm3)]
+    whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
+    notes += check_air(first.on_grid(grid, whole), tissue.density_g_cm3, f"{visit.name}, {first.name}")
     box = _body_box(tissue.density_g_cm3, lesions)
     small = grid.cropped(box)
     concentration = np.stack([scan.on_grid(grid, box) for scan in scans])

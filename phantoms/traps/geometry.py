@@ -96,6 +96,14 @@ def _ct_of_a_part(folder: Path) -> None:
     write_volume(folder / "ct.nii.gz", ct_truth()[12:28], 2.0, (x, y, z + 24.0))
 
 
+def _displaced_ct(folder: Path) -> None:
+    write_volumes(folder)
+    x, y, z = first_centre(2.0)
+    write_volume(folder / "ct.nii.gz", ct_truth(), 2.0, (x + 40.0, y - 20.0, z))
+    cropped = np.ascontiguousarray(_LESION[10:30, 20:44, 30:50])
+    write_volume(folder / "lesions.nii.gz", cropped, 2.0, (x + 60.0, y + 40.0, z + 20.0))
+
+
 def _nrrd(space: str, sign: float, scale: float = 1.0, **more: str) -> Callable[[Path], None]:
     """The first PET as a NRRD, with its first two axes in another sense and in another unit."""
     x, y, z = first_centre(4.0)
@@ -279,6 +287,13 @@ TRAPS: tuple[Trap, ...] = (
         Right(refused=True, says=("own folder",)),
         commands=("check export/case.yaml",),
         source="report",
+    ),
+    Trap(
+        "ct-displaced",
+        "The CT's position is 45 mm off in the axial plane; the lesion still lies in the body that it shows.",
+        "Read, and the share of the activity that lies in air is said where it cannot be overlooked, or refused.",
+        _displaced_ct,
+        Right(refusal_allowed=True, says=("in air", "same place")),
     ),
     Trap(
         "ct-of-a-part-of-the-pet",

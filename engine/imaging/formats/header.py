@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InputError
 from ...grid import Grid, canonical_axes
 from ...same import SAME_POSE_MM
-from .stream import Data
+from .stream import MOST_EXTRA, Data
 
 #: Most voxels of an image. A CT of 512 x 512 x 2200 (a whole body in 1 mm slices) has 577 million; a header that
 #: states more is damaged or made to fill the memory.
@@ -38,7 +38,7 @@ class VolumeHeader:
     shape
         Number of voxels along the stored axes, the fastest first (ni, nj, nk).
     affine
-        4x4, from a stored index (i, j, k, 1) to the patient position (x, y, z, 1) [mm, LPS].
+        float64 (4, 4), from a stored index (i, j, k, 1) to the patient position (x, y, z, 1) [mm, LPS].
     placed
         Whether the file says where in the patient it lies; else position and orientation are made up.
     dtype
@@ -113,6 +113,8 @@ class VolumeHeader:
                     bad += part.size - int(np.count_nonzero(np.isfinite(part)))
                 at += block.size
             extra = stream.finish()
+        if extra > MOST_EXTRA:
+            raise self.data.too_long(extra)
         return out.reshape(nk, nj, ni), bad, extra
 
 

@@ -170,7 +170,7 @@ def _compare_letters(text: _Fields, cosines: np.ndarray, notes: list[str]) -> No
         runs.append(_LETTERS[axis][0 if column[axis] > 0 else 1])
     if stated not in ("".join(r[0] for r in runs), "".join(r[1] for r in runs)):
         here = "".join(r[0] for r in runs)
-        text_ = f"{text.file.name}: AnatomicalOrientation {stated} contradicts TransformMatrix ({here}), which is used"
+        text_ = f"AnatomicalOrientation {stated} contradicts TransformMatrix ({here}), which is used"
         notes.append(Note(text_, weight=CAUTION))
 
 

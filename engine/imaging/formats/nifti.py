@@ -96,7 +96,7 @@ def read_nifti(path: Path, quantity: str) -> VolumeHeader:
     affine, placed = _place(raw, shape, notes)
     intent = _NO_INTENSITY.get(raw.intent_code)
     if intent and quantity != "label":
-        text = f"{path.name} calls itself {intent} (intent_code {raw.intent_code}); its values are taken as {quantity}"
+        text = f"the file calls itself {intent} (intent_code {raw.intent_code}); its values are taken as {quantity}"
         notes.append(Note(text, weight=CRITICAL))
     data = Data(path, path, _offset(raw), "deflate" if raw.deflated else "raw", raw.deflated)
     return VolumeHeader(path, shape, affine, placed, dtype, data, slope, intercept, tuple(notes))
@@ -204,7 +204,7 @@ def _place(raw: _Raw, shape: tuple[int, int, int], notes: list[str]) -> tuple[np
     """Affine to LPS [mm], and whether the file states a place."""
     unit = _UNITS.get(raw.xyzt_units & 7)
     if unit is None or raw.xyzt_units & 7 == 0:
-        notes.append(f"{raw.file.name} states no unit of length (xyzt_units {raw.xyzt_units}); it is taken as mm")
+        notes.append(f"the header states no unit of length (xyzt_units {raw.xyzt_units}); it is taken as mm")
     scale = np.diag([unit or 1.0] * 3 + [1.0])
     rotated = scale @ _TO_LPS @ _qform(raw) if raw.qform_code > 0 else None
     sheared = scale @ _TO_LPS @ _sform(raw) if raw.sform_code > 0 else None
@@ -273,7 +273,7 @@ def _check_sizes(raw: _Raw, affine: np.ndarray, shape: tuple[int, int, int], uni
     own = np.linalg.norm(affine[:3, :3], axis=0)
     stated = np.abs(np.array(raw.pixdim[1:4], float)) * unit
     if not np.all(np.isfinite(stated)) or np.any(stated == 0.0):
-        notes.append(f"{raw.file.name} states no voxel size (pixdim); that of its sform is taken")
+        notes.append("the header states no voxel size (pixdim); that of its sform is taken")
         return
     if not same_pose(np.diag([*own, 1.0]), np.diag([*stated, 1.0]), shape):
         raise _refused(

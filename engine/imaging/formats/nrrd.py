@@ -93,12 +93,16 @@ def nrrd_fields(path: Path) -> NrrdFields:
     for line in head[:end].decode("utf-8", "replace").splitlines()[1:]:
         if line.startswith("#") or not line.strip():
             continue
-        where, name, text = (keys, *line.split(":=", 1)) if ":=" in line else (fields, *line.partition(":")[::2])
-        name = name.strip() if where is keys else re.sub(r"\s+", " ", name.strip().lower())
+        if ":=" in line:
+            key, _, text = line.partition(":=")
+            keys[key.strip()] = text.strip()
+            continue
+        name, _, text = line.partition(":")
+        name = re.sub(r"\s+", " ", name.strip().lower())
         name = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}.get(name, name)
-        if where is fields and name in fields:
+        if name in fields:
             raise refused(path, name, f"{name} is stated twice", "which of the two is right cannot be told")
-        where[name] = text.strip()
+        fields[name] = text.strip()
     return NrrdFields(path, fields, keys, end)
 
 
@@ -110,7 +114,8 @@ def read_nrrd(path: Path, quantity: str) -> VolumeHeader:
     path
         A ``.nrrd`` or ``.nhdr`` file.
     quantity
-        What the values are to be (not used: a NRRD does not say what its values are).
+        What the values are to be; of a segmentation (``"label"``) in layers the header is that of one layer, whose
+        voxels `read_nrrd_layers` reads.
 
     Raises
     ------
@@ -118,6 +123,8 @@ def read_nrrd(path: Path, quantity: str) -> VolumeHeader:
         Naming the field: missing, not understood, several values per voxel, sizes and places that are not possible.
     """
     text = nrrd_fields(path)
+    if quantity == "label" and _is_layered(text):
+        return _layer(text)[1]
     notes: list[str] = []
     (rank,) = sizes(path, "dimension", text.need("dimension"), 1)
     if not 1 <= rank <= 16:
@@ -149,31 +156,35 @@ def read_nrrd_layers(path: Path, most: int) -> list[tuple[VolumeHeader, np.ndarr
         As :func:`read_nrrd`; more layers than ``most``; layers along another axis than the first; damaged voxels.
     """
     text = nrrd_fields(path)
-    (rank,) = sizes(path, "dimension", text.need("dimension"), 1)
-    stored = sizes(path, "sizes", text.need("sizes"), rank)
-    layered = rank == 4 and _is_layer_axis(text, rank)
-    if not layered:
+    if not _is_layered(text):
         header = read_nrrd(path, "label")
         return [(header, header.values(None)[0])]
-    count = stored[0]
+    count, header = _layer(text)
     if count > most:
         raise refused(path, "sizes", f"the segmentation has {count} layers", f"at most {most} are read", "export fewer")
-    notes: list[str] = []
-    shape = checked_shape(stored[1:], path, "sizes")
-    checked_shape((count * stored[1], *stored[2:]), path, "sizes")
-    affine, placed = _place(text, [1, 2, 3], rank, notes)
-    checked_affine(affine, shape, path, "space directions")
-    header = VolumeHeader(path, shape, affine, placed, _dtype(text), _data(text), notes=tuple(notes))
-    flat = replace(header, shape=(count * shape[0], shape[1], shape[2])).values(None)[0]
-    ni, nj, nk = shape
+    ni, nj, nk = header.shape
+    flat = replace(header, shape=(count * ni, nj, nk)).values(None)[0]
     together = flat.reshape(nk, nj, ni, count)
     return [(header, np.ascontiguousarray(together[..., k])) for k in range(count)]
 
 
-def _is_layer_axis(text: NrrdFields, rank: int) -> bool:
-    """Whether the first axis runs over the values of a voxel."""
+def _layer(text: NrrdFields) -> tuple[int, VolumeHeader]:
+    """Number of layers, and the header of one of them: its voxels alone cannot be read."""
+    count, *stored = sizes(text.file, "sizes", text.need("sizes"), 4)
+    notes: list[str] = []
+    shape = checked_shape(tuple(stored), text.file, "sizes")
+    checked_shape((count * stored[0], *stored[1:]), text.file, "sizes")
+    affine, placed = _place(text, [1, 2, 3], 4, notes)
+    checked_affine(affine, shape, text.file, "space directions")
+    return count, VolumeHeader(text.file, shape, affine, placed, _dtype(text), _data(text), notes=tuple(notes))
+
+
+def _is_layered(text: NrrdFields) -> bool:
+    """Whether the first of four axes runs over the values of a voxel."""
+    if text.need("dimension") != "4":
+        return False
     if "space directions" in text.fields:
-        return _vectors(text, "space directions", rank)[0] is None
+        return _vectors(text, "space directions", 4)[0] is None
     return text.fields.get("kinds", "").lower().split()[:1] in (["list"], ["vector"])
 
 
@@ -252,7 +263,7 @@ def _unit(text: NrrdFields, field: str, count: int, notes: list[str]) -> np.ndar
     stated = text.fields.get(field, "")
     words = re.findall(r'"([^"]*)"', stated) or stated.split()
     if not stated or all(not w.strip() for w in words):
-        notes.append(f"{text.file.name} states no unit of length ({field}); it is taken as mm")
+        notes.append(f"the header states no unit of length ({field}); it is taken as mm")
         return np.ones(count)
     units = np.array([length_unit(w) for w in words])
     if len(words) != count or not np.all(np.isfinite(units) | (np.array(words) == "") | (field == "units")):

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import InputError
+from ...memory import memory_bytes
 from ...text import counted
 
 #: Bytes by which a file may be longer than its header states, which is then said: one block of a disk or tape. More
@@ -20,6 +21,10 @@ from ...text import counted
 MOST_EXTRA = 512
 #: Deflate makes at most 1032 bytes of one: a file that states more of its size is cut short or damaged.
 MOST_DEFLATED = 1032
+#: Bytes per voxel, beside its value, of whatever works on an image: two copies in double precision.
+WORKING_BYTES = 16
+#: Most values that are read from text: each takes some 60 bytes on the way. 300 slices of 256 x 256.
+MOST_AS_TEXT = 20_000_000
 #: Millimetres per unit of length.
 LENGTHS_MM = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3}
 #: Bytes of a file read at once.
@@ -175,15 +180,17 @@ class Data:
             raise self.cut_short(f"its {there} bytes cannot hold the {needed} that the header states")
         if self.encoding == "text" and there < 2 * count - 1:
             raise self.cut_short(f"{there} characters cannot hold {counted(count, 'value')}")
-        try:
-            return np.empty(count, dtype)
-        except MemoryError:
+        if self.encoding == "text" and count > MOST_AS_TEXT:
+            raise self.damaged(f"{count} values as text take too much memory; they are read when compressed")
+        working, present = count * (dtype.itemsize + WORKING_BYTES), memory_bytes()
+        if present is not None and working > present:
             raise InputError(
-                f"the image needs {count * dtype.itemsize / 1e9:.3g} GB of memory",
-                why="that much is not free",
-                suggestion="cut the image to the region that is needed, or use a machine with more memory",
+                f"an image of {count / 1e6:.0f} million voxels needs {working / 1e9:.3g} GB of memory or more",
+                why=f"this machine has {present / 1e9:.3g} GB",
+                suggestion="cut the image to the region that is needed",
                 file=self.named,
-            ) from None
+            )
+        return np.empty(count, dtype)
 
     @contextmanager
     def open(self, count: int, dtype: np.dtype) -> Iterator[Voxels | Written]:

@@ -15,7 +15,7 @@ from ..formats.header import VolumeHeader
 from ..formats.read import read_volume_header
 from ..resample import coverage
 from ..source import ImageSource
-from .mask import Mask
+from .mask import Mask, MaskFile
 
 #: A lesion with more than this share of its volume outside the CT has no known density there.
 OUTSIDE_SHARE = 0.01
@@ -97,7 +97,7 @@ def _outside(pet: Volume, share: np.ndarray, covered: float) -> list[str]:
     return [Note(text, weight=CRITICAL if lost > MUCH_ACTIVITY else CAUTION)]
 
 
-def check_places(images: Sequence[ImageSource], lesions: Sequence[ImageSource], grids: Sequence[Grid]) -> None:
+def check_places(images: Sequence[ImageSource], lesions: Sequence[MaskFile], grids: Sequence[Grid]) -> None:
     """Refuse volume files whose place in the patient is not known, or was lost on the way.
 
     Parameters
@@ -115,17 +115,13 @@ def check_places(images: Sequence[ImageSource], lesions: Sequence[ImageSource], 
         A file without a position, unless all files of the visit have none and the same voxels; a label map with as many
         voxels of the same size as an image, at another place.
     """
-    headers = {source.name: _header(source, "HU") for source in images}
-    maps = {source.name: _header(source, "label") for source in lesions}
-    _check_unplaced({**headers, **maps})
-    for label_map in maps.values():
-        if label_map is not None and label_map.placed:
+    headers = {image.name: None if image.is_dicom else read_volume_header(image.location, "HU") for image in images}
+    maps = [read_volume_header(file, "label") for lesion in lesions for file in lesion.volume_files]
+    headers |= {str(lesion.file): None for lesion in lesions if not lesion.volume_files}
+    _check_unplaced({**headers, **{str(label_map.file): label_map for label_map in maps}})
+    for label_map in maps:
+        if label_map.placed:
             _check_displaced(label_map, grids)
-
-
-def _header(source: ImageSource, quantity: str) -> VolumeHeader | None:
-    """Header of a volume file; None for DICOM."""
-    return None if source.is_dicom else read_volume_header(source.location, quantity)
 
 
 def _check_unplaced(headers: Mapping[str, VolumeHeader | None]) -> None:
@@ -164,8 +160,8 @@ def _check_displaced(label_map: VolumeHeader, grids: Sequence[Grid]) -> None:
     raise InputError(
         f"the label map has the voxels of one of the images ({_voxels(own)}) and lies {min(apart):.3g} mm away from it",
         why=f"its first voxel is at {_first(own)}, the image's at {_first(image)} mm (x, y, z, LPS): a program "
-        "has lost or mirrored the position",
-        suggestion="write the label map again with the position of the image that it was drawn on",
+        "has lost or mirrored the position of one of them",
+        suggestion="write the label map again with the position of its image, or correct that of the image",
         file=label_map.file,
     )
 

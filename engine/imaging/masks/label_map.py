@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from ...errors import InputError
 from ...files import sidecar
-from ...grid import Grid, Volume, canonical
-from ...notes import CAUTION, NOTE, Note
+from ...grid import OBLIQUE, Grid, Volume, canonical
+from ...notes import CAUTION, NOTE, Note, about
 from ...text import counted
 from ..dicom.find import VOLUME_ENDINGS
 from ..formats.nrrd import read_nrrd_layers
@@ -60,6 +60,7 @@ class LabelMap(MaskFile):
 
     def __init__(self, file: Path, probability: float | None = None, alone: str | None = None) -> None:
         self.file, self._probability, self._alone = file, probability, alone
+        self.volume_files = (file,)
 
     @cached_property
     def _layers(self) -> list[Volume]:
@@ -147,8 +148,9 @@ class LabelMap(MaskFile):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Remarks on the names: those of another map, organs among those of lesions, labels without one."""
-        notes: list[str] = []
+        """Remarks on the header and the names: names of another map, organs among lesions, labels without one."""
+        headers = dict.fromkeys(note for layer in self._layers for note in layer.notes)
+        notes = [about(self.file.name, note) for note in headers if note != OBLIQUE]  # which the images say
         own, others = sidecar(self.file), self.file.with_name(LESION_NAMES)
         if self._titles.source is None and self._alone is None and others.is_file():
             notes.append(
@@ -202,6 +204,7 @@ class MapFolder(MaskFile):
     def __init__(self, folder: Path, files: Sequence[Path], probability: float | None = None) -> None:
         self.file = folder
         self._maps = [LabelMap(file, probability, clean_name(_stem(file), file.name)) for file in files]
+        self.volume_files = tuple(files)
 
     @cached_property
     def contents(self) -> list[Content]:

@@ -69,10 +69,13 @@ class MaskFile(ABC):
         Frame of reference UID of its lesions; None where it states none.
     notes
         Remarks on how the file was read, one sentence each.
+    volume_files
+        Files of label maps that it consists of.
     """
 
     file: Path
     frame_of_reference: str | None = None
+    volume_files: tuple[Path, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:

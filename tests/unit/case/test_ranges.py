@@ -197,7 +197,7 @@ def test_a_dose_grid_that_no_memory_holds(command, tmp_path, monkeypatch):
     """56 x 64 x 64 mm in voxels of 0.1 mm: 560 x 640 x 640 x 40 bytes = 9.18 GB."""
     from hevesy.engine.pipeline import plausibility
 
-    monkeypatch.setattr(plausibility, "_memory_bytes", lambda: 8_000_000_000)
+    monkeypatch.setattr(plausibility, "memory_bytes", lambda: 8_000_000_000)
     file = case_with(tmp_path, ("{decays: 40000", "{grid: 0.1 mm, decays: 40000"))
     code, _, err = command("check", file)
     assert code == 2

@@ -176,6 +176,12 @@ def test_a_size_that_the_file_cannot_hold_is_refused_before_memory_is_taken(tmp_
     refused(tmp_path / "a.nii.gz", "cut short")
 
 
+def test_an_image_larger_than_the_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("hevesy.engine.imaging.formats.stream.memory_bytes", lambda: 1000)
+    write_nifti(tmp_path / "a.nii", nifti(VALUES, 4.0))
+    refused(tmp_path / "a.nii", "this machine has 1e-06 GB")
+
+
 def test_a_damaged_stream_is_refused(tmp_path):
     whole = bytearray(gzip.compress(nifti(np.random.default_rng(1).random((3, 40, 50)), 4.0)))
     whole[-6] ^= 1  # in the checksum

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
+from hevesy.engine.lesions import dvh_noise
 from hevesy.engine.lesions.dvh import RegionDoses
 from hevesy.engine.lesions.dvh_bands import Resampling, batch_bands, metric, volumes_at, voxel_bands
 from hevesy.engine.lesions.dvh_noise import NoisyVoxels, noise_corrected_histogram, noise_variance
@@ -157,3 +158,22 @@ def test_short_run_tells_the_long_runs_histogram() -> None:
     assert abs(clean.dose_at_volume(2) - true.dose_at_volume(2)) < 0.5 * abs(
         raw.dose_at_volume(2) - true.dose_at_volume(2)
     )
+
+
+def test_products_of_the_iteration_run_on_one_blas_thread(monkeypatch):
+    """On a busy machine threads that wait for one another made a lesion take minutes."""
+    from threadpoolctl import threadpool_info
+
+    seen = []
+    iterate = dvh_noise._unfold
+
+    def recorded(*arguments):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return iterate(*arguments)
+
+    monkeypatch.setattr(dvh_noise, "_unfold", recorded)
+    rng = np.random.default_rng(1)
+    dose = 20.0 + rng.normal(0.0, 1.0, 50)
+    noise = np.full(50, 0.5)
+    noise_corrected_histogram(NoisyVoxels(dose, noise, np.ones(50), 30))
+    assert set(seen) <= {1}
