@@ -221,7 +221,11 @@ def _implied_correction(info: PetHeader, source: str) -> str:
     if info.scale.suv:
         return "START"
     rate = math.log(2.0) / info.half_life_s if info.half_life_s else 0.0
-    ahead = [math.log(f) / rate - info.slice_delay_s[u] for u, f in info.decay_factor.items() if u in info.slice_delay_s and rate]
+    ahead = [
+        math.log(f) / rate - info.slice_delay_s[u]
+        for u, f in info.decay_factor.items()
+        if u in info.slice_delay_s and rate
+    ]
     kind = ""
     if ahead:
         off = median(ahead)
@@ -283,4 +287,3 @@ def _named(item: Dataset, notes: list[str]) -> str | None:
 
 def _distinct(names: Iterable[str | None]) -> list[str]:
     return [name for name in names if name]
-

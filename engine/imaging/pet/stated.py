@@ -19,7 +19,11 @@ LEAST_BQ = 1e5
 #: Largest value below that which is taken as MBq; those between may be Bq, kBq or MBq.
 MOST_MBQ = 12e3
 
-_TOTAL_DOSE, _WEIGHT, _SIZE = "RadionuclideTotalDose (0018,1074)", "PatientWeight (0010,1030)", "PatientSize (0010,1020)"
+_TOTAL_DOSE, _WEIGHT, _SIZE = (
+    "RadionuclideTotalDose (0018,1074)",
+    "PatientWeight (0010,1030)",
+    "PatientSize (0010,1020)",
+)
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,9 @@ def _by_evidence(
         if min(off) <= SAME_EVENT_S:
             chosen = times[off.index(min(off))]
             what = "series" if chosen is series else "acquisition"
-            value = f" {factors[uid_of(headers[0])]:g}" if name == "decay factor" and uid_of(headers[0]) in factors else ""
+            value = (
+                f" {factors[uid_of(headers[0])]:g}" if name == "decay factor" and uid_of(headers[0]) in factors else ""
+            )
             notes.append(f"{said}; the header's {name}{value} refers to the {what} time, taken as scan start")
             return chosen
         words = f"{said}, and its {name} refers to neither, but to a time {reference:.0f} s after the series time"
