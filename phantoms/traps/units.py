@@ -298,9 +298,7 @@ TRAPS: tuple[Trap, ...] = (
         "The scans show the neck alone, which holds a thousandth of the activity.",
         "Read, and what the field of view holds is said in the first place.",
         _neck,
-        Right(
-            hours=(24.0, 96.0), lesions={"L1": {"mean_bq_ml": 3e4}}, says=("a small part of the body",)
-        ),
+        Right(hours=(24.0, 96.0), lesions={"L1": {"mean_bq_ml": 3e4}}, says=("a small part of the body",)),
     ),
     Trap(
         "volumes-named-suv",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...case.ranges import TRACER_ACTIVITY, WEIGHT
+from ...case.ranges import SCAN_TIME, TRACER_ACTIVITY, WEIGHT
 from ...errors import InputError
 from ...files import sidecar as sidecar_of
 from ...notes import CONTRADICTION, CRITICAL, Note
@@ -210,6 +210,8 @@ def _decay(
                 field="ImageDecayCorrectionTime",
             )
         shift_s = by_time_s
+        hours = abs(shift_s) / 3600.0
+        _checked(SCAN_TIME.check, hours, f"{hours:.6g} h", "ImageDecayCorrectionTime", sidecar)
     if abs(shift_s) <= _SAME_S:
         if info.decay_correction == "NONE":
             return 1.0, "the values are not decay corrected; they are taken as true at the start of the scan"
@@ -265,8 +267,9 @@ def _activity(facts: Sidecar, sidecar: Path, info: PetHeader) -> float | None:
         return found
     factor = unit_factor(facts.injected_units, ACTIVITY) if facts.injected_units else None
     if factor is None:
+        unit = shown(facts.injected_units) if facts.injected_units else "no unit"
         raise InputError(
-            f"InjectedRadioactivity is {facts.injected:g} in {shown(facts.injected_units) if facts.injected_units else 'no unit'}",
+            f"InjectedRadioactivity is {facts.injected:g} in {unit}",
             why="an activity without a unit can be off by orders of magnitude",
             suggestion="state InjectedRadioactivityUnits, for example MBq",
             file=sidecar,
@@ -309,7 +312,7 @@ def _after_h(facts: Sidecar, sidecar: Path) -> float | None:
             file=sidecar,
             field="ScanStart",
         )
-    return hours
+    return _checked(SCAN_TIME.check, hours, f"{hours:.6g} h", "ScanStart", sidecar)
 
 
 def _contradictions(info: PetHeader, known: Known) -> list[str]:

@@ -17,7 +17,7 @@ from ...notes import CONTRADICTION, CRITICAL, Note
 from ..dicom.elements import items, text, texts
 from ..dicom.find import Header
 from .moments import Moment, moment_of
-from .stated import Body, stated_activity_mbq, stated_body, stated_positive
+from .stated import Body, stated_activity_mbq, stated_body, stated_half_life_s, stated_positive
 from .timing import administration, scan_start
 from .tracers import nuclide_name, nuclide_of_code, radionuclide_half_life_s
 from .units import Scale, scale_of
@@ -254,7 +254,7 @@ def _tracer(first: Dataset, info: PetHeader) -> Dataset | None:
         words = f"the header names {len(found)} radiopharmaceuticals; the first is used"
         info.notes.append(Note(words, CONTRADICTION))
     info.tracer = _named(item, info.notes)
-    info.half_life_s = stated_positive(item, "RadionuclideHalfLife")
+    info.half_life_s = stated_half_life_s(item, info.notes)
     stated = text(item, "RadionuclideTotalDose")
     info.activity_mbq = stated_activity_mbq(stated, info.notes, info.impossible)
     fraction = stated_positive(item, "RadionuclidePositronFraction")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
+from ...errors import InputError
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
 from ...same import SAME_EVENT_S
 from ..dicom.elements import items, number, text
@@ -29,8 +30,12 @@ SAME_DAY_HALF_LIFE_S = 4.0 * 3600.0
 MOST_HALF_LIVES = 10.0
 #: A scan follows its administration within this many days; a header that says otherwise has a wrong date.
 MOST_DAYS = 30.0
-#: A start of the scan that is off by more than this [s] is said in the first box; 124I decays by 0.06 % in it, 18F by 3 %.
+#: A start of the scan that is off by more than this [s] is said in the first box: 18F decays by 3 % in it.
 REFERENCE_S = 300.0
+#: A scan with all its beds takes less than this [s].
+_MOST_SCAN_S = 86400.0
+#: Decay factors lie between these: a correction to the end of a bed, and one over forty half-lives.
+_LEAST_FACTOR, _MOST_FACTOR = 0.5, 1e12
 #: Private creators whose date-times of administration and of the start of the scan are known (GE's PET scanners).
 _GE, _GE_SCAN, _GE_ADMINISTERED = "GEMS_PETD_01", 0x0D, 0x3B
 
@@ -65,7 +70,7 @@ def uid_of(header: Header) -> str:
 
 def _half_frame_s(header: Header) -> float:
     milliseconds = number(header.dataset, "ActualFrameDuration")
-    return 0.5e-3 * milliseconds if milliseconds is not None and milliseconds > 0.0 else 0.0
+    return 0.5e-3 * milliseconds if milliseconds is not None and 0.0 < milliseconds < 1e3 * _MOST_SCAN_S else 0.0
 
 
 def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTimes:
@@ -84,12 +89,13 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
     notes: list[str] = []
     series = _series_moment(headers[0].dataset)
     acquired = _acquired(headers, series, notes)
+    _require_one_scan(headers, acquired)
     factors = _decay_factors(headers)
     earliest = min(acquired.values(), key=lambda m: m.wall) if acquired else None
     start = series if earliest is None else earliest
     if earliest is None:
         stated = stamp_of(private_text(headers[0].dataset, 0x0009, _GE, _GE_SCAN)).moment()
-        start = stated or series
+        start = stated if stated is not None else series
         if series is not None and stated is None:
             words = "the header has no acquisition time; the time of the series is taken as the start of the scan"
             notes.append(Note(words, CONTRADICTION))
@@ -113,6 +119,22 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
             f"the date of the scan is not stated beside its time and was completed: {start.wall:%Y-%m-%d %H:%M:%S}"
         )
     return ScanTimes(start, delays, factors, notes)
+
+
+def _require_one_scan(headers: Sequence[Header], acquired: dict[str, Moment]) -> None:
+    """Refuse slices that were acquired on different days."""
+    if not acquired:
+        return
+    first, last = (pick(acquired.values(), key=lambda m: m.wall) for pick in (min, max))
+    if abs(gap_s(first, last)) <= _MOST_SCAN_S:
+        return
+    raise InputError(
+        f"slices of one PET series were acquired at {first.wall:%Y-%m-%d %H:%M} and {last.wall:%Y-%m-%d %H:%M}",
+        why="one scan takes less than a day: two are mixed, or dates were changed",
+        suggestion="export the series again",
+        file=headers[0].path.parent,
+        field="AcquisitionDate",
+    )
 
 
 def _series_moment(data: Dataset) -> Moment | None:
@@ -166,7 +188,7 @@ def _decay_factors(headers: Sequence[Header]) -> dict[str, float]:
     found = {}
     for header in headers:
         factor = number(header.dataset, "DecayFactor")
-        if factor is not None and factor > 0.0:
+        if factor is not None and _LEAST_FACTOR <= factor <= _MOST_FACTOR:
             found[uid_of(header)] = factor
     return found if any(abs(factor - 1.0) > 1e-6 for factor in found.values()) else {}
 
