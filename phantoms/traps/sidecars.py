@@ -61,6 +61,16 @@ def _made(facts: object, **how: Any) -> Callable[[Path], None]:
     return partial(_with, facts=facts, **how)
 
 
+def _imported(folder: Path) -> None:
+    """Two volumes whose names say nothing of time and tracer, with a whole BIDS sidecar each, and no case."""
+    write_volumes(folder, ("pet_a.nii.gz", "pet_b.nii.gz"))
+    for name, hours in (("pet_a", 24.0), ("pet_b", 96.0)):
+        start = hours * 3600.0
+        facts = {**_BIDS, "ScanStart": start, "FrameTimesStart": [start], "ImageDecayCorrectionTime": start}
+        (folder / f"{name}.json").write_text(json.dumps(facts), encoding="utf-8")
+    (folder / "case.yaml").unlink()
+
+
 _WITHOUT_AFTER = {", after: 24 h": ""}
 _WITHOUT_ACTIVITY = {", activity: 74 MBq": ""}
 _DATED = {**_DCM2NIIX, "AcquisitionDateTime": "2026-01-06T09:00:00.000000"}
@@ -162,6 +172,15 @@ TRAPS: tuple[Trap, ...] = (
             _DATED, case={", after: 24 h": "", "activity: 74 MBq": "activity: 74 MBq, administered: 2026-01-05T09:00"}
         ),
         _KEPT,
+    ),
+    Trap(
+        "sidecars-imported",
+        "Volumes whose names state neither tracer nor time are imported with their BIDS sidecars.",
+        "Tracer, activity and times are those of the sidecars: 24 h and 96 h.",
+        _imported,
+        Right(hours=(24.0, 96.0), lesions=_lesion(1e5), tracer="I-124"),
+        commands=("import . -o case.yaml", "check case.yaml"),
+        source="report",
     ),
     Trap(
         "sidecar-contradicts-the-time",

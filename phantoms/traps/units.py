@@ -301,7 +301,7 @@ TRAPS: tuple[Trap, ...] = (
         Right(hours=(24.0, 96.0), lesions={"L1": {"mean_bq_ml": 3e4}}, says=("a small part of the body",)),
     ),
     Trap(
-        "volumes-named-suv",
+        "volumes-named-suv-in-a-case",
         "Volumes named suv_i124_24h.nii.gz that are in SUV, without a sidecar.",
         "Refused, asking for the unit.",
         _named_suv,

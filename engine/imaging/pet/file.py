@@ -130,7 +130,7 @@ def _unit(facts: Sidecar, sidecar: Path, path: Path) -> tuple[float, str, str]:
         found = _OTHER_UNITS.search(re.sub(r"[_\-.]+", " ", path.name))
         if found is not None:
             raise InputError(
-                f"the name of the PET says {found[1]!r}, and no sidecar states its unit",
+                f"its name says {found[1].upper()}, and no sidecar states its unit",
                 why="values without a unit are taken as Bq/mL, and these are not",
                 suggestion="convert it to Bq/mL and rename it, or state its unit in "
                 f'{sidecar.name}, as in {{"Units": "SUV"}} or {{"Units": "kBq/mL"}}',

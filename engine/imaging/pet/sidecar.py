@@ -16,7 +16,7 @@ from ...files import read_json
 
 ADVICE = "repair or remove this sidecar of the PET"
 #: What converters write where they know nothing.
-_ABSENT = (None, "", "n/a", "N/A", [])
+_ABSENT: tuple[Any, ...] = (None, "", "n/a", "N/A", [])
 
 
 def _absent(value: Any) -> bool:

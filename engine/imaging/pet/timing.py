@@ -313,7 +313,7 @@ def _follows(given: Moment, scan: Moment, half_life_s: float | None) -> bool:
 
 
 def _two_clocks(stamped: Moment | None, clock: float | None, private: Moment | None) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if stamped is not None and clock is not None:
         by_clock = Stamp(stamped.wall.date(), clock, None).moment()
         assert by_clock is not None
