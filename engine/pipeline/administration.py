@@ -9,11 +9,15 @@ import numpy as np
 
 from ..case.model import Case, Visit
 from ..errors import InputError
+from ..imaging.pet.moments import gap_s
 from ..imaging.pet.scan import PetScan
+from ..notes import CONTRADICTION, CRITICAL, Note
 from ..same import same_scan
 
 #: Stated activities of one administration are the same within this share: headers round to whole kBq.
 SAME_ACTIVITY = 1e-4
+#: Times of one administration in several headers differ by less than this [s]: an infusion, or a clock.
+SAME_ADMINISTRATION_S = 3600.0
 
 
 def tracer_activity(case: Case, visit: Visit, pets: Sequence[PetScan]) -> float:
@@ -44,6 +48,19 @@ def tracer_activity(case: Case, visit: Visit, pets: Sequence[PetScan]) -> float:
         suggestion="state it in the case: tracer: {activity: 74 MBq}",
         field="tracer.activity",
     )
+
+
+def administrations(pets: Sequence[PetScan], names: Sequence[str]) -> list[str]:
+    """A remark where the headers of a visit's scans state administrations at different times."""
+    stated = [(pet.given, name) for pet, name in zip(pets, names, strict=True) if pet.given and pet.given.measured]
+    for (one, first), (two, second) in pairwise(stated):
+        if abs(gap_s(one, two)) > SAME_ADMINISTRATION_S:
+            words = (
+                f"{first} was scanned after an administration at {one.wall:%Y-%m-%d %H:%M}, {second} after one at "
+                f"{two.wall:%Y-%m-%d %H:%M}; one visit is one administration, unless dates were changed"
+            )
+            return [Note(words, CONTRADICTION, CRITICAL)]
+    return []
 
 
 def check_times(times: np.ndarray, visit: Visit) -> None:

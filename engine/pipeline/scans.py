@@ -30,7 +30,7 @@ from ..notes import about
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
 from ..series_path import SeriesPath
-from .administration import check_times, check_zones, tracer_activity
+from .administration import administrations, check_times, check_zones, tracer_activity
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
 from .plausibility import check_densities, check_memory
@@ -276,6 +276,7 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
     check_zones(case, visit, [scan.pet for scan in scans])
     check_alike([scan.pet for scan in scans], [scan.name for scan in scans])
     notes = unusual_values(case, visit)
+    notes += administrations([scan.pet for scan in scans], [scan.name for scan in scans])
     notes += [about(f"{visit.name}, {', '.join(names)}", text) for text, names in found.items()]
     return sorted(scans, key=lambda scan: scan.pet.time_h), notes
 

@@ -163,6 +163,18 @@ def _no_times(data: Dataset, number: int) -> None:
         delattr(data, keyword)
 
 
+def _series_day_before(data: Dataset, number: int) -> None:
+    data.SeriesDate = data.StudyDate = "20260105"
+
+
+def _two_zones(data: Dataset, number: int) -> None:
+    data.TimezoneOffsetFromUTC = ["+0100", "+0200"]
+
+
+def _two_administrations(folder: Path) -> None:
+    write_patient(folder, {}, {"administered": at(48.0)})
+
+
 def _two_reconstructions(folder: Path, apart: str = "090000.25", case: bool = False) -> None:
     write_patient(folder)
     for path in (folder / "PET96").iterdir():
@@ -355,6 +367,27 @@ TRAPS: tuple[Trap, ...] = (
         "Refused, asking for the time after the administration.",
         partial(_patient, change=_no_times),
         Right(refused=True, hours=(24.0, 96.0), says=("after: 24 h",)),
+    ),
+    Trap(
+        "series-a-day-before-its-slices",
+        "The series has the date of the day before its acquisitions, and nothing else tells which is right.",
+        "Refused, asking for the time after the administration.",
+        partial(_patient, change=_series_day_before),
+        Right(refused=True, hours=(24.0, 96.0), says=("after: 24 h",)),
+    ),
+    Trap(
+        "two-offsets-from-utc",
+        "TimezoneOffsetFromUTC has two values.",
+        "24 h as local times, and that the offset could not be read is said.",
+        partial(_patient, change=_two_zones),
+        Right(hours=(24.0, 96.0), lesions=_LESION, says=("is no offset from UTC",)),
+    ),
+    Trap(
+        "two-administrations-in-one-visit",
+        "The header of the second scan states an administration two days later.",
+        "Each scan has its own time, and that there are two administrations is said in the first place.",
+        _two_administrations,
+        Right(hours=(24.0, 48.0), within=1e-4, says=("one visit is one administration",)),
     ),
     Trap(
         "two-reconstructions-named-in-the-case",

@@ -336,6 +336,13 @@ TRAPS: tuple[Trap, ...] = (
         Right(hours=(24.0, 96.0), lesions=_LESION, says=("the header names F-18 as the tracer, the case I-124",)),
     ),
     Trap(
+        "administered-activity-in-millicuries",
+        "RadionuclideTotalDose is 2, in mCi where Bq is meant, and the first scan is in SUV; the case says 74 MBq.",
+        "The case's activity turns it back: 100000 Bq/mL.",
+        partial(_patient, values=pet_truth() * _SUV, Units="GML", RadionuclideTotalDose=2.0),
+        _RIGHT,
+    ),
+    Trap(
         "administered-activity-in-megabecquerels",
         "RadionuclideTotalDose is 74, in MBq where Bq is meant, and the first scan is in SUV.",
         "Taken as 74 MBq, which is said in the first place: 100000 Bq/mL.",

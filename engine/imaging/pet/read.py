@@ -255,7 +255,8 @@ def _factor(
             f"for {hours:.4g} h to be true at the scan"
         ]
     kind = info.scale.suv
-    activity = info.activity_mbq or known.activity_mbq
+    stated, given = info.activity_mbq, known.activity_mbq
+    activity = (given or stated) if info.activity_guessed else (stated or given)
     weight = info.weight_kg or known.weight_kg
     height, sex = info.body.height_cm or known.body.height_cm, info.body.sex or known.body.sex
     for value, what, key in (

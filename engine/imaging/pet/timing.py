@@ -32,6 +32,8 @@ MOST_HALF_LIVES = 10.0
 MOST_DAYS = 30.0
 #: A start of the scan that is off by more than this [s] is said in the first box: 18F decays by 3 % in it.
 REFERENCE_S = 300.0
+#: A series is opened within this [s] before its first bed: dates that lie further apart contradict each other.
+MOST_AHEAD_S = 4.0 * 3600.0
 #: A scan with all its beds takes less than this [s].
 _MOST_SCAN_S = 86400.0
 #: Decay factors lie between these: a correction to the end of a bed, and one over forty half-lives.
@@ -86,7 +88,7 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
     half_life_s
         As the header states it [s]: the scanner's own decay factors follow from it.
     """
-    notes: list[str] = []
+    notes = _unread_zone(headers[0].dataset)
     series = _series_moment(headers[0].dataset)
     acquired = _acquired(headers, series, notes)
     _require_one_scan(headers, acquired)
@@ -119,6 +121,15 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
             f"the date of the scan is not stated beside its time and was completed: {start.wall:%Y-%m-%d %H:%M:%S}"
         )
     return ScanTimes(start, delays, factors, notes)
+
+
+def _unread_zone(data: Dataset) -> list[str]:
+    """A remark where the object states an offset from UTC that cannot be read."""
+    stated = text(data, "TimezoneOffsetFromUTC")
+    if not stated or zone_of(stated) is not None:
+        return []
+    words = f"TimezoneOffsetFromUTC is {stated!r}, which is no offset from UTC; times are taken as local time"
+    return [Note(words, CONTRADICTION)]
 
 
 def _require_one_scan(headers: Sequence[Header], acquired: dict[str, Moment]) -> None:
@@ -200,8 +211,11 @@ def _by_evidence(
     half_life_s: float | None,
     times: tuple[Moment, Moment],
     notes: list[str],
-) -> Moment:
-    """Series or first acquisition, whichever the decay factors or the frame reference times mean; else the series."""
+) -> Moment | None:
+    """Series or first acquisition, whichever the decay factors or the frame reference times mean; else the series.
+
+    None where nothing tells, and too much lies between them for one scan.
+    """
     series, earliest = times
     said = f"the first acquisition lies {gap_s(series, earliest):.0f} s after the series time"
     for reference, name in (
@@ -221,6 +235,10 @@ def _by_evidence(
             return chosen
         words = f"{said}, and its {name} refers to neither, but to a time {reference:.0f} s after the series time"
         notes.append(Note(words, CONTRADICTION, CRITICAL if abs(reference) > REFERENCE_S else CAUTION))
+    if gap_s(series, earliest) > MOST_AHEAD_S:
+        words = f"{said}, and nothing tells which of the two is the start of the scan"
+        notes.append(Note(words, CONTRADICTION, CRITICAL))
+        return None
     notes.append(f"{said}; the series time is taken as the start of the scan")
     return series
 
