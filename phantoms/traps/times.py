@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from .patient import HALF_LIFE_F18_S, LESION_BQ_ML, LESION_ML, Change, at, pet_truth, write_patient, write_pet
+from .patient import HALF_LIFE_F18_S, LESION_BQ_ML, LESION_ML, Change, at, write_patient
 from .trap import IMPORT, Right, Trap
 
 _LESION = {"L1": {"volume_ml": LESION_ML, "mean_bq_ml": LESION_BQ_ML}}
@@ -173,22 +173,6 @@ def _two_zones(data: Dataset, number: int) -> None:
 
 def _two_administrations(folder: Path) -> None:
     write_patient(folder, {}, {"administered": at(48.0)})
-
-
-def _two_reconstructions(folder: Path, apart: str = "090000.25", case: bool = False) -> None:
-    write_patient(folder)
-    for path in (folder / "PET96").iterdir():
-        path.unlink()
-    (folder / "PET96").rmdir()
-
-    def later(data: Dataset, number: int) -> None:
-        data.AcquisitionTime, data.SeriesTime = apart, apart
-
-    write_pet(folder / "PET24b", pet_truth(0.97), change=later)
-    text = (folder / "case.yaml").read_text()
-    (folder / "case.yaml").write_text(text.replace("PET96", "PET24b"))
-    if not case:
-        (folder / "case.yaml").unlink()
 
 
 def _case_administered(text: str, change: Change | None = None) -> Callable[[Path], None]:
@@ -388,21 +372,6 @@ TRAPS: tuple[Trap, ...] = (
         "Each scan has its own time, and that there are two administrations is said in the first place.",
         _two_administrations,
         Right(hours=(24.0, 48.0), within=1e-4, says=("one visit is one administration",)),
-    ),
-    Trap(
-        "two-reconstructions-named-in-the-case",
-        "A case names two reconstructions of one scan, a quarter of a second apart, as two scans.",
-        "Refused: that is one scan, and no kinetics can be seen between them.",
-        partial(_two_reconstructions, case=True),
-        Right(refused=True, hours=(24.0,), says=("that is one scan, perhaps in two reconstructions",)),
-        source="report",
-    ),
-    Trap(
-        "two-reconstructions-stamped-minutes-apart",
-        "A case names two reconstructions of one scan, stamped four minutes apart, as two scans.",
-        "Refused: that is one scan.",
-        partial(_two_reconstructions, apart="090400", case=True),
-        Right(refused=True, hours=(24.0,), says=("that is one scan, perhaps in two reconstructions",)),
     ),
     Trap(
         "wrong-nuclide-clock-only-imported",

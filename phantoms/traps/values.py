@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from .patient import LESION_BQ_ML, LESION_ML, write_patient
+from pydicom.dataset import Dataset
+
+from .patient import LESION_BQ_ML, LESION_ML, pet_truth, write_patient, write_pet
 from .trap import Right, Trap
 
 _LESION = {"L1": {"volume_ml": LESION_ML, "mean_bq_ml": LESION_BQ_ML}}
@@ -29,6 +31,22 @@ def _said(name: str, old: str, new: str, situation: str, *says: str) -> Trap:
     right = Right(hours=(24.0, 96.0), lesions=_LESION, says=says)
     words = "Used, and said in the first place to be unusual."
     return Trap(name, situation, words, partial(_changed, old=old, new=new), right)
+
+
+def _two_reconstructions(folder: Path, apart: str = "090000.25", case: bool = False) -> None:
+    write_patient(folder)
+    for path in (folder / "PET96").iterdir():
+        path.unlink()
+    (folder / "PET96").rmdir()
+
+    def later(data: Dataset, number: int) -> None:
+        data.AcquisitionTime, data.SeriesTime = apart, apart
+
+    write_pet(folder / "PET24b", pet_truth(0.97), change=later)
+    text = (folder / "case.yaml").read_text()
+    (folder / "case.yaml").write_text(text.replace("PET96", "PET24b"))
+    if not case:
+        (folder / "case.yaml").unlink()
 
 
 TRAPS: tuple[Trap, ...] = (
@@ -121,5 +139,20 @@ TRAPS: tuple[Trap, ...] = (
         "The case's is used, and the contradiction is said in the first place.",
         partial(_changed, old='pet: "PET96", ct: "CT"', new='pet: "PET96", ct: "CT", after: 96 min'),
         Right(hours=(1.6, 24.0), says=("critical:", "the header's times say 96 h")),
+    ),
+    Trap(
+        "two-reconstructions-named-in-the-case",
+        "A case names two reconstructions of one scan, a quarter of a second apart, as two scans.",
+        "Refused: that is one scan, and no kinetics can be seen between them.",
+        partial(_two_reconstructions, case=True),
+        Right(refused=True, hours=(24.0,), says=("that is one scan, perhaps in two reconstructions",)),
+        source="report",
+    ),
+    Trap(
+        "two-reconstructions-stamped-minutes-apart",
+        "A case names two reconstructions of one scan, stamped four minutes apart, as two scans.",
+        "Refused: that is one scan.",
+        partial(_two_reconstructions, apart="090400", case=True),
+        Right(refused=True, hours=(24.0,), says=("that is one scan, perhaps in two reconstructions",)),
     ),
 )
