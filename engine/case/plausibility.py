@@ -6,10 +6,19 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from ..notes import CAUTION, Note
+from ..notes import CAUTION, CRITICAL, Note
+from ..nuclides.chains import chain
+from ..nuclides.decay import nuclide
 from .fields import Quantity
 from .model import Case, Visit
-from .ranges import GRID_SPACING
+from .ranges import GRID_SPACING, THERAPY_ACTIVITY, THRESHOLD, TRACER_ACTIVITY, Range
+from .therapy import Therapy
+
+#: The dose is proportional to these, or judged against them: what is unusual of them stands in the first box.
+_DECISIVE = frozenset({THERAPY_ACTIVITY.name, TRACER_ACTIVITY.name, THRESHOLD.name})
+#: Least usual activity [MBq] of a therapy without alpha particles, and least weight [kg] of a patient: 131I is given in
+#: hundreds of MBq for the thyroid and in GBq for its metastases, 90Y and 177Lu in GBq. MBq for GBq lies below.
+LEAST_BETA_MBQ, LEAST_PATIENT_KG = 100.0, 20.0
 
 
 def unusual_values(case: Case, visit: Visit) -> list[str]:
@@ -25,20 +34,43 @@ def unusual_values(case: Case, visit: Visit) -> list[str]:
     Returns
     -------
     list of str
-        Notes of weight "caution", with the key of each value.
+        Notes of weight "caution", or "critical" where dose or verdict follow from the value, with the key of each.
     """
     number = case.visits.index(visit)
     remarks = [
         *_unusual(case, ""),
-        *(f"visits[{number}].{text}" for text in _unusual(visit, "")),
+        *(Note(f"visits[{number}].{text}", weight=text.weight) for text in _unusual(visit, "")),
     ]
     spacing = case.transport.spacing_mm
     if spacing is not None and (text := GRID_SPACING.unusual(spacing)):
-        remarks.append(f"transport.grid {text}")
-    return [Note(text, weight=CAUTION) for text in remarks]
+        remarks.append(Note(f"transport.grid {text}", weight=CAUTION))
+    return [*remarks, *_little_for_a_beta_emitter(case, visit)]
 
 
-def _unusual(block: BaseModel, path: str) -> Iterator[str]:
+def _little_for_a_beta_emitter(case: Case, visit: Visit) -> Iterator[Note]:
+    """A remark where a patient would be treated with less of a beta emitter than any is."""
+    if not case.judged or (visit.weight_kg or case.weight_kg or LEAST_PATIENT_KG) < LEAST_PATIENT_KG:
+        return
+    for therapy in (case.therapy, *case.further_therapies):
+        if THERAPY_ACTIVITY.unusual(therapy.activity_mbq) or therapy.activity_mbq >= LEAST_BETA_MBQ or _alpha(therapy):
+            continue
+        words = (
+            f"therapy.activity {THERAPY_ACTIVITY.text(therapy.activity_mbq)} of {therapy.nuclide} is unusual: patients "
+            f"are treated with {LEAST_BETA_MBQ:g} MBq or more of nuclides without alpha particles; check its unit"
+        )
+        yield Note(words, weight=CRITICAL)
+
+
+def _alpha(therapy: Therapy) -> bool:
+    """Whether a therapy brings alpha particles, of its nuclide or of the progeny."""
+    return any(nuclide(member.name).emission.alpha_lines.size for member in chain(therapy.nuclide))
+
+
+def _weight(limits: Range) -> str:
+    return CRITICAL if limits.name in _DECISIVE else CAUTION
+
+
+def _unusual(block: BaseModel, path: str) -> Iterator[Note]:
     for name, field in type(block).model_fields.items():
         value, key = getattr(block, name), f"{path}{field.alias or name}"
         if isinstance(value, Visit):
@@ -52,7 +84,8 @@ def _unusual(block: BaseModel, path: str) -> Iterator[str]:
         limits = next((mark.range for mark in _marks(field.annotation, field.metadata) if mark.range), None)
         for index, number in enumerate(value if isinstance(value, tuple) else (value,)):
             if limits is not None and isinstance(number, float) and (text := limits.unusual(number)):
-                yield f"{key}{f'[{index}]' if isinstance(value, tuple) else ''} {text}"
+                shown = f"{key}{f'[{index}]' if isinstance(value, tuple) else ''} {text}"
+                yield Note(shown, weight=_weight(limits))
 
 
 def _marks(annotation: object, metadata: object) -> Iterator[Quantity]:

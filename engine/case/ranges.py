@@ -77,7 +77,10 @@ class Range:
 
     def _meant(self, shown: str) -> str:
         """The same number with another unit, if that would be usual: most mistakes are one of the unit."""
-        number, unit = re.fullmatch(r"\s*(\S*?)\s*([^\d\s.]*)\s*", shown.replace("μ", "u")).groups()  # type: ignore[union-attr]
+        found = re.fullmatch(r"\s*(\S*?)\s*([^\d\s.]*)\s*", shown.replace("μ", "u"))
+        if found is None:
+            return ""
+        number, unit = found.groups()
         low, high = self.usual or (self.least, self.most)
         meant = []
         for other in _UNITS.get(self.dimension.name, ()):

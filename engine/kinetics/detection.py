@@ -127,8 +127,8 @@ def require_possible(times: np.ndarray, u: np.ndarray, tracer: float) -> None:
         raise InputError(
             f"the activity falls with an effective half-life of {effective:.3g} h between the scans at {times[0]:.6g} "
             f"and {times[1]:.6g} h",
-            why=f"no lesion loses a tracer with less than {least:.2g} h: the times or the units of the scans are wrong, "
-            "or both are reconstructions of one scan",
+            why=f"no lesion loses a tracer with less than {least:.2g} h: the times or the units of the scans are "
+            "wrong, or both are reconstructions of one scan",
             suggestion="check the times ('after') and the units of the scans",
             field="visits.scans",
         )

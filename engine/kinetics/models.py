@@ -105,9 +105,10 @@ class Shape:
             return amplitude * unit, np.array([unit, -amplitude / slow**2, amplitude / fast**2])
         if self.uptake == "instant":
             if slow * self.peak_h > _MOST_EXPONENT:
+                half_life = math.log(2.0) / slow
                 raise InputError(
-                    f"a half-life of {math.log(2.0) / slow:.3g} h cannot be continued back from {self.peak_h:.4g} h to 0",
-                    why="more would have been there than any number holds: the times or the units of the scans are wrong",
+                    f"a half-life of {half_life:.3g} h cannot be continued back from {self.peak_h:.4g} h to 0",
+                    why="more would have been there than any number holds: times or units of the scans are wrong",
                     suggestion="check the scans, or use uptake: linear",
                     field="kinetics.uptake",
                 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +29,8 @@ from ..imaging.volumes import read_ct
 from ..notes import about
 from ..nuclides.decay import nuclide
 from ..privacy import telling_name
-from ..same import same_scan
 from ..series_path import SeriesPath
+from .administration import administrations, check_times, check_zones, tracer_activity
 from .alignment import AlignedPet, align_scans, check_inside, read_lesions
 from .lesion import Lesion
 from .plausibility import check_air, check_densities, check_memory
@@ -41,8 +40,6 @@ log = logging.getLogger(__name__)
 
 #: Density [g/cm3] above which a voxel belongs to the body when the dose grid is cropped (lung is 0.26).
 BODY_G_CM3 = 0.1
-#: Stated activities of one administration are the same within this share: headers round to whole kBq.
-SAME_ACTIVITY = 1e-4
 #: Voxels of surroundings left around the body when the dose grid is cropped.
 MARGIN_VOXELS = 2
 
@@ -188,8 +185,8 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     sources = sources or Sources()
     scans, notes = _read_scans(case, visit, sources)
     times = np.array([scan.pet.time_h for scan in scans])
-    _check_times(times, visit)
-    activity = _tracer_activity(case, visit, [scan.pet for scan in scans])
+    check_times(times, visit)
+    activity = tracer_activity(case, visit, [scan.pet for scan in scans])
     scans, remarks = _aligned(case, visit, scans)
     notes += remarks
 
@@ -278,9 +275,10 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
         scans.append(_Read(name, scan, pet, ct))
         for text in (*pet.assumptions, *pet.volume.notes, *ct.notes):
             found.setdefault(text, {})[name] = None
-    _check_zones(case, visit, [scan.pet for scan in scans])
+    check_zones(case, visit, [scan.pet for scan in scans])
     check_alike([scan.pet for scan in scans], [scan.name for scan in scans])
     notes = unusual_values(case, visit)
+    notes += administrations([scan.pet for scan in scans], [scan.name for scan in scans])
     notes += [about(f"{visit.name}, {', '.join(names)}", text) for text, names in found.items()]
     return sorted(scans, key=lambda scan: scan.pet.time_h), notes
 
@@ -330,63 +328,6 @@ def _drawn_on(visit: Visit, files: Sequence[MaskFile], ct: Grid, pet: Grid) -> D
         return visit.drawn_on
     found = {file.drawn_on(ct, pet) for file in files}
     return found.pop() if len(found) == 1 else None
-
-
-def _tracer_activity(case: Case, visit: Visit, pets: Sequence[PetScan]) -> float:
-    given = visit.activity_mbq or case.tracer.activity_mbq
-    if given is not None:
-        return given
-    found = sorted({p.administered_activity_mbq for p in pets if p.administered_activity_mbq})
-    if found and found[-1] <= found[0] * (1.0 + SAME_ACTIVITY):
-        return found[0]
-    if found:
-        listed = ", ".join(f"{value:g} MBq" for value in found)
-        raise InputError(
-            f"the PET headers of visit '{visit.name}' give different administered activities: {listed}",
-            why="one administration belongs to one visit",
-            suggestion="state it in the case: tracer: {activity: 74 MBq}",
-            field="tracer.activity",
-        )
-    raise InputError(
-        f"the administered tracer activity of visit '{visit.name}' is not known",
-        why="neither the case nor the PET header gives it, and uptake is measured against it",
-        suggestion="state it in the case: tracer: {activity: 74 MBq}",
-        field="tracer.activity",
-    )
-
-
-def _check_times(times: np.ndarray, visit: Visit) -> None:
-    if times[0] <= 0:
-        raise InputError(
-            f"a scan of visit '{visit.name}' is {times[0]:g} h after administration",
-            why="a scan at or before the administration cannot show its uptake",
-            suggestion="check 'administered' and the scan's 'after'",
-            field="visits.scans.after",
-        )
-    close = [(a, b) for a, b in pairwise(times) if same_scan(a, b)]
-    if close:
-        (first, second), *_ = close
-        raise InputError(
-            f"two scans of visit '{visit.name}' are {3600.0 * (second - first):.3g} s apart, at {first:.6g} h",
-            why="that is one scan, perhaps in two reconstructions: no kinetics can be seen between them",
-            suggestion="leave one of the two in the case, or give each its own 'after'",
-            field="visits.scans.after",
-        )
-
-
-def _check_zones(case: Case, visit: Visit, pets: Sequence[PetScan]) -> None:
-    """Refuse an administration without a time zone where the scans are in several: it is not known which is meant."""
-    given = visit.administered or case.tracer.administered
-    offsets = {pet.start.when.utcoffset() for pet in pets if pet.start is not None and pet.start.aware}
-    used = any(scan.after_h is None for scan in visit.scans)
-    if given is None or given.tzinfo is not None or len(offsets) < 2 or not used:
-        return
-    raise InputError(
-        f"{given.isoformat()} has no time zone, and the scans of visit '{visit.name}' have several",
-        why="the clocks were changed between the scans, and an hour more or less is not known",
-        suggestion=f"add the offset from UTC, as in {given.isoformat()}+01:00",
-        field="administered",
-    )
 
 
 def _named_apart(lesions: Sequence[Lesion], visit: Visit) -> list[Lesion]:

@@ -10,6 +10,7 @@ from . import (
     archives,
     choice,
     contours,
+    decay,
     files,
     geometry,
     hostile,
@@ -23,12 +24,15 @@ from . import (
     structures,
     tables,
     times,
+    units,
     values,
 )
 from .trap import Trap
 
 _KINDS = (
     times,
+    decay,
+    units,
     scales,
     series,
     objects,

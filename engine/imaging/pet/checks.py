@@ -30,8 +30,10 @@ LEAST_SUV = 0.1
 #: In a field that holds less than this share, a lesion is seen only if it is hotter than the mean of the body, which
 #: has SUV 1: a kilogram of tissue with a hundredth of that mean holds more.
 TINY_SHARE, LEAST_SUV_OF_TINY = 1e-4, 1.0
-#: Least weight [kg] that these SUV are computed with: the bounds are those of an adult, and the activity that a mouse or
-#: a child holds is above them all the more.
+#: These two hold for the first days [h]; later they halve with each further day, as fast as a body clears.
+FIRST_DAYS_H, CLEARED_H = 48.0, 24.0
+#: Least weight [kg] that these SUV are computed with: the bounds are those of an adult, and the activity that a mouse
+#: or a child holds is above them all the more.
 LEAST_WEIGHT_KG = 70.0
 #: Two scans of one visit whose shares and whose hottest voxels both differ by more than this are in different units:
 #: a washout between two scans and a smaller field of view take less, and kilo is a thousand.
@@ -94,7 +96,7 @@ def check_total(scan: PetScan) -> None:
         More than can be left of it, or less than any field of view holds.
     """
     left_bq = scan.left_bq
-    if not left_bq:
+    if left_bq is None:
         return
     share, suv = shares(scan)
     held = share * left_bq * 1e-6
@@ -106,18 +108,22 @@ def check_total(scan: PetScan) -> None:
             suggestion="check that the image is in Bq/mL, and the case's `tracer.activity` and `after`",
             file=scan.volume.source or None,
         )
-    if suv < LEAST_SUV or (share < TINY_SHARE and suv < LEAST_SUV_OF_TINY):
+    cleared = 0.5 ** (max(scan.time_h - FIRST_DAYS_H, 0.0) / CLEARED_H)
+    if suv < LEAST_SUV * cleared or (share < TINY_SHARE * cleared and suv < LEAST_SUV_OF_TINY * cleared):
         raise InputError(
             f"the hottest voxel of the PET holds {float(scan.volume.values.max()):.4g} Bq/mL, an SUV of {suv:.2g}, and "
             f"the image {100.0 * share:.2g} % of what is left of the administered "
             f"{scan.administered_activity_mbq:.4g} MBq after {scan.time_h:.4g} h",
             why="no part of a body holds so little: SUV or kBq/mL may have been read as Bq/mL, or the administered "
             "activity or the time is wrong",
-            suggestion="give the image in Bq/mL, or its unit in a sidecar; check the case's `tracer.activity` and `after`",
+            suggestion="give the image in Bq/mL, or its unit in a sidecar; check `tracer.activity` and `after`",
             file=scan.volume.source or None,
         )
     if share > MOST_SHARE:
-        words = f"the image holds {100.0 * share:.4g} % of the administered activity left at the scan; check units and activity"
+        words = (
+            f"the image holds {100.0 * share:.4g} % of the administered activity left at the scan; check units and "
+            "activity"
+        )
         scan.assumptions.append(Note(words, CONTRADICTION, CRITICAL))
     elif share < LEAST_SHARE:
         words = (
@@ -129,8 +135,7 @@ def check_total(scan: PetScan) -> None:
 
 def shares(scan: PetScan) -> tuple[float, float]:
     """Share of the activity left at the scan that the image holds, and the SUV of its hottest voxel."""
-    left_bq = scan.left_bq
-    assert left_bq
+    left_bq = max(scan.left_bq or 0.0, 1e-300)
     total_bq = float(scan.volume.values.sum(dtype=np.float64)) * scan.volume.grid.voxel_volume_ml
     weight_g = 1e3 * max(scan.weight_kg or 0.0, LEAST_WEIGHT_KG)
     return total_bq / left_bq, float(scan.volume.values.max()) * weight_g / left_bq

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...case.ranges import TRACER_ACTIVITY, WEIGHT
+from ...case.ranges import SCAN_TIME, TRACER_ACTIVITY, WEIGHT
 from ...errors import InputError
 from ...files import sidecar as sidecar_of
 from ...notes import CONTRADICTION, CRITICAL, Note
@@ -130,9 +130,9 @@ def _unit(facts: Sidecar, sidecar: Path, path: Path) -> tuple[float, str, str]:
         found = _OTHER_UNITS.search(re.sub(r"[_\-.]+", " ", path.name))
         if found is not None:
             raise InputError(
-                f"the name of the PET says {found[1]!r}, and no sidecar states its unit",
+                f"its name says {found[1].upper()}, and no sidecar states its unit",
                 why="values without a unit are taken as Bq/mL, and these are not",
-                suggestion='convert it to Bq/mL and rename it, or state its unit in '
+                suggestion="convert it to Bq/mL and rename it, or state its unit in "
                 f'{sidecar.name}, as in {{"Units": "SUV"}} or {{"Units": "kBq/mL"}}',
                 file=path,
                 field="Units",
@@ -210,11 +210,16 @@ def _decay(
                 field="ImageDecayCorrectionTime",
             )
         shift_s = by_time_s
+        hours = abs(shift_s) / 3600.0
+        _checked(SCAN_TIME.check, hours, f"{hours:.6g} h", "ImageDecayCorrectionTime", sidecar)
     if abs(shift_s) <= _SAME_S:
         if info.decay_correction == "NONE":
             return 1.0, "the values are not decay corrected; they are taken as true at the start of the scan"
         stated = facts.decay_corrected is not None or facts.decay_correction
-        return 1.0, "" if stated else "the values are taken as true at the time of the scan (no decay correction undone)"
+        return (
+            1.0,
+            "" if stated else "the values are taken as true at the time of the scan (no decay correction undone)",
+        )
     if not half_life_s:
         raise InputError(
             "the tracer's half-life is unknown",
@@ -226,9 +231,7 @@ def _decay(
     return factor, f"the sidecar says decay corrected to {shift_s:g} s before the scan; multiplied by {factor:.5g}"
 
 
-def _suv(
-    info: PetHeader, known: Known, half_life_s: float | None, hours: float, sidecar: Path
-) -> tuple[float, str]:
+def _suv(info: PetHeader, known: Known, half_life_s: float | None, hours: float, sidecar: Path) -> tuple[float, str]:
     """Factor from SUV by body weight to Bq/mL at the scan."""
     activity, weight = info.activity_mbq or known.activity_mbq, info.weight_kg or known.weight_kg
     for value, what, key in (
@@ -264,8 +267,9 @@ def _activity(facts: Sidecar, sidecar: Path, info: PetHeader) -> float | None:
         return found
     factor = unit_factor(facts.injected_units, ACTIVITY) if facts.injected_units else None
     if factor is None:
+        unit = shown(facts.injected_units) if facts.injected_units else "no unit"
         raise InputError(
-            f"InjectedRadioactivity is {facts.injected:g} in {shown(facts.injected_units) if facts.injected_units else 'no unit'}",
+            f"InjectedRadioactivity is {facts.injected:g} in {unit}",
             why="an activity without a unit can be off by orders of magnitude",
             suggestion="state InjectedRadioactivityUnits, for example MBq",
             file=sidecar,
@@ -280,15 +284,17 @@ def _checked(check, value: float, words: str, key: str, sidecar: Path) -> float:
     try:
         return float(check(value, words))
     except InputError as error:
-        raise InputError(
-            error.problem, why=error.why, suggestion=error.suggestion, file=sidecar, field=key
-        ) from None
+        raise InputError(error.problem, why=error.why, suggestion=error.suggestion, file=sidecar, field=key) from None
 
 
 def _positive(value: float | None, key: str, sidecar: Path) -> float | None:
     if value is not None and value <= 0.0:
         raise InputError(
-            f"{key} is {value:g}", why="it is more than zero", suggestion=f"correct {key} in it", file=sidecar, field=key
+            f"{key} is {value:g}",
+            why="it is more than zero",
+            suggestion=f"correct {key} in it",
+            file=sidecar,
+            field=key,
         )
     return value
 
@@ -306,7 +312,7 @@ def _after_h(facts: Sidecar, sidecar: Path) -> float | None:
             file=sidecar,
             field="ScanStart",
         )
-    return hours
+    return _checked(SCAN_TIME.check, hours, f"{hours:.6g} h", "ScanStart", sidecar)
 
 
 def _contradictions(info: PetHeader, known: Known) -> list[str]:

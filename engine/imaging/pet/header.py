@@ -17,7 +17,7 @@ from ...notes import CONTRADICTION, CRITICAL, Note
 from ..dicom.elements import items, text, texts
 from ..dicom.find import Header
 from .moments import Moment, moment_of
-from .stated import Body, stated_activity_mbq, stated_body, stated_positive
+from .stated import LEAST_BQ, Body, positive, stated_activity_mbq, stated_body, stated_half_life_s, stated_positive
 from .timing import administration, scan_start
 from .tracers import nuclide_name, nuclide_of_code, radionuclide_half_life_s
 from .units import Scale, scale_of
@@ -53,8 +53,8 @@ class PetHeader:
         Nuclide, e.g. ``"F-18"``.
     half_life_s
         Half-life of the tracer [s].
-    activity_mbq
-        Administered activity [MBq].
+    activity_mbq, activity_guessed
+        Administered activity [MBq], and whether its unit had to be guessed: the case's then goes before it everywhere.
     weight_kg
         Body weight [kg].
     start, given
@@ -84,6 +84,7 @@ class PetHeader:
     tracer: str | None = None
     half_life_s: float | None = None
     activity_mbq: float | None = None
+    activity_guessed: bool = False
     weight_kg: float | None = None
     start: Moment | None = None
     given: Moment | None = None
@@ -221,7 +222,11 @@ def _implied_correction(info: PetHeader, source: str) -> str:
     if info.scale.suv:
         return "START"
     rate = math.log(2.0) / info.half_life_s if info.half_life_s else 0.0
-    ahead = [math.log(f) / rate - info.slice_delay_s[u] for u, f in info.decay_factor.items() if u in info.slice_delay_s and rate]
+    ahead = [
+        math.log(f) / rate - info.slice_delay_s[u]
+        for u, f in info.decay_factor.items()
+        if u in info.slice_delay_s and rate
+    ]
     kind = ""
     if ahead:
         off = median(ahead)
@@ -250,9 +255,10 @@ def _tracer(first: Dataset, info: PetHeader) -> Dataset | None:
         words = f"the header names {len(found)} radiopharmaceuticals; the first is used"
         info.notes.append(Note(words, CONTRADICTION))
     info.tracer = _named(item, info.notes)
-    info.half_life_s = stated_positive(item, "RadionuclideHalfLife")
+    info.half_life_s = stated_half_life_s(item, info.notes)
     stated = text(item, "RadionuclideTotalDose")
     info.activity_mbq = stated_activity_mbq(stated, info.notes, info.impossible)
+    info.activity_guessed = info.activity_mbq is not None and (positive(stated) or 0.0) < LEAST_BQ
     fraction = stated_positive(item, "RadionuclidePositronFraction")
     expected = _POSITRONS.get(info.tracer or "")
     if fraction and expected and abs(fraction / expected - 1.0) > 0.1:
@@ -277,10 +283,9 @@ def _named(item: Dataset, notes: list[str]) -> str | None:
     ]
     if len(set(by)) > 1:
         words = f"the header names {' and '.join(dict.fromkeys(by))} as the nuclide; {by[0]} is taken"
-        notes.append(Note(words, CONTRADICTION))
+        notes.append(Note(words, CONTRADICTION, CRITICAL))
     return by[0] if by else None
 
 
 def _distinct(names: Iterable[str | None]) -> list[str]:
     return [name for name in names if name]
-

@@ -255,7 +255,8 @@ def _factor(
             f"for {hours:.4g} h to be true at the scan"
         ]
     kind = info.scale.suv
-    activity = info.activity_mbq or known.activity_mbq
+    stated, given = info.activity_mbq, known.activity_mbq
+    activity = (given or stated) if info.activity_guessed else (stated or given)
     weight = info.weight_kg or known.weight_kg
     height, sex = info.body.height_cm or known.body.height_cm, info.body.sex or known.body.sex
     for value, what, key in (
@@ -304,7 +305,7 @@ def _older_formula(kind: str, weight_kg: float, height_cm: float | None, sex: st
         return []
     ratio = size_of("LBM", weight_kg, height_cm, sex) / size_of("LBMJAMES128", weight_kg, height_cm, sex)
     words = (
-        "SUV of type LBM does not say by which formula: 1.10 W - 120 (W/H)^2 for men and 1.07 W - 148 (W/H)^2 for women "
-        f"is taken; with 128 in place of 120 the activity would be {ratio:.3g} times as large"
+        "SUV of type LBM does not say by which formula: 1.10 W - 120 (W/H)^2 for men and 1.07 W - 148 (W/H)^2 for "
+        f"women is taken; with 128 in place of 120 the activity would be {ratio:.3g} times as large"
     )
     return [Note(words, CONTRADICTION)]

@@ -13,11 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ...errors import InputError
 from ...files import read_json
-from .moments import clock_of
 
 ADVICE = "repair or remove this sidecar of the PET"
 #: What converters write where they know nothing.
-_ABSENT = (None, "", "n/a", "N/A", [])
+_ABSENT: tuple[Any, ...] = (None, "", "n/a", "N/A", [])
 
 
 def _absent(value: Any) -> bool:
@@ -65,18 +64,10 @@ def _words(value: Any) -> str:
     return " ".join(value.split())
 
 
-def _clock(value: Any) -> str:
-    words = _words(value)
-    if words and clock_of(words) is None:
-        raise ValueError("a time of day such as 09:00:00 is needed")
-    return words
-
-
 Number = Annotated[float | None, BeforeValidator(_number)]
 Numbers = Annotated[list[float], BeforeValidator(_numbers)]
 Truth = Annotated[bool | None, BeforeValidator(_truth)]
 Words = Annotated[str, BeforeValidator(_words)]
-Clock = Annotated[str, BeforeValidator(_clock)]
 
 
 class Sidecar(BaseModel):
@@ -94,7 +85,7 @@ class Sidecar(BaseModel):
     total_dose: Number = Field(None, alias="RadionuclideTotalDose")
     weight_kg: Number = Field(None, alias="PatientWeight")
     body_weight_kg: Number = Field(None, alias="BodyWeight")
-    time_zero: Clock = Field("", alias="TimeZero")
+    time_zero: Words = Field("", alias="TimeZero")
     scan_start_s: Number = Field(None, alias="ScanStart")
     injection_start_s: Number = Field(None, alias="InjectionStart")
     frame_starts_s: Numbers = Field([], alias="FrameTimesStart")
@@ -104,7 +95,6 @@ class Sidecar(BaseModel):
     decay_correction: Words = Field("", alias="DecayCorrection")
     decay_factor: Numbers = Field([], alias="DecayFactor")
     acquired: Words = Field("", alias="AcquisitionDateTime")
-    acquired_clock: Clock = Field("", alias="AcquisitionTime")
     model: Words = Field("", alias="ManufacturersModelName")
     reconstruction: Words = Field("", alias="ReconstructionMethod")
     kernel: Words = Field("", alias="ConvolutionKernel")

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 #: Smallest value of the administered activity that is taken as Bq.
 LEAST_BQ = 1e5
+#: Half-lives of tracers [s]: 82Rb has 76 s, 22Na of sources 2.6 years.
+LEAST_HALF_LIFE_S, MOST_HALF_LIFE_S = 30.0, 1e9
 #: Largest value below that which is taken as MBq; those between may be Bq, kBq or MBq.
 MOST_MBQ = 12e3
 
-_TOTAL_DOSE, _WEIGHT, _SIZE = "RadionuclideTotalDose (0018,1074)", "PatientWeight (0010,1030)", "PatientSize (0010,1020)"
+_TOTAL_DOSE, _WEIGHT, _SIZE = (
+    "RadionuclideTotalDose (0018,1074)",
+    "PatientWeight (0010,1030)",
+    "PatientSize (0010,1020)",
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,23 @@ def positive(value: object) -> float | None:
 def stated_positive(data: Dataset, keyword: str) -> float | None:
     """An element as one positive number; None otherwise."""
     return positive(number(data, keyword))
+
+
+def stated_half_life_s(data: Dataset, notes: list[str]) -> float | None:
+    """Half-life of the tracer [s] as a header states it; None where it states none, or one of no tracer.
+
+    Parameters
+    ----------
+    data
+        The item of the radiopharmaceutical.
+    notes
+        Gets a remark where the value is not used.
+    """
+    found = stated_positive(data, "RadionuclideHalfLife")
+    if found is None or LEAST_HALF_LIFE_S <= found <= MOST_HALF_LIFE_S:
+        return found
+    notes.append(Note(f"the header's half-life {found:g} s is that of no tracer and is not used", CONTRADICTION))
+    return None
 
 
 def stated_body(data: Dataset, impossible: dict[str, InputError]) -> tuple[float | None, Body]:

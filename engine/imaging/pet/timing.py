@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
+from ...errors import InputError
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
 from ...same import SAME_EVENT_S
 from ..dicom.elements import items, number, text
@@ -29,8 +30,14 @@ SAME_DAY_HALF_LIFE_S = 4.0 * 3600.0
 MOST_HALF_LIVES = 10.0
 #: A scan follows its administration within this many days; a header that says otherwise has a wrong date.
 MOST_DAYS = 30.0
-#: A start of the scan that is off by more than this [s] is said in the first box; 124I decays by 0.06 % in it, 18F by 3 %.
+#: A start of the scan that is off by more than this [s] is said in the first box: 18F decays by 3 % in it.
 REFERENCE_S = 300.0
+#: A series is opened within this [s] before its first bed: dates that lie further apart contradict each other.
+MOST_AHEAD_S = 4.0 * 3600.0
+#: A scan with all its beds takes less than this [s].
+_MOST_SCAN_S = 86400.0
+#: Decay factors lie between these: a correction to the end of a bed, and one over forty half-lives.
+_LEAST_FACTOR, _MOST_FACTOR = 0.5, 1e12
 #: Private creators whose date-times of administration and of the start of the scan are known (GE's PET scanners).
 _GE, _GE_SCAN, _GE_ADMINISTERED = "GEMS_PETD_01", 0x0D, 0x3B
 
@@ -65,7 +72,7 @@ def uid_of(header: Header) -> str:
 
 def _half_frame_s(header: Header) -> float:
     milliseconds = number(header.dataset, "ActualFrameDuration")
-    return 0.5e-3 * milliseconds if milliseconds is not None and milliseconds > 0.0 else 0.0
+    return 0.5e-3 * milliseconds if milliseconds is not None and 0.0 < milliseconds < 1e3 * _MOST_SCAN_S else 0.0
 
 
 def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTimes:
@@ -81,15 +88,16 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
     half_life_s
         As the header states it [s]: the scanner's own decay factors follow from it.
     """
-    notes: list[str] = []
+    notes = _unread_zone(headers[0].dataset)
     series = _series_moment(headers[0].dataset)
     acquired = _acquired(headers, series, notes)
+    _require_one_scan(headers, acquired)
     factors = _decay_factors(headers)
     earliest = min(acquired.values(), key=lambda m: m.wall) if acquired else None
     start = series if earliest is None else earliest
     if earliest is None:
         stated = stamp_of(private_text(headers[0].dataset, 0x0009, _GE, _GE_SCAN)).moment()
-        start = stated or series
+        start = stated if stated is not None else series
         if series is not None and stated is None:
             words = "the header has no acquisition time; the time of the series is taken as the start of the scan"
             notes.append(Note(words, CONTRADICTION))
@@ -113,6 +121,31 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
             f"the date of the scan is not stated beside its time and was completed: {start.wall:%Y-%m-%d %H:%M:%S}"
         )
     return ScanTimes(start, delays, factors, notes)
+
+
+def _unread_zone(data: Dataset) -> list[str]:
+    """A remark where the object states an offset from UTC that cannot be read."""
+    stated = text(data, "TimezoneOffsetFromUTC")
+    if not stated or zone_of(stated) is not None:
+        return []
+    words = f"TimezoneOffsetFromUTC is {stated!r}, which is no offset from UTC; times are taken as local time"
+    return [Note(words, CONTRADICTION)]
+
+
+def _require_one_scan(headers: Sequence[Header], acquired: dict[str, Moment]) -> None:
+    """Refuse slices that were acquired on different days."""
+    if not acquired:
+        return
+    first, last = (pick(acquired.values(), key=lambda m: m.wall) for pick in (min, max))
+    if abs(gap_s(first, last)) <= _MOST_SCAN_S:
+        return
+    raise InputError(
+        f"slices of one PET series were acquired at {first.wall:%Y-%m-%d %H:%M} and {last.wall:%Y-%m-%d %H:%M}",
+        why="one scan takes less than a day: two are mixed, or dates were changed",
+        suggestion="export the series again",
+        file=headers[0].path.parent,
+        field="AcquisitionDate",
+    )
 
 
 def _series_moment(data: Dataset) -> Moment | None:
@@ -166,7 +199,7 @@ def _decay_factors(headers: Sequence[Header]) -> dict[str, float]:
     found = {}
     for header in headers:
         factor = number(header.dataset, "DecayFactor")
-        if factor is not None and factor > 0.0:
+        if factor is not None and _LEAST_FACTOR <= factor <= _MOST_FACTOR:
             found[uid_of(header)] = factor
     return found if any(abs(factor - 1.0) > 1e-6 for factor in found.values()) else {}
 
@@ -178,8 +211,11 @@ def _by_evidence(
     half_life_s: float | None,
     times: tuple[Moment, Moment],
     notes: list[str],
-) -> Moment:
-    """Series or first acquisition, whichever the decay factors or the frame reference times mean; else the series."""
+) -> Moment | None:
+    """Series or first acquisition, whichever the decay factors or the frame reference times mean; else the series.
+
+    None where nothing tells, and too much lies between them for one scan.
+    """
     series, earliest = times
     said = f"the first acquisition lies {gap_s(series, earliest):.0f} s after the series time"
     for reference, name in (
@@ -192,11 +228,17 @@ def _by_evidence(
         if min(off) <= SAME_EVENT_S:
             chosen = times[off.index(min(off))]
             what = "series" if chosen is series else "acquisition"
-            value = f" {factors[uid_of(headers[0])]:g}" if name == "decay factor" and uid_of(headers[0]) in factors else ""
+            value = (
+                f" {factors[uid_of(headers[0])]:g}" if name == "decay factor" and uid_of(headers[0]) in factors else ""
+            )
             notes.append(f"{said}; the header's {name}{value} refers to the {what} time, taken as scan start")
             return chosen
         words = f"{said}, and its {name} refers to neither, but to a time {reference:.0f} s after the series time"
         notes.append(Note(words, CONTRADICTION, CRITICAL if abs(reference) > REFERENCE_S else CAUTION))
+    if gap_s(series, earliest) > MOST_AHEAD_S:
+        words = f"{said}, and nothing tells which of the two is the start of the scan"
+        notes.append(Note(words, CONTRADICTION, CRITICAL))
+        return None
     notes.append(f"{said}; the series time is taken as the start of the scan")
     return series
 
@@ -289,7 +331,7 @@ def _follows(given: Moment, scan: Moment, half_life_s: float | None) -> bool:
 
 
 def _two_clocks(stamped: Moment | None, clock: float | None, private: Moment | None) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if stamped is not None and clock is not None:
         by_clock = Stamp(stamped.wall.date(), clock, None).moment()
         assert by_clock is not None

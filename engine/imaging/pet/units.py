@@ -117,10 +117,10 @@ def _counts(headers: Sequence[Header], source: str) -> Scale:
             shown = f"{low:g}" if low == high else f"{low:g} to {high:g}"
             return Scale(suv, factors, notes=(f"{words}, {shown}",))
     raise InputError(
-        "the PET's units are CNTS, counts, and not every slice has a factor to Bq/mL or SUV",
+        "the PET's units are CNTS, and not every slice has a factor to activity",
         why="counts are no activity; Philips scanners state the factor in (7053,xx09) or (7053,xx00) of "
         f"'{_PHILIPS}', which de-identification removes",
-        suggestion="export the series in Bq/mL, or with its private elements",
+        suggestion="export the series in Bq/mL",
         file=source,
         field="Units (0054,1001)",
     )

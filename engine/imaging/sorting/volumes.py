@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...files import sidecar
-from ..pet.header import PetHeader, nuclide_name
+from ...errors import InputError
+from ..pet.file import header_of_file
+from ..pet.header import nuclide_name
 from .item import Item
 
 _ENDING = re.compile(r"(\.seg)?\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$")
@@ -71,14 +72,16 @@ def _item(path: Path) -> Item:
 
 
 def _read_pet(item: Item, path: Path, words: Sequence[str]) -> None:
-    """What the name and the sidecar of a PET state."""
+    """What the sidecar of a PET states, and its name where that is silent."""
     item.maybe_scan = True
-    item.header = PetHeader("BQML", "START", tracer=_nuclide_in(words))
-    if any(word.startswith("suv") for word in words) and not sidecar(path).is_file():
-        item.skipped = (
-            "its name says SUV, and nothing states the unit: convert it to Bq/mL and name it pet, or state Units in "
-            f"{sidecar(path).name}"
-        )
+    try:
+        item.header = header_of_file(path)
+    except InputError as error:
+        item.skipped = f"{error.problem}: {error.suggestion}"
+        return
+    item.header.tracer = item.header.tracer or _nuclide_in(words)
+    if item.after_h is None:
+        item.after_h = item.header.after_h
 
 
 def _nuclide_in(words: Sequence[str]) -> str | None:

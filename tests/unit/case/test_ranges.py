@@ -59,6 +59,7 @@ UNUSUAL = [
     (("activity: 74 MBq", "activity: 37 kBq"), "tracer.activity 37 kBq is unusual"),
     (("transport:", "recovery: {fwhm: 1.2 mm}\ntransport:"), "recovery.fwhm 1.2 mm is unusual"),
     (("20 Gy", "20 mGy"), "threshold 0.02 Gy is unusual"),
+    (("activity: 7.4 GBq", "activity: 7.4 MBq"), "therapy.activity 7.4 MBq of I-131 is unusual"),
     (("activity: 7.4 GBq", "activity: 20 kBq"), "therapy.activity 20 kBq is unusual"),
     (("transport:", "eligibility: {activities: [100 GBq]}\ntransport:"), "eligibility.activities[0] 100 GBq is"),
     (("{decays: 40000", "{grid: 12 mm, decays: 40000"), "transport.grid 12 mm is unusual"),
@@ -69,7 +70,7 @@ UNUSUAL = [
 USUAL = [
     ("75 kg", "22 kg"),
     ("activity: 74 MBq", "activity: 5 MBq"),
-    ("activity: 7.4 GBq", "activity: 8 MBq"),
+    ("nuclide: I-131, activity: 7.4 GBq", "nuclide: Ac-225, activity: 8 MBq"),
     ("transport:", "recovery: {fwhm: 6 mm, fwhm_sigma: 0.5 mm}\ntransport:"),
 ]
 

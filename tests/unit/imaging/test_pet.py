@@ -304,7 +304,7 @@ def test_more_activity_than_was_given(tmp_path):
 
 
 def test_less_activity_than_any_part_of_a_body_holds(tmp_path):
-    """SUV or kBq/mL read as Bq/mL lie a thousandfold below; the neck alone holds little, and is hot where it is seen."""
+    """SUV or kBq/mL read as Bq/mL lie a thousandfold below; the neck alone holds little, and is hot in places."""
     known = {"after_h": 24.0, "half_life_s": 360806.4, "activity_mbq": 74.0, "weight_kg": 70.0}
     path = write_image(tmp_path / "pet.nii.gz", GRID, TRUE * 1e-3)
     with pytest.raises(InputError, match="no part of a body holds so little"):

@@ -97,7 +97,7 @@ def test_every_skipped_file_has_its_reason(tmp_path):
     assert reasons.pop("cut.dcm")
     assert reasons == {
         "nac": "not corrected for attenuation: CorrectedImage does not list ATTN",
-        "counts": "the PET's units are CNTS; export the series in Bq/mL",
+        "counts": "the PET's units are CNTS, and not every slice has a factor to activity; export the series in Bq/mL",
         "scout": "a single slice",
         "on_ct.dcm": "another structure file was used (drawn on the PET)",
         "far.dcm": "no PET/CT used shares its frame of reference",

@@ -1,0 +1,130 @@
+"""Decay within a scan of several beds."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from .patient import HALF_LIFE_F18_S, LESION_BQ_ML, LESION_ML, RATE, Change, at, pet_truth, write_patient
+from .trap import Right, Trap
+
+_LESION = {"L1": {"volume_ml": LESION_ML, "mean_bq_ml": LESION_BQ_ML}}
+_RIGHT = Right(hours=(24.0, 96.0), lesions=_LESION)
+_RATE_F18 = math.log(2.0) / HALF_LIFE_F18_S
+#: Beds of a whole-body scan: slices of each, and seconds between their beginnings.
+_SLICES, _BED_S = 5, 600
+_HALF_FRAME_S = 60.0
+
+
+def _scan(folder: Path, change: Change, values: np.ndarray) -> None:
+    """The patient with these beds in the first scan, and the half-life of 18F in its header."""
+    write_patient(folder, {"change": change, "values": values, "RadionuclideHalfLife": HALF_LIFE_F18_S})
+
+
+def _bed_values(rate_made: float, offset_s: float = 0.0) -> np.ndarray:
+    """What a scanner stores that corrects each bed with a decay rate [1/s] to a time before the start of the scan."""
+    values = pet_truth()
+    for number in range(len(values)):
+        delay = number // _SLICES * _BED_S + _HALF_FRAME_S
+        values[number] *= math.exp(-RATE * delay + rate_made * (delay + offset_s))
+    return values
+
+
+def _bed_change(rate: float | None, correction: str = "START", offset_s: float = 0.0) -> Change:
+    """Acquisition times of the beds, and the decay factors of a rate [1/s]."""
+
+    def change(data: Dataset, number: int) -> None:
+        bed = number // _SLICES
+        data.AcquisitionTime = (at(24.0) + timedelta(seconds=_BED_S * bed)).strftime("%H%M%S")
+        data.DecayCorrection = correction
+        if rate is not None:
+            data.DecayFactor = f"{math.exp(rate * (bed * _BED_S + _HALF_FRAME_S + offset_s)):.10g}"
+
+    return change
+
+
+def _beds_of_18f(folder: Path, stated: bool = True, correction: str = "START") -> None:
+    offset = 24.0 * 3600.0 if correction == "ADMIN" else 0.0
+    change = _bed_change(_RATE_F18 if stated else None, correction, offset)
+    _scan(folder, change, _bed_values(_RATE_F18, offset))
+
+
+def _beds_rightly_corrected(folder: Path) -> None:
+    """The half-life in the header is wrong, and the decay factors are those of the tracer."""
+    _scan(folder, _bed_change(RATE), _bed_values(RATE))
+
+
+def _beds_uncorrected(folder: Path) -> None:
+    """NONE with the half-life of 18F: the tracer's own decay is what happened."""
+    change = _bed_change(None, "NONE")
+
+    def listed(data: Dataset, number: int) -> None:
+        change(data, number)
+        data.CorrectedImage = ["ATTN", "SCAT"]
+
+    _scan(folder, listed, _bed_values(0.0))
+
+
+def _factors_of_one(folder: Path) -> None:
+    """Philips' way: a decay factor of 1 on every slice, the series three minutes before the first bed."""
+
+    def change(data: Dataset, number: int) -> None:
+        bed = number // _SLICES
+        data.SeriesTime, data.DecayFactor = (at(24.0) - timedelta(seconds=180)).strftime("%H%M%S"), 1.0
+        data.AcquisitionTime = (at(24.0) + timedelta(seconds=_BED_S * bed)).strftime("%H%M%S")
+        data.FrameReferenceTime = 1e3 * (_BED_S * bed + _HALF_FRAME_S)
+
+    write_patient(folder, {"change": change})
+
+
+TRAPS: tuple[Trap, ...] = (
+    Trap(
+        "wrong-half-life-start-beds",
+        "Half-life of 18F in the header of a 124I scan of four beds: the scanner corrected each bed with it.",
+        "Its correction within the scan is turned back: 100000 Bq/mL.",
+        _beds_of_18f,
+        Right(hours=(24.0, 96.0), lesions=_LESION, says=("that was turned back",)),
+        source="report",
+    ),
+    Trap(
+        "wrong-half-life-start-beds-without-factors",
+        "Half-life of 18F in the header of a 124I scan of four beds, without decay factors.",
+        "The correction is turned back by the times of the beds: 100000 Bq/mL.",
+        partial(_beds_of_18f, stated=False),
+        Right(hours=(24.0, 96.0), lesions=_LESION, says=("that was turned back",)),
+    ),
+    Trap(
+        "wrong-half-life-admin-beds",
+        "Half-life of 18F in the header of a 124I scan of four beds, decay corrected to the administration.",
+        "The correction is turned back with the half-life of the header: 100000 Bq/mL.",
+        partial(_beds_of_18f, correction="ADMIN"),
+        _RIGHT,
+    ),
+    Trap(
+        "wrong-half-life-beside-right-factors",
+        "Half-life of 18F in the header of a 124I scan of four beds whose decay factors are those of 124I.",
+        "The beds were corrected rightly and are left as they are: 100000 Bq/mL.",
+        _beds_rightly_corrected,
+        Right(hours=(24.0, 96.0), lesions=_LESION, says=("was corrected rightly",)),
+    ),
+    Trap(
+        "wrong-half-life-uncorrected-beds",
+        "Half-life of 18F in the header of a 124I scan of four beds that was not decay corrected.",
+        "Each bed is brought to the start of the scan with the half-life of 124I: 100000 Bq/mL.",
+        _beds_uncorrected,
+        _RIGHT,
+    ),
+    Trap(
+        "decay-factors-of-one",
+        "A decay factor of 1 on every slice of several beds, the series three minutes before the first bed (Philips).",
+        "24 h, whichever file sorts first: the frame reference times refer to the first bed.",
+        _factors_of_one,
+        Right(hours=(24.0, 96.0), within=1e-4, says=("frame reference time refers to the acquisition time",)),
+        source="report",
+    ),
+)
