@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.errors import StoppedEarly
+from ..engine.errors import InputError, StoppedEarly
 from .options import BACKENDS, JSON, Quiet, out_option, with_verbose
 from .output import duration, echo, echo_json, echo_table, progress_line, show
 
@@ -82,6 +82,15 @@ def validate(
         echo_json(comparison)
     else:
         _tell(comparison)
+    regions = comparison["regions"]
+    if not comparison["passed"] and len(comparison["too_few_particles"]) == len(regions):
+        raise InputError(
+            "there is no verdict",
+            why=f"too few particles reached {', '.join(comparison['too_few_particles']) or 'any region'}",
+            suggestion="increase --decays, for example --decays 1e7",
+            file=problem_file,
+            field="decays",
+        )
     if not comparison["passed"]:
         raise typer.Exit(1)
 

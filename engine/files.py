@@ -155,7 +155,7 @@ def _told_apart(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path) -> Iterator[Path]:
     """A new file in the same folder, renamed to ``path`` when the block ends without an error.
 
     It is made here and nowhere else: a link of its name, which somebody else has laid, is removed and not followed.
@@ -173,14 +173,14 @@ def _whole(path: Path) -> Iterator[Path]:
 
 def write_text(path: str | Path, text: str) -> Path:
     """Write a text file through a temporary name in the same folder; UTF-8, line ends as given."""
-    with _whole(Path(path)) as part:
+    with written_whole(Path(path)) as part:
         part.write_text(text, encoding="utf-8", newline="")
     return Path(path)
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
     """Write a file through a temporary name in the same folder."""
-    with _whole(Path(path)) as part:
+    with written_whole(Path(path)) as part:
         part.write_bytes(data)
     return Path(path)
 

@@ -182,7 +182,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206
 #: A terminal's escape sequence: colours, moves of the cursor, titles of the window.
 _ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]?")
 #: Longest name of a patient, a visit or a lesion [characters]: results are stored in folders of such names, and file
-#: systems take 255 bytes, four for a character.
+#: systems take 255 bytes; letters of most alphabets have one or two.
 LONGEST_NAME = 120
 
 
