@@ -82,8 +82,7 @@ def validate(
         echo_json(comparison)
     else:
         _tell(comparison)
-    regions = comparison["regions"]
-    if not comparison["passed"] and len(comparison["too_few_particles"]) == len(regions):
+    if _nothing_judged(comparison):
         raise InputError(
             "there is no verdict",
             why=f"too few particles reached {', '.join(comparison['too_few_particles']) or 'any region'}",
@@ -190,7 +189,12 @@ def _tell(comparison: dict[str, Any]) -> None:
     echo_table(("quantity", "value"), rows)
     if comparison["too_few_particles"]:
         echo(f"no verdict, too few particles (increase --decays): {', '.join(comparison['too_few_particles'])}")
-    echo("PASS" if comparison["passed"] else "FAIL")
+    echo("PASS" if comparison["passed"] else "no verdict" if _nothing_judged(comparison) else "FAIL")
+
+
+def _nothing_judged(comparison: dict[str, Any]) -> bool:
+    """Whether no region received enough particles to be compared."""
+    return not comparison["passed"] and len(comparison["too_few_particles"]) == len(comparison["regions"])
 
 
 def _tell_histogram(histogram: Any) -> None:
