@@ -200,18 +200,20 @@ def printable(text: str, *, lines: bool = False) -> str:
     return plain if lines else plain.replace("\n", " ").replace("\t", " ")
 
 
-def shown_name(name: object) -> str:
+def shown_name(name: object, otherwise: str = "unnamed") -> str:
     """The name of a structure of a file of others as it is used everywhere: printable, one line, not too long.
 
     Parameters
     ----------
     name
-        What the file calls it; ``unnamed`` where that is empty.
+        What the file calls it.
+    otherwise
+        The name where that is empty.
     """
     text = " ".join(printable(str(name)).split())
     if len(text) > LONGEST_NAME:
         text = shortened(text, LONGEST_NAME)
-    return text or "unnamed"
+    return text or otherwise
 
 
 def or_nan(value: Any) -> float:

@@ -135,7 +135,9 @@ def _read_moment(value: Any) -> Any:
             )
         )
     try:
-        return datetime.fromisoformat(f"{day}T{clock.zfill(5) if clock.count(':') == 1 else clock.zfill(8)}{_offset(zone)}")
+        return datetime.fromisoformat(
+            f"{day}T{clock.zfill(5) if clock.count(':') == 1 else clock.zfill(8)}{_offset(zone)}"
+        )
     except ValueError:
         why = "there is no such date, time of day or offset from UTC"
         raise Refused(InputError(f"'{text}' is not a date and time", why=why, suggestion="check its numbers")) from None
