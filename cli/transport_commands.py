@@ -45,7 +45,7 @@ def simulate(
     from ..engine.results.earlier import earlier_result
     from ..engine.transport.problem import Problem
 
-    check_output_file(out)
+    check_output_file(out, [problem_file])
     problem = Problem.load(problem_file)
     earlier = earlier_result(out) if resume else None
     result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json, earlier)
@@ -103,7 +103,7 @@ def merge(
     from ..engine.files import check_output_file
     from ..engine.results.result import Result
 
-    check_output_file(out)
+    check_output_file(out, results)
     merged = Result.merge([Result.load(path) for path in results])
     merged.save(out)
     summary = {**_facts(merged), "output": str(out)}

@@ -230,14 +230,28 @@ def check_writable(path: Path) -> None:
         )
 
 
-def check_output_file(path: Path) -> None:
-    """:func:`check_writable`, and not the name of a folder.
+def check_output_file(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """:func:`check_writable`, and not the name of a folder or of a file that is read.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    inputs
+        Files that the same command reads.
 
     Raises
     ------
     InputError
-        A path at which no file can be written.
+        A path at which no file can be written, or one of the inputs.
     """
+    if any(one.exists() and path.exists() and one.samefile(path) for one in inputs):
+        raise InputError(
+            "is the input itself",
+            why="writing there would destroy it",
+            suggestion="give another output path",
+            file=path,
+        )
     if path.is_dir():
         raise InputError(
             "is a folder", why="the result is one file", suggestion=f"give for example {path / 'result'}", file=path

@@ -122,6 +122,17 @@ def test_a_path_that_is_no_text_is_one_message(hevesy, tmp_path):
     assert code == 2 and "no such file" in told and "\x1b" not in told
 
 
+def test_an_input_is_not_written_over(hevesy, tmp_path):
+    file = good().save(tmp_path / "p.npz")
+    before = file.read_bytes()
+    (tmp_path / "link.h5").symlink_to(file)
+    for out in (file, tmp_path / "link.h5"):
+        code, told = hevesy("simulate", file, "-o", out, "--decays", "100")
+        assert code == 2 and "is the input itself" in told and file.read_bytes() == before
+    code, told = hevesy("merge", file, "-o", file)
+    assert code == 2 and "is the input itself" in told
+
+
 @pytest.mark.parametrize("value", ["", "relative/cache"])
 def test_a_cache_that_anybody_may_fill_is_refused(value, hevesy, monkeypatch, tmp_path):
     good().save(tmp_path / "p.npz")
