@@ -71,6 +71,18 @@ def check_problem(problem: Problem, path: object = None) -> None:
     if density.max() > MOST_G_CM3:
         why = f"nothing is denser than {MOST_G_CM3:g} g/cm3"
         refuse(f"reaches {density.max():g} g/cm3", "density_g_cm3", why, "give g/cm3, not kg/m3")
+    _check_materials(problem, refuse)
+    source = np.asarray(problem.source)
+    if not np.isfinite(source).all() or (source < 0).any():
+        refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
+    if source.max() > MOST_IN_A_VOXEL:
+        refuse(f"holds {source.max():.3g} decays in one voxel", "source", "their sum would not be a number")
+    if not (source > 0).any():
+        refuse("is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport")
+
+
+def _check_materials(problem: Problem, refuse: Callable[..., NoReturn]) -> None:
+    """Every voxel names a material, and every material is one."""
     material = np.asarray(problem.material)
     if not np.issubdtype(material.dtype, np.integer):
         refuse(f"has type {material.dtype}", "material", "it holds indices into `materials`, which are integers")
@@ -81,13 +93,6 @@ def check_problem(problem: Problem, path: object = None) -> None:
             "material",
             "every voxel names one of `materials`, counted from 0",
         )
-    source = np.asarray(problem.source)
-    if not np.isfinite(source).all() or (source < 0).any():
-        refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
-    if source.max() > MOST_IN_A_VOXEL:
-        refuse(f"holds {source.max():.3g} decays in one voxel", "source", "their sum would not be a number")
-    if not (source > 0).any():
-        refuse("is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport")
     for i, entry in enumerate(problem.materials):
         total = sum(entry.mass_fraction)
         if (
