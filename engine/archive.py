@@ -28,6 +28,8 @@ DAMAGED = (
 )  # fmt: skip
 #: Longest text entry [bytes].
 LONGEST_TEXT = 64 << 20
+#: Bytes that are unpacked at a time.
+PIECE = 1 << 24
 #: Kinds of numbers: truth values, integers, floats.
 NUMBERS = "buif"
 
@@ -162,8 +164,9 @@ class Archive:
             with self._zip.open(self.entries[name]) as file:
                 file.read(entry.start)
                 data, filled = bytearray(entry.nbytes), 0
-                while filled < entry.nbytes and (count := file.readinto(memoryview(data)[filled:])):
-                    filled += count
+                while filled < entry.nbytes and (piece := file.read(min(entry.nbytes - filled, PIECE))):
+                    data[filled : filled + len(piece)] = piece
+                    filled += len(piece)
         except DAMAGED as error:
             raise self.refusal(_reason(error, self.path), name) from None
         if filled != entry.nbytes:

@@ -91,7 +91,7 @@ def _check_events(text: str, path: Path) -> None:
     for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST or count > MOST_VALUES:
-            raise _endless(path, event.start_mark.line + 1)
+            raise _endless(path, event.start_mark.line + 1 if event.start_mark else 0)
 
 
 def _endless(path: Path, line: int) -> InputError:
