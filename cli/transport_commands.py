@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.errors import StoppedEarly
+from ..engine.errors import InputError, StoppedEarly
 from .options import BACKENDS, JSON, Quiet, out_option, with_verbose
 from .output import duration, echo, echo_json, echo_table, progress_line, show
 
@@ -45,7 +45,7 @@ def simulate(
     from ..engine.results.earlier import earlier_result
     from ..engine.transport.problem import Problem
 
-    check_output_file(out)
+    check_output_file(out, [problem_file])
     problem = Problem.load(problem_file)
     earlier = earlier_result(out) if resume else None
     result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json, earlier)
@@ -82,6 +82,14 @@ def validate(
         echo_json(comparison)
     else:
         _tell(comparison)
+    if _nothing_judged(comparison):
+        raise InputError(
+            "there is no verdict",
+            why=f"too few particles reached {', '.join(comparison['too_few_particles']) or 'any region'}",
+            suggestion="increase --decays, for example --decays 1e7",
+            file=problem_file,
+            field="decays",
+        )
     if not comparison["passed"]:
         raise typer.Exit(1)
 
@@ -95,7 +103,7 @@ def merge(
     from ..engine.files import check_output_file
     from ..engine.results.result import Result
 
-    check_output_file(out)
+    check_output_file(out, results)
     merged = Result.merge([Result.load(path) for path in results])
     merged.save(out)
     summary = {**_facts(merged), "output": str(out)}
@@ -181,7 +189,12 @@ def _tell(comparison: dict[str, Any]) -> None:
     echo_table(("quantity", "value"), rows)
     if comparison["too_few_particles"]:
         echo(f"no verdict, too few particles (increase --decays): {', '.join(comparison['too_few_particles'])}")
-    echo("PASS" if comparison["passed"] else "FAIL")
+    echo("PASS" if comparison["passed"] else "no verdict" if _nothing_judged(comparison) else "FAIL")
+
+
+def _nothing_judged(comparison: dict[str, Any]) -> bool:
+    """Whether no region received enough particles to be compared."""
+    return not comparison["passed"] and len(comparison["too_few_particles"]) == len(comparison["regions"])
 
 
 def _tell_histogram(histogram: Any) -> None:

@@ -155,7 +155,7 @@ def _told_apart(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path) -> Iterator[Path]:
     """A new file in the same folder, renamed to ``path`` when the block ends without an error.
 
     It is made here and nowhere else: a link of its name, which somebody else has laid, is removed and not followed.
@@ -173,14 +173,14 @@ def _whole(path: Path) -> Iterator[Path]:
 
 def write_text(path: str | Path, text: str) -> Path:
     """Write a text file through a temporary name in the same folder; UTF-8, line ends as given."""
-    with _whole(Path(path)) as part:
+    with written_whole(Path(path)) as part:
         part.write_text(text, encoding="utf-8", newline="")
     return Path(path)
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
     """Write a file through a temporary name in the same folder."""
-    with _whole(Path(path)) as part:
+    with written_whole(Path(path)) as part:
         part.write_bytes(data)
     return Path(path)
 
@@ -230,14 +230,28 @@ def check_writable(path: Path) -> None:
         )
 
 
-def check_output_file(path: Path) -> None:
-    """:func:`check_writable`, and not the name of a folder.
+def check_output_file(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """:func:`check_writable`, and not the name of a folder or of a file that is read.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    inputs
+        Files that the same command reads.
 
     Raises
     ------
     InputError
-        A path at which no file can be written.
+        A path at which no file can be written, or one of the inputs.
     """
+    if any(one.exists() and path.exists() and one.samefile(path) for one in inputs):
+        raise InputError(
+            "is the input itself",
+            why="writing there would destroy it",
+            suggestion="give another output path",
+            file=path,
+        )
     if path.is_dir():
         raise InputError(
             "is a folder", why="the result is one file", suggestion=f"give for example {path / 'result'}", file=path

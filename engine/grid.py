@@ -320,6 +320,7 @@ def write_image(path: str | Path, grid: Grid, values: np.ndarray) -> Path:
 
     path = Path(path)
     part = path.with_name(".part-" + path.name)
+    part.unlink(missing_ok=True)  # a link of this name, which somebody else has laid, is not followed
     try:
         sitk.WriteImage(to_sitk(grid, values), str(part), useCompression=True)
         part.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,13 @@ _PLAIN = re.compile(
     r"|days?|weeks?|after|pre|post|[dhwtv]|\d{1,3}|[-_ .])+",
     re.IGNORECASE,
 )
+#: Names of DICOM files that say what is in them; any other may be made of a patient's name or number, as exports do.
+_PLAIN_DICOM = re.compile(
+    rf"(?:{_PLAIN.pattern}|rs|rd|rp|structures?|structset|struct|set|dose|plan|slices?|i|im|img|uid|file)*",
+    re.IGNORECASE,
+)
+#: Absolute paths in a sentence, on POSIX systems and on Windows; a blank in a folder's name ends one.
+_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:,;'\"()]+)+[/\\]?")
 
 
 def series_code(uid: str) -> str:
@@ -36,6 +44,24 @@ def telling_name(path: Path, uid: str | None = None) -> str:
     """
     file = path.is_file() or (bool(path.suffix) and not path.is_dir())
     name = _UID.sub("UID", path.name) if file or _PLAIN.fullmatch(path.name) else "folder"
+    if file and path.suffix.lower() in ("", ".dcm", ".ima") and not _PLAIN_DICOM.fullmatch(Path(name).stem):
+        name = f"file{path.suffix}"
     if _PLAIN.fullmatch(path.parent.name) and name != "folder":
         name = f"{path.parent.name}/{name}"
     return name if uid is None else f"{name}#{series_code(uid)[:6]}"
+
+
+def without_folders(text: str, *folders: Path) -> str:
+    """A sentence without the folders in it: of each absolute path the last part is left.
+
+    Parameters
+    ----------
+    text
+        For instance a message about a file.
+    folders
+        Folders that the sentence may name, blanks and all.
+    """
+    for folder in sorted(folders, key=lambda one: len(str(one)), reverse=True):
+        if len(folder.parts) > 1:
+            text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), telling_name(folder))
+    return _PATH.sub(lambda found: found[0].rstrip("/\\").replace("\\", "/").rpartition("/")[2], text)

@@ -77,4 +77,4 @@ def simulate(
         **options,
     )
     tally = run_transport(problem, in_short_batches(asked))
-    return Result.from_tally(problem, tally, **how_it_ended(tally, asked.until))
+    return Result.from_tally(problem, tally, **how_it_ended(tally, asked.until, problem.emission))

@@ -71,6 +71,10 @@ class Column:
                     return factor
         return None
 
+    def begins(self, heading: str) -> bool:
+        """Whether a heading begins with the name of this column; single letters are no names by themselves."""
+        return any(_words(heading).startswith(words + " ") for words in self.words if len(words) > 1)
+
     def without_unit(self, heading: str) -> bool:
         """Whether a heading names this column, and not its unit."""
         return _words(heading) in self.words
@@ -193,6 +197,15 @@ class CsvFile:
                 )
         names = [column.name for column in known]
         near = nearest(cell, names, cutoff=0.5 if not others else 0.75)
+        unknown = next((column for column in known if column.begins(cell)), None)
+        if unknown is not None and not near:
+            units = ", ".join(unit for unit in unknown.units if unit)
+            raise self.refusal(
+                f"the column {shortened(cell, 40)!r} has a unit that is not known here",
+                self.heading.line,
+                why=f"{unknown.name} may be given in {units or 'its own unit alone'}",
+                suggestion=f"call it {unknown.name}, or rename it if it is something else",
+            )
         if near or not others:
             raise self.refusal(
                 f"unknown column {shortened(cell, 40)!r}",

@@ -182,7 +182,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206
 #: A terminal's escape sequence: colours, moves of the cursor, titles of the window.
 _ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]?")
 #: Longest name of a patient, a visit or a lesion [characters]: results are stored in folders of such names, and file
-#: systems take 255 bytes, four for a character.
+#: systems take 255 bytes; letters of most alphabets have one or two.
 LONGEST_NAME = 120
 
 
@@ -200,18 +200,20 @@ def printable(text: str, *, lines: bool = False) -> str:
     return plain if lines else plain.replace("\n", " ").replace("\t", " ")
 
 
-def shown_name(name: object) -> str:
+def shown_name(name: object, otherwise: str = "unnamed") -> str:
     """The name of a structure of a file of others as it is used everywhere: printable, one line, not too long.
 
     Parameters
     ----------
     name
-        What the file calls it; ``unnamed`` where that is empty.
+        What the file calls it.
+    otherwise
+        The name where that is empty.
     """
     text = " ".join(printable(str(name)).split())
     if len(text) > LONGEST_NAME:
         text = shortened(text, LONGEST_NAME)
-    return text or "unnamed"
+    return text or otherwise
 
 
 def or_nan(value: Any) -> float:

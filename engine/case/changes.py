@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dose.methods import dose_method
+from ..dose.methods import dose_methods
 from ..units import DURATION, in_range
 from ..until import Until
 from .model import Case
@@ -57,7 +57,5 @@ def with_changes(
     methods = None
     if method is not None:
         parts = method.split(",") if isinstance(method, str) else list(method)
-        methods = tuple(dict.fromkeys(part.strip() for part in parts))
-        for name in methods:
-            dose_method(name)
+        methods = dose_methods(part.strip() for part in parts)
     return case.with_transport(methods=methods, **changes)

@@ -28,6 +28,7 @@ from ..errors import InputError
 from ..nuclides.names import canonical_name
 from ..privacy import telling_name
 from ..series_path import SeriesPath
+from ..text import LONGEST_NAME, printable
 from ..until import EXAMPLES, Until
 from . import ranges
 from .file import Refused, refuse_unknown_keys
@@ -203,6 +204,43 @@ def _read_count(value: Any) -> int:
     return int(number)
 
 
+def _read_line(value: Any) -> Any:
+    """Text as it is; refused with characters that no file or page can hold, or that a terminal would obey."""
+    text = str(value) if isinstance(value, int | float) else value
+    if isinstance(text, str) and printable(text, lines=True) != text:
+        raise Refused(
+            InputError(
+                f"{printable(text)!r} holds a control character",
+                why="it goes into files, pages and terminals, which would obey or refuse it",
+                suggestion="write it with letters, digits and signs alone",
+            )
+        )
+    return text
+
+
+def _too_long(name: str) -> bool:
+    return len(name) > LONGEST_NAME or len(name.encode()) > 2 * LONGEST_NAME - 20  # room for what is added meanwhile
+
+
+def read_name(value: Any) -> Any:
+    """The name of a patient or a visit: what a folder can be called."""
+    text = _read_line(value)
+    if not isinstance(text, str):
+        return text
+    name = text.strip()
+    if "\n" in name or "\t" in name or not any(map(str.isalnum, name)) or _too_long(name):
+        shown = f"a name of {len(name)} characters" if _too_long(name) else f"the name {name!r}"
+        raise Refused(
+            InputError(
+                shown,
+                why="results are stored in folders of this name: one line with a letter or digit, at most "
+                f"{LONGEST_NAME} characters",
+                suggestion="give a short name, such as P01 or baseline",
+            )
+        )
+    return name
+
+
 Time = Annotated[float, Quantity(units.TIME)]
 Dose = Annotated[float, Quantity(units.DOSE)]
 TherapyActivity = Annotated[float, Quantity(ranges.THERAPY_ACTIVITY)]
@@ -229,7 +267,8 @@ DateTime = Annotated[datetime, BeforeValidator(_read_moment)]
 Nuclide = Annotated[str, BeforeValidator(_read_nuclide)]
 Method = Annotated[str, MethodName()]
 Count = Annotated[int, BeforeValidator(_read_count)]
-Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
+Text = Annotated[str, BeforeValidator(_read_line)]
+Name = Annotated[str, BeforeValidator(read_name)]
 StopCriterion = Annotated[
     Until,
     PlainValidator(_read_until),

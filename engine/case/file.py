@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import read_text
-from ..text import did_you_mean
+from ..text import did_you_mean, shortened
 
 Location = tuple[Any, ...]
 
@@ -40,10 +40,21 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     InputError
         No such file, not text, not YAML, a repeated key, or no mapping at the top.
     """
+    return parse_yaml(read_text(path, "give a YAML case file, saved as UTF-8"), path)
+
+
+def parse_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
+    """As :func:`read_yaml`, from the text of a file.
+
+    Raises
+    ------
+    InputError
+        Not YAML, a repeated key, no mapping at the top; lists inside each other or values without end.
+    """
     import yaml
 
-    text = read_text(path, "give a YAML case file, saved as UTF-8")
     try:
+        _check_events(text, path)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -66,12 +77,49 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     return _plain(node, (), lines, path), lines
 
 
+#: Blocks and lists inside each other, at most: a case has six.
+DEEPEST = 50
+#: Values of a file, at most: a cohort of thousands of cases has a tenth of it.
+MOST_VALUES = 200_000
+
+
+def _check_events(text: str, path: Path) -> None:
+    """Refuse endless depth and length before anything is built; what references repeat counts later."""
+    import yaml
+
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST or count > MOST_VALUES:
+            raise _endless(path, event.start_mark.line + 1 if event.start_mark else 0)
+
+
+def _endless(path: Path, line: int) -> InputError:
+    return InputError(
+        f"holds blocks more than {DEEPEST} deep, or more than {MOST_VALUES} values",
+        why="no case or cohort does; references (*name) count with all that they repeat",
+        suggestion="write the values out, and each once",
+        file=path,
+        field=f"line {line}",
+    )
+
+
 def _plain(node: Any, where: Location, lines: dict[Location, int], path: Path) -> Any:
     import yaml
 
+    if len(where) > DEEPEST or len(lines) > MOST_VALUES:
+        raise _endless(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         out: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise InputError(
+                    "a key is a list or a block",
+                    why="keys are names",
+                    suggestion="write it as 'key: value'",
+                    file=path,
+                    field=f"line {key_node.start_mark.line + 1}",
+                )
             key = str(key_node.value)
             lines[where + (key,)] = key_node.start_mark.line + 1
             if key in out:
@@ -161,13 +209,32 @@ def _from_pydantic(item: Any) -> InputError:
             why=f"a case cannot be run without an entry in '{item['loc'][-1]}'",
             suggestion="add one (docs/formats/case.md shows how)",
         )
-    kinds: dict[type, str] = {dict: "a block of keys", list: "a list"}
-    shown = kinds.get(type(value), repr(value))
+    kinds: dict[type, str] = {dict: "a block of keys", list: "a list", type(None): "nothing"}
+    shown = kinds.get(type(value), repr(shortened(value, 60)))
     return InputError(
         f"{shown} cannot be used here",
-        why=item["msg"].removeprefix("Value error, ").rstrip("."),
+        why=_WANTED.get(kind, "it is of another kind than this key needs").format(**item.get("ctx", {})),
         suggestion="docs/formats/case.md shows the form of every key",
     )
+
+
+#: What is needed, by pydantic's name of the fault; its own words are not ours.
+_WANTED = {
+    "string_type": "a text is needed",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number is needed"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number is needed"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list is needed"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "mapping_type"), "a block of keys is needed"),
+    "greater_than": "the value must be more than {gt:g}",
+    "greater_than_equal": "the value must be at least {ge:g}",
+    "less_than": "the value must be less than {lt:g}",
+    "less_than_equal": "the value must be at most {le:g}",
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "datetime_object_invalid"),
+        "a date and a time of day are needed, such as 2026-01-05 09:00",
+    ),
+}
 
 
 def _line(where: Location, lines: dict[Location, int]) -> int:

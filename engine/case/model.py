@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from ..dose.methods import dose_methods
 from ..errors import InputError
 from ..kinetics.population import Population, is_iodine, population_of
 from ..nuclides.diagnostic import is_diagnostic
@@ -25,10 +26,10 @@ from .fields import (
     InputPath,
     Mass,
     Method,
+    Name,
     Nuclide,
     RelativeError,
     ScanTime,
-    Text,
     Threshold,
     TracerActivity,
 )
@@ -81,7 +82,7 @@ class Visit(Block):
         Image that the lesions were drawn on, ``"ct"`` or ``"pet"``; None: as their file says.
     """
 
-    name: Text = "baseline"
+    name: Name = "baseline"
     scans: tuple[Scan, ...] = Field(min_length=1)
     lesions: LesionFiles
     retention: InputPath | None = None
@@ -139,7 +140,7 @@ class Case(Block):
         Dose methods by name; dose grid, cut-offs, number of decays or stop criterion, seed and backend.
     """
 
-    patient: Text
+    patient: Name
     threshold_gy: Threshold = Field(20.0, alias="threshold")
     therapy: Therapy
     #: Treatments with other nuclides that are predicted from the same scans.
@@ -254,6 +255,14 @@ class Case(Block):
         if self.therapy_stated:
             return self
         return self.model_copy(update={"therapy": ScanTherapy.of(self.tracer.nuclide, activity_mbq)})
+
+    @model_validator(mode="after")
+    def _methods_once(self) -> Case:
+        try:
+            dose_methods(self.methods)
+        except InputError as error:
+            raise Refused(error, "methods") from error
+        return self
 
     @model_validator(mode="after")
     def _visits_are_told_apart(self) -> Case:

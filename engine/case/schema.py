@@ -16,7 +16,7 @@ def schema_of(model: type[Block]) -> dict[str, Any]:
             part["description"] = part["description"].split("\n\nParameters\n")[0]
         defaults = block.model_construct().model_dump(mode="json", by_alias=True)
         for key, described in part.get("properties", {}).items():
-            if "default" in described:
+            if "default" in described and key in defaults:  # a block may leave out what says nothing
                 described["default"] = defaults[key]
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "hevesy case"

@@ -18,6 +18,7 @@ from ..case.changes import with_changes
 from ..case.model import Case
 from ..errors import HevesyError, InputError, StoppedEarly
 from ..files import check_writable, read_json, write_json
+from ..privacy import without_folders
 from ..progress import Progress, Stop
 from ..results.provenance import code_version
 from ..run import run
@@ -48,8 +49,8 @@ class CaseStatus:
         Where its results are.
     state
         ``"done"``, ``"kept"`` (complete from an earlier batch), ``"failed"`` or ``"stopped"``.
-    message
-        Why it failed.
+    message, told
+        Why it failed, for the terminal; and for files that leave this machine, without folders.
     wall_time_s
         Of this run, or of the one that was kept [s].
     """
@@ -60,6 +61,7 @@ class CaseStatus:
     state: str
     message: str = ""
     wall_time_s: float = 0.0
+    told: str = ""
 
 
 @dataclass
@@ -206,17 +208,24 @@ def run_one(
     except StoppedEarly:
         return CaseStatus(one.name, one.arm, folder, STOPPED)
     except HevesyError as error:
-        return CaseStatus(one.name, one.arm, folder, FAILED, str(error), time.monotonic() - start)
+        return _failed(one, folder, str(error), time.monotonic() - start)
     except Exception as error:  # the others go on, whatever went wrong with this one
         log.exception("%s failed", one.name)
         text = f"{type(error).__name__}: {error}"
-        return CaseStatus(one.name, one.arm, folder, FAILED, text, time.monotonic() - start)
+        return _failed(one, folder, text, time.monotonic() - start)
     spent = time.monotonic() - start
     if outcome.incomplete:
         return CaseStatus(one.name, one.arm, folder, STOPPED, "", spent)
     record = {"format": DONE_FORMAT, "format_version": DONE_VERSION, "key": key, "wall_time_s": spent}
     write_json(folder / DONE_FILE, record)
     return CaseStatus(one.name, one.arm, folder, DONE, "", spent)
+
+
+def _failed(one: CohortCase, folder: Path, message: str, wall_time_s: float = 0.0) -> CaseStatus:
+    """The status of a case that failed."""
+    named = (one.file.absolute(), one.file, folder.absolute(), folder)
+    told = without_folders(message, *dict.fromkeys(parent for path in named for parent in path.parents))
+    return CaseStatus(one.name, one.arm, folder, FAILED, message, wall_time_s, told)
 
 
 def case_key(case: Case) -> str:
@@ -300,7 +309,7 @@ def _in_processes(
                 yield future.result()
             except Exception as error:  # the process itself died (memory, a signal)
                 text = f"its process ended: {type(error).__name__}: {error}"
-                yield CaseStatus(one.name, one.arm, out / folder_name(one.name), FAILED, text)
+                yield _failed(one, out / folder_name(one.name), text)
             if stop is not None and stop():
                 for other in futures:
                     other.cancel()
@@ -312,5 +321,5 @@ def _use_threads(count: int) -> None:
 
 
 def statuses(batch: Batch) -> list[dict[str, Any]]:
-    """Plain data, folders by name."""
-    return [{**asdict(one), "folder": one.folder.name} for one in batch.cases]
+    """Plain data for files: folders by name, and messages without the folders that they name."""
+    return [{**asdict(one), "folder": one.folder.name, "message": one.told} for one in batch.cases]

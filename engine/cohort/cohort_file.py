@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..case.file import read_yaml
+from ..case.fields import read_name
+from ..case.file import Refused, read_yaml
 from ..errors import InputError
-from ..text import did_you_mean
+from ..text import did_you_mean, shown_name
 
 KEYS = ("name", "seed", "noise_seed", "visits", "truth", "cases")
 CASE_KEYS = ("patient", "arm", "case")
@@ -84,7 +85,7 @@ def load_trial(files: Sequence[Path]) -> Trial:
         data, _ = read_yaml(file)
         if "cases" in data:
             cases += _cases(data, file)
-            titles.append(str(data.get("name") or file.parent.resolve().name))
+            titles.append(_title(data.get("name"), file))
         elif "visits" in data:
             cases.append(CohortCase(_name_of(data, file), NO_ARM, file))
         else:
@@ -117,7 +118,24 @@ def folder_name(name: str) -> str:
 
 
 def _name_of(data: dict[str, Any], file: Path) -> str:
-    return str(data.get("patient") or file.stem)
+    return _name(data.get("patient") or file.stem, file, "patient")
+
+
+def _name(value: Any, file: Path, field: str) -> str:
+    """A name by the rule of the case's.
+
+    Raises
+    ------
+    InputError
+        No text, or one that no folder can be called.
+    """
+    try:
+        if not isinstance(value, str):
+            raise Refused(InputError("is not a name", why="a text is needed here", suggestion="give a short name"))
+        return str(read_name(value))
+    except Refused as refused:
+        error = refused.error
+        raise InputError(error.problem, why=error.why, suggestion=error.suggestion, file=file, field=field) from None
 
 
 def _cases(data: dict[str, Any], file: Path) -> list[CohortCase]:
@@ -145,10 +163,23 @@ def _cases(data: dict[str, Any], file: Path) -> list[CohortCase]:
                 field=where,
             )
         _known(row, CASE_KEYS, file, where)
-        case = file.parent / str(row["case"])
+        if not isinstance(row["case"], str):
+            raise InputError(
+                "'case' is not a path",
+                why="each item names one case file",
+                suggestion="- {patient: P01, arm: treated, case: P01/case.yaml}",
+                file=file,
+                field=where,
+            )
+        case = file.parent / row["case"]
         name = row.get("patient") or (case.parent.name if case.stem == "case" else case.stem)
-        out.append(CohortCase(str(name), str(row.get("arm") or NO_ARM), case))
+        arm = _name(row.get("arm") or NO_ARM, file, f"{where}.arm")
+        out.append(CohortCase(_name(name, file, f"{where}.patient"), arm, case))
     return out
+
+
+def _title(value: Any, file: Path) -> str:
+    return _name(value, file, "name") if value else shown_name(file.parent.resolve().name)
 
 
 def _known(data: dict[str, Any], keys: Sequence[str], file: Path, where: str) -> None:

@@ -105,6 +105,26 @@ def register(method: DoseMethod) -> None:
     METHODS[method.name] = method
 
 
+def dose_methods(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of methods, each once.
+
+    Raises
+    ------
+    InputError
+        A name is unknown, or listed twice.
+    """
+    known = tuple(dose_method(name).name for name in names)
+    twice = next((name for name in known if known.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"'{twice}' is listed twice",
+            why="each method is calculated once",
+            suggestion=f"write {', '.join(dict.fromkeys(known))}",
+            field="method",
+        )
+    return known
+
+
 def dose_method(name: str) -> DoseMethod:
     """The method of this name.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..case.file import parse_yaml
 from ..case.model import Case, Visit
 from ..dose.methods import METHODS
 from ..errors import InputError
@@ -178,12 +179,11 @@ def _several(names: Any) -> tuple[str, ...]:
 
 def _stored_case(text: str, file: Path) -> tuple[Case | None, dict[str, Any]]:
     """The case that a result holds, and the same as plain data; None where there is none that can be read."""
-    import yaml
-
-    names = yaml.safe_load(text) if text else None
-    if not isinstance(names, dict):
+    if not text:
         return None, {}
+    names: dict[str, Any] = {}
     try:
+        names, _ = parse_yaml(text, file)
         return Case.from_dict(names, check_files=False, file=file), names
     except InputError as error:
         log.warning("the report leaves out the main inputs: the case in %s is of another version (%s)", file, error)

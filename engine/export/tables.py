@@ -102,4 +102,13 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
             file=path,
             field="format_version",
         )
-    return [LesionDose.from_dict(record) for record in content["lesions"]]
+    try:
+        return [LesionDose.from_dict(record) for record in content["lesions"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "its lesions cannot be read",
+            why="they are not the records that a run writes",
+            suggestion="run again",
+            file=path,
+            field="lesions",
+        ) from error

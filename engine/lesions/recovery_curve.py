@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +166,7 @@ def _check_resolution(curve: PhantomRecovery, path: Path) -> None:
         )
 
 
-def curve_remarks(curve: PhantomRecovery, name: str, volumes_ml: dict[str, float]) -> list[str]:
+def curve_remarks(curve: PhantomRecovery, name: str, volumes_ml: Mapping[str, float]) -> list[str]:
     """What a reader must know of a phantom curve and the lesions that it is used for.
 
     Parameters
@@ -198,7 +199,8 @@ def curve_remarks(curve: PhantomRecovery, name: str, volumes_ml: dict[str, float
         notes.append(
             Note(f"{name}: the fitted recovery curve misses a sphere by {misfit:.2g}; check the table", weight=CAUTION)
         )
-    far, outside = [], []
+    far: list[str] = []
+    outside: list[str] = []
     for lesion, volume in volumes_ml.items():
         factor = _outside(curve, float(sphere_diameter_mm(volume)))
         (far if factor > FAR_OUTSIDE else outside if factor > 1.0 else []).append(lesion)

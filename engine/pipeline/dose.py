@@ -135,7 +135,7 @@ def dose_of_visit(
         lesion_names=tuple(m.name for m in images.lesions),
         ct_hu=images.ct_hu,
         provenance=Provenance.of(problem, tally),
-        **({} if tally is None else how_it_ended(tally, options.until)),
+        **({} if tally is None else how_it_ended(tally, options.until, problem.emission)),
     )
     if tally is None:
         return result, np.zeros(len(weights))

@@ -13,13 +13,16 @@ import numpy as np
 
 from ..dose.map import DoseMap
 from ..errors import InputError
+from ..files import parse_json
 from ..grid import Grid
 from ..lesions.columns import written_columns
 from ..lesions.record import LesionDose
+from ..text import shortened
 from ..transport.options import PhysicsOptions
 from ..transport.tally import BALANCE, Tally
 from .provenance import Provenance
 from .result import Result
+from .stored import Stored
 
 FORMAT = "hevesy-result"
 #: The major number rises when old readers would misread a file, the minor number for additions.
@@ -56,7 +59,8 @@ def read_result(path: Path) -> Result:
         No such file; not HDF5, truncated or damaged; another format; a newer version.
     """
     if not path.is_file():
-        raise InputError("no such file", suggestion="check the path", file=path)
+        why = "it is a pipe, a device or a folder" if path.exists() else "there is nothing at this path"
+        raise InputError("no such file", why=why, suggestion="check the path", file=path)
     try:
         with h5py.File(path, "r") as file:
             _check_format(file, path)
@@ -70,10 +74,13 @@ def read_result(path: Path) -> Result:
             suggestion="run again with this version",
             file=path,
         ) from error
-    except (OSError, RuntimeError, ValueError) as error:
+    except (
+        OSError, RuntimeError, ValueError, TypeError, AttributeError, IndexError, OverflowError, MemoryError,
+        RecursionError, NotImplementedError,
+    ) as error:  # fmt: skip
         raise InputError(
             "this file cannot be read as HDF5",
-            why=f"it is truncated, damaged or of another kind ({str(error).splitlines()[0][:120]})",
+            why="it is truncated, damaged or of another kind",
             suggestion="copy it again from where it was made, or run again",
             file=path,
         ) from error
@@ -86,21 +93,22 @@ def _umask() -> int:
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
-    name = file.attrs.get("format")
+    stored = Stored(file)
+    name = str(stored.attribute("", "format", ""))
     if name != FORMAT:
         raise InputError(
-            f"this HDF5 file is {'of format ' + repr(str(name)) if name else 'not a hevesy result'}",
+            f"this HDF5 file is {'of format ' + repr(shortened(name, 40)) if name else 'not a hevesy result'}",
             why=f"a result has the attribute format = {FORMAT!r}",
             suggestion="give the result.h5 of a run",
             file=path,
         )
-    version = str(file.attrs.get("format_version", ""))
+    version = str(stored.attribute("", "format_version", ""))
     if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise InputError(
             f"the result has format version {version or 'none'}; this is {FORMAT_VERSION}",
             why="names may have another meaning in another version",
             suggestion="read it with the hevesy version that wrote it "
-            f"({file.attrs.get('hevesy_version', 'unknown')}), or run again",
+            f"({stored.attribute('', 'hevesy_version', 'unknown')}), or run again",
             file=path,
             field="format_version",
         )
@@ -265,87 +273,92 @@ def _table(lesions: list[LesionDose]) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------- reading
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
 def _read(file: h5py.File) -> Result:
-    root = file.attrs
-    density = file["density"][()]
-    nz, ny, nx = (int(n) for n in density.shape)
-    spacing, origin = (tuple(float(v) for v in root[key]) for key in ("spacing_mm", "origin_mm"))
+    stored = Stored(file)
+    density = stored.numbers("density", (None, None, None), "f")
+    shape = density.shape
+    nz, ny, nx = (int(n) for n in shape)
+    spacing, origin = (tuple(float(v) for v in np.ravel(stored.attribute("", k))) for k in ("spacing_mm", "origin_mm"))
+    if not all(0.0 < step < np.inf for step in spacing) or not np.all(np.isfinite(origin)):
+        raise stored.refusal("spacing_mm", f"voxels of {spacing} mm")
     grid = Grid(
         (nz, ny, nx),
         (spacing[0], spacing[1], spacing[2]),
         (origin[0], origin[1], origin[2]),
-        tuple(float(v) for v in root["direction"]),
+        tuple(float(v) for v in np.ravel(stored.attribute("", "direction"))),
     )
-    tally = _read_tally(file) if "tally" in file else None
-    doses: dict[str, DoseMap] = {}
-    for method in file.get("dose", ()):
-        mean, simulated = file[f"dose/{method}/mean"], f"dose/{method}/sigma" in file
-        doses[method] = DoseMap(
-            method=method,
-            mean=mean[()],
-            sigma=file[f"dose/{method}/sigma"][()] if simulated else None,
-            unit=_text(mean.attrs["unit"]),
-            decays=float(mean.attrs["decays"]),
-            notes=tuple(json.loads(mean.attrs["notes"])),
-            air_density_g_cm3=float(mean.attrs["air_density_g_cm3"]),
-            tally=tally if simulated else None,
-        )
-    masks = file.get("lesions/mask")
-    records = json.loads(_text(file["lesions/records"][()])) if "lesions/records" in file else []
+    tally = _read_tally(stored, shape) if stored.has("tally") else None
+    doses = {method: _read_dose(stored, method, shape, tally) for method in stored.names("dose")}
+    masked = stored.has("lesions/mask")
+    names = tuple(stored.json("lesions/mask", "names", list)) if masked else ()
+    records = parse_json(stored.text("lesions/records") or "[]")
     return Result(
-        kind=_text(root["kind"]),
+        kind=str(stored.attribute("", "kind")),
         grid=grid,
         density_g_cm3=density,
         doses=doses,
         tally=tally,
-        tia_bq_h_ml=file["activity/tia"][()] if "activity/tia" in file else None,
-        lesion_masks=None if masks is None else masks[()],
-        lesion_names=() if masks is None else tuple(json.loads(masks.attrs["names"])),
+        tia_bq_h_ml=stored.numbers("activity/tia", shape, "f") if stored.has("activity/tia") else None,
+        lesion_masks=stored.numbers("lesions/mask", (len(names), *shape), "ui") if masked else None,
+        lesion_names=tuple(map(str, names)),
         lesions=[LesionDose.from_dict(record) for record in records],
-        ct_hu=file["image/ct"][()] if "image/ct" in file else None,
-        assumptions=tuple(json.loads(root["assumptions"])),
-        warnings=tuple(json.loads(root["warnings"])),
-        critical=tuple(json.loads(root.get("critical", "[]"))),
-        case_yaml=_text(file["case"][()]) if "case" in file else "",
-        complete=bool(root["complete"]),
-        stopped=_text(root["stopped"]),
+        ct_hu=stored.numbers("image/ct", shape) if stored.has("image/ct") else None,
+        assumptions=tuple(map(str, stored.json("", "assumptions", list))),
+        warnings=tuple(map(str, stored.json("", "warnings", list))),
+        critical=tuple(map(str, stored.json("", "critical", list, "[]"))),
+        case_yaml=stored.text("case"),
+        complete=bool(stored.number("", "complete")),
+        stopped=str(stored.attribute("", "stopped")),
         provenance=Provenance(
-            version=_text(root["hevesy_version"]),
-            commit=_text(root["hevesy_commit"]),
-            input_hash=_text(root["input_hash"]),
-            table_hashes=json.loads(root["table_hashes"]),
-            seed=int(root["seed"]),
-            backend=_text(root["backend"]),
-            device=_text(root["device"]),
-            wall_time_s=float(root["wall_time_s"]),
-            physics=PhysicsOptions.recorded(json.loads(root["physics"])),
-            created=_text(root["created"]),
-            software=json.loads(root["software"]),
+            version=str(stored.attribute("", "hevesy_version")),
+            commit=str(stored.attribute("", "hevesy_commit")),
+            input_hash=str(stored.attribute("", "input_hash")),
+            table_hashes=stored.json("", "table_hashes", dict),
+            seed=int(stored.number("", "seed")),
+            backend=str(stored.attribute("", "backend")),
+            device=str(stored.attribute("", "device")),
+            wall_time_s=float(stored.number("", "wall_time_s")),
+            physics=PhysicsOptions.recorded(stored.json("", "physics", dict)),
+            created=str(stored.attribute("", "created")),
+            software=stored.json("", "software", dict),
         ),
     )
 
 
-def _read_tally(file: h5py.File) -> Tally:
-    group = file["tally"]
-    limbs = [(int(low), int(high)) for low, high in file["balance"][()]]
-    root = file.attrs
+def _read_dose(stored: Stored, method: str, shape: tuple[int, ...], tally: Tally | None) -> DoseMap:
+    """The dose of one method."""
+    mean, sigma = f"dose/{method}/mean", f"dose/{method}/sigma"
+    simulated = stored.has(sigma)
+    return DoseMap(
+        method=method,
+        mean=stored.numbers(mean, shape, "f"),
+        sigma=stored.numbers(sigma, shape, "f") if simulated else None,
+        unit=str(stored.attribute(mean, "unit")),
+        decays=float(stored.number(mean, "decays")),
+        notes=tuple(map(str, stored.json(mean, "notes", list))),
+        air_density_g_cm3=float(stored.number(mean, "air_density_g_cm3")),
+        tally=tally if simulated else None,
+    )
+
+
+def _read_tally(stored: Stored, shape: tuple[int, ...]) -> Tally:
+    """The integers of the transport."""
+    limbs = [(int(low), int(high)) for low, high in stored.numbers("balance", (len(BALANCE), 2), "u")]
+    batches = stored.numbers("tally/batch_ids", (None,), "i")
+    names = tuple(map(str, stored.json("tally/region_quanta", "names", list)))
     return Tally(
-        energy_quanta=group["energy_quanta"][()],
-        energy_quanta_squared=group["energy_quanta_squared"][()],
-        region_quanta=group["region_quanta"][()],
-        batch_ids=group["batch_ids"][()],
-        batch_histories=int(group["batch_ids"].attrs["batch_histories"]),
+        energy_quanta=stored.numbers("tally/energy_quanta", shape, "i"),
+        energy_quanta_squared=stored.numbers("tally/energy_quanta_squared", (2, *shape), "u"),
+        region_quanta=stored.numbers("tally/region_quanta", (len(batches), len(names)), "i"),
+        batch_ids=batches,
+        batch_histories=int(stored.number("tally/batch_ids", "batch_histories")),
         balance={name: low | high << 64 for name, (low, high) in zip(BALANCE, limbs, strict=True)},
-        counters=json.loads(group.attrs["counters"]),
-        region_names=tuple(json.loads(group["region_quanta"].attrs["names"])),
-        seed=int(root["seed"]),
-        backend=_text(root["backend"]),
-        device=_text(root["device"]),
-        wall_time_s=float(root["wall_time_s"]),
-        complete=bool(root["complete"]),
-        options=PhysicsOptions.recorded(json.loads(root["physics"])),
+        counters=stored.json("tally", "counters", dict),
+        region_names=names,
+        seed=int(stored.number("", "seed")),
+        backend=str(stored.attribute("", "backend")),
+        device=str(stored.attribute("", "device")),
+        wall_time_s=float(stored.number("", "wall_time_s")),
+        complete=bool(stored.number("", "complete")),
+        options=PhysicsOptions.recorded(stored.json("", "physics", dict)),
     ).frozen()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ...kernels.loader import UnsafeCacheError, cache_root
 from ...kernels.tables import World
 from ..errors import InputError
 
@@ -22,11 +23,36 @@ def check_backend(backend: str) -> None:
         With the names of those that do.
     """
     if backend not in BACKENDS:
-        raise InputError(f"unknown backend {backend!r}", suggestion=f"one of {', '.join(BACKENDS)}", field="backend")
+        raise InputError(
+            f"unknown backend {backend!r}",
+            why=f"there are {', '.join(BACKENDS)}",
+            suggestion=f"one of {', '.join(BACKENDS)}",
+            field="backend",
+        )
+
+
+def check_cache() -> None:
+    """Refuse a cache that compiled code must not be loaded from.
+
+    Raises
+    ------
+    InputError
+        With the reason.
+    """
+    try:
+        cache_root()
+    except UnsafeCacheError as error:
+        raise InputError(
+            str(error),
+            why="compiled code is loaded from the cache",
+            suggestion="set HEVESY_CACHE to a folder of your own, by its whole path, or leave it unset",
+            field="HEVESY_CACHE",
+        ) from None
 
 
 def chosen_backend(backend: str) -> str:
     """The backend behind a name: ``"auto"`` is a usable CUDA device, else the CPU; the log says which and why."""
+    check_cache()
     if backend != "auto":
         return backend
     from ...kernels.backends.cuda_probe import why_not
@@ -61,6 +87,7 @@ def check_usable(backend: str) -> None:
     InputError
         With the reason.
     """
+    check_cache()
     if backend != "cuda":
         return
     from ...kernels.backends import cuda_probe

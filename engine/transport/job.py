@@ -6,9 +6,11 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from ..nuclides.emission import Emission
 from ..statistics import MINIMUM_BATCHES, few_batches_warning
 from ..text import counted
 from ..until import Until
+from .emission_checks import rare_emissions
 from .engines import chosen_backend
 from .run import OPEN_ENDED_BATCH
 from .run_options import RunOptions
@@ -33,9 +35,12 @@ def in_short_batches(options: RunOptions) -> RunOptions:
     return replace(options, backend=backend, batch_histories=per_batch)
 
 
-def how_it_ended(tally: Tally, until: Until | None) -> dict[str, Any]:
-    """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning."""
-    short = few_batches_warning(tally.n_batches)
+def how_it_ended(tally: Tally, until: Until | None, emission: Emission) -> dict[str, Any]:
+    """Fields of a result: interrupted runs are incomplete; a time limit that came first is a warning.
+
+    So is an emission that carries energy and is too rare for the run.
+    """
+    short = (*few_batches_warning(tally.n_batches), *rare_emissions(emission, tally.decays))
     if tally.stopped_by == "interrupt":
         stopped = f"interrupted after {counted(tally.decays, 'decay')}"
         return {"complete": False, "stopped": stopped, "warnings": short}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import numpy as np
@@ -15,6 +16,13 @@ from .problem import Problem
 
 #: in material thinner than this [g/cm3] (air, gas) the range at the cut-off may be longer than a voxel
 THIN_G_CM3 = 0.2
+#: Densest matter [g/cm3], and sides of voxels [mm]: cells to whole rooms.
+MOST_G_CM3 = 25.0
+LEAST_VOXEL_MM, MOST_VOXEL_MM = 1e-3, 1e3
+#: Most decays of one voxel, in any scale: single precision ends at 3e38.
+MOST_IN_A_VOXEL = 1e30
+#: Materials and regions are told apart by one byte.
+MOST_MATERIALS, MOST_REGIONS = 256, 255
 
 
 def check_problem(problem: Problem, path: object = None) -> None:
@@ -27,7 +35,13 @@ def check_problem(problem: Problem, path: object = None) -> None:
     """
 
     def refuse(text: str, field: str, why: str = "", suggestion: str = "") -> NoReturn:
-        raise InputError(text, why=why, suggestion=suggestion, file=path, field=field)
+        raise InputError(
+            text,
+            why=why or "no transport can use it",
+            suggestion=suggestion or "correct it; docs/formats/problem.md describes every array",
+            file=path,
+            field=field,
+        )
 
     density, shape = np.asarray(problem.density_g_cm3), np.shape(problem.density_g_cm3)
     if density.ndim != 3 or 0 in shape:
@@ -37,8 +51,12 @@ def check_problem(problem: Problem, path: object = None) -> None:
         if array is not None and np.shape(array) != shape:
             refuse(f"has shape {np.shape(array)}, density has {shape}", name, "all arrays share one grid")
     sizes = np.asarray(problem.voxel_size_mm)
+    _check_labels(problem, refuse)
     if sizes.shape != (3,) or not np.isfinite(sizes).all() or (sizes <= 0).any():
         refuse(f"is {problem.voxel_size_mm} mm", "voxel_size_mm", "three positive lengths dz, dy, dx are needed")
+    if sizes.min() < LEAST_VOXEL_MM or sizes.max() > MOST_VOXEL_MM:
+        why = f"voxels of bodies and phantoms have {LEAST_VOXEL_MM:g} to {MOST_VOXEL_MM:g} mm"
+        refuse(f"is {problem.voxel_size_mm} mm", "voxel_size_mm", why, "give dz, dy, dx in mm")
     if not np.isfinite(density).all():
         count = int(np.count_nonzero(~np.isfinite(density)))
         refuse(f"{counted(count, 'voxel', ('is', 'are'))} NaN or infinite", "density_g_cm3")
@@ -50,6 +68,21 @@ def check_problem(problem: Problem, path: object = None) -> None:
             "dose is energy per mass, and photon flights need matter to end in",
             "use air, 0.0012 g/cm3, for empty voxels",
         )
+    if density.max() > MOST_G_CM3:
+        why = f"nothing is denser than {MOST_G_CM3:g} g/cm3"
+        refuse(f"reaches {density.max():g} g/cm3", "density_g_cm3", why, "give g/cm3, not kg/m3")
+    _check_materials(problem, refuse)
+    source = np.asarray(problem.source)
+    if not np.isfinite(source).all() or (source < 0).any():
+        refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
+    if source.max() > MOST_IN_A_VOXEL:
+        refuse(f"holds {source.max():.3g} decays in one voxel", "source", "their sum would not be a number")
+    if not (source > 0).any():
+        refuse("is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport")
+
+
+def _check_materials(problem: Problem, refuse: Callable[..., NoReturn]) -> None:
+    """Every voxel names a material, and every material is one."""
     material = np.asarray(problem.material)
     if not np.issubdtype(material.dtype, np.integer):
         refuse(f"has type {material.dtype}", "material", "it holds indices into `materials`, which are integers")
@@ -60,11 +93,6 @@ def check_problem(problem: Problem, path: object = None) -> None:
             "material",
             "every voxel names one of `materials`, counted from 0",
         )
-    source = np.asarray(problem.source)
-    if not np.isfinite(source).all() or (source < 0).any():
-        refuse("holds a negative or undefined number of decays", "source", "decays are counted, zero or more")
-    if not (source > 0).any():
-        refuse("is empty", "source", "no voxel has a positive number of decays, so there is nothing to transport")
     for i, entry in enumerate(problem.materials):
         total = sum(entry.mass_fraction)
         if (
@@ -83,6 +111,29 @@ def check_problem(problem: Problem, path: object = None) -> None:
         ):
             if not (np.isfinite(value) and value > 0):
                 refuse(f"{entry.name}: {what} {value:g} {unit}", f"materials[{i}]", "it must be positive")
+
+
+def _check_labels(problem: Problem, refuse: Callable[..., NoReturn]) -> None:
+    """Materials and regions are whole numbers that one byte holds."""
+    if len(problem.materials) > MOST_MATERIALS:
+        count = counted(len(problem.materials), "material")
+        refuse(f"lists {count}", "materials", f"at most {MOST_MATERIALS} are told apart", "join similar materials")
+    if len(problem.region_names) > MOST_REGIONS:
+        count = counted(len(problem.region_names), "name")
+        refuse(f"lists {count}", "region_names", f"at most {MOST_REGIONS} regions are told apart", "name fewer")
+    if problem.regions is None:
+        return
+    regions = np.asarray(problem.regions)
+    whole = regions.dtype.kind in "buif" and np.all(np.isfinite(regions)) and np.all(regions == np.rint(regions))
+    if not whole or regions.min() < 0 or regions.max() > MOST_REGIONS:
+        refuse(
+            f"holds labels from {regions.min():g} to {regions.max():g}"
+            if regions.dtype.kind in "buif"
+            else "no numbers",
+            "regions",
+            f"0 is no region, and regions have whole numbers from 1 to {MOST_REGIONS}",
+            "correct the labels",
+        )
 
 
 def check_cutoffs(problem: Problem, options: PhysicsOptions, path: object = None) -> None:

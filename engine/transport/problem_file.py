@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..archive import Archive
 from ..errors import InputError
+from ..files import parse_json, written_whole
 from ..nuclides.decay import nuclide
 from ..nuclides.emission import Emission
 from ..physics.material import Material
-from ..text import counted
+from ..text import counted, shortened, shown_name
 from .problem import Problem
 from .problem_checks import check_problem
 
+#: Arrays on the grid, besides the density.
+GRIDS = ("material", "source", "regions", "dose_gy_per_decay", "sigma_gy_per_decay")
+#: Most voxels of a problem: a body at 0.5 mm has as many.
+MOST_VOXELS = 1 << 30
+#: Highest atomic number of the data tables.
+HEAVIEST_ELEMENT = 86
 REQUIRED = ("density_g_cm3", "material", "materials", "voxel_size_mm", "source", "emission")
 
 
@@ -32,19 +39,8 @@ def load_problem(path: str | Path) -> Problem:
     path = Path(path)
     if not path.is_file():
         raise InputError("no such file", file=path, suggestion="check the path")
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        with archive:
-            content = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(
-            "cannot be read as a problem file",
-            why=str(error),
-            suggestion="problem files are NumPy .npz archives without pickled objects",
-            file=path,
-        ) from error
+    archive = Archive(path, "a problem file")
+    content = archive.entries
     missing = [name for name in REQUIRED if name not in content]
     if missing:
         raise InputError(
@@ -53,27 +49,72 @@ def load_problem(path: str | Path) -> Problem:
             suggestion="see docs/formats/problem.md",
             file=path,
         )
-    listed = _json(content, "materials", path)
-    if not isinstance(listed, list):
-        raise InputError("is not a list", file=path, field="materials", suggestion="see docs/formats/problem.md")
-    materials = tuple(_material(i, entry, path) for i, entry in enumerate(listed))
-    names = _json(content, "region_names", path) if "region_names" in content else []
+    _check_sizes(archive)
+    listed = _list(archive, "materials")
     problem = Problem(
-        density_g_cm3=np.asarray(content["density_g_cm3"], np.float32),
-        material=np.asarray(content["material"]),
-        materials=materials,
-        voxel_size_mm=tuple(_numbers(content, "voxel_size_mm", path)),  # type: ignore[arg-type]
-        source=np.asarray(content["source"]),
-        emission=emission_from_json(_json(content, "emission", path), path),
-        reference_dose=content.get("dose_gy_per_decay"),
-        reference_sigma=content.get("sigma_gy_per_decay"),
-        physics=_object(content, "physics", path),
-        regions=content.get("regions"),
-        region_names=tuple(str(n) for n in names),
-        notes=_object(content, "notes", path),
+        density_g_cm3=np.asarray(archive.numbers("density_g_cm3"), np.float32),
+        material=archive.numbers("material"),
+        materials=tuple(_material(i, entry, path) for i, entry in enumerate(listed)),
+        voxel_size_mm=tuple(float(v) for v in np.ravel(archive.numbers("voxel_size_mm"))),  # type: ignore[arg-type]
+        source=archive.numbers("source"),
+        emission=emission_from_json(_json(archive, "emission"), path),
+        reference_dose=archive.numbers("dose_gy_per_decay") if "dose_gy_per_decay" in content else None,
+        reference_sigma=archive.numbers("sigma_gy_per_decay") if "sigma_gy_per_decay" in content else None,
+        physics=_object(archive, "physics"),
+        regions=archive.numbers("regions") if "regions" in content else None,
+        region_names=_names(archive),
+        notes=_object(archive, "notes"),
     )
     check_problem(problem, path)
     return problem
+
+
+def _check_sizes(archive: Archive) -> None:
+    """Refuse arrays that differ from the grid, or that no memory holds, before one is unpacked."""
+    grids = ("density_g_cm3", *(name for name in GRIDS if name in archive.entries))
+    shape = archive.declared("density_g_cm3").shape
+    for name in grids:
+        own = archive.declared(name).shape
+        if own != shape:
+            raise InputError(
+                f"has shape {own}, density has {shape}",
+                why="all arrays share one grid",
+                suggestion="write arrays of one shape, (nz, ny, nx)",
+                file=archive.path,
+                field=name,
+            )
+    if len(shape) != 3 or 0 in shape or math.prod(shape) > MOST_VOXELS:
+        raise InputError(
+            f"has shape {shape}",
+            why=f"a problem is a box of voxels, (nz, ny, nx), of which there are at most {MOST_VOXELS:.3g}",
+            suggestion="write fewer or larger voxels",
+            file=archive.path,
+            field="density_g_cm3",
+        )
+    if archive.declared("voxel_size_mm").shape != (3,):
+        raise InputError(
+            f"has shape {archive.declared('voxel_size_mm').shape}",
+            why="three positive lengths dz, dy, dx are needed",
+            suggestion="write (dz, dy, dx) in mm",
+            file=archive.path,
+            field="voxel_size_mm",
+        )
+    archive.check_memory(grids)
+
+
+def _names(archive: Archive) -> tuple[str, ...]:
+    """Names of the regions, each printable."""
+    names = _list(archive, "region_names") if "region_names" in archive.entries else []
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(
+                f"holds {shortened(name, 40)!r}, not a name",
+                why="region i has the name at index i - 1",
+                suggestion='write a JSON list of names, such as ["tumour", "liver"]',
+                file=archive.path,
+                field="region_names",
+            )
+    return tuple(shown_name(name) for name in names)
 
 
 def save_problem(problem: Problem, path: str | Path) -> Path:
@@ -97,9 +138,8 @@ def save_problem(problem: Problem, path: str | Path) -> Path:
     if problem.regions is not None:
         arrays["regions"] = np.asarray(problem.regions, np.uint8)
         arrays["region_names"] = json.dumps(list(problem.region_names))
-    temporary = path.with_name(path.name + ".part.npz")
-    np.savez_compressed(temporary, **arrays)
-    temporary.replace(path)
+    with written_whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
     return path
 
 
@@ -122,6 +162,7 @@ def emission_from_json(content: dict[str, Any], path: object = None) -> Emission
     if not isinstance(content, dict):
         raise InputError(
             "is not an object with a nuclide, lines or spectra",
+            why="it says what one decay emits",
             file=path,
             field="emission",
             suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
@@ -131,13 +172,14 @@ def emission_from_json(content: dict[str, Any], path: object = None) -> Emission
         if "nuclide" not in content:
             raise InputError(
                 "names no nuclide and lists no emission",
+                why="it says what one decay emits",
                 file=path,
                 field="emission",
                 suggestion='write {"nuclide": "I-131"} or list electron_lines, photon_lines and spectra',
             )
 
         try:
-            return nuclide(content["nuclide"]).emission
+            return nuclide(str(content["nuclide"])).emission
         except InputError as error:
             raise InputError(
                 error.problem, why=error.why, suggestion=error.suggestion, file=path, field="emission.nuclide"
@@ -155,14 +197,16 @@ def emission_from_json(content: dict[str, Any], path: object = None) -> Emission
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(
                 "is not a spectrum",
+                why="a spectrum is a list of points joined by straight lines",
                 file=path,
                 field=f"emission.{key}",
                 suggestion='write {"MeV": [...], "per_MeV_per_decay": [...]}',
             ) from error
-        if mev.shape != density.shape or (mev.size and (np.diff(mev) <= 0).any()):
+        if mev.ndim != 1 or mev.shape != density.shape or (mev.size and (np.diff(mev) <= 0).any()):
             raise InputError(
                 f"{counted(mev.size, 'energy')} and {counted(density.size, 'value')}, or energies that do not rise",
                 why="a spectrum is a list of points joined by straight lines",
+                suggestion='write {"MeV": [...], "per_MeV_per_decay": [...]}, energies ascending',
                 file=path,
                 field=f"emission.{key}",
             )
@@ -175,39 +219,48 @@ def _pairs(pairs: Any, key: str, path: object) -> np.ndarray:
     try:
         pairs = np.asarray([] if pairs is None else pairs, float)
         return pairs.reshape(0, 2) if pairs.size == 0 else pairs.reshape(len(pairs), 2)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise InputError(
             "is not a list of [MeV, number per decay]",
+            why="each line has an energy and a number",
             file=path,
             field=f"emission.{key}",
             suggestion="write one pair for each line, such as [[0.3645, 0.812], [0.637, 0.0712]]",
         ) from error
 
 
+def _whole(value: Any) -> int:
+    """An atomic number; ValueError where it is none."""
+    if isinstance(value, bool) or int(value) != value or not 1 <= value <= HEAVIEST_ELEMENT:
+        raise ValueError(f"Z = {value!r}")
+    return int(value)
+
+
 def _material(index: int, entry: Any, path: Path) -> Material:
     try:
         return Material(
             name=str(entry.get("name", f"material {index}")),
-            Z=tuple(int(z) for z in entry["Z"]),
+            Z=tuple(_whole(z) for z in entry["Z"]),
             mass_fraction=tuple(float(f) for f in entry["mass_fraction"]),
             mean_excitation_ev=float(entry["mean_excitation_ev"]),
             nominal_density_g_cm3=float(entry["nominal_density_g_cm3"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else "cannot be read"
         raise InputError(
             what,
+            why="all of its values are needed, Z in whole numbers",
             file=path,
             field=f"materials[{index}]",
             suggestion="a material has name, Z, mass_fraction, mean_excitation_ev and nominal_density_g_cm3",
         ) from error
 
 
-def _numbers(content: dict[str, np.ndarray], key: str, path: Path) -> list[float]:
-    try:
-        return [float(v) for v in np.ravel(content[key])]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"is not numeric: {error}", file=path, field=key) from error
+#: Highest energy of an emission [MeV]: a particle is counted in 32-bit quanta, up to 32 MeV, and no nuclide emits one
+#: of more than 20 MeV but in fission.
+MOST_MEV = 20.0
+#: Most particles of one line in a decay: the whole of an Auger cascade has some ten.
+MOST_PER_DECAY = 1000.0
 
 
 def _check_emission(pairs: np.ndarray, key: str, path: object) -> None:
@@ -216,26 +269,62 @@ def _check_emission(pairs: np.ndarray, key: str, path: object) -> None:
             "holds a negative or undefined number",
             file=path,
             field=f"emission.{key}",
+            why="energies and intensities are zero or more",
             suggestion="energies are MeV and intensities numbers per decay, both zero or more",
+        )
+    energies = pairs[:, 0]
+    if energies.max(initial=0.0) > MOST_MEV:
+        raise InputError(
+            f"holds an energy of {energies.max():g} MeV",
+            why=f"no radionuclide emits more than {MOST_MEV:g} MeV, and particles are counted up to 32 MeV",
+            suggestion="give energies in MeV, not keV or eV",
+            file=path,
+            field=f"emission.{key}",
+        )
+    number = np.trapezoid(pairs[:, 1], energies) if key.endswith("spectrum") else pairs[:, 1].max(initial=0.0)
+    if number > MOST_PER_DECAY:
+        raise InputError(
+            f"holds {number:g} particles per decay",
+            why=f"a decay emits fewer than {MOST_PER_DECAY:g} of a kind",
+            suggestion="give numbers per decay, not per cent or per second",
+            file=path,
+            field=f"emission.{key}",
         )
 
 
-def _json(content: dict[str, np.ndarray], key: str, path: Path) -> Any:
+def _json(archive: Archive, key: str) -> Any:
     try:
-        return json.loads(str(content[key]))
-    except json.JSONDecodeError as error:
-        raise InputError(f"is not valid JSON: {error}", file=path, field=key) from error
+        return parse_json(archive.text(key))
+    except ValueError as error:
+        why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise InputError(
+            "is not valid JSON", why=why, suggestion="see docs/formats/problem.md", file=archive.path, field=key
+        ) from error
 
 
-def _object(content: dict[str, np.ndarray], key: str, path: Path) -> dict[str, Any]:
+def _list(archive: Archive, key: str) -> list[Any]:
+    """A JSON list of the file."""
+    value = _json(archive, key)
+    if not isinstance(value, list):
+        raise InputError(
+            "is not a list",
+            why=f"it is {type(value).__name__}, and '{key}' lists one entry after the other",
+            suggestion="see docs/formats/problem.md",
+            file=archive.path,
+            field=key,
+        )
+    return value
+
+
+def _object(archive: Archive, key: str) -> dict[str, Any]:
     """A JSON object of the file; empty where the file has none."""
-    value = _json(content, key, path) if key in content else {}
+    value = _json(archive, key) if key in archive.entries else {}
     if not isinstance(value, dict):
         raise InputError(
             f"must be a JSON object, not {type(value).__name__}",
             why="it names values by keys",
             suggestion='write for example {"photons": "off"}' if key == "physics" else "write {}",
-            file=path,
+            file=archive.path,
             field=key,
         )
     return value

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..statistics import MINIMUM_BATCHES
 from ..until import Until
+from .emission_checks import check_sums
 from .engines import chosen_backend, compiles_first, open_engine
 from .options import PhysicsOptions
 from .problem import Problem
@@ -85,6 +86,7 @@ def run_transport(problem: Problem, options: RunOptions) -> Tally:
     check_cutoffs(problem, physics)
     backend = chosen_backend(options.backend)
     per_batch, wanted = _plan(options, backend)
+    check_sums(problem.emission, np.asarray(problem.source), per_batch, 1 if options.open_ended else wanted)
     names, weights = regions_of(problem, options.regions, options.region_names)
     goal = None if options.until is None else _goal(options.until, problem, weights)
     world = build_world(problem, physics)

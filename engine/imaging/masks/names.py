@@ -6,16 +6,13 @@ The names are exact (left, right and separators apart): "liver" is the organ, "l
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...notes import CAUTION, NOTE, Note
-from ...text import shortened
+from ...text import shown_name
 
-#: A name is shown with at most this many characters: DICOM's own limit for long strings (PS3.5, LO).
-LONGEST_NAME = 64
 #: Names listed in one remark; the rest is counted.
 LISTED = 12
 
@@ -52,7 +49,9 @@ _TYPES: dict[str, Kind] = {
     ),
 }  # fmt: skip
 
-_BODY = frozenset(["body", "external", "externalcontour", "bodycontour", "skin", "outline", "patient", "patientoutline"])
+_BODY = frozenset(
+    ["body", "external", "externalcontour", "bodycontour", "skin", "outline", "patient", "patientoutline"]
+)
 _AIDS = re.compile(
     r"(iso(cent(er|re))?|couch(surface|interior)?|(treatment)?table(top)?|support|bolus|fixation|"
     r"(ref|reference|dose|calc|marker|user)?(point|origin)|marker|ref|poi|fiducial|carbonfib(er|re))s?\d*"
@@ -61,7 +60,74 @@ _BACKGROUND = frozenset(["background", "bg", "backgroundlabel", "unlabeled", "un
 #: Organs whose plain name is hardly ever that of a lesion. Thyroid, prostate, breast, nodes and bones are not among
 #: them: lesions are called after the place where they lie.
 _ORGANS = frozenset(
-    ["spinalcord", "cord", "spinalcanal", "myelon", "medulla", "lung", "lungs", "totallung", "bothlungs", "heart", "liver", "kidney", "kidneys", "spleen", "stomach", "bowel", "bowelbag", "bowelsmall", "bowellarge", "smallbowel", "largebowel", "bowelloop", "smallintestine", "largeintestine", "colon", "rectum", "sigmoid", "duodenum", "pancreas", "gallbladder", "bladder", "urinarybladder", "esophagus", "oesophagus", "trachea", "larynx", "pharynx", "brain", "brainstem", "cerebellum", "chiasm", "opticchiasm", "opticnerve", "opticnrv", "eye", "eyes", "eyeball", "lens", "cochlea", "pituitary", "parotid", "parotidgland", "parotids", "submandibular", "submandibulargland", "glndsubmand", "lacrimal", "lacrimalgland", "oralcavity", "lips", "femoralhead", "femurhead", "femhead", "aorta", "bonemarrow", "penilebulb"]
+    [
+        "spinalcord",
+        "cord",
+        "spinalcanal",
+        "myelon",
+        "medulla",
+        "lung",
+        "lungs",
+        "totallung",
+        "bothlungs",
+        "heart",
+        "liver",
+        "kidney",
+        "kidneys",
+        "spleen",
+        "stomach",
+        "bowel",
+        "bowelbag",
+        "bowelsmall",
+        "bowellarge",
+        "smallbowel",
+        "largebowel",
+        "bowelloop",
+        "smallintestine",
+        "largeintestine",
+        "colon",
+        "rectum",
+        "sigmoid",
+        "duodenum",
+        "pancreas",
+        "gallbladder",
+        "bladder",
+        "urinarybladder",
+        "esophagus",
+        "oesophagus",
+        "trachea",
+        "larynx",
+        "pharynx",
+        "brain",
+        "brainstem",
+        "cerebellum",
+        "chiasm",
+        "opticchiasm",
+        "opticnerve",
+        "opticnrv",
+        "eye",
+        "eyes",
+        "eyeball",
+        "lens",
+        "cochlea",
+        "pituitary",
+        "parotid",
+        "parotidgland",
+        "parotids",
+        "submandibular",
+        "submandibulargland",
+        "glndsubmand",
+        "lacrimal",
+        "lacrimalgland",
+        "oralcavity",
+        "lips",
+        "femoralhead",
+        "femurhead",
+        "femhead",
+        "aorta",
+        "bonemarrow",
+        "penilebulb",
+    ]
 )
 #: What else maps of the whole anatomy hold, as the widespread automatic segmentation of CT names it.
 _ANATOMY = re.compile(
@@ -94,7 +160,7 @@ class Content:
 
 
 def clean_name(text: object, otherwise: str) -> str:
-    """A structure's name on one line without control characters, at most :data:`LONGEST_NAME` long.
+    """A structure's name as it is used everywhere (:func:`hevesy.engine.text.shown_name`).
 
     Parameters
     ----------
@@ -103,9 +169,7 @@ def clean_name(text: object, otherwise: str) -> str:
     otherwise
         The name where nothing is left.
     """
-    plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", str(text))  # a terminal's escape sequences, with their parameters
-    kept = (" " if c.isspace() else c for c in plain if c.isspace() or unicodedata.category(c)[0] != "C")
-    return shortened(" ".join("".join(kept).split()), LONGEST_NAME) or otherwise
+    return shown_name(text, otherwise)
 
 
 def kind_of(name: str, interpreted: str = "", anatomy: bool = False) -> Kind:
@@ -168,9 +232,7 @@ def settled(contents: Sequence[Content], types: Sequence[str]) -> list[Content]:
     drawn = [k for k, one in enumerate(contents) if one.kind not in ("empty", "body", "aid")]
     same = len({types[k].upper() for k in drawn}) == 1 and len(drawn) > 0
     alike = same and types[drawn[0]].upper() in ("ORGAN", "OAR", "AVOIDANCE")
-    out = [
-        replace(one, kind=kind_of(one.name)) if alike and k in drawn else one for k, one in enumerate(contents)
-    ]
+    out = [replace(one, kind=kind_of(one.name)) if alike and k in drawn else one for k, one in enumerate(contents)]
     if not any(one.kind == "lesion" for one in out):
         out = [replace(one, kind="lesion") if one.kind == "clinical" else one for one in out]
     return out

@@ -32,7 +32,8 @@ def folder(tmp_path: Path) -> Path:
     write_small_case(tmp_path, CASE)
     for name, text in TABLES.items():
         (tmp_path / name).write_text(text)
-    (tmp_path / "pet_24.json").write_text('{"Units": "kBq/mL"}')
+    for pet in ("pet_24.json", "pet_96.json"):
+        (tmp_path / pet).write_text('{"Units": "kBq/mL"}')
     return tmp_path
 
 

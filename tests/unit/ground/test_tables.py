@@ -95,6 +95,7 @@ def test_a_heading_states_its_unit(tmp_path, heading, factor):
         ("diameter,x", "'diameter' states no unit"),
         ("diameter_mm,diameter_cm", "second column of diameter_mm"),
         ("diameter_mn,x", "did you mean 'diameter_mm'"),
+        ("diameter (inch),x", "a unit that is not known here"),
         ("1,2", "has no heading"),
     ],
 )

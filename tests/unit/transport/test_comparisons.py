@@ -96,7 +96,7 @@ REFUSED = [
     ({"reference_sigma": np.full(SHAPE, np.nan)}, "no voxel has both a dose and a standard error", "both numbers"),
     ({"reference_dose": np.zeros(SHAPE)}, "negative, or zero everywhere", "write NaN"),
     ({"reference_dose": np.full(SHAPE, -1e-12)}, "lowest -1e-12 Gy per decay", "write NaN"),
-    ({"reference_dose": np.ones((2, 2, 2))}, "reference_dose: has shape (2, 2, 2)", "share one grid"),
+    ({"reference_dose": np.ones((2, 2, 2))}, "dose_gy_per_decay: has shape (2, 2, 2)", "share one grid"),
 ]
 
 
@@ -116,7 +116,7 @@ def test_fewer_than_twenty_batches_are_no_judgement(validate, reference):
 
 
 def test_a_region_that_few_particles_reach_is_not_judged(validate, reference):
-    """Neither pass nor fail; and a file of such regions alone does not pass."""
+    """Neither pass nor fail; and a file of such regions alone has no verdict."""
     regions = np.zeros(SHAPE, np.uint8)
     regions[2, 2, 2], regions[0, 0, 0] = 1, 2
     given = replace(reference, regions=regions, region_names=("source", "corner"))
@@ -124,8 +124,8 @@ def test_a_region_that_few_particles_reach_is_not_judged(validate, reference):
     assert code == 0
     assert "too few" in out and "(increase --decays): corner" in out
     regions[2, 2, 2] = 0
-    code, out, _ = validate(replace(given, regions=regions), "--decays", "2e4")
-    assert code == 1 and out.rstrip().endswith("FAIL")
+    code, out, error = validate(replace(given, regions=regions), "--decays", "2e4")
+    assert code == 2 and out.rstrip().endswith("no verdict") and "there is no verdict" in error
 
 
 def test_an_exact_reference(validate):

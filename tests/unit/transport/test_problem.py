@@ -205,7 +205,7 @@ FILES = [
     ({"materials": "{}"}, "materials: is not a list"),
     ({"materials": '[{"name": "x"}]'}, "materials[0]: lacks 'Z'"),
     ({"materials": '["water"]'}, "materials[0]: cannot be read"),
-    ({"voxel_size_mm": np.array(["a", "b", "c"])}, "voxel_size_mm: is not numeric"),
+    ({"voxel_size_mm": np.array(["a", "b", "c"])}, "not numbers"),
     ({"emission": "[1]"}, "emission: is not an object"),
     ({"emission": "{}"}, "names no nuclide and lists no emission"),
     ({"emission": '{"nuclide": "I-1311"}'}, "I-131"),
