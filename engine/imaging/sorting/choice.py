@@ -61,7 +61,7 @@ def _one_scan(a: Item, b: Item) -> bool:
     if a.when is not None and b.when is not None:
         if abs((a.when - b.when).total_seconds()) >= SAME_SCAN_S:
             return False
-    elif a.after_h is None or a.after_h != b.after_h:
+    elif a.hours is None or a.hours != b.hours:
         return False
     if a.frame and b.frame:
         if a.frame != b.frame:
@@ -215,6 +215,6 @@ def _cover(pet: Item, ct: Item) -> float:
 def _hours_between(pet: Item, ct: Item) -> float:
     if pet.when is not None and ct.when is not None:
         return abs((ct.when - pet.when).total_seconds()) / 3600.0
-    if pet.after_h is not None and ct.after_h is not None:
-        return abs(ct.after_h - pet.after_h)
+    if pet.hours is not None and ct.hours is not None:
+        return abs(ct.hours - pet.hours)
     return 1e6 if ct.when is not None or pet.when is not None else 0.0

@@ -12,6 +12,9 @@ from ...text import counted
 from ..dicom.elements import items, text
 from ..dicom.find import IMAGE_MODALITIES, Header
 from ..dicom.kinds import is_multi_frame, no_slice, unusable
+from ..masks.names import listed
+from ..masks.read import structures_of
+from ..masks.references import contour_images, referenced
 from ..pet.header import moment_of, read_pet_header
 from .evidence import evidence_of, moments_at_a_place
 from .item import Item
@@ -23,13 +26,15 @@ _NOT_READ = {
 }
 
 
-def dicom_items(headers: Sequence[Header]) -> list[Item]:
+def dicom_items(headers: Sequence[Header], half_life_s: float | None = None) -> list[Item]:
     """One record per image series, and one per file of anything else.
 
     Parameters
     ----------
     headers
         Of every DICOM file, in the order of their paths.
+    half_life_s
+        Of the tracer [s], where the user states it.
     """
     series: dict[str, list[Header]] = {}
     found: list[Item] = []
@@ -43,17 +48,19 @@ def dicom_items(headers: Sequence[Header]) -> list[Item]:
         for header in members:
             folders.setdefault(header.path.parent, set()).add(uid)
     for members in series.values():
-        found += _series_items(members, folders)
+        found += _series_items(members, folders, half_life_s)
     return found
 
 
-def _series_items(members: Sequence[Header], folders: dict[Path, set[str]]) -> list[Item]:
+def _series_items(members: Sequence[Header], folders: dict[Path, set[str]], half_life_s: float | None) -> list[Item]:
     """The record of a series, and one for the images in it that are no slices (a localizer, a screenshot)."""
     members, copies = _without_copies(members)
     reasons = {header.path: no_slice(header) for header in members}
     slices = [header for header in members if not reasons[header.path]]
     strays = [header for header in members if reasons[header.path]] if slices else []
     item = _image_item(slices or members, _series_spec(members, folders))
+    if item.kind == "PET" and not item.skipped:
+        _read_pet_item(item, slices, half_life_s)
     if copies:
         item.notes.append(f"{item.label}: {counted(copies, 'file')} of the same images as others, left out")
     found = [item]
@@ -96,15 +103,13 @@ def _image_item(members: Sequence[Header], spec: str) -> Item:
             f"{moments} images lie at each place (a dynamic or gated series, or several joined): "
             "export one static series"
         )
-    if kind == "PET" and not item.skipped:
-        _read_pet_item(item, members)
     return item
 
 
-def _read_pet_item(item: Item, members: Sequence[Header]) -> None:
+def _read_pet_item(item: Item, members: Sequence[Header], half_life_s: float | None) -> None:
     """What the header of a PET says, and whether it can be turned into an activity concentration."""
     try:
-        item.header = read_pet_header(list(members), item.spec)
+        item.header = read_pet_header(members, item.spec, half_life_s)
     except InputError as error:
         item.skipped = error.problem + (f"; {error.suggestion}" if error.suggestion else "")
         return
@@ -154,28 +159,23 @@ def _other_item(header: Header) -> Item:
 
 
 def _read_structures(item: Item, header: Header) -> None:
-    """What an RTSTRUCT or SEG was drawn on, and the names of its structures."""
+    """What an RTSTRUCT or SEG was drawn on, and which of its structures are lesions."""
     data = header.dataset
-    series: set[str] = set()
-    instances: set[str] = set()
-    if header.modality == "RTSTRUCT":
-        rois = items(data, "StructureSetROISequence")
-        item.structures = tuple(text(roi, "ROIName") for roi in rois)
-        frames = {text(roi, "ReferencedFrameOfReferenceUID") for roi in rois} - {""}
-        for frame in items(data, "ReferencedFrameOfReferenceSequence"):
-            frames |= {text(frame, "FrameOfReferenceUID")} - {""}
-            for study in items(frame, "RTReferencedStudySequence"):
-                for one in items(study, "RTReferencedSeriesSequence"):
-                    series.add(text(one, "SeriesInstanceUID"))
-        for roi in items(data, "ROIContourSequence"):
-            for contour in list(items(roi, "ContourSequence"))[:1]:
-                for image in items(contour, "ContourImageSequence"):
-                    instances.add(text(image, "ReferencedSOPInstanceUID"))
-        # the frames inside one file contradict each other at times: then the images it names decide
-        item.frame = frames.pop() if len(frames) == 1 else item.frame if not frames else None
-    else:
-        item.structures = tuple(text(segment, "SegmentLabel") for segment in items(data, "SegmentSequence"))
-        series |= {text(one, "SeriesInstanceUID") for one in items(data, "ReferencedSeriesSequence")}
-    item.references, item.instances = frozenset(series - {""}), frozenset(instances - {""})
-    if not item.structures:
-        item.skipped = "it holds no structure"
+    refers = referenced(data)
+    own = {text(roi, "ReferencedFrameOfReferenceUID") for roi in items(data, "StructureSetROISequence")}
+    item.frames = refers.frames | (own - {""})
+    first = [one for roi in items(data, "ROIContourSequence") for one in list(items(roi, "ContourSequence"))[:1]]
+    item.references, item.instances = refers.series, refers.instances | contour_images(first)[0]
+    try:
+        lesions, left = structures_of(header)
+    except InputError as error:
+        item.skipped = f"{error.problem}; {error.suggestion}" if error.suggestion else error.problem
+        return
+    item.structures = tuple(lesions)
+    if left:
+        item.names = item.structures
+        kinds = dict.fromkeys(why for _, why in left)
+        shown = "; ".join(f"{listed([name for name, why in left if why == kind])} ({kind})" for kind in kinds)
+        item.notes.append(f"{item.label}: no lesions, left out: {shown}")
+    if not lesions:
+        item.skipped = "it holds no lesion" if left else "it holds no structure"

@@ -34,6 +34,8 @@ class Item:
         When it was made, or how long after the administration [h], as far as that is known.
     frame, uid, study, description
         Frame of reference, series UID, study UID and description.
+    frames
+        Frames of reference that a structure file names; they contradict each other at times.
     skipped
         Why it is left out; empty where it is used.
     maybe_scan
@@ -61,6 +63,7 @@ class Item:
     frame: str | None = None
     uid: str = ""
     study: str = ""
+    frames: frozenset[str] = frozenset()
     description: str = ""
     skipped: str = ""
     maybe_scan: bool = False
@@ -76,6 +79,13 @@ class Item:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def hours(self) -> float | None:
+        """Time after the administration [h], as stated by the user, a name, or a sidecar."""
+        if self.after_h is None and self.header is not None:
+            return self.header.after_h
+        return self.after_h
+
+    @property
     def label(self) -> str:
         """What a message calls it: folder or file, with the first digits of the series' code."""
         path, mark, uid = self.spec.rpartition("#")
@@ -88,7 +98,7 @@ class Item:
         """When it was made, for a reader."""
         if self.when is not None:
             return f"{self.when:%Y-%m-%d %H:%M}"
-        return "no date" if self.after_h is None else f"{self.after_h:g} h"
+        return "no date" if self.hours is None else f"{self.hours:g} h"
 
     def line(self) -> str:
         """One line of the account: what it is, and what became of it."""

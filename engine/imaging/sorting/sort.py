@@ -14,7 +14,7 @@ from ...same import SAME_SCAN_S
 from ...text import counted
 from ..dicom.elements import text
 from ..identity import patients_of, require_one_patient
-from ..pet.header import PetHeader
+from ..pet.header import PetHeader, radionuclide_half_life_s
 from .choice import match_ct, one_per_scan
 from .inventory import dicom_items
 from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit
@@ -176,7 +176,11 @@ def sort_folder(
     """
     wishes = wishes or Wishes()
     pile = pile_of(folders, beside, progress)
-    items = [*pile.left, *dicom_items(pile.headers), *volume_items(pile.volumes)]
+    items = [
+        *pile.left,
+        *dicom_items(pile.headers, radionuclide_half_life_s(wishes.tracer)),
+        *volume_items(pile.volumes),
+    ]
     found = Sorted(items, notes=list(pile.notes), root=pile.root, wishes=wishes)
     if pile.others:
         found.notes.append(f"{counted(pile.others, 'other file', ('was', 'were'))} ignored")
@@ -224,7 +228,7 @@ def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes:
             item.skipped = ""
     pets = sorted(
         (i for i in items if i.kind == "PET" and not i.skipped),
-        key=lambda i: (i.when or datetime.min, i.after_h or 0.0, i.spec),
+        key=lambda i: (i.when or datetime.min, i.hours or 0.0, i.spec),
     )
     cts = [i for i in items if i.kind == "CT" and not i.skipped]
     pairs, reasons = [], {}
@@ -311,7 +315,7 @@ def _same_moment(item: Item, scan: Item) -> bool:
         return apart < SAME_SCAN_S or (item.picture and same_study and item.when.date() == scan.when.date())
     if item.kind == "PET" and item.when is None and same_study:
         return True
-    return item.after_h is not None and item.after_h == scan.after_h
+    return item.hours is not None and item.hours == scan.hours
 
 
 def _reasons(items: list[Item], kinds: tuple[str, ...]) -> str:

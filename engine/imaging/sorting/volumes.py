@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...files import sidecar
-from ..pet.header import PetHeader, nuclide_name
+from ...errors import InputError
+from ...same import SAME_SCAN_S
+from ..pet.file import header_of_file
+from ..pet.header import nuclide_name
 from .item import Item
 
 _ENDING = re.compile(r"(\.seg)?\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$")
@@ -71,14 +73,20 @@ def _item(path: Path) -> Item:
 
 
 def _read_pet(item: Item, path: Path, words: Sequence[str]) -> None:
-    """What the name and the sidecar of a PET state."""
+    """What the sidecar of a PET states, and the nuclide in its name."""
     item.maybe_scan = True
-    item.header = PetHeader("BQML", "START", tracer=_nuclide_in(words))
-    if any(word.startswith("suv") for word in words) and not sidecar(path).is_file():
-        item.skipped = (
-            "its name says SUV, and nothing states the unit: convert it to Bq/mL and name it pet, or state Units in "
-            f"{sidecar(path).name}"
-        )
+    try:
+        header = header_of_file(path)
+    except InputError as error:
+        where = f"{Path(error.file).name}: " if error.file and Path(error.file).name != path.name else ""
+        item.skipped = f"{where}{error.problem}; {error.suggestion}"
+        return
+    header.tracer = header.tracer or _nuclide_in(words)
+    item.header, item.when = header, header.scan_start
+    if header.after_h is not None and item.after_h is not None:
+        if abs(header.after_h - item.after_h) > SAME_SCAN_S / 3600.0:
+            item.notes.append(f"{item.label}: its sidecar says {header.after_h:.4g} h, its name {item.after_h:g} h")
+        item.after_h = None
 
 
 def _nuclide_in(words: Sequence[str]) -> str | None:
