@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from ...errors import InputError
-from ...text import counted
 from ..dicom.elements import items, text
 from ..dicom.find import IMAGE_MODALITIES, Header
-from ..dicom.kinds import is_multi_frame, no_slice, unusable
+from ..dicom.kinds import no_slice, unusable
+from ..dicom.members import slices_of
 from ..masks.names import listed
 from ..masks.read import structures_of
 from ..masks.references import contour_images, referenced
@@ -19,6 +19,8 @@ from ..pet.header import moment_of, read_pet_header
 from .evidence import evidence_of, moments_at_a_place
 from .item import Item
 
+#: Modalities of scans, and what the account calls them.
+_SCANS = {"PT": "PET", "CT": "CT"}
 #: Modalities that hold images of a kind that could be a scan, and what to do with them.
 _NOT_READ = {
     "NM": "NM (SPECT) is not read: export it as PET (BQML) or as NIfTI in Bq/mL",
@@ -53,16 +55,13 @@ def dicom_items(headers: Sequence[Header], half_life_s: float | None = None) -> 
 
 
 def _series_items(members: Sequence[Header], folders: dict[Path, set[str]], half_life_s: float | None) -> list[Item]:
-    """The record of a series, and one for the images in it that are no slices (a localizer, a screenshot)."""
-    members, copies = _without_copies(members)
-    reasons = {header.path: no_slice(header) for header in members}
-    slices = [header for header in members if not reasons[header.path]]
-    strays = [header for header in members if reasons[header.path]] if slices else []
-    item = _image_item(slices or members, _series_spec(members, folders))
-    if item.kind == "PET" and not item.skipped:
-        _read_pet_item(item, slices, half_life_s)
-    if copies:
-        item.notes.append(f"{item.label}: {counted(copies, 'file')} of the same images as others, left out")
+    """The record of a series, and one for each kind of images in it that are no slices (a localizer, a screenshot)."""
+    if members[0].modality not in _SCANS:
+        return [_unread_item(members, folders)]
+    reasons = {header.path: reason for header in members if (reason := no_slice(header))}
+    own = [header for header in members if header.path not in reasons]
+    strays = [header for header in members if header.path in reasons] if own else []
+    item = _image_item(own or members, folders, half_life_s)
     found = [item]
     for reason in dict.fromkeys(reasons[header.path] for header in strays):
         same = [header for header in strays if reasons[header.path] == reason]
@@ -72,38 +71,52 @@ def _series_items(members: Sequence[Header], folders: dict[Path, set[str]], half
     return found
 
 
-def _without_copies(members: Sequence[Header]) -> tuple[list[Header], int]:
-    """Each image once, and the number of further files of an image: the same instance, of the same size."""
-    kept: dict[tuple[str, int], Header] = {}
-    for header in members:
-        instance = text(header.dataset, "SOPInstanceUID") or str(header.path)
-        kept.setdefault((instance, header.path.stat().st_size), header)
-    return list(kept.values()), len(members) - len(kept)
-
-
-def _image_item(members: Sequence[Header], spec: str) -> Item:
-    """The record of the slices of one series."""
+def _item(members: Sequence[Header], folders: dict[Path, set[str]]) -> Item:
+    """The record of images of one series, with nothing decided."""
     first = members[0]
-    kind = "PET" if first.modality == "PT" else first.modality
-    item = Item(kind, spec, len(members), _when(members), first.frame_of_reference, first.series)
+    kind = _SCANS.get(first.modality, first.modality)
+    count = len({header.path for header in members})
+    item = Item(kind, _series_spec(members, folders), count, _when(members), first.frame_of_reference, first.series)
     item.study, item.description = text(first.dataset, "StudyInstanceUID"), first.description
-    if kind not in ("PET", "CT"):
-        item.skipped = _NOT_READ.get(kind, f"modality {kind or 'unknown'} is not used")
-        item.maybe_scan = kind == "NM"
-        return item
-    item.evidence = evidence_of(members)
-    item.skipped = unusable(members)
-    item.picture = bool(item.skipped)
     item.maybe_scan = kind == "PET"
-    if not item.skipped and any(is_multi_frame(header) for header in members):
-        item.skipped = "an enhanced multi-frame object, which is not read: export single slices"
-    moments = moments_at_a_place(members)
-    if not item.skipped and moments > 1:
+    return item
+
+
+def _unread_item(members: Sequence[Header], folders: dict[Path, set[str]]) -> Item:
+    item = _item(members, folders)
+    item.skipped, item.maybe_scan = _NOT_READ[item.kind], item.kind == "NM"
+    return item
+
+
+def _image_item(members: Sequence[Header], folders: dict[Path, set[str]], half_life_s: float | None) -> Item:
+    """The record of a CT or PET: its slices, or why they are no volume."""
+    try:
+        slices = slices_of(members, _SCANS[members[0].modality])
+    except InputError as error:
+        item = _item(members, folders)
+        item.skipped = _said(error)
+        item.picture = bool(unusable(members))
+        return item
+    item = _item(slices, folders)
+    item.notes += [f"{item.label}: {note}" for note in slices.notes]
+    item.evidence = evidence_of(slices)
+    moments = moments_at_a_place(slices)
+    if len(slices) < 2:
+        item.skipped, item.picture = "a single slice", True
+    elif moments > 1:
         item.skipped = (
             f"{moments} images lie at each place (a dynamic or gated series, or several joined): "
             "export one static series"
         )
+    elif item.kind == "PET":
+        _read_pet_item(item, slices, half_life_s)
     return item
+
+
+def _said(error: InputError) -> str:
+    """A refusal as the reason why something is left out."""
+    problem = error.problem.rpartition("series is no volume: ")[2]
+    return f"{problem}; {error.suggestion}" if error.suggestion and problem == error.problem else problem
 
 
 def _read_pet_item(item: Item, members: Sequence[Header], half_life_s: float | None) -> None:
@@ -111,7 +124,7 @@ def _read_pet_item(item: Item, members: Sequence[Header], half_life_s: float | N
     try:
         item.header = read_pet_header(members, item.spec, half_life_s)
     except InputError as error:
-        item.skipped = error.problem + (f"; {error.suggestion}" if error.suggestion else "")
+        item.skipped = _said(error)
         return
     item.when = item.header.scan_start or item.when
     if item.evidence is not None and item.evidence.corrected is False:
@@ -169,7 +182,7 @@ def _read_structures(item: Item, header: Header) -> None:
     try:
         lesions, left = structures_of(header)
     except InputError as error:
-        item.skipped = f"{error.problem}; {error.suggestion}" if error.suggestion else error.problem
+        item.skipped = _said(error)
         return
     item.structures = tuple(lesions)
     if left:
