@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ...case.site import Site
-from ..dicom.find import is_volume_file
 from .resolution import recovery_of
 from .sort import Sorted
 
@@ -98,13 +97,13 @@ def _missing(data: dict[str, Any], files: Sorted) -> list[str]:
     lines = []
     visits = data["visits"]
     pets = [pair.pet for visit in files.visits for pair in visit.scans]
-    volumes = [pet.label for pet in pets if pet.hours is None and is_volume_file(Path(pet.spec))]
+    untimed = [pet.label for pet in pets if pet.hours is None and not (pet.header and pet.header.given)]
     if "activity" not in data["tracer"] and not all("activity" in visit for visit in visits):
         lines.append(
             'missing the administered activity of the tracer: add it to the case, or import with --activity "..."'
         )
-    if volumes:
+    if untimed:
         lines.append(
-            f'missing the time of {", ".join(volumes)}: add `after` to the case, or import with --after "NAME=24 h"'
+            f'missing the time of {", ".join(untimed)}: add `after` to the case, or import with --after "NAME=24 h"'
         )
     return lines

@@ -121,9 +121,14 @@ def attenuation(data: Dataset) -> tuple[bool | None, str]:
     if method:
         return True, f"AttenuationCorrectionMethod is {method}"
     described = text(data, "SeriesDescription")
-    if _NOT_CORRECTED.search(described.casefold()):
+    if says_uncorrected(described):
         return False, f"its description {described!r} says so, and no element states a correction"
     return None, ""
+
+
+def says_uncorrected(description: str) -> bool:
+    """Whether the words of a description say that attenuation was not corrected."""
+    return bool(_NOT_CORRECTED.search(description.casefold()))
 
 
 def moments_at_a_place(members: Sequence[Header]) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ...errors import InputError
-from ..dicom.elements import items, text
+from ..dicom.elements import items, text, texts
 from ..dicom.find import IMAGE_MODALITIES, Header
 from ..dicom.kinds import no_slice, unusable
 from ..dicom.members import slices_of
@@ -16,7 +16,7 @@ from ..masks.names import listed
 from ..masks.read import structures_of
 from ..masks.references import contour_images, referenced
 from ..pet.header import moment_of, read_pet_header
-from .evidence import evidence_of, moments_at_a_place
+from .evidence import evidence_of, moments_at_a_place, says_uncorrected
 from .item import Item
 
 #: Modalities of scans, and what the account calls them.
@@ -108,6 +108,8 @@ def _image_item(members: Sequence[Header], folders: dict[Path, set[str]], half_l
             f"{moments} images lie at each place (a dynamic or gated series, or several joined): "
             "export one static series"
         )
+    elif "REPROJECTION" in (word.upper() for word in texts(slices[0].dataset, "SeriesType")):
+        item.skipped, item.picture = "a projection (SeriesType REPROJECTION)", True
     elif item.kind == "PET":
         _read_pet_item(item, slices, half_life_s)
     return item
@@ -129,6 +131,10 @@ def _read_pet_item(item: Item, members: Sequence[Header], half_life_s: float | N
     item.when = item.header.scan_start or item.when
     if item.evidence is not None and item.evidence.corrected is False:
         item.skipped = f"not corrected for attenuation: {item.evidence.correction}"
+    elif item.evidence is not None and item.evidence.correction and says_uncorrected(item.description):
+        item.notes.append(
+            f"{item.label}: its description {item.description!r} sounds uncorrected, and {item.evidence.correction}"
+        )
 
 
 def _when(members: Iterable[Header]) -> datetime | None:
@@ -190,5 +196,7 @@ def _read_structures(item: Item, header: Header) -> None:
         kinds = dict.fromkeys(why for _, why in left)
         shown = "; ".join(f"{listed([name for name, why in left if why == kind])} ({kind})" for kind in kinds)
         item.notes.append(f"{item.label}: no lesions, left out: {shown}")
-    if not lesions:
+    if text(data, "ApprovalStatus").upper() == "REJECTED":
+        item.skipped = "its ApprovalStatus is REJECTED"
+    elif not lesions:
         item.skipped = "it holds no lesion" if left else "it holds no structure"

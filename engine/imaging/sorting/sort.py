@@ -232,7 +232,7 @@ def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes:
     )
     cts = [i for i in items if i.kind == "CT" and not i.skipped]
     pairs, reasons = [], {}
-    for pet in one_per_scan(pets, wishes, notes):
+    for pet in one_per_scan(pets, cts, wishes, notes):
         ct, why = match_ct(pet, cts, wishes, notes)
         reasons |= why
         if ct is None:
