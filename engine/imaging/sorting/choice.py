@@ -185,6 +185,7 @@ def match_ct(pet: Item, cts: Sequence[Item], wishes: Wishes, notes: list[str]) -
     grounds: list[Ground] = [
         (wishes.takes, "another CT was asked for"),
         (lambda ct: _cover(pet, ct) >= SAME_EXTENT * widest, "it shows less of the PET"),
+        (lambda ct: ct.study == pet.study, "of another study or session"),
         (lambda ct: _hours_between(pet, ct) <= nearest + ONE_EXAMINATION_H, "taken at another time"),
         (lambda ct: ct.evidence is None or ct.evidence.original, "derived images, and the original ones are there"),
         (

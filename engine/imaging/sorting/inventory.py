@@ -12,6 +12,7 @@ from ..dicom.elements import items, text, texts
 from ..dicom.find import IMAGE_MODALITIES, Header
 from ..dicom.kinds import no_slice, unusable
 from ..dicom.members import slices_of
+from ..identity import Person
 from ..masks.names import listed
 from ..masks.read import structures_of
 from ..masks.references import contour_images, referenced
@@ -19,6 +20,8 @@ from ..pet.header import moment_of, read_pet_header
 from .evidence import evidence_of, moments_at_a_place, says_uncorrected
 from .item import Item
 
+#: Words of a name or ID that are shorter than this [letters] tell nothing of a patient.
+_TELLING = 3
 #: Modalities of scans, and what the account calls them.
 _SCANS = {"PT": "PET", "CT": "CT"}
 #: Modalities that hold images of a kind that could be a scan, and what to do with them.
@@ -77,7 +80,7 @@ def _item(members: Sequence[Header], folders: dict[Path, set[str]]) -> Item:
     kind = _SCANS.get(first.modality, first.modality)
     count = len({header.path for header in members})
     item = Item(kind, _series_spec(members, folders), count, _when(members), first.frame_of_reference, first.series)
-    item.study, item.description = text(first.dataset, "StudyInstanceUID"), first.description
+    item.study, item.description = text(first.dataset, "StudyInstanceUID"), _described(first)
     item.maybe_scan = kind == "PET"
     return item
 
@@ -137,6 +140,13 @@ def _read_pet_item(item: Item, members: Sequence[Header], half_life_s: float | N
         )
 
 
+def _described(header: Header) -> str:
+    """The description of a series; empty where it holds words of the patient's name or ID."""
+    person, words = Person.of(header.dataset), header.description.casefold()
+    private = {word for word in (person.number, *person.names) if len(word) >= _TELLING}
+    return "" if any(word in words for word in private) else header.description
+
+
 def _when(members: Iterable[Header]) -> datetime | None:
     """When images were taken: the first acquisition, else the series, else the study."""
     acquired, series = [], []
@@ -165,7 +175,7 @@ def _other_item(header: Header) -> Item:
     """The record of a file that is no image series: a structure file, a report, a presentation state."""
     data = header.dataset
     item = Item(header.modality, str(header.path), 1, None, header.frame_of_reference, header.series)
-    item.study, item.description = text(data, "StudyInstanceUID"), header.description
+    item.study, item.description = text(data, "StudyInstanceUID"), _described(header)
     item.when = moment_of(
         text(data, "StructureSetDate") or text(data, "SeriesDate") or text(data, "StudyDate"),
         text(data, "StructureSetTime") or text(data, "SeriesTime") or text(data, "StudyTime"),

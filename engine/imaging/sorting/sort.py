@@ -21,7 +21,7 @@ from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit
 from .lesions import match_lesions
 from .pile import Pile, pile_of
 from .proposal import case_data
-from .volumes import volume_items
+from .volumes import subjects, volume_items
 from .wishes import Wishes
 
 #: Scans of one administration are at most this many days apart.
@@ -217,6 +217,13 @@ def _require_one_patient(pile: Pile, wishes: Wishes, notes: list[str]) -> None:
         if len(patients_of(pile.headers)) > 1:
             notes.append("the files name several patients; --same-patient says that they are one")
         return
+    if len(names := subjects(pile.volumes)) > 1:
+        raise InputError(
+            f"the volumes are of {len(names)} subjects: {', '.join(names[:LISTED])}{' ...' if names[LISTED:] else ''}",
+            why="a case describes one patient; images of several must not be mixed",
+            suggestion="run `hevesy import` for each subject's folder",
+            file=pile.root,
+        )
     advice = "run `hevesy import` for each patient's folder, or add --same-patient where it is one person"
     require_one_patient(pile.headers, pile.root, advice)
 
@@ -313,7 +320,7 @@ def _same_moment(item: Item, scan: Item) -> bool:
     if item.when is not None and scan.when is not None:
         apart = abs((item.when - scan.when).total_seconds())
         return apart < SAME_SCAN_S or (item.picture and same_study and item.when.date() == scan.when.date())
-    if item.kind == "PET" and item.when is None and same_study:
+    if item.picture and item.when is None and same_study:
         return True
     return item.hours is not None and item.hours == scan.hours
 

@@ -22,6 +22,7 @@ _KINDS = (
 _ORGANS = re.compile(r"total[-_ ]?segmentator|segmentations?|organs?")
 #: More volumes than this in a folder of that name are organs: nobody outlines as many lesions in a file each.
 _MANY = 20
+_SUBJECT, _SESSION = re.compile(r"^sub-[A-Za-z0-9]+"), re.compile(r"(?:^|_)(ses-[A-Za-z0-9]+)")
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)[-_ ]?(?:h|hr|hours)(?![a-z])")
 
 
@@ -38,7 +39,17 @@ def volume_items(paths: Sequence[Path]) -> list[Item]:
         for folder in {path.parent for path in paths}
         if _ORGANS.search(folder.name.lower()) and sum(path.parent == folder for path in paths) > _MANY
     }
-    return [_organ(path) if path.parent in organs else _item(path) for path in paths]
+    items = [_organ(path) if path.parent in organs else _item(path) for path in paths]
+    with_ct = {item.frame for item in items if item.kind == "CT"}
+    if not any(item.kind == "PET" and item.frame in with_ct for item in items):
+        for item in items:  # PET, CT and lesions have folders of their own, as in BIDS: they belong together
+            item.frame = "volumes"
+    return items
+
+
+def subjects(paths: Sequence[Path]) -> list[str]:
+    """Subjects that paths name as BIDS does (``sub-01``), sorted."""
+    return sorted({name for path in paths for part in path.parts for name in _SUBJECT.findall(part)})
 
 
 def _organ(path: Path) -> Item:
@@ -63,6 +74,8 @@ def _item(path: Path) -> Item:
     named_seg = path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
     kind = "lesions" if named_seg else _kind(words)
     item = Item(kind, str(path), 1, frame=f"folder {path.parent}", uid=str(path))
+    if session := _SESSION.search(path.name):
+        item.study = session[1]
     if hours := _HOURS.search(_ENDING.sub("", path.name.lower())):
         item.after_h = float(hours.group(1))
     if kind == "volume":

@@ -8,6 +8,7 @@ import yaml
 from hevesy.engine.errors import InputError
 from hevesy.engine.imaging.sorting.sort import sort_folder
 from hevesy.engine.imaging.sorting.wishes import Wishes
+from hevesy.phantoms.traps.archives import TRAPS
 from hevesy.phantoms.traps.patient import at, ct_truth, pet_truth, write_ct, write_patient, write_pet, write_structures
 from hevesy.tests.unit.traps.driver import call
 
@@ -135,3 +136,18 @@ def test_a_picture_of_a_scan_that_is_not_there_is_a_loss(tmp_path):
     pile(tmp_path)
     write_pet(tmp_path / "MIP", np.repeat(pet_truth().max(1)[None], 4, 0), at(48.0), ImageType=["DERIVED", "X", "MIP"])
     assert "MIP" in sort_folder([tmp_path]).losses()[0]
+
+
+def test_the_account_names_nobody(tmp_path):
+    pile(tmp_path, pet24={"PatientName": "Testperson^Xaver", "SeriesDescription": "WB testperson AC"})
+    for path in (tmp_path / "CT", tmp_path / "PET96", tmp_path / "RS"):
+        assert path.is_dir()
+    text = "\n".join(sort_folder([tmp_path], Wishes(same_patient=True)).account())
+    assert "estperson" not in text and "'PET AC'" in text
+
+
+def test_sessions_of_bids_have_their_own_ct(tmp_path):
+    trap = next(trap for trap in TRAPS if trap.name == "bids-data-set")
+    found = sort_folder([trap.write(tmp_path)])
+    pairs = [(pair.pet.study, pair.ct.study, pair.pet.hours) for pair in found.visits[0].scans]
+    assert pairs == [("ses-early", "ses-early", 24.0), ("ses-late", "ses-late", 96.0)]
