@@ -134,6 +134,7 @@ def _read_pet_item(item: Item, members: Sequence[Header], half_life_s: float | N
     item.when = item.header.scan_start or item.when
     if item.evidence is not None and item.evidence.corrected is False:
         item.skipped = f"not corrected for attenuation: {item.evidence.correction}"
+        item.weak = item.evidence.by_words
     elif item.evidence is not None and item.evidence.correction and says_uncorrected(item.description):
         item.notes.append(
             f"{item.label}: its description {item.description!r} sounds uncorrected, and {item.evidence.correction}"

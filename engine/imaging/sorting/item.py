@@ -38,6 +38,8 @@ class Item:
         Frames of reference that a structure file names; they contradict each other at times.
     skipped
         Why it is left out; empty where it is used.
+    weak
+        Whether that rests on weak grounds, which the word of the user outweighs.
     maybe_scan
         Whether what is left out may be a scan that the kinetics lack.
     picture
@@ -66,6 +68,7 @@ class Item:
     frames: frozenset[str] = frozenset()
     description: str = ""
     skipped: str = ""
+    weak: bool = False
     maybe_scan: bool = False
     picture: bool = False
     visit: str = ""

@@ -187,7 +187,7 @@ def sort_folder(
     try:
         _require_images(pile)
         _require_one_patient(pile, wishes, found.notes)
-        wishes.apply(items)
+        found.notes += wishes.apply(items)
         series_of = {uid: h.series for h in pile.headers if (uid := text(h.dataset, "SOPInstanceUID"))}
         found.visits = _visits(items, series_of, wishes, found.notes)
     except InputError as error:
@@ -229,16 +229,13 @@ def _require_one_patient(pile: Pile, wishes: Wishes, notes: list[str]) -> None:
 
 
 def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes: list[str]) -> list[SortedVisit]:
-    for item in items:
-        if item.kind in ("PET", "CT") and item.header is not None and wishes.takes(item) and _is_weak(item):
-            notes.append(f"{item.label} is used as asked, though it would be left out: {item.skipped}")
-            item.skipped = ""
     pets = sorted(
         (i for i in items if i.kind == "PET" and not i.skipped),
         key=lambda i: (i.when or datetime.min, i.hours or 0.0, i.spec),
     )
     cts = [i for i in items if i.kind == "CT" and not i.skipped]
-    pairs, reasons = [], {}
+    pairs: list[Pair] = []
+    reasons: dict[str, str] = {}
     for pet in one_per_scan(pets, cts, wishes, notes):
         ct, why = match_ct(pet, cts, wishes, notes)
         reasons |= why
@@ -264,11 +261,6 @@ def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes:
             else:
                 item.skipped = elsewhere if item.kind in ("RTSTRUCT", "SEG") else "not used"
     return visits
-
-
-def _is_weak(item: Item) -> bool:
-    """Whether an item is left out on weak grounds, which the word of the user outweighs."""
-    return bool(item.evidence and item.evidence.corrected is False and "description" in item.evidence.correction)
 
 
 def _remarks(visit: str, pet: Item) -> list[str]:

@@ -55,6 +55,7 @@ def subjects(paths: Sequence[Path]) -> list[str]:
 def _organ(path: Path) -> Item:
     item = Item("lesions", str(path), 1, frame=f"folder {path.parent}", uid=str(path))
     item.skipped = "one of many outlines in a folder of organs: no lesion unless --take names it"
+    item.weak = True
     return item
 
 

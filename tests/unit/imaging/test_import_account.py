@@ -151,3 +151,32 @@ def test_sessions_of_bids_have_their_own_ct(tmp_path):
     found = sort_folder([trap.write(tmp_path)])
     pairs = [(pair.pet.study, pair.ct.study, pair.pet.hours) for pair in found.visits[0].scans]
     assert pairs == [("ses-early", "ses-early", 24.0), ("ses-late", "ses-late", 96.0)]
+
+
+def test_what_the_user_takes_outweighs_words_and_nothing_else(tmp_path):
+    pile(tmp_path, pet24={"change": lambda data, number: delattr(data, "CorrectedImage"), "SeriesDescription": "NAC"})
+    assert "PET24" in sort_folder([tmp_path]).losses()[0]
+    found = sort_folder([tmp_path], Wishes(take=("PET24",)))
+    assert len(found.visits[0].scans) == 2 and any("used as asked" in note for note in found.notes)
+    write_pet(tmp_path / "COUNTS", start=at(48.0), Units="CNTS")
+    with pytest.raises(InputError, match="COUNTS cannot be used: the PET's units are CNTS"):
+        sort_folder([tmp_path], Wishes(take=("COUNTS",))).to_case_dict(tmp_path)
+
+
+def test_an_import_can_be_repeated(tmp_path, told):
+    trap = next(trap for trap in TRAPS if trap.name == "zip-of-an-export")
+    own = trap.write(tmp_path)
+    for _ in range(2):
+        code, out, err = told("import", own, "-o", own / "case.yaml", "--force")
+        assert code == 0, err
+    assert "was unpacked into all/ before" in out and out.count("used    PET") == 2
+
+
+def test_a_series_in_two_folders(tmp_path, told):
+    pile(tmp_path / "in")
+    (tmp_path / "in" / "more").mkdir()
+    for path in sorted((tmp_path / "in" / "PET24").iterdir())[:8]:
+        path.rename(tmp_path / "in" / "more" / path.name)
+    code, _, err = told("import", tmp_path / "in", "-o", tmp_path / "case.yaml")
+    assert code == 0, err
+    assert told("check", tmp_path / "case.yaml")[0] == 0
