@@ -108,6 +108,11 @@ TRAPS: tuple[Trap, ...] = (
         _damaged, _lacking("damaged", "may hold a scan"), commands=ONLY_IMPORT,
     ),
     trap(
+        "second-scan-without-a-modality", "Modality of the second scan is empty; its SOP class is that of a PET.",
+        "A case of the first scan, and exit code 1: the kinetics lack a scan.",
+        lambda folder: _later(folder, Modality=""), _lacking("its Modality is empty"), commands=ONLY_IMPORT,
+    ),
+    trap(
         "second-scan-of-empty-files", "Every file of the second scan is empty.",
         "A case of the first scan, and exit code 1: the empty files may have been a scan.",
         _emptied, _lacking("damaged", "may hold a scan"), commands=ONLY_IMPORT,

@@ -15,13 +15,19 @@ from ..dicom.members import slices_of
 from ..identity import Person
 from ..masks.names import listed
 from ..masks.read import structures_of
-from ..masks.references import contour_images, referenced
+from ..masks.references import CT_CLASSES, PET_CLASSES, contour_images, referenced
 from ..pet.header import moment_of, read_pet_header
 from .evidence import evidence_of, moments_at_a_place, says_uncorrected
 from .item import Item
 
 #: Words of a name or ID that are shorter than this [letters] tell nothing of a patient.
 _TELLING = 3
+#: SOP classes of scans, whatever Modality says.
+_SCAN_CLASSES = {
+    **dict.fromkeys(CT_CLASSES, "CT"),
+    **dict.fromkeys(PET_CLASSES, "PET"),
+    "1.2.840.10008.5.1.4.1.1.20": "NM",
+}
 #: Modalities of scans, and what the account calls them.
 _SCANS = {"PT": "PET", "CT": "CT"}
 #: Modalities that hold images of a kind that could be a scan, and what to do with them.
@@ -183,6 +189,11 @@ def _other_item(header: Header) -> Item:
     )
     if header.modality in ("RTSTRUCT", "SEG"):
         _read_structures(item, header)
+    elif (sop_class := text(data, "SOPClassUID")) in _SCAN_CLASSES:
+        what = _SCAN_CLASSES[sop_class]
+        stated = repr(header.modality) if header.modality else "empty"
+        item.skipped = f"its Modality is {stated} and its SOP class that of {what}: correct Modality"
+        item.maybe_scan = what != "CT"
     else:
         item.skipped = f"modality {header.modality or 'unknown'} is not used"
     return item

@@ -186,8 +186,9 @@ def _compare(index: Path, pile: Pile) -> None:
     except Exception:  # an index is not needed: its files are found without it
         pile.notes.append(f"{visible(index.name)}: an index, cannot be read; the files are found without it")
         return
-    files = (path.relative_to(index.parent) for path in index.parent.rglob("*") if path.is_file())
-    present = {path.as_posix().casefold() for path in files}
+    files = [path.relative_to(index.parent) for path in index.parent.rglob("*") if path.is_file()]
+    # copies of a medium get an ending that the index does not know
+    present = {name.as_posix().casefold() for path in files for name in (path, path.with_suffix(""))}
     missing = [place for parts in listed if parts and (place := "/".join(parts)).casefold() not in present]
     if missing:
         reason = (
