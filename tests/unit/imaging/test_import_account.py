@@ -58,8 +58,9 @@ def test_what_an_import_lacks_stands_in_its_case(tmp_path, told):
 
 def test_many_files_of_one_kind_are_counted(tmp_path):
     pile(tmp_path)
+    report = {"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.67"}
     for number in range(30):
-        write_ct(tmp_path / "SR", ct_truth()[:1], Modality="SR", series=f"sr{number}", prefix=f"{number}_")
+        write_ct(tmp_path / "SR", ct_truth()[:1], series=f"sr{number}", prefix=f"{number}_", **report)
     lines = [line for line in sort_folder([tmp_path]).account() if "modality SR" in line]
     assert len(lines) == 4 and "27 more of the kind" in lines[-1]
 
