@@ -258,7 +258,7 @@ TRAPS: tuple[Trap, ...] = (
     ),
     trap(
         "volumes-named-suv", "Volumes whose names say SUV, and nothing states a unit.", "They are not taken as Bq/mL.",
-        _named_suv, Right(refused=True, says=("says 'suv'",)), commands=ONLY_IMPORT, source="report",
+        _named_suv, Right(refused=True, says=("no sidecar states its unit",)), commands=ONLY_IMPORT, source="report",
     ),
     trap(
         "two-label-maps", "Two lesions are in a label map each.", "Both are taken.",
