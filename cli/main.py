@@ -28,7 +28,8 @@ app = typer.Typer(
     name="hevesy",
     help="Voxel-level Monte Carlo dosimetry for radionuclide therapy: PET/CT in; absorbed dose, uncertainty "
     "and the 20 Gy verdict out.",
-    epilog="Exit codes: 0 done; 1 a check failed; 2 invalid input, nothing was run; 3 stopped by Ctrl-C or SIGTERM.",
+    epilog="Exit codes: 0 done; 1 a check failed, or an import lacks a scan; 2 invalid input, nothing was run; "
+    "3 stopped by Ctrl-C or SIGTERM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": today},

@@ -139,6 +139,36 @@ def _unnamed_tracer(folder: Path) -> None:
     (folder / "case.yaml").unlink()
 
 
+def _bids(folder: Path) -> None:
+    """The patient as a BIDS data set: a session for each scan, times and tracer in the sidecars."""
+    write_volumes(folder, ("pet_24h.nii.gz", "pet_96h.nii.gz"))
+    (folder / "case.yaml").unlink()
+    for session, hours in (("early", 24), ("late", 96)):
+        own = folder / "sub-01" / f"ses-{session}"
+        (own / "pet").mkdir(parents=True)
+        (own / "ct").mkdir()
+        stem = f"sub-01_ses-{session}"
+        (folder / f"pet_{hours}h.nii.gz").rename(own / "pet" / f"{stem}_trc-NaI_pet.nii.gz")
+        shutil.copy(folder / "ct.nii.gz", own / "ct" / f"{stem}_ct.nii.gz")
+        sidecar = {
+            "TracerName": "NaI", "TracerRadionuclide": "I124", "InjectedRadioactivity": 74,
+            "InjectedRadioactivityUnits": "MBq", "TimeZero": "09:00:00", "InjectionStart": 0,
+            "ScanStart": hours * 3600, "Units": "Bq/mL", "ImageDecayCorrected": True,
+            "ImageDecayCorrectionTime": hours * 3600,
+        }  # fmt: skip
+        (own / "pet" / f"{stem}_trc-NaI_pet.json").write_text(json.dumps(sidecar), encoding="utf-8")
+    masks = folder / "derivatives" / "sub-01"
+    masks.mkdir(parents=True)
+    (folder / "lesions.nii.gz").rename(masks / "sub-01_label-L1_mask.nii.gz")
+    (folder / "ct.nii.gz").unlink()
+
+
+def _two_subjects(folder: Path) -> None:
+    _bids(folder)
+    (folder / "sub-02").mkdir()
+    shutil.copy(next((folder / "sub-01").rglob("*_pet.nii.gz")), folder / "sub-02" / "sub-02_pet.nii.gz")
+
+
 def _odd_names(folder: Path) -> None:
     bare_patient(folder)
     for old, new in (
@@ -228,12 +258,22 @@ TRAPS: tuple[Trap, ...] = (
     ),
     trap(
         "volumes-named-suv", "Volumes whose names say SUV, and nothing states a unit.", "They are not taken as Bq/mL.",
-        _named_suv, Right(refused=True, says=("its name says SUV",)), commands=ONLY_IMPORT, source="report",
+        _named_suv, Right(refused=True, says=("no sidecar states its unit",)), commands=ONLY_IMPORT, source="report",
     ),
     trap(
         "two-label-maps", "Two lesions are in a label map each.", "Both are taken.",
         _two_maps, Right(hours=(24.0, 96.0), lesions={"gtv1": {"volume_ml": 2.048}, "gtv2": {"volume_ml": 2.048}}),
         commands=("import . -o case.yaml --activity 74MBq", "check case.yaml"), source="report",
+    ),
+    trap(
+        "bids-data-set", "Scans, CTs and lesions are laid out as BIDS: a folder for each, facts in sidecars.",
+        "They are read, each PET with the CT of its session.",
+        _bids, Right(hours=(24.0, 96.0), lesions={"lesion 1": {"volume_ml": 4.096, "mean_bq_ml": 1e5}}, only=False),
+        source="report",
+    ),
+    trap(
+        "bids-of-two-subjects", "A BIDS data set holds a second subject.", "Refusal that names the two.",
+        _two_subjects, Right(refused=True, says=("2 subjects: sub-01, sub-02",)), commands=ONLY_IMPORT,
     ),
     trap(
         "volumes-of-an-unstated-tracer", "The names of the volumes give neither the tracer nor the times.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,32 @@ def _two_days(folder: Path) -> None:
     write_ct(folder / "A_CT", ct_truth() + 300, at(168.0))
 
 
+def _another_frame(folder: Path) -> None:
+    """A reconstruction in a frame of reference and study of its own, without a CT there."""
+    _beside(folder, "A_OTHER", 0.97, FrameOfReferenceUID="1.2.3.4", StudyInstanceUID="1.2.3.5")
+
+
+def _parts(folder: Path) -> None:
+    """One scan in two series: the upper and the lower half."""
+    halves = pet_truth()
+    bare_patient(folder, late=False, pet24={"values": halves[:10]})
+
+    def upper(data: Dataset, number: int) -> None:
+        data.ImagePositionPatient = [-62.0, -62.0, 42.0 + 4.0 * number]
+
+    write_pet(folder / "PET24_UPPER", halves[10:], change=upper)
+
+
+def _reprojection(folder: Path) -> None:
+    _beside(folder, "A_PROJ", 5.0, SeriesType=["WHOLE BODY", "REPROJECTION"])
+
+
+def _copied(folder: Path) -> None:
+    bare_patient(folder)
+    shutil.copytree(folder / "PET24", folder / "backup" / "PET24")
+    shutil.copytree(folder / "CT", folder / "backup" / "CT")
+
+
 def _tie(folder: Path) -> None:
     _beside(folder, "A_TOF", 0.9, late=False, SeriesDescription="PET TOF", ReconstructionMethod="OSEM+TOF")
 
@@ -259,6 +286,30 @@ TRAPS: tuple[Trap, ...] = (
         "A scan was reconstructed by two methods, which agree in all that could decide.",
         "Asked which one to take.",
         _tie, Right(refused=True, says=("equally well", "'PET TOF'", "OSEM+TOF", "--take")), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "reconstruction-in-another-frame",
+        "A second reconstruction of one scan has a frame of reference and a study of its own.",
+        "The one that has a CT is taken.",
+        _another_frame, BOTH,
+    ),
+    trap(
+        "scan-in-two-parts",
+        "One scan is there in two series, its upper and its lower half.",
+        "Asked what to take: the two are no two points in time.",
+        _parts, Right(refused=True, says=("show different places", "--take")), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "reprojection-by-series-type",
+        "Only SeriesType says that a series is a reprojection.",
+        "It is left out.",
+        _reprojection, BOTH,
+    ),
+    trap(
+        "series-copied-twice",
+        "The folders of the PET and the CT are there a second time, in a backup.",
+        "Each image is read once.",
+        _copied, BOTH, source="report",
     ),
     trap(
         "reconstruction-asked-for",

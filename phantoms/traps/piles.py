@@ -10,7 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from .choice import BOTH, ONLY_IMPORT, bare_patient, trap
-from .patient import at, ct_truth, pet_truth, write_ct, write_pet, write_structures
+from .patient import at, box_contours, ct_truth, pet_truth, write_ct, write_pet, write_structures
 from .trap import Right, Trap
 
 
@@ -72,6 +72,22 @@ def _lacking(*words: str) -> Right:
     return Right(says=("left out", *words), exits=(1,))
 
 
+def _rejected(folder: Path) -> None:
+    """A newer RTSTRUCT of a wrong outline, which its author rejected."""
+    bare_patient(folder)
+
+    def change(data: Dataset) -> None:
+        data.ApprovalStatus, data.StructureSetDate = "REJECTED", "20260108"
+
+    write_structures(folder / "RS" / "new.dcm", [("L1", box_contours(((8, 24), (-8, 8), (32, 40))))], change)
+
+
+def _emptied(folder: Path) -> None:
+    bare_patient(folder)
+    for path in (folder / "PET96").iterdir():
+        path.write_bytes(b"")
+
+
 TRAPS: tuple[Trap, ...] = (
     trap(
         "second-scan-without-a-ct",
@@ -90,6 +106,20 @@ TRAPS: tuple[Trap, ...] = (
         "Every file of the second scan is truncated.",
         "A case of the first scan, and exit code 1: the damaged files may be a scan.",
         _damaged, _lacking("damaged", "may hold a scan"), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "second-scan-without-a-modality", "Modality of the second scan is empty; its SOP class is that of a PET.",
+        "A case of the first scan, and exit code 1: the kinetics lack a scan.",
+        lambda folder: _later(folder, Modality=""), _lacking("its Modality is empty"), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "second-scan-of-empty-files", "Every file of the second scan is empty.",
+        "A case of the first scan, and exit code 1: the empty files may have been a scan.",
+        _emptied, _lacking("damaged", "may hold a scan"), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "structures-rejected", "A newer RTSTRUCT was rejected by its author.", "The older one is taken.",
+        _rejected, BOTH,
     ),
     trap(
         "second-scan-uncorrected",

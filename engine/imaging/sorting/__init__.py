@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "Sorted": "sort",
+        "Wishes": "wishes",
         "WrittenCase": "case_text",
         "case_of": "case_text",
         "sort_folder": "sort",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ...case.site import Site
-from ..dicom.find import is_volume_file
 from .resolution import recovery_of
 from .sort import Sorted
 
@@ -76,7 +75,7 @@ def case_of(files: Sorted, base: Path, site: Site | None = None) -> WrittenCase:
         account.append(f"site    {', '.join(keys)} from {site.path.name}")
     if own is not None and site is not None:
         comments = [f"From the site's defaults, {own}."]
-    account += _missing(data)
+    account += _missing(data, files)
     dump = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     head = _HEAD + "".join(f"{line}\n" for line in _comment_lines(files.open_points()))
     return WrittenCase(data, head + _commented(dump, "recovery", comments), account)
@@ -93,18 +92,18 @@ def _comment_lines(sentences: list[str]) -> list[str]:
     return [f"# {line}" for sentence in sentences for line in textwrap.wrap(sentence, 98)]
 
 
-def _missing(data: dict[str, Any]) -> list[str]:
+def _missing(data: dict[str, Any], files: Sorted) -> list[str]:
     """What a run needs and no file states: one line each, with the option that states it."""
     lines = []
     visits = data["visits"]
-    scans = [scan for visit in visits for scan in visit["scans"]]
-    volumes = [scan["pet"] for scan in scans if "after" not in scan and is_volume_file(Path(scan["pet"]))]
+    pets = [pair.pet for visit in files.visits for pair in visit.scans]
+    untimed = [pet.label for pet in pets if pet.hours is None and not (pet.header and pet.header.given)]
     if "activity" not in data["tracer"] and not all("activity" in visit for visit in visits):
         lines.append(
             'missing the administered activity of the tracer: add it to the case, or import with --activity "..."'
         )
-    if volumes:
+    if untimed:
         lines.append(
-            f'missing the time of {", ".join(volumes)}: add `after` to the case, or import with --after "NAME=24 h"'
+            f'missing the time of {", ".join(untimed)}: add `after` to the case, or import with --after "NAME=24 h"'
         )
     return lines

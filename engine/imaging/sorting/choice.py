@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import InputError
 from ...privacy import series_code
 from ...same import SAME_SCAN_S
-from ...text import counted
+from ...text import counted, visible
 from .evidence import Box
 from .item import Item
 from .wishes import Wishes
@@ -29,13 +29,15 @@ ONE_EXAMINATION_H = 1.0
 Ground = tuple[Callable[[Item], Any], str]
 
 
-def one_per_scan(pets: Sequence[Item], wishes: Wishes, notes: list[str]) -> list[Item]:
+def one_per_scan(pets: Sequence[Item], cts: Sequence[Item], wishes: Wishes, notes: list[str]) -> list[Item]:
     """One PET of each scan; the others get the reason why they are left out.
 
     Parameters
     ----------
     pets
         Usable PETs, in order of time.
+    cts
+        Usable CTs: a PET without one is of no use.
     wishes
         What the user asked for.
     notes
@@ -44,35 +46,39 @@ def one_per_scan(pets: Sequence[Item], wishes: Wishes, notes: list[str]) -> list
     Raises
     ------
     InputError
-        Two of one scan that are equally good and differ in how they were made.
+        Two of one scan that are equally good and differ in how they were made, or that show different places.
     """
     scans: list[list[Item]] = []
     for pet in pets:
-        scan = next((scan for scan in scans if any(_one_scan(pet, other) for other in scan)), None)
+        scan = next((scan for scan in scans if any(_one_moment(pet, other) for other in scan)), None)
         if scan is None:
             scans.append([pet])
         else:
             scan.append(pet)
-    return [_best_of(scan, wishes, notes) for scan in scans]
+    return [_best_of(scan, cts, wishes, notes) for scan in scans]
 
 
-def _one_scan(a: Item, b: Item) -> bool:
-    """Whether two PETs show one moment and one place."""
+def _one_moment(a: Item, b: Item) -> bool:
+    """Whether two PETs are of one moment: a patient is scanned once at a time."""
     if a.when is not None and b.when is not None:
-        if abs((a.when - b.when).total_seconds()) >= SAME_SCAN_S:
-            return False
-    elif a.after_h is None or a.after_h != b.after_h:
-        return False
-    if a.frame and b.frame:
-        if a.frame != b.frame:
-            return False
-    elif not a.study or a.study != b.study:
-        return False
+        return abs((a.when - b.when).total_seconds()) < SAME_SCAN_S
+    return a.hours is not None and a.hours == b.hours and (a.frame == b.frame or not (a.frame and b.frame))
+
+
+def _one_place(a: Item, b: Item) -> bool:
+    """Whether two PETs show one place; those in different frames of reference are taken to."""
     one, two = _box(a), _box(b)
-    return one is None or two is None or max(one.share_of(two), two.share_of(one)) >= SAME_PLACE
+    if one is None or two is None or a.frame != b.frame:
+        return True
+    return max(one.share_of(two), two.share_of(one)) >= SAME_PLACE
 
 
-def _best_of(scan: list[Item], wishes: Wishes, notes: list[str]) -> Item:
+def _best_of(scan: list[Item], cts: Sequence[Item], wishes: Wishes, notes: list[str]) -> Item:
+    parts = [item for item in scan if not wishes.takes(item) and not _one_place(item, scan[0])]
+    if parts and not any(map(wishes.takes, scan)):
+        raise _asked(
+            [scan[0], *parts], "show different places at one time", "they are parts of one scan: join them, or"
+        )
     largest = max((box.volume for item in scan if (box := _box(item)) is not None), default=0.0)
 
     def large(item: Item) -> bool:
@@ -81,6 +87,7 @@ def _best_of(scan: list[Item], wishes: Wishes, notes: list[str]) -> Item:
 
     grounds: list[Ground] = [
         (wishes.takes, "another reconstruction of this scan was asked for"),
+        (lambda i: bool(_of_its_place(i, cts)), "no CT is in its frame of reference"),
         (lambda i: bool(i.evidence and i.evidence.corrected), "its header does not say that attenuation was corrected"),
         (lambda i: i.evidence is None or i.evidence.original, "derived images; the original ones were used"),
         (lambda i: i.header is not None and i.header.units == "BQML", "in SUV; the one in Bq/mL was used"),
@@ -131,18 +138,21 @@ def code_of(item: Item) -> str:
     return series_code(item.uid)[:6] if "/" not in item.uid and item.uid else item.label
 
 
-def _asked(items: Sequence[Item]) -> InputError:
+def _asked(
+    items: Sequence[Item], problem: str = "show it equally well", advice: str = "choose the one of your recovery:"
+) -> InputError:
+    """The question which of several series of one scan to take."""
     shown = []
     for item in items:
         method = item.evidence.method if item.evidence is not None else ""
         words = ", ".join(word for word in (repr(item.description) if item.description else "", method) if word)
         shown.append(f"{item.label} ({words + ', ' if words else ''}{counted(item.files, 'file')})")
+    told = visible("; ".join(shown))
     options = " or ".join(f"--take {code_of(item)}" for item in items)
     return InputError(
-        f"{len(items)} series show the scan of {items[0].time_text} equally well: {'; '.join(shown)}",
-        why="attenuation correction, type, unit, extent and voxels are the same, and only you know which one the "
-        "recovery belongs to",
-        suggestion=f"import again with {options}",
+        f"{len(items)} series of the scan of {items[0].time_text} {problem}: {told}",
+        why="one scan is one point in time, and no header says which of them is the right one",
+        suggestion=f"{advice} import again with {options}",
     )
 
 
@@ -165,9 +175,7 @@ def match_ct(pet: Item, cts: Sequence[Item], wishes: Wishes, notes: list[str]) -
     (ct, reasons)
         None where no CT is of its place; why each of the others was not taken, by its path.
     """
-    same_frame = [ct for ct in cts if ct.frame and ct.frame == pet.frame]
-    same_study = [ct for ct in cts if ct.study and ct.study == pet.study and not (ct.frame and pet.frame)]
-    near = same_frame or same_study
+    near = _of_its_place(pet, cts)
     reasons = {ct.spec: "it shows no part of the PET" for ct in near if _cover(pet, ct) <= 0.0}
     candidates = [ct for ct in near if ct.spec not in reasons]
     if not candidates:
@@ -177,6 +185,7 @@ def match_ct(pet: Item, cts: Sequence[Item], wishes: Wishes, notes: list[str]) -
     grounds: list[Ground] = [
         (wishes.takes, "another CT was asked for"),
         (lambda ct: _cover(pet, ct) >= SAME_EXTENT * widest, "it shows less of the PET"),
+        (lambda ct: ct.study == pet.study, "of another study or session"),
         (lambda ct: _hours_between(pet, ct) <= nearest + ONE_EXAMINATION_H, "taken at another time"),
         (lambda ct: ct.evidence is None or ct.evidence.original, "derived images, and the original ones are there"),
         (
@@ -202,6 +211,12 @@ def match_ct(pet: Item, cts: Sequence[Item], wishes: Wishes, notes: list[str]) -
     return left[0], reasons
 
 
+def _of_its_place(pet: Item, cts: Sequence[Item]) -> list[Item]:
+    """CTs in the frame of reference of a PET, else those of its study that state no other one."""
+    same_frame = [ct for ct in cts if ct.frame and ct.frame == pet.frame]
+    return same_frame or [ct for ct in cts if ct.study and ct.study == pet.study and not (ct.frame and pet.frame)]
+
+
 def _box(item: Item) -> Box | None:
     return item.evidence.box if item.evidence is not None else None
 
@@ -215,6 +230,6 @@ def _cover(pet: Item, ct: Item) -> float:
 def _hours_between(pet: Item, ct: Item) -> float:
     if pet.when is not None and ct.when is not None:
         return abs((ct.when - pet.when).total_seconds()) / 3600.0
-    if pet.after_h is not None and ct.after_h is not None:
-        return abs(ct.after_h - pet.after_h)
+    if pet.hours is not None and ct.hours is not None:
+        return abs(ct.hours - pet.hours)
     return 1e6 if ct.when is not None or pet.when is not None else 0.0

@@ -25,6 +25,8 @@ _NOT_CORRECTED = re.compile(
 #: Words of a CT's description or kernel, and Siemens' numbers from B50 on, that say that edges were enhanced: CT
 #: numbers overshoot there, so that such a reconstruction is taken last.
 _SHARP = re.compile(r"(?<![a-z])(lung|bone|edge|sharp|detail|y-sharp|[bhij][a-z]?[5-9]\d[a-z]?)(?![a-z])")
+#: How a finding that rests on the description begins.
+_BY_WORDS = "its description"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Evidence:
         Whether attenuation was corrected.
     correction
         What says so, for a reader.
+    by_words
+        Whether that is the description alone.
     original
         Whether ImageType begins with ORIGINAL.
     sharp
@@ -73,6 +77,7 @@ class Evidence:
 
     corrected: bool | None = None
     correction: str = ""
+    by_words: bool = False
     original: bool = True
     sharp: bool = False
     box: Box | None = None
@@ -97,6 +102,7 @@ def evidence_of(members: Sequence[Header]) -> Evidence:
     return Evidence(
         corrected,
         correction,
+        correction.startswith(_BY_WORDS),
         not kinds or kinds[0] == "ORIGINAL",
         bool(_SHARP.search(described)),
         box,
@@ -121,9 +127,14 @@ def attenuation(data: Dataset) -> tuple[bool | None, str]:
     if method:
         return True, f"AttenuationCorrectionMethod is {method}"
     described = text(data, "SeriesDescription")
-    if _NOT_CORRECTED.search(described.casefold()):
-        return False, f"its description {described!r} says so, and no element states a correction"
+    if says_uncorrected(described):
+        return False, f"{_BY_WORDS} {described!r} says so, and no element states a correction"
     return None, ""
+
+
+def says_uncorrected(description: str) -> bool:
+    """Whether the words of a description say that attenuation was not corrected."""
+    return bool(_NOT_CORRECTED.search(description.casefold()))
 
 
 def moments_at_a_place(members: Sequence[Header]) -> int:

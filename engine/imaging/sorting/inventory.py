@@ -8,14 +8,28 @@ from datetime import datetime
 from pathlib import Path
 
 from ...errors import InputError
-from ...text import counted
-from ..dicom.elements import items, text
+from ..dicom.elements import items, text, texts
 from ..dicom.find import IMAGE_MODALITIES, Header
-from ..dicom.kinds import is_multi_frame, no_slice, unusable
+from ..dicom.kinds import no_slice, unusable
+from ..dicom.members import slices_of
+from ..identity import Person
+from ..masks.names import listed
+from ..masks.read import structures_of
+from ..masks.references import CT_CLASSES, PET_CLASSES, contour_images, referenced
 from ..pet.header import moment_of, read_pet_header
-from .evidence import evidence_of, moments_at_a_place
+from .evidence import evidence_of, moments_at_a_place, says_uncorrected
 from .item import Item
 
+#: Words of a name or ID that are shorter than this [letters] tell nothing of a patient.
+_TELLING = 3
+#: SOP classes of scans, whatever Modality says.
+_SCAN_CLASSES = {
+    **dict.fromkeys(CT_CLASSES, "CT"),
+    **dict.fromkeys(PET_CLASSES, "PET"),
+    "1.2.840.10008.5.1.4.1.1.20": "NM",
+}
+#: Modalities of scans, and what the account calls them.
+_SCANS = {"PT": "PET", "CT": "CT"}
 #: Modalities that hold images of a kind that could be a scan, and what to do with them.
 _NOT_READ = {
     "NM": "NM (SPECT) is not read: export it as PET (BQML) or as NIfTI in Bq/mL",
@@ -23,13 +37,15 @@ _NOT_READ = {
 }
 
 
-def dicom_items(headers: Sequence[Header]) -> list[Item]:
+def dicom_items(headers: Sequence[Header], half_life_s: float | None = None) -> list[Item]:
     """One record per image series, and one per file of anything else.
 
     Parameters
     ----------
     headers
         Of every DICOM file, in the order of their paths.
+    half_life_s
+        Of the tracer [s], where the user states it.
     """
     series: dict[str, list[Header]] = {}
     found: list[Item] = []
@@ -43,19 +59,18 @@ def dicom_items(headers: Sequence[Header]) -> list[Item]:
         for header in members:
             folders.setdefault(header.path.parent, set()).add(uid)
     for members in series.values():
-        found += _series_items(members, folders)
+        found += _series_items(members, folders, half_life_s)
     return found
 
 
-def _series_items(members: Sequence[Header], folders: dict[Path, set[str]]) -> list[Item]:
-    """The record of a series, and one for the images in it that are no slices (a localizer, a screenshot)."""
-    members, copies = _without_copies(members)
-    reasons = {header.path: no_slice(header) for header in members}
-    slices = [header for header in members if not reasons[header.path]]
-    strays = [header for header in members if reasons[header.path]] if slices else []
-    item = _image_item(slices or members, _series_spec(members, folders))
-    if copies:
-        item.notes.append(f"{item.label}: {counted(copies, 'file')} of the same images as others, left out")
+def _series_items(members: Sequence[Header], folders: dict[Path, set[str]], half_life_s: float | None) -> list[Item]:
+    """The record of a series, and one for each kind of images in it that are no slices (a localizer, a screenshot)."""
+    if members[0].modality not in _SCANS:
+        return [_unread_item(members, folders)]
+    reasons = {header.path: reason for header in members if (reason := no_slice(header))}
+    own = [header for header in members if header.path not in reasons]
+    strays = [header for header in members if header.path in reasons] if own else []
+    item = _image_item(own or members, folders, half_life_s)
     found = [item]
     for reason in dict.fromkeys(reasons[header.path] for header in strays):
         same = [header for header in strays if reasons[header.path] == reason]
@@ -65,52 +80,78 @@ def _series_items(members: Sequence[Header], folders: dict[Path, set[str]]) -> l
     return found
 
 
-def _without_copies(members: Sequence[Header]) -> tuple[list[Header], int]:
-    """Each image once, and the number of further files of an image: the same instance, of the same size."""
-    kept: dict[tuple[str, int], Header] = {}
-    for header in members:
-        instance = text(header.dataset, "SOPInstanceUID") or str(header.path)
-        kept.setdefault((instance, header.path.stat().st_size), header)
-    return list(kept.values()), len(members) - len(kept)
-
-
-def _image_item(members: Sequence[Header], spec: str) -> Item:
-    """The record of the slices of one series."""
+def _item(members: Sequence[Header], folders: dict[Path, set[str]]) -> Item:
+    """The record of images of one series, with nothing decided."""
     first = members[0]
-    kind = "PET" if first.modality == "PT" else first.modality
-    item = Item(kind, spec, len(members), _when(members), first.frame_of_reference, first.series)
-    item.study, item.description = text(first.dataset, "StudyInstanceUID"), first.description
-    if kind not in ("PET", "CT"):
-        item.skipped = _NOT_READ.get(kind, f"modality {kind or 'unknown'} is not used")
-        item.maybe_scan = kind == "NM"
-        return item
-    item.evidence = evidence_of(members)
-    item.skipped = unusable(members)
-    item.picture = bool(item.skipped)
+    kind = _SCANS.get(first.modality, first.modality)
+    count = len({header.path for header in members})
+    item = Item(kind, _series_spec(members, folders), count, _when(members), first.frame_of_reference, first.series)
+    item.study, item.description = text(first.dataset, "StudyInstanceUID"), _described(first)
     item.maybe_scan = kind == "PET"
-    if not item.skipped and any(is_multi_frame(header) for header in members):
-        item.skipped = "an enhanced multi-frame object, which is not read: export single slices"
-    moments = moments_at_a_place(members)
-    if not item.skipped and moments > 1:
+    return item
+
+
+def _unread_item(members: Sequence[Header], folders: dict[Path, set[str]]) -> Item:
+    item = _item(members, folders)
+    item.skipped, item.maybe_scan = _NOT_READ[item.kind], item.kind == "NM"
+    return item
+
+
+def _image_item(members: Sequence[Header], folders: dict[Path, set[str]], half_life_s: float | None) -> Item:
+    """The record of a CT or PET: its slices, or why they are no volume."""
+    try:
+        slices = slices_of(members, _SCANS[members[0].modality])
+    except InputError as error:
+        item = _item(members, folders)
+        item.skipped = _said(error)
+        item.picture = bool(unusable(members))
+        return item
+    item = _item(slices, folders)
+    item.notes += [f"{item.label}: {note}" for note in slices.notes]
+    item.evidence = evidence_of(slices)
+    moments = moments_at_a_place(slices)
+    if len(slices) < 2:
+        item.skipped, item.picture = "a single slice", True
+    elif moments > 1:
         item.skipped = (
             f"{moments} images lie at each place (a dynamic or gated series, or several joined): "
             "export one static series"
         )
-    if kind == "PET" and not item.skipped:
-        _read_pet_item(item, members)
+    elif "REPROJECTION" in (word.upper() for word in texts(slices[0].dataset, "SeriesType")):
+        item.skipped, item.picture = "a projection (SeriesType REPROJECTION)", True
+    elif item.kind == "PET":
+        _read_pet_item(item, slices, half_life_s)
     return item
 
 
-def _read_pet_item(item: Item, members: Sequence[Header]) -> None:
+def _said(error: InputError) -> str:
+    """A refusal as the reason why something is left out."""
+    problem = error.problem.rpartition("series is no volume: ")[2]
+    return f"{problem}; {error.suggestion}" if error.suggestion and problem == error.problem else problem
+
+
+def _read_pet_item(item: Item, members: Sequence[Header], half_life_s: float | None) -> None:
     """What the header of a PET says, and whether it can be turned into an activity concentration."""
     try:
-        item.header = read_pet_header(list(members), item.spec)
+        item.header = read_pet_header(members, item.spec, half_life_s)
     except InputError as error:
-        item.skipped = error.problem + (f"; {error.suggestion}" if error.suggestion else "")
+        item.skipped = _said(error)
         return
     item.when = item.header.scan_start or item.when
     if item.evidence is not None and item.evidence.corrected is False:
         item.skipped = f"not corrected for attenuation: {item.evidence.correction}"
+        item.weak = item.evidence.by_words
+    elif item.evidence is not None and item.evidence.correction and says_uncorrected(item.description):
+        item.notes.append(
+            f"{item.label}: its description {item.description!r} sounds uncorrected, and {item.evidence.correction}"
+        )
+
+
+def _described(header: Header) -> str:
+    """The description of a series; empty where it holds words of the patient's name or ID."""
+    person, words = Person.of(header.dataset), header.description.casefold()
+    private = {word for word in (person.number, *person.names) if len(word) >= _TELLING}
+    return "" if any(word in words for word in private) else header.description
 
 
 def _when(members: Iterable[Header]) -> datetime | None:
@@ -141,41 +182,43 @@ def _other_item(header: Header) -> Item:
     """The record of a file that is no image series: a structure file, a report, a presentation state."""
     data = header.dataset
     item = Item(header.modality, str(header.path), 1, None, header.frame_of_reference, header.series)
-    item.study, item.description = text(data, "StudyInstanceUID"), header.description
+    item.study, item.description = text(data, "StudyInstanceUID"), _described(header)
     item.when = moment_of(
         text(data, "StructureSetDate") or text(data, "SeriesDate") or text(data, "StudyDate"),
         text(data, "StructureSetTime") or text(data, "SeriesTime") or text(data, "StudyTime"),
     )
     if header.modality in ("RTSTRUCT", "SEG"):
         _read_structures(item, header)
+    elif (sop_class := text(data, "SOPClassUID")) in _SCAN_CLASSES:
+        what = _SCAN_CLASSES[sop_class]
+        stated = repr(header.modality) if header.modality else "empty"
+        item.skipped = f"its Modality is {stated} and its SOP class that of {what}: correct Modality"
+        item.maybe_scan = what != "CT"
     else:
         item.skipped = f"modality {header.modality or 'unknown'} is not used"
     return item
 
 
 def _read_structures(item: Item, header: Header) -> None:
-    """What an RTSTRUCT or SEG was drawn on, and the names of its structures."""
+    """What an RTSTRUCT or SEG was drawn on, and which of its structures are lesions."""
     data = header.dataset
-    series: set[str] = set()
-    instances: set[str] = set()
-    if header.modality == "RTSTRUCT":
-        rois = items(data, "StructureSetROISequence")
-        item.structures = tuple(text(roi, "ROIName") for roi in rois)
-        frames = {text(roi, "ReferencedFrameOfReferenceUID") for roi in rois} - {""}
-        for frame in items(data, "ReferencedFrameOfReferenceSequence"):
-            frames |= {text(frame, "FrameOfReferenceUID")} - {""}
-            for study in items(frame, "RTReferencedStudySequence"):
-                for one in items(study, "RTReferencedSeriesSequence"):
-                    series.add(text(one, "SeriesInstanceUID"))
-        for roi in items(data, "ROIContourSequence"):
-            for contour in list(items(roi, "ContourSequence"))[:1]:
-                for image in items(contour, "ContourImageSequence"):
-                    instances.add(text(image, "ReferencedSOPInstanceUID"))
-        # the frames inside one file contradict each other at times: then the images it names decide
-        item.frame = frames.pop() if len(frames) == 1 else item.frame if not frames else None
-    else:
-        item.structures = tuple(text(segment, "SegmentLabel") for segment in items(data, "SegmentSequence"))
-        series |= {text(one, "SeriesInstanceUID") for one in items(data, "ReferencedSeriesSequence")}
-    item.references, item.instances = frozenset(series - {""}), frozenset(instances - {""})
-    if not item.structures:
-        item.skipped = "it holds no structure"
+    refers = referenced(data)
+    own = {text(roi, "ReferencedFrameOfReferenceUID") for roi in items(data, "StructureSetROISequence")}
+    item.frames = refers.frames | (own - {""})
+    first = [one for roi in items(data, "ROIContourSequence") for one in list(items(roi, "ContourSequence"))[:1]]
+    item.references, item.instances = refers.series, refers.instances | contour_images(first)[0]
+    try:
+        lesions, left = structures_of(header)
+    except InputError as error:
+        item.skipped = _said(error)
+        return
+    item.structures = tuple(lesions)
+    if left:
+        item.names = item.structures
+        kinds = dict.fromkeys(why for _, why in left)
+        shown = "; ".join(f"{listed([name for name, why in left if why == kind])} ({kind})" for kind in kinds)
+        item.notes.append(f"{item.label}: no lesions, left out: {shown}")
+    if text(data, "ApprovalStatus").upper() == "REJECTED":
+        item.skipped = "its ApprovalStatus is REJECTED"
+    elif not lesions:
+        item.skipped = "it holds no lesion" if left else "it holds no structure"

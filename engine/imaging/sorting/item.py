@@ -34,8 +34,12 @@ class Item:
         When it was made, or how long after the administration [h], as far as that is known.
     frame, uid, study, description
         Frame of reference, series UID, study UID and description.
+    frames
+        Frames of reference that a structure file names; they contradict each other at times.
     skipped
         Why it is left out; empty where it is used.
+    weak
+        Whether that rests on weak grounds, which the word of the user outweighs.
     maybe_scan
         Whether what is left out may be a scan that the kinetics lack.
     picture
@@ -61,8 +65,10 @@ class Item:
     frame: str | None = None
     uid: str = ""
     study: str = ""
+    frames: frozenset[str] = frozenset()
     description: str = ""
     skipped: str = ""
+    weak: bool = False
     maybe_scan: bool = False
     picture: bool = False
     visit: str = ""
@@ -74,6 +80,13 @@ class Item:
     header: PetHeader | None = None
     evidence: Evidence | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def hours(self) -> float | None:
+        """Time after the administration [h], as stated by the user, a name, or a sidecar."""
+        if self.after_h is None and self.header is not None:
+            return self.header.after_h
+        return self.after_h
 
     @property
     def label(self) -> str:
@@ -88,7 +101,7 @@ class Item:
         """When it was made, for a reader."""
         if self.when is not None:
             return f"{self.when:%Y-%m-%d %H:%M}"
-        return "no date" if self.after_h is None else f"{self.after_h:g} h"
+        return "no date" if self.hours is None else f"{self.hours:g} h"
 
     def line(self) -> str:
         """One line of the account: what it is, and what became of it."""

@@ -81,7 +81,8 @@ def _relation(
     others = [one for one in items if one.uid in drawn_on]
     if others and not any(one.frame in frames for one in others):
         return 0
-    return int(bool(others) or item.frame in frames or (item.frame is None and not drawn_on))
+    stated = item.frames or ({item.frame} if item.frame else set())
+    return int(bool(others) or bool(frames & stated) or not (stated or drawn_on))
 
 
 def _newest(drawn: list[Item]) -> list[Item]:
@@ -108,8 +109,8 @@ def _label_maps(maps: list[Item], pets: Sequence[Item]) -> list[Item]:
         versions.setdefault(str(Path(item.spec).parent / _HOURS.sub("", Path(item.spec).name.lower())), []).append(item)
     taken = []
     for same in versions.values():
-        first = pets[0].after_h
-        best = next((item for item in same if first is not None and item.after_h == first), same[0])
+        first = pets[0].hours
+        best = next((item for item in same if first is not None and item.hours == first), same[0])
         _leave(same, [best], f"of the first scan: {best.label}")
         taken.append(best)
     return taken

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import InputError
+from ...folders import calls_itself_dicom, files_below, is_dicom, require
 from ...progress import Progress
 from ...text import counted, visible
 from ..dicom.elements import items, texts
-from ..dicom.find import Header, files_below, is_dicom, is_volume_file, quiet, read_header, require
+from ..dicom.find import Header, is_volume_file, quiet, read_header
 from .archives import holds_images, is_archive, is_zip, unpack
 from .item import Item
 
@@ -20,7 +21,9 @@ _INDEXES = ("DICOMDIR", "DIRFILE")
 #: No progress is shown for fewer files: they take less than a second.
 QUIET_FILES = 1000
 #: SOP class of the index of a medium (DICOM PS3.10 8.6).
-_INDEX_CLASS = "1.2.840.10008.1.3.10"
+_INDEX_CLASS = b"1.2.840.10008.1.3.10"
+#: Bytes in which the meta information of a file states its class.
+_META_BYTES = 1024
 
 
 @dataclass
@@ -131,8 +134,17 @@ def _sort_out(files: Sequence[Path], pile: Pile, progress: Progress | None) -> N
             pile.left.append(Item("archive", str(path), 1, skipped=reason, maybe_scan=True))
         elif is_dicom(path):
             _read(path, pile)
+        elif calls_itself_dicom(path) and not _is_index(path):
+            reason = "it is named as a DICOM file and holds none: it is empty or damaged"
+            pile.left.append(Item("damaged", str(path), 1, skipped=reason, maybe_scan=True))
         else:
             pile.others += 1
+
+
+def _is_index(path: Path) -> bool:
+    """Whether a file is the index of a medium under another name."""
+    with path.open("rb") as stream:
+        return _INDEX_CLASS in stream.read(_META_BYTES)
 
 
 def _is_text(path: Path) -> bool:
@@ -174,8 +186,9 @@ def _compare(index: Path, pile: Pile) -> None:
     except Exception:  # an index is not needed: its files are found without it
         pile.notes.append(f"{visible(index.name)}: an index, cannot be read; the files are found without it")
         return
-    files = (path.relative_to(index.parent) for path in index.parent.rglob("*") if path.is_file())
-    present = {path.as_posix().casefold() for path in files}
+    files = [path.relative_to(index.parent) for path in index.parent.rglob("*") if path.is_file()]
+    # copies of a medium get an ending that the index does not know
+    present = {name.as_posix().casefold() for path in files for name in (path, path.with_suffix(""))}
     missing = [place for parts in listed if parts and (place := "/".join(parts)).casefold() not in present]
     if missing:
         reason = (

@@ -14,14 +14,14 @@ from ...same import SAME_SCAN_S
 from ...text import counted
 from ..dicom.elements import text
 from ..identity import patients_of, require_one_patient
-from ..pet.header import PetHeader
+from ..pet.header import PetHeader, radionuclide_half_life_s
 from .choice import match_ct, one_per_scan
 from .inventory import dicom_items
 from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit
 from .lesions import match_lesions
 from .pile import Pile, pile_of
 from .proposal import case_data
-from .volumes import volume_items
+from .volumes import subjects, volume_items
 from .wishes import Wishes
 
 #: Scans of one administration are at most this many days apart.
@@ -176,14 +176,18 @@ def sort_folder(
     """
     wishes = wishes or Wishes()
     pile = pile_of(folders, beside, progress)
-    items = [*pile.left, *dicom_items(pile.headers), *volume_items(pile.volumes)]
+    items = [
+        *pile.left,
+        *dicom_items(pile.headers, radionuclide_half_life_s(wishes.tracer)),
+        *volume_items(pile.volumes),
+    ]
     found = Sorted(items, notes=list(pile.notes), root=pile.root, wishes=wishes)
     if pile.others:
         found.notes.append(f"{counted(pile.others, 'other file', ('was', 'were'))} ignored")
     try:
         _require_images(pile)
         _require_one_patient(pile, wishes, found.notes)
-        wishes.apply(items)
+        found.notes += wishes.apply(items)
         series_of = {uid: h.series for h in pile.headers if (uid := text(h.dataset, "SOPInstanceUID"))}
         found.visits = _visits(items, series_of, wishes, found.notes)
     except InputError as error:
@@ -213,22 +217,26 @@ def _require_one_patient(pile: Pile, wishes: Wishes, notes: list[str]) -> None:
         if len(patients_of(pile.headers)) > 1:
             notes.append("the files name several patients; --same-patient says that they are one")
         return
+    if len(names := subjects(pile.volumes)) > 1:
+        raise InputError(
+            f"the volumes are of {len(names)} subjects: {', '.join(names[:LISTED])}{' ...' if names[LISTED:] else ''}",
+            why="a case describes one patient; images of several must not be mixed",
+            suggestion="run `hevesy import` for each subject's folder",
+            file=pile.root,
+        )
     advice = "run `hevesy import` for each patient's folder, or add --same-patient where it is one person"
     require_one_patient(pile.headers, pile.root, advice)
 
 
 def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes: list[str]) -> list[SortedVisit]:
-    for item in items:
-        if item.kind in ("PET", "CT") and item.header is not None and wishes.takes(item) and _is_weak(item):
-            notes.append(f"{item.label} is used as asked, though it would be left out: {item.skipped}")
-            item.skipped = ""
     pets = sorted(
         (i for i in items if i.kind == "PET" and not i.skipped),
-        key=lambda i: (i.when or datetime.min, i.after_h or 0.0, i.spec),
+        key=lambda i: (i.when or datetime.min, i.hours or 0.0, i.spec),
     )
     cts = [i for i in items if i.kind == "CT" and not i.skipped]
-    pairs, reasons = [], {}
-    for pet in one_per_scan(pets, wishes, notes):
+    pairs: list[Pair] = []
+    reasons: dict[str, str] = {}
+    for pet in one_per_scan(pets, cts, wishes, notes):
         ct, why = match_ct(pet, cts, wishes, notes)
         reasons |= why
         if ct is None:
@@ -253,11 +261,6 @@ def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes:
             else:
                 item.skipped = elsewhere if item.kind in ("RTSTRUCT", "SEG") else "not used"
     return visits
-
-
-def _is_weak(item: Item) -> bool:
-    """Whether an item is left out on weak grounds, which the word of the user outweighs."""
-    return bool(item.evidence and item.evidence.corrected is False and "description" in item.evidence.correction)
 
 
 def _remarks(visit: str, pet: Item) -> list[str]:
@@ -309,9 +312,9 @@ def _same_moment(item: Item, scan: Item) -> bool:
     if item.when is not None and scan.when is not None:
         apart = abs((item.when - scan.when).total_seconds())
         return apart < SAME_SCAN_S or (item.picture and same_study and item.when.date() == scan.when.date())
-    if item.kind == "PET" and item.when is None and same_study:
+    if item.picture and item.when is None and same_study:
         return True
-    return item.after_h is not None and item.after_h == scan.after_h
+    return item.hours is not None and item.hours == scan.hours
 
 
 def _reasons(items: list[Item], kinds: tuple[str, ...]) -> str:

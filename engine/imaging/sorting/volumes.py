@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import InputError
+from ...same import SAME_SCAN_S
 from ..pet.file import header_of_file
 from ..pet.header import nuclide_name
 from .item import Item
@@ -21,6 +22,7 @@ _KINDS = (
 _ORGANS = re.compile(r"total[-_ ]?segmentator|segmentations?|organs?")
 #: More volumes than this in a folder of that name are organs: nobody outlines as many lesions in a file each.
 _MANY = 20
+_SUBJECT, _SESSION = re.compile(r"^sub-[A-Za-z0-9]+"), re.compile(r"(?:^|_)(ses-[A-Za-z0-9]+)")
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)[-_ ]?(?:h|hr|hours)(?![a-z])")
 
 
@@ -37,12 +39,23 @@ def volume_items(paths: Sequence[Path]) -> list[Item]:
         for folder in {path.parent for path in paths}
         if _ORGANS.search(folder.name.lower()) and sum(path.parent == folder for path in paths) > _MANY
     }
-    return [_organ(path) if path.parent in organs else _item(path) for path in paths]
+    items = [_organ(path) if path.parent in organs else _item(path) for path in paths]
+    with_ct = {item.frame for item in items if item.kind == "CT"}
+    if not any(item.kind == "PET" and item.frame in with_ct for item in items):
+        for item in items:  # PET, CT and lesions have folders of their own, as in BIDS: they belong together
+            item.frame = "volumes"
+    return items
+
+
+def subjects(paths: Sequence[Path]) -> list[str]:
+    """Subjects that paths name as BIDS does (``sub-01``), sorted."""
+    return sorted({name for path in paths for part in path.parts for name in _SUBJECT.findall(part)})
 
 
 def _organ(path: Path) -> Item:
     item = Item("lesions", str(path), 1, frame=f"folder {path.parent}", uid=str(path))
     item.skipped = "one of many outlines in a folder of organs: no lesion unless --take names it"
+    item.weak = True
     return item
 
 
@@ -62,6 +75,8 @@ def _item(path: Path) -> Item:
     named_seg = path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
     kind = "lesions" if named_seg else _kind(words)
     item = Item(kind, str(path), 1, frame=f"folder {path.parent}", uid=str(path))
+    if session := _SESSION.search(path.name):
+        item.study = session[1]
     if hours := _HOURS.search(_ENDING.sub("", path.name.lower())):
         item.after_h = float(hours.group(1))
     if kind == "volume":
@@ -72,16 +87,20 @@ def _item(path: Path) -> Item:
 
 
 def _read_pet(item: Item, path: Path, words: Sequence[str]) -> None:
-    """What the sidecar of a PET states, and its name where that is silent."""
+    """What the sidecar of a PET states, and the nuclide in its name."""
     item.maybe_scan = True
     try:
-        item.header = header_of_file(path)
+        header = header_of_file(path)
     except InputError as error:
-        item.skipped = f"{error.problem}: {error.suggestion}"
+        where = f"{Path(error.file).name}: " if error.file and Path(error.file).name != path.name else ""
+        item.skipped = f"{where}{error.problem}; {error.suggestion}"
         return
-    item.header.tracer = item.header.tracer or _nuclide_in(words)
-    if item.after_h is None:
-        item.after_h = item.header.after_h
+    header.tracer = header.tracer or _nuclide_in(words)
+    item.header, item.when = header, header.scan_start
+    if header.after_h is not None and item.after_h is not None:
+        if abs(header.after_h - item.after_h) > SAME_SCAN_S / 3600.0:
+            item.notes.append(f"{item.label}: its sidecar says {header.after_h:.4g} h, its name {item.after_h:g} h")
+        item.after_h = None
 
 
 def _nuclide_in(words: Sequence[str]) -> str | None:

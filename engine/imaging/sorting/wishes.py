@@ -42,26 +42,42 @@ class Wishes:
         """Whether the user asked for this one."""
         return any(item.is_named_by(pattern) for pattern in self.take)
 
-    def apply(self, items: Sequence[Item]) -> None:
-        """Put the stated times into the records of their scans.
+    def apply(self, items: Sequence[Item]) -> list[str]:
+        """Put what is stated into the records: times, and what is taken though it would be left out on weak grounds.
+
+        Returns
+        -------
+        list of str
+            Remarks on the latter.
 
         Raises
         ------
         InputError
-            A word that names nothing that was found, or a time that is stated for several scans or for none.
+            A word that names nothing that was found, or nothing that can be used.
         """
+        notes = []
         for pattern in self.take:
-            if not any(item.is_named_by(pattern) for item in items):
-                raise _nothing("--take", pattern, items)
-        for item in items:
-            if item.kind == "lesions" and self.takes(item):
-                item.skipped = ""
-        for pattern, hours in self.after_h.items():
-            named = [item for item in items if item.kind == "PET" and item.is_named_by(pattern)]
+            named = [item for item in items if item.is_named_by(pattern)]
             if not named:
-                raise _nothing("--after", pattern, [item for item in items if item.kind == "PET"])
+                raise _nothing("--take", pattern, items)
             for item in named:
+                if item.weak and item.skipped:
+                    notes.append(f"{item.label} is used as asked, though it would be left out: {item.skipped}")
+                    item.skipped = ""
+            if all(item.skipped for item in named):
+                raise InputError(
+                    f"{named[0].label} cannot be used: {named[0].skipped}",
+                    why="--take chooses among what can be used",
+                    suggestion="name another series or file",
+                    field="--take",
+                )
+        for pattern, hours in self.after_h.items():
+            pets = [item for item in items if item.kind == "PET" and item.is_named_by(pattern)]
+            if not pets:
+                raise _nothing("--after", pattern, [item for item in items if item.kind == "PET"])
+            for item in pets:
                 item.after_h = hours
+        return notes
 
 
 def _nothing(option: str, pattern: str, items: Sequence[Item]) -> InputError:
