@@ -219,6 +219,10 @@ class MapFolder(MaskFile):
     def notes(self) -> tuple[str, ...]:
         return tuple(note for one in self._maps for note in one.notes)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(one.file for one in self._maps)
+
     def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:
         found = {one.drawn_on(ct, pet) for one in self._maps}
         return found.pop() if len(found) == 1 else None

@@ -79,6 +79,11 @@ class MaskFile(ABC):
         return ()
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that hold the lesions: one, or those of a folder of maps."""
+        return (self.file,)
+
+    @property
     @abstractmethod
     def contents(self) -> list[Content]:
         """What the file holds, in its order: lesions, and structures that are none unless the case names them."""

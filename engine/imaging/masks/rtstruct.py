@@ -256,7 +256,7 @@ def _coordinates(item: Dataset) -> tuple[np.ndarray, str | None]:
     if isinstance(value, bytes):
         words = value.decode("ascii", "replace").rstrip(" \0").split("\\")
     elif isinstance(value, str) or not isinstance(value, Sequence):
-        words = [str(value)]
+        words = str(value).split("\\")
     else:
         words = [str(one) for one in value]
     try:
