@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
+#: Stands for the frame of reference that a segmentation does not state, while it is decoded.
+NO_FRAME = "2.25.0"
+
+
 @dataclass(frozen=True, eq=False)
 class Segment:
     """One segment: fractions (nz, ny, nx) in its smallest box, their grid, and its whole volume [mL].
@@ -227,6 +231,8 @@ def _mended(data: Dataset) -> Dataset:
 
     The segment of a frame may be said once for all frames; a segment may lack its label.
     """
+    if not text(data, "FrameOfReferenceUID"):
+        data.FrameOfReferenceUID = NO_FRAME
     for position, item in enumerate(items(data, "SegmentSequence"), 1):
         if not text(item, "SegmentLabel"):
             item.SegmentLabel = f"segment {position}"
