@@ -17,7 +17,7 @@ def schema_of(model: type[Block]) -> dict[str, Any]:
         defaults = block.model_construct().model_dump(mode="json", by_alias=True)
         for key, described in part.get("properties", {}).items():
             if "default" in described:
-                described["default"] = defaults[key]
+                described["default"] = defaults.get(key)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "hevesy case"
     return schema
