@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .patient import BOX, LESION_BQ_ML, LESION_ML, Contour, box_contours, square, write_patient
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
+
+from .patient import BOX, LESION_BQ_ML, LESION_ML, Contour, box_contours, square, uid, write_patient
 from .trap import Right, Trap
 
 #: Planes of the lesion on the CT [mm], and the volume of one of them [mL].
@@ -50,6 +53,59 @@ def _keyhole(z: float) -> list[list[float]]:
 def _coronal() -> list[list[list[float]]]:
     (x0, x1), _, (z0, z1) = BOX
     return [[[x0, y, z0], [x1, y, z0], [x1, y, z1], [x0, y, z1]] for y in range(-7, 8, 2)]
+
+
+def _damaged(change: Callable[[Dataset], Any]) -> Callable[[Path], Any]:
+    """Makes the patient with a change of its structure set."""
+    return lambda folder: write_patient(folder, structures={"change": change})
+
+
+def _first(data: Dataset) -> Dataset:
+    """The first contour."""
+    return data.ROIContourSequence[0].ContourSequence[0]
+
+
+def _words(text: str) -> Callable[[Dataset], Any]:
+    """Replaces the numbers of the first contour by a text, as a damaged file holds it."""
+
+    def change(data: Dataset) -> None:
+        del _first(data).ContourData
+        _first(data).add_new(0x30060050, "LT", text)
+
+    return change
+
+
+def _number_of(sequence: str, keyword: str, value: str | None) -> Callable[[Dataset], Any]:
+    """Sets or deletes a number in the first item of a sequence."""
+
+    def change(data: Dataset) -> None:
+        item = getattr(data, sequence)[0]
+        if value is None:
+            delattr(item, keyword)
+        else:
+            item.add_new(keyword, "LO", value)
+
+    return change
+
+
+def _on_another_image(folder: Path) -> None:
+    """One plane, drawn on a CT of 5 mm slices that is not in the case; another structure shows their distance."""
+
+    def change(data: Dataset) -> None:
+        series = data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+        series.SeriesInstanceUID = uid("plan")
+        images = list(series.ContourImageSequence)
+        for drawn in data.ROIContourSequence:
+            images += [image for contour in drawn.ContourSequence for image in contour.ContourImageSequence]
+        for image in images:
+            image.ReferencedSOPInstanceUID = uid("plan", 1)
+
+    heart = [_strip(z, -24.0, -8.0) for z in (35.0, 40.0, 45.0)]
+    write_patient(folder, structures={"structures": [("L1", [square(40.0)]), ("Heart", heart)], "change": change})
+
+
+def _emptied(data: Dataset) -> None:
+    data.ROIContourSequence = Items([])
 
 
 _EIGHT = [[[8.0, -8.0, z], [24.0, 8.0, z], [24.0, -8.0, z], [8.0, 8.0, z]] for z in PLANES]
@@ -242,5 +298,88 @@ TRAPS: tuple[Trap, ...] = (
         "It is left out, which is said: 4.096 mL.",
         _drawn([*box_contours(), ("OPEN_PLANAR", _strip(39.0, -24.0, -8.0))]),
         _right(LESION_ML, "1 point or open contour was left out"),
+    ),
+    Trap(
+        "one-plane-on-an-image-that-is-not-there",
+        "The structure has one contour, drawn on a CT of 5 mm slices that is not in the case.",
+        "It is 5 mm thick, as the planes of another structure in the file are apart: 1.28 mL.",
+        _on_another_image,
+        _right(1.28, "one contour plane; taken as 5 mm thick", mean=False),
+    ),
+    Trap(
+        "coordinates-that-are-no-triples",
+        "A contour holds a number of coordinates that is no multiple of three.",
+        "Refused, naming lesion and element.",
+        _damaged(_words("8\\-8\\33\\24\\-8\\33\\24\\8\\33\\8\\8")),
+        Right(refused=True, says=("ContourData", "'L1'", "11 numbers")),
+        source="report",
+    ),
+    Trap(
+        "coordinate-that-is-not-a-number",
+        "A contour holds NaN.",
+        "Refused, naming lesion and element.",
+        _damaged(_words("8\\-8\\33\\24\\-8\\33\\nan\\8\\33\\8\\8\\33")),
+        Right(refused=True, says=("ContourData", "not finite")),
+        source="report",
+    ),
+    Trap(
+        "coordinate-with-zero-bytes",
+        "A coordinate is '16.0', two zero bytes and '0.43'.",
+        "Refused, naming lesion, element and value.",
+        _damaged(_words("8\\-8\\33\\24\\-8\\33\\16.0\0\0.43\\8\\33\\8\\8\\33")),
+        Right(refused=True, says=("ContourData", "which is no number"), unsaid=("\0",)),
+        source="report",
+    ),
+    Trap(
+        "coordinate-beyond-any-scanner",
+        "A coordinate is 1e30 mm.",
+        "Refused, naming lesion, element and value.",
+        _damaged(_words("8\\-8\\33\\24\\-8\\33\\1e30\\8\\33\\8\\8\\33")),
+        Right(refused=True, says=("ContourData", "1e+30 mm")),
+    ),
+    Trap(
+        "contour-cut-short",
+        "A contour holds fewer points than it states.",
+        "Refused: its shape is not known.",
+        _damaged(lambda data: setattr(_first(data), "NumberOfContourPoints", 40)),
+        Right(refused=True, says=("NumberOfContourPoints says 40",)),
+    ),
+    Trap(
+        "structure-without-its-number",
+        "A structure has no ROI Number.",
+        "Refused, naming the element.",
+        _damaged(_number_of("StructureSetROISequence", "ROINumber", None)),
+        Right(refused=True, says=("no ROINumber",)),
+        source="report",
+    ),
+    Trap(
+        "contours-without-their-number",
+        "Contours do not say which structure they belong to.",
+        "Refused, naming the element.",
+        _damaged(_number_of("ROIContourSequence", "ReferencedROINumber", None)),
+        Right(refused=True, says=("no ReferencedROINumber",)),
+        source="report",
+    ),
+    Trap(
+        "contours-of-no-structure",
+        "Contours belong to a structure that the file does not list.",
+        "Refused: whose they are is not known.",
+        _damaged(_number_of("ROIContourSequence", "ReferencedROINumber", "7")),
+        Right(refused=True, says=("a structure number 7",)),
+    ),
+    Trap(
+        "text-in-place-of-contours",
+        "The sequence of contours is replaced by text.",
+        "Refused: the file holds no lesion.",
+        _damaged(lambda data: data.ROIContourSequence[0].add_new("ContourSequence", "LO", "rubbish")),
+        Right(refused=True, says=("the file holds no lesion",)),
+        source="report",
+    ),
+    Trap(
+        "structure-set-without-contours",
+        "The sequence of contours is empty.",
+        "Refused: the file holds no lesion.",
+        _damaged(_emptied),
+        Right(refused=True, says=("the file holds no lesion", "L1")),
     ),
 )

@@ -164,7 +164,9 @@ def _two(first: int = 1, second: int = 2) -> Callable[[], np.ndarray]:
 def _with_table(folder: Path) -> None:
     """Write a table of labels into the header of the map, as an extension (Caret's XML)."""
     names = {1: "liver", 2: "spleen", 3: "vertebrae_L1", 4: "lung_nodules", 5: "kidney_left"}
-    rows = "".join(f'<Label Key="{k}" Red="1" Green="0" Blue="0" Alpha="1"><![CDATA[{v}]]></Label>' for k, v in names.items())
+    rows = "".join(
+        f'<Label Key="{k}" Red="1" Green="0" Blue="0" Alpha="1"><![CDATA[{v}]]></Label>' for k, v in names.items()
+    )
     text = f'<?xml version="1.0" encoding="UTF-8"?><CaretExtension><LabelTable>{rows}</LabelTable></CaretExtension>'.encode()
     size = -(-(len(text) + 8) // 16) * 16
     path = folder / "lesions.nii.gz"

@@ -160,7 +160,9 @@ TRAPS: tuple[Trap, ...] = (
         "planning-target-volume",
         "GTV, CTV and PTV of one lesion are in the file.",
         "The GTV is the lesion; the others hold margins, which is said.",
-        _set(("GTV1", box_contours()), ("CTV1", box_contours()), ("PTV1", box_contours(((4, 28), (-12, 12), (32, 48))))),
+        _set(
+            ("GTV1", box_contours()), ("CTV1", box_contours()), ("PTV1", box_contours(((4, 28), (-12, 12), (32, 48))))
+        ),
         _lesions("GTV1", says=("structures left out: PTV1", "structures left out: CTV1")),
     ),
     Trap(
@@ -182,7 +184,9 @@ TRAPS: tuple[Trap, ...] = (
         "lesions-chosen-by-pattern",
         'The case lists "gtv*".',
         "All structures of that pattern, whatever their case.",
-        _set(("GTV_a", box_contours()), ("GTV_b", box_contours(ELSEWHERE)), ("other", box_contours()), names='["gtv*"]'),
+        _set(
+            ("GTV_a", box_contours()), ("GTV_b", box_contours(ELSEWHERE)), ("other", box_contours()), names='["gtv*"]'
+        ),
         _lesions("GTV_a", "GTV_b"),
     ),
     Trap(
@@ -261,7 +265,11 @@ TRAPS: tuple[Trap, ...] = (
         "structures-without-names",
         "One structure has no name, two have the same.",
         "The first is called by its number, the others are numbered.",
-        _set(("", box_contours()), ("node", box_contours(ELSEWHERE)), ("node", box_contours(((-8, 8), (16, 32), (32, 48))))),
+        _set(
+            ("", box_contours()),
+            ("node", box_contours(ELSEWHERE)),
+            ("node", box_contours(((-8, 8), (16, 32), (32, 48)))),
+        ),
         _lesions("ROI 1", "node", "node (2)"),
     ),
     Trap(

@@ -230,7 +230,9 @@ def _slice_distance(
     near = np.abs(gaps - usual) <= REGULAR * usual
     together = all(_linked(planes[i].region, planes[i + 1].region) for i in np.flatnonzero(near))
     if len(gaps) > 1 and near.mean() >= MOSTLY and usual <= _reach(known) and together:
-        text = f"its contour planes are {usual:.3g} mm apart throughout, slices {known:.3g} mm; that far each one counts"
+        text = (
+            f"its contour planes are {usual:.3g} mm apart throughout, slices {known:.3g} mm; that far each one counts"
+        )
         return usual, [Note(f"lesion {name!r}: {text}", weight=CAUTION)]
     return known, []
 

@@ -84,7 +84,9 @@ class LabelMap(MaskFile):
             return values
         advice = "export it without interpolation (nearest neighbour)"
         if share:
-            advice = "for a map of probabilities, state the least one of the lesion: lesions: {file: ..., probability: 0.5}"
+            advice = (
+                "for a map of probabilities, state the least one of the lesion: lesions: {file: ..., probability: 0.5}"
+            )
         raise InputError(
             f"the lesion map holds values from {values.min():g} to {values.max():g} that are not whole labels",
             why="a label map has 0 for background and 1, 2, 3, ... for lesions",
@@ -211,7 +213,8 @@ class MapFolder(MaskFile):
         for one, name in zip(self._maps, names, strict=True):
             found = one.contents or [Content(clean_name(name, one.file.name), "empty")]
             contents += [
-                Content(c.name, kind_of(c.name, anatomy=anatomy)) if anatomy and c.kind == "lesion" else c for c in found
+                Content(c.name, kind_of(c.name, anatomy=anatomy)) if anatomy and c.kind == "lesion" else c
+                for c in found
             ]
         return contents
 

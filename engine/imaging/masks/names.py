@@ -168,9 +168,7 @@ def settled(contents: Sequence[Content], types: Sequence[str]) -> list[Content]:
     drawn = [k for k, one in enumerate(contents) if one.kind not in ("empty", "body", "aid")]
     same = len({types[k].upper() for k in drawn}) == 1 and len(drawn) > 0
     alike = same and types[drawn[0]].upper() in ("ORGAN", "OAR", "AVOIDANCE")
-    out = [
-        replace(one, kind=kind_of(one.name)) if alike and k in drawn else one for k, one in enumerate(contents)
-    ]
+    out = [replace(one, kind=kind_of(one.name)) if alike and k in drawn else one for k, one in enumerate(contents)]
     if not any(one.kind == "lesion" for one in out):
         out = [replace(one, kind="lesion") if one.kind == "clinical" else one for one in out]
     return out
