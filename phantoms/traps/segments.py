@@ -167,7 +167,7 @@ def _with_table(folder: Path) -> None:
     rows = "".join(
         f'<Label Key="{k}" Red="1" Green="0" Blue="0" Alpha="1"><![CDATA[{v}]]></Label>' for k, v in names.items()
     )
-    text = f'<?xml version="1.0" encoding="UTF-8"?><CaretExtension><LabelTable>{rows}</LabelTable></CaretExtension>'.encode()
+    text = f'<?xml version="1.0"?><CaretExtension><LabelTable>{rows}</LabelTable></CaretExtension>'.encode()
     size = -(-(len(text) + 8) // 16) * 16
     path = folder / "lesions.nii.gz"
     with gzip.open(path) as stream:

@@ -242,7 +242,7 @@ TRAPS: tuple[Trap, ...] = (
     ),
     Trap(
         "structure-with-a-stale-frame-and-no-images",
-        "The structure states a stale frame of reference, and contours refer to no image; the file's frame is the CT's.",
+        "The structure states a stale frame of reference, contours refer to no image; the file's frame is the CT's.",
         "Read, which is said.",
         _set(change=_frames(STALE, FRAME, FRAME, refers=False)),
         _lesions("L1", says=("the images were believed",)),

@@ -160,8 +160,8 @@ class LabelMap(MaskFile):
         names = [label.content.name for label in self._found if (label.layer, label.value) in self._titles.names]
         organs = [name for name in names if self._titles.own and is_organ(name)]
         if organs:
-            text = f"{listed(organs)}: named like an organ and taken as a lesion, since {self._titles.source} names lesions"
-            notes.append(Note(text, weight=CAUTION))
+            text = f"{listed(organs)}: named like an organ and taken as a lesion"
+            notes.append(Note(f"{text}, since {self._titles.source} names lesions", weight=CAUTION))
         nameless = len(self._found) - len(names)
         if self._titles.names and nameless:
             text = counted(nameless, "label", ("has", "have"))
