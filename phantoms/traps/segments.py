@@ -304,7 +304,7 @@ TRAPS: tuple[Trap, ...] = (
         _read(says=("structures left out: Liver (organs",)),
     ),
     Trap(
-        "names-with-a-byte-order-mark",
+        "label-names-with-a-byte-order-mark",
         "The file of names begins with a byte order mark.",
         "Read.",
         _maps(names="\ufeff" + json.dumps({"1": "node"})),

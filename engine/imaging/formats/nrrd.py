@@ -148,13 +148,25 @@ def read_nrrd_layers(path: Path, most: int) -> list[tuple[VolumeHeader, np.ndarr
     InputError
         As :func:`read_nrrd`; more layers than ``most``; layers along another axis than the first; damaged voxels.
     """
+    header, count = layer_header(path, most)
+    if count is None:
+        return [(header, header.values(None)[0])]
+    ni, nj, nk = header.shape
+    flat = replace(header, shape=(count * ni, nj, nk)).values(None)[0]
+    together = flat.reshape(nk, nj, ni, count)
+    return [(header, np.ascontiguousarray(together[..., k])) for k in range(count)]
+
+
+def layer_header(path: Path, most: int) -> tuple[VolumeHeader, int | None]:
+    """Header of every layer of a segmentation, and their number; None where the file has no axis of layers.
+
+    Arguments and errors as for :func:`read_nrrd_layers`; no voxel is read.
+    """
     text = nrrd_fields(path)
     (rank,) = sizes(path, "dimension", text.need("dimension"), 1)
     stored = sizes(path, "sizes", text.need("sizes"), rank)
-    layered = rank == 4 and _is_layer_axis(text, rank)
-    if not layered:
-        header = read_nrrd(path, "label")
-        return [(header, header.values(None)[0])]
+    if rank != 4 or not _is_layer_axis(text, rank):
+        return read_nrrd(path, "label"), None
     count = stored[0]
     if count > most:
         raise refused(path, "sizes", f"the segmentation has {count} layers", f"at most {most} are read", "export fewer")
@@ -163,11 +175,7 @@ def read_nrrd_layers(path: Path, most: int) -> list[tuple[VolumeHeader, np.ndarr
     checked_shape((count * stored[1], *stored[2:]), path, "sizes")
     affine, placed = _place(text, [1, 2, 3], rank, notes)
     checked_affine(affine, shape, path, "space directions")
-    header = VolumeHeader(path, shape, affine, placed, _dtype(text), _data(text), notes=tuple(notes))
-    flat = replace(header, shape=(count * shape[0], shape[1], shape[2])).values(None)[0]
-    ni, nj, nk = shape
-    together = flat.reshape(nk, nj, ni, count)
-    return [(header, np.ascontiguousarray(together[..., k])) for k in range(count)]
+    return VolumeHeader(path, shape, affine, placed, _dtype(text), _data(text), notes=tuple(notes)), count
 
 
 def _is_layer_axis(text: NrrdFields, rank: int) -> bool:

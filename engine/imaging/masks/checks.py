@@ -12,9 +12,12 @@ from ...grid import Grid, Volume
 from ...notes import CAUTION, CRITICAL, Note
 from ...same import SAME_POSE_MM
 from ..formats.header import VolumeHeader
+from ..formats.nrrd import layer_header
 from ..formats.read import read_volume_header
 from ..resample import coverage
 from ..source import ImageSource
+from .label_map import MOST_LAYERS
+from .label_names import slicer_fields
 from .mask import Mask
 
 #: A lesion with more than this share of its volume outside the CT has no known density there.
@@ -125,7 +128,11 @@ def check_places(images: Sequence[ImageSource], lesions: Sequence[ImageSource], 
 
 def _header(source: ImageSource, quantity: str) -> VolumeHeader | None:
     """Header of a volume file; None for DICOM."""
-    return None if source.is_dicom else read_volume_header(source.location, quantity)
+    if source.is_dicom:
+        return None
+    if quantity == "label" and slicer_fields(source.location):
+        return layer_header(source.location, MOST_LAYERS)[0]
+    return read_volume_header(source.location, quantity)
 
 
 def _check_unplaced(headers: Mapping[str, VolumeHeader | None]) -> None:
