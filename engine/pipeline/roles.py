@@ -9,11 +9,12 @@ from ..case.model import Visit
 from ..case.structures import Structures, matches
 from ..errors import InputError
 from ..grid import Grid
+from ..imaging.masks.checks import check_places
 from ..imaging.masks.mask import MaskFile
 from ..imaging.masks.names import listed, remarks_left_out
 from ..imaging.masks.read import open_masks
 from ..imaging.masks.references import CaseImage, DrawnOn
-from ..imaging.source import ImageSource, Sources
+from ..imaging.source import Sources
 from ..text import did_you_mean
 from .alignment import AlignedPet, read_lesions
 from .lesion import Lesion
@@ -27,8 +28,6 @@ class LesionFiles:
     ----------
     visit
         The visit of the case.
-    sources
-        The files themselves; for a folder of maps, each of its maps.
     files
         One per entry of its ``lesions``, in the same order.
     names
@@ -38,7 +37,6 @@ class LesionFiles:
     """
 
     visit: Visit
-    sources: tuple[ImageSource, ...]
     files: tuple[MaskFile, ...]
     names: tuple[list[str], ...]
     notes: tuple[str, ...]
@@ -50,15 +48,18 @@ class LesionFiles:
         Raises
         ------
         InputError
-            An unusable file, a name that it does not hold, a file of which nothing is left.
+            An unusable file, one whose place is not known, a name that it does not hold, a file of which nothing is
+            left.
         """
         files = tuple(open_masks(sources.open(one.file), images, one.probability) for one in visit.lesions)
+        check_places(
+            [sources.open(path) for scan in visit.scans for path in (scan.pet, scan.ct)],
+            [sources.open(path) for file in files for path in file.paths],
+            [image.grid for image in images],
+        )
         choices = [chosen(file, structures) for file, structures in zip(files, visit.lesions, strict=True)]
         notes = [note for file, (_, left) in zip(files, choices, strict=True) for note in (*file.notes, *left)]
-        paths = [path for file in files for path in file.paths]
-        return cls(
-            visit, tuple(map(sources.open, paths)), files, tuple(names for names, _ in choices), tuple(notes)
-        )
+        return cls(visit, files, tuple(names for names, _ in choices), tuple(notes))
 
     def lesions(self, grid: Grid, scans: Sequence[AlignedPet], *, fine: bool) -> list[Lesion]:
         """All lesions on the dose grid with their roles, those of the same name numbered.

@@ -15,7 +15,7 @@ from ..case.plausibility import unusual_values
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging.alignment import Alignment
-from ..imaging.masks.checks import check_overlap, check_places
+from ..imaging.masks.checks import check_overlap
 from ..imaging.masks.mask import Mask
 from ..imaging.masks.references import CaseImage
 from ..imaging.pet.checks import check_alike
@@ -198,11 +198,6 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
     fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)
     files = LesionFiles.open(visit, sources, _case_images(scans, sources))
-    check_places(
-        [sources.open(path) for scan in visit.scans for path in (scan.pet, scan.ct)],
-        files.sources,
-        [image.grid for scan in scans for image in (scan.pet.volume, scan.ct)],
-    )
     lesions = files.lesions(grid, [scan.placed for scan in scans], fine=fine)
     notes += [*files.notes, *(note for lesion in lesions for note in lesion.mask.notes)]
     notes += _check_overlap(scans, [lesion.mask for lesion in lesions], grid)

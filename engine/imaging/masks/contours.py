@@ -174,7 +174,7 @@ def set_thickness(planes: list[Plane], slice_mm: float | None, otherwise_mm: flo
     behind = [*before[1:], 0.5 * step]
     left: list[float] = []
     bridged: list[float] = []
-    for i in np.flatnonzero(wide):
+    for i in np.flatnonzero(wide).tolist():
         low, high = planes[i], planes[i + 1]
         pairs = _linked(low.region, high.region) if gaps[i] <= _reach(step) else set()
         (bridged if pairs else left).append(float(gaps[i]))
@@ -228,7 +228,7 @@ def _slice_distance(
     if usual <= GAP * known:
         return usual, []
     near = np.abs(gaps - usual) <= REGULAR * usual
-    together = all(_linked(planes[i].region, planes[i + 1].region) for i in np.flatnonzero(near))
+    together = all(_linked(planes[i].region, planes[i + 1].region) for i in np.flatnonzero(near).tolist())
     if len(gaps) > 1 and near.mean() >= MOSTLY and usual <= _reach(known) and together:
         text = (
             f"its contour planes are {usual:.3g} mm apart throughout, slices {known:.3g} mm; that far each one counts"
