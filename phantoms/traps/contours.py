@@ -272,6 +272,13 @@ TRAPS: tuple[Trap, ...] = (
         _right(LESION_ML, unsaid=("throughout", "extended", "left empty")),
     ),
     Trap(
+        "two-drawings-between-each-other",
+        "A second drawing of the lesion lies 0.3 mm above the first, in the same structure.",
+        "Slabs of slices that lie between each other: 256 mm2 x 16.3 mm = 4.173 mL.",
+        _drawn([square(z + shift) for shift in (0.0, 0.3) for z in PLANES]),
+        _right(4.173, mean=False),
+    ),
+    Trap(
         "one-plane-on-the-ct",
         "The structure has one contour, drawn on the CT.",
         "It is as thick as a slice of the CT: 0.512 mL.",

@@ -257,4 +257,14 @@ TRAPS: tuple[Trap, ...] = (
         _maps(_two(), names={"1": "node", "2": "lung"}),
         Right(lesions=volumes(node=LESION_ML, lung=LESION_ML), says=("caution: lung: named like an organ",)),
     ),
+    Trap(
+        "regions-of-several-labels",
+        "The names are those of a network with regions: 'whole' is made of labels 1 and 2, 'core' is label 2.",
+        "Each label is a lesion; that the region is not read is said.",
+        _maps(_two(), names={"labels": {"background": 0, "whole": [1, 2], "core": 2}}, name="dataset"),
+        Right(
+            lesions=volumes(lesion_1=LESION_ML, core=LESION_ML),
+            says=("caution: dataset.json names structures that several labels make together (whole)",),
+        ),
+    ),
 )

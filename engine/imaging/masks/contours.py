@@ -226,7 +226,9 @@ def _slice_distance(
     usual, least = float(np.median(gaps)), float(gaps.min())
     known = slice_mm or (least if least <= _reach(0.0) else otherwise_mm)
     if usual <= GAP * known:
-        return usual, []
+        # planes of two drawings lie between each other's: the slices are those of the image
+        mixed = bool(np.any((gaps > GAP * usual) & (gaps <= GAP * known)))
+        return (known if mixed else usual), []
     near = np.abs(gaps - usual) <= REGULAR * usual
     together = all(_linked(planes[i].region, planes[i + 1].region) for i in np.flatnonzero(near).tolist())
     if len(gaps) > 1 and near.mean() >= MOSTLY and usual <= _reach(known) and together:

@@ -162,6 +162,10 @@ class LabelMap(MaskFile):
         if organs:
             text = f"{listed(organs)}: named like an organ and taken as a lesion"
             notes.append(Note(f"{text}, since {self._titles.source} names lesions", weight=CAUTION))
+        if self._titles.regions:
+            text = f"{self._titles.source} names structures that several labels make together"
+            text += f" ({listed(self._titles.regions)}): they were not read, and each label is a lesion of its own"
+            notes.append(Note(text, weight=CAUTION))
         nameless = len(self._found) - len(names)
         if self._titles.names and nameless:
             text = counted(nameless, "label", ("has", "have"))
