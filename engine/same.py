@@ -21,6 +21,9 @@ SAME_DIRECTION = 1e-3
 #: Two statements of one header on the place of an image agree where no corner is farther apart than this [mm]: a
 #: rotation stored as a quaternion in single precision is off by up to 7e-4 near half a turn, 0.35 mm over half a metre.
 SAME_POSE_MM = 0.5
+#: A voxel belongs to a lesion where at least this share of it lies inside: less comes from rounded positions and from
+#: arithmetic, and a voxel of 4 mm that much inside is so by 4 nm.
+LEAST_SHARE = 1e-6
 #: Planes of contours are one plane within this [mm]: exporters round to 0.01 mm.
 SAME_PLANE_MM = 0.1
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from .. import units
 from ..errors import InputError
+from ..text import shortened
 from .fields import Block, InputPath, Threshold, read_path
 from .file import Refused
 
@@ -31,25 +32,56 @@ def _as_role(value: Any) -> Any:
 
 
 def _as_names(value: Any) -> Any:
-    """One name as a list of it; names without text, or none at all in a list, are refused."""
+    """A list of names as a mapping to None; one that is empty, or a name without a role in a mapping, is refused."""
     value = [value] if isinstance(value, str) else value
+    if isinstance(value, dict):
+        nothing = next((key for key, one in value.items() if one is None), None)
+        if nothing is not None:
+            error = InputError(
+                f"'{nothing}' has no role",
+                why="a mapping of names says what each structure is; a list of names says which are taken",
+                suggestion=f"write names: {{{nothing}: organ}} or names: [{nothing}]",
+            )
+            raise Refused(error)
+        return value
     if not isinstance(value, list | tuple):
         return value
     if not value or not all(isinstance(one, str) and one.strip() for one in value):
         error = InputError(
-            "the list of names is empty" if not value else "a name that is no text",
+            "the list of names is empty" if not value else "a name in the list is no text",
             why="a list of names says which structures of the file are taken",
             suggestion='write names: [L1, "GTV*"], or leave it out for all lesions',
         )
         raise Refused(error)
-    return tuple(value)
+    return dict.fromkeys(value)
 
 
-def _as_probability(value: Any) -> Any:
-    """A share as a number or as text with its unit: 0.5 or 50 %."""
-    if isinstance(value, str) and "%" in value:
-        return units.parse(value, units.FRACTION)
-    return value
+def _written_names(names: Any, handler: SerializerFunctionWrapHandler) -> Any:
+    """A list of names as it was given."""
+    return list(names) if names and all(one is None for one in names.values()) else handler(names)
+
+
+class _ListOrMapping:
+    """JSON Schema of names: a list, or a mapping to roles."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 1}, handler(schema)]}
+
+
+def _as_probability(value: Any) -> float:
+    """A share above zero, as a number or with its unit: 0.5 or 50 %."""
+    try:
+        number = float(units.parse(value, units.FRACTION) if isinstance(value, str) and "%" in value else value)
+    except (InputError, TypeError, ValueError):
+        number = -1.0
+    if 0.0 < number <= 1.0 and not isinstance(value, bool):
+        return number
+    error = InputError(
+        f"{shortened(value)!r} is not a probability",
+        why="a voxel belongs to the lesion from this probability on: above 0, and at most 1",
+        suggestion="write probability: 0.5",
+    )
+    raise Refused(error)
 
 
 class Structure(Block):
@@ -98,19 +130,22 @@ class Structures(Block):
     file: InputPath
     role: Role = "target"
     names: Annotated[
-        dict[str, Annotated[Structure, BeforeValidator(_as_role)]] | tuple[str, ...], BeforeValidator(_as_names)
+        dict[str, Annotated[Structure, BeforeValidator(_as_role)] | None],
+        BeforeValidator(_as_names),
+        WrapSerializer(_written_names),
+        _ListOrMapping(),
     ] = Field(default_factory=dict)
-    probability: Annotated[float, BeforeValidator(_as_probability)] | None = Field(None, gt=0.0, le=1.0)
+    probability: Annotated[float, BeforeValidator(_as_probability)] | None = None
 
     @property
     def only(self) -> bool:
         """Whether the names are all that is taken of the file."""
-        return isinstance(self.names, tuple)
+        return bool(self.names) and all(one is None for one in self.names.values())
 
     def of(self, name: str) -> Structure:
         """What the structure of this name is."""
-        named = {} if isinstance(self.names, tuple) else self.names
-        return next((one for key, one in named.items() if matches(key, name)), Structure(role=self.role))
+        named = next((one for key, one in self.names.items() if matches(key, name)), None)
+        return named or Structure(role=self.role)
 
     @model_serializer(mode="wrap")
     def _briefly(self, handler: SerializerFunctionWrapHandler) -> Any:

@@ -14,7 +14,7 @@ from ..case.model import Case
 from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging.alignment import Alignment
-from ..imaging.masks.mask import Mask, MaskFile
+from ..imaging.masks.mask import Mask, MaskFile, members
 from ..imaging.registration import register
 from ..imaging.resample import resample_fraction
 from ..notes import Note
@@ -131,7 +131,7 @@ def _to_first_scan(mask: Mask, scan: AlignedPet, wanted: Grid, file: Path) -> Ma
     home = np.linalg.inv(alignment.matrix) @ np.array([*centre, 1.0])
     placed = alignment.place(grid, home[:3])
     box = Grid.bounding_box(mask.fraction)
-    fraction = resample_fraction(mask.fraction[box], placed.cropped(box), wanted)
+    fraction = members(resample_fraction(mask.fraction[box], placed.cropped(box), wanted))
     volume = float(fraction.sum(dtype=np.float64)) * wanted.voxel_volume_ml
     if volume < (1.0 - OUTSIDE_SHARE) * mask.volume_ml:
         raise InputError(

@@ -18,6 +18,7 @@ from scipy import ndimage
 from ..constants import FWHM_PER_SIGMA
 from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..grid import Grid, Volume
+from ..imaging.masks.mask import members
 from ..imaging.resample import resample_conserving, resample_fraction
 from ..lesions.uncertainty import scan_relative_error
 from .lesion import FineMask, Lesion
@@ -230,7 +231,7 @@ def lesion_views(images: VisitImages, lesion: Lesion, fwhm_mm: float | None) -> 
         views.append(
             LesionView(
                 np.asarray(pet.values)[own],
-                resample_fraction(fine.fraction, fine.grid, grid),
+                members(resample_fraction(fine.fraction, fine.grid, grid)),
                 resample_fraction(around.astype(np.float32), here, grid) > 0.01,
                 np.asarray(resample_conserving(Volume(here, density, "g/cm3"), grid).values),
                 grid,

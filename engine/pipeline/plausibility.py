@@ -21,6 +21,14 @@ IMPOSSIBLE = 2.5
 #: Shares of a PET's activity that lie in air by the CT: noise around the body and spill over the skin reach some per
 #: cent, a tenth in images of few counts. Above the first a reader looks; above the second CT and PET show other places.
 MUCH_IN_AIR, MOST_IN_AIR = 0.15, 0.35
+#: Density [g/cm3] below which a voxel is air, beside the patient or in a cavity: emphysema has 0.1. A lesion with more
+#: than this share of its volume in air is not where it was seen, or not what it seems.
+AIR, IN_AIR = 0.05, 0.25
+#: A lesion with less than this share of the body's mean concentration lies where there is no activity: cold lesions
+#: have some tenths of it.
+LEAST_UPTAKE = 0.01
+#: Lesions that share more than this part of the smaller one overlap; from the other on they are the same.
+OVERLAP, SAME = 0.01, 0.98
 #: Bytes per voxel of a dose grid before it is cropped to the body: density and its weight in double precision, the
 #: share inside the CT, density and material as they stay, one mask.
 BYTES_PER_VOXEL = 40
@@ -59,11 +67,89 @@ def check_densities(lesions: Sequence[Lesion], density_g_cm3: np.ndarray) -> lis
                 suggestion="check the CT of the scan and its rescale slope; leave out a lesion within an implant",
                 field="ct",
             )
-        if not LEAST_USUAL <= mean <= MOST_USUAL:
+        in_air = float(weight[density_g_cm3[inside] < AIR].sum() / weight.sum())
+        if mean < AIR or in_air > IN_AIR:
+            text = (
+                f"lesion {lesion.name!r} lies in air: {100.0 * in_air:.0f} % of it has a density below {AIR:g} g/cm3, "
+                f"its mean is {mean:.3g} g/cm3; is it drawn on this CT?"
+            )
+            notes.append(Note(text, weight=CAUTION))
+        elif not LEAST_USUAL <= mean <= MOST_USUAL:
             text = (
                 f"lesion {lesion.name!r} has a density of {mean:.3g} g/cm3, which is unusual "
                 f"({LEAST_USUAL:g} to {MOST_USUAL:g}): its dose is as doubtful as that"
             )
+            notes.append(Note(text, weight=CAUTION))
+    return notes
+
+
+def check_uptake(lesions: Sequence[Lesion], concentration: np.ndarray, density_g_cm3: np.ndarray) -> list[str]:
+    """Remarks on lesions where the first scan shows no activity.
+
+    Parameters
+    ----------
+    lesions
+        The lesions on the dose grid.
+    concentration
+        Of the first scan (nz, ny, nx) [Bq/mL].
+    density_g_cm3
+        Mass density (nz, ny, nx) [g/cm3].
+
+    Returns
+    -------
+    list of str
+        Notes of weight "caution", one per lesion.
+    """
+    body = density_g_cm3 > LEAST_USUAL
+    usual = float(concentration[body].mean(dtype=np.float64)) if body.any() else 0.0
+    notes: list[str] = []
+    for lesion in lesions:
+        inside = lesion.fraction > 0.0
+        mean = float(np.average(concentration[inside], weights=lesion.fraction[inside])) if inside.any() else 0.0
+        if mean < LEAST_UPTAKE * usual:
+            text = (
+                f"lesion {lesion.name!r} lies where the first scan shows no activity: {mean:.3g} Bq/mL, where the body "
+                f"has {usual:.3g} Bq/mL in the mean; is it drawn on these images?"
+            )
+            notes.append(Note(text, weight=CAUTION))
+    return notes
+
+
+def check_shared(lesions: Sequence[Lesion], voxel_ml: float) -> list[str]:
+    """Remarks on targets that overlap or are the same.
+
+    The common volume of a voxel is at least what both shares have above one: neighbours that part a voxel share none.
+
+    Parameters
+    ----------
+    lesions
+        The lesions on the dose grid.
+    voxel_ml
+        Volume of its voxels [mL].
+
+    Returns
+    -------
+    list of str
+        Notes of weight "caution", one per pair.
+    """
+    targets = [(lesion, Grid.bounding_box(lesion.fraction)) for lesion in lesions if lesion.mask.role == "target"]
+    notes: list[str] = []
+    for k, (a, box) in enumerate(targets):
+        for b, other in targets[k + 1 :]:
+            cut = [(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(box, other, strict=True)]
+            if any(low >= high for low, high in cut):
+                continue
+            here = (slice(*cut[0]), slice(*cut[1]), slice(*cut[2]))
+            both = float(np.maximum(a.fraction[here] + b.fraction[here] - 1.0, 0.0).sum(dtype=np.float64)) * voxel_ml
+            if both > SAME * max(a.mask.volume_ml, b.mask.volume_ml):
+                text = f"lesions {a.name!r} and {b.name!r} are the same: one lesion counts twice; leave one out"
+            elif both > OVERLAP * min(a.mask.volume_ml, b.mask.volume_ml):
+                text = (
+                    f"lesions {a.name!r} and {b.name!r} share {both:.3g} mL of their {a.mask.volume_ml:.3g} and "
+                    f"{b.mask.volume_ml:.3g} mL, which counts in both"
+                )
+            else:
+                continue
             notes.append(Note(text, weight=CAUTION))
     return notes
 

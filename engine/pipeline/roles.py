@@ -1,16 +1,100 @@
-"""Which structures of a lesion file are taken, and what each of them is, by what the case says of the file."""
+"""The lesion files of a visit: which structures are taken, and what each of them is, by what the case says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from ..case.model import Visit
 from ..case.structures import Structures, matches
 from ..errors import InputError
+from ..grid import Grid
+from ..imaging.masks.checks import check_places
 from ..imaging.masks.mask import MaskFile
 from ..imaging.masks.names import listed, remarks_left_out
+from ..imaging.masks.read import open_masks
+from ..imaging.masks.references import CaseImage, DrawnOn
+from ..imaging.source import Sources
 from ..text import did_you_mean
+from .alignment import AlignedPet, read_lesions
 from .lesion import Lesion
+
+
+@dataclass(frozen=True, eq=False)
+class LesionFiles:
+    """The lesion files of a visit, opened.
+
+    Parameters
+    ----------
+    visit
+        The visit of the case.
+    files
+        One per entry of its ``lesions``, in the same order.
+    names
+        Structures that are taken of each.
+    notes
+        Remarks on how they were read and on what is left out.
+    """
+
+    visit: Visit
+    files: tuple[MaskFile, ...]
+    names: tuple[list[str], ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def open(cls, visit: Visit, sources: Sources, images: Sequence[CaseImage]) -> LesionFiles:
+        """Open the lesion files and choose their structures; ``images`` are those that they can refer to.
+
+        Raises
+        ------
+        InputError
+            An unusable file, one whose place is not known, a name that it does not hold, a file of which nothing is
+            left.
+        """
+        files = tuple(open_masks(sources.open(one.file), images, one.probability) for one in visit.lesions)
+        check_places(
+            [sources.open(path) for scan in visit.scans for path in (scan.pet, scan.ct)],
+            files,
+            [image.grid for image in images],
+        )
+        choices = [chosen(file, structures) for file, structures in zip(files, visit.lesions, strict=True)]
+        notes = [note for file, (_, left) in zip(files, choices, strict=True) for note in (*file.notes, *left)]
+        return cls(visit, files, tuple(names for names, _ in choices), tuple(notes))
+
+    def lesions(self, grid: Grid, scans: Sequence[AlignedPet], *, fine: bool) -> list[Lesion]:
+        """All lesions on the dose grid with their roles, those of the same name numbered.
+
+        Parameters
+        ----------
+        grid, scans, fine
+            As for :func:`~hevesy.engine.pipeline.alignment.read_lesions`.
+        """
+        lesions: list[Lesion] = []
+        for structures, file, names in zip(self.visit.lesions, self.files, self.names, strict=True):
+            lesions += with_roles(read_lesions(file, grid, scans, names, fine=fine), structures)
+        return _named_apart(lesions)
+
+    def drawn_on(self, ct: Grid, pet: Grid) -> DrawnOn | None:
+        """Image the lesions were drawn on: what the case says, or what all of their files say."""
+        if self.visit.drawn_on is not None:
+            return self.visit.drawn_on
+        found = {file.drawn_on(ct, pet) for file in self.files}
+        return found.pop() if len(found) == 1 else None
+
+
+def _named_apart(lesions: Sequence[Lesion]) -> list[Lesion]:
+    """The lesions, those of the same name numbered, so that no two names are alike."""
+    taken = {lesion.name for lesion in lesions}
+    seen: set[str] = set()
+    out = []
+    for lesion in lesions:
+        name, number = lesion.name, 1
+        while name in seen or (number > 1 and name in taken):
+            number += 1
+            name = f"{lesion.name} ({number})"
+        seen.add(name)
+        out.append(lesion if number == 1 else replace(lesion, mask=replace(lesion.mask, name=name)))
+    return out
 
 
 def chosen(file: MaskFile, structures: Structures) -> tuple[list[str], list[str]]:

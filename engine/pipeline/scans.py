@@ -11,13 +11,11 @@ import numpy as np
 
 from ..case.model import Case, Scan, Visit
 from ..case.plausibility import unusual_values
-from ..errors import InputError
 from ..grid import Grid, Volume
 from ..imaging.alignment import Alignment
-from ..imaging.masks.checks import check_overlap, check_places
-from ..imaging.masks.mask import Mask, MaskFile
-from ..imaging.masks.read import open_masks
-from ..imaging.masks.references import CaseImage, DrawnOn
+from ..imaging.masks.checks import check_overlap
+from ..imaging.masks.mask import Mask
+from ..imaging.masks.references import CaseImage
 from ..imaging.pet.checks import check_alike
 from ..imaging.pet.read import read_pet
 from ..imaging.pet.scan import PetScan
@@ -31,10 +29,10 @@ from ..nuclides.decay import nuclide
 from ..privacy import telling_name
 from ..series_path import SeriesPath
 from .administration import administrations, check_times, check_zones, tracer_activity
-from .alignment import AlignedPet, align_scans, check_inside, read_lesions
+from .alignment import AlignedPet, align_scans, check_inside
 from .lesion import Lesion
-from .plausibility import check_air, check_densities, check_memory
-from .roles import chosen, with_roles
+from .plausibility import check_air, check_densities, check_memory, check_shared, check_uptake
+from .roles import LesionFiles
 
 log = logging.getLogger(__name__)
 
@@ -193,28 +191,13 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     first = scans[0]
     pet = first.pet.volume
     grid = _dose_grid(case, pet.grid, first.ct.grid)
-    images = _case_images(scans, sources)
-    files = [open_masks(sources.open(one.file), images, one.probability) for one in visit.lesions]
-    check_places(
-        [sources.open(path) for scan in visit.scans for path in (scan.pet, scan.ct)],
-        files,
-        [image.grid for scan in scans for image in (scan.pet.volume, scan.ct)],
-    )
-    choices = [chosen(file, structures) for file, structures in zip(files, visit.lesions, strict=True)]
-    notes += [note for file, (_, left) in zip(files, choices, strict=True) for note in (*file.notes, *left)]
     elsewhere = any(scan.alignment.moves or not scan.pet.volume.grid.same_as(grid) for scan in scans)
     fine = elsewhere or (case.recovery is not None and case.recovery.fwhm_mm is not None)
-    placed = [scan.placed for scan in scans]
-    lesions = _named_apart(
-        [
-            lesion
-            for structures, file, (names, _) in zip(visit.lesions, files, choices, strict=True)
-            for lesion in with_roles(read_lesions(file, grid, placed, names, fine=fine), structures)
-        ],
-        visit,
-    )
-    notes += [note for lesion in lesions for note in lesion.mask.notes]
+    files = LesionFiles.open(visit, sources, _case_images(scans, sources))
+    lesions = files.lesions(grid, [scan.placed for scan in scans], fine=fine)
+    notes += [*files.notes, *(note for lesion in lesions for note in lesion.mask.notes)]
     notes += _check_overlap(scans, [lesion.mask for lesion in lesions], grid)
+    notes += check_shared(lesions, grid.voxel_volume_ml)
 
     tissue = from_ct(first.ct, grid, calibration=case.tissue.calibration)
     notes += [*tissue.notes, *check_densities(lesions, tissue.density_g_cm3)]
@@ -223,6 +206,8 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     box = _body_box(tissue.density_g_cm3, lesions)
     small = grid.cropped(box)
     concentration = np.stack([scan.on_grid(grid, box) for scan in scans])
+    cropped = tuple(_cropped_lesion(lesion, box, small) for lesion in lesions)
+    notes += check_uptake(cropped, concentration[0], tissue.density_g_cm3[box])
     if small.shape != grid.shape:
         notes.append(
             f"The dose grid was cropped to the body: {_by(small.shape)} of {_by(grid.shape)} voxels; "
@@ -230,7 +215,7 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
         )
     if len(scans) > 1 and not any(scan.alignment.moves for scan in scans):
         notes.append("Scans are taken as aligned in patient coordinates: no registration was done.")
-    drawn = _drawn_on(visit, files, first.ct.grid, pet.grid)
+    drawn = files.drawn_on(first.ct.grid, pet.grid)
     if drawn == "ct":
         notes.append(
             "The lesions were drawn on the CT: their volumes are as uncertain as CT voxels "
@@ -243,7 +228,7 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
         times_h=times,
         concentration=concentration,
         scans=tuple(scan.on_visit(grid, small) for scan in scans),
-        lesions=tuple(_cropped_lesion(lesion, box, small) for lesion in lesions),
+        lesions=cropped,
         tracer_activity_mbq=activity,
         pet_spacing_mm=pet.grid.spacing_mm,
         contour_spacing_mm=first.ct.grid.spacing_mm if drawn == "ct" else None,
@@ -320,33 +305,6 @@ def _cropped_tissue(tissue: Tissue, box: Box) -> Tissue:
 def _cropped_lesion(lesion: Lesion, box: Box, grid: Grid) -> Lesion:
     fraction = np.ascontiguousarray(lesion.fraction[box])
     return replace(lesion, mask=replace(lesion.mask, fraction=fraction, grid=grid))
-
-
-def _drawn_on(visit: Visit, files: Sequence[MaskFile], ct: Grid, pet: Grid) -> DrawnOn | None:
-    """Image the lesions were drawn on: what the case says, or what all of their files say."""
-    if visit.drawn_on is not None:
-        return visit.drawn_on
-    found = {file.drawn_on(ct, pet) for file in files}
-    return found.pop() if len(found) == 1 else None
-
-
-def _named_apart(lesions: Sequence[Lesion], visit: Visit) -> list[Lesion]:
-    """The lesions, those of the same name numbered."""
-    if not lesions:
-        raise InputError(
-            f"visit '{visit.name}' has no lesion",
-            why=f"{', '.join(p.name for p in visit.lesion_files)} holds none",
-            suggestion="give a label map, RTSTRUCT or DICOM SEG with at least one lesion",
-            field="visits.lesions",
-        )
-    seen: dict[str, int] = {}
-    out = []
-    for lesion in lesions:
-        name = lesion.name
-        number = seen[name] = seen.get(name, 0) + 1
-        mask = lesion.mask if number == 1 else replace(lesion.mask, name=f"{name} ({number})")
-        out.append(replace(lesion, mask=mask))
-    return out
 
 
 def _dose_grid(case: Case, pet: Grid, ct: Grid) -> Grid:

@@ -174,7 +174,7 @@ def set_thickness(planes: list[Plane], slice_mm: float | None, otherwise_mm: flo
     behind = [*before[1:], 0.5 * step]
     left: list[float] = []
     bridged: list[float] = []
-    for i in np.flatnonzero(wide):
+    for i in np.flatnonzero(wide).tolist():
         low, high = planes[i], planes[i + 1]
         pairs = _linked(low.region, high.region) if gaps[i] <= _reach(step) else set()
         (bridged if pairs else left).append(float(gaps[i]))
@@ -226,11 +226,15 @@ def _slice_distance(
     usual, least = float(np.median(gaps)), float(gaps.min())
     known = slice_mm or (least if least <= _reach(0.0) else otherwise_mm)
     if usual <= GAP * known:
-        return usual, []
+        # planes of two drawings lie between each other's: the slices are those of the image
+        mixed = bool(np.any((gaps > GAP * usual) & (gaps <= GAP * known)))
+        return (known if mixed else usual), []
     near = np.abs(gaps - usual) <= REGULAR * usual
-    together = all(_linked(planes[i].region, planes[i + 1].region) for i in np.flatnonzero(near))
+    together = all(_linked(planes[i].region, planes[i + 1].region) for i in np.flatnonzero(near).tolist())
     if len(gaps) > 1 and near.mean() >= MOSTLY and usual <= _reach(known) and together:
-        text = f"its contour planes are {usual:.3g} mm apart throughout, slices {known:.3g} mm; that far each one counts"
+        text = (
+            f"its contour planes are {usual:.3g} mm apart throughout, slices {known:.3g} mm; that far each one counts"
+        )
         return usual, [Note(f"lesion {name!r}: {text}", weight=CAUTION)]
     return known, []
 

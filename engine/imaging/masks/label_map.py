@@ -85,7 +85,9 @@ class LabelMap(MaskFile):
             return values
         advice = "export it without interpolation (nearest neighbour)"
         if share:
-            advice = "for a map of probabilities, state the least one of the lesion: lesions: {file: ..., probability: 0.5}"
+            advice = (
+                "for a map of probabilities, state the least one of the lesion: lesions: {file: ..., probability: 0.5}"
+            )
         raise InputError(
             f"the lesion map holds values from {values.min():g} to {values.max():g} that are not whole labels",
             why="a label map has 0 for background and 1, 2, 3, ... for lesions",
@@ -160,7 +162,11 @@ class LabelMap(MaskFile):
         names = [label.content.name for label in self._found if (label.layer, label.value) in self._titles.names]
         organs = [name for name in names if self._titles.own and is_organ(name)]
         if organs:
-            text = f"{listed(organs)}: named like an organ and taken as a lesion, since {self._titles.source} names lesions"
+            text = f"{listed(organs)}: named like an organ and taken as a lesion"
+            notes.append(Note(f"{text}, since {self._titles.source} names lesions", weight=CAUTION))
+        if self._titles.regions:
+            text = f"{self._titles.source} names structures that several labels make together"
+            text += f" ({listed(self._titles.regions)}): they were not read, and each label is a lesion of its own"
             notes.append(Note(text, weight=CAUTION))
         nameless = len(self._found) - len(names)
         if self._titles.names and nameless:
@@ -214,7 +220,8 @@ class MapFolder(MaskFile):
         for one, name in zip(self._maps, names, strict=True):
             found = one.contents or [Content(clean_name(name, one.file.name), "empty")]
             contents += [
-                Content(c.name, kind_of(c.name, anatomy=anatomy)) if anatomy and c.kind == "lesion" else c for c in found
+                Content(c.name, kind_of(c.name, anatomy=anatomy)) if anatomy and c.kind == "lesion" else c
+                for c in found
             ]
         return contents
 

@@ -37,12 +37,15 @@ class Titles:
         Where they are from; None where there are none.
     own
         Whether they were written for this program, so that each of them is a lesion.
+    regions
+        Names of structures that several labels make together, which are not read.
     """
 
     names: Mapping[tuple[int, int], str] = field(default_factory=dict)
     sites: Mapping[tuple[int, int], str] = field(default_factory=dict)
     source: str | None = None
     own: bool = False
+    regions: tuple[str, ...] = ()
 
     @property
     def anatomy(self) -> bool:
@@ -85,9 +88,11 @@ def _from_json(file: Path, own: bool) -> Titles:
         raise _unreadable(file, f"it holds a {type(content).__name__}, not names by label")
     names: dict[tuple[int, int], str] = {}
     sites: dict[tuple[int, int], str] = {}
+    regions: list[str] = []
     for key, value in content.items():
         label, title, site = _pair(str(key), value, file)
         if label is None:
+            regions.append(clean_name(title, "region"))
             continue
         if label == 0:
             _refuse_background(title, file)
@@ -97,7 +102,7 @@ def _from_json(file: Path, own: bool) -> Titles:
         names[0, label] = title
         if site:
             sites[0, label] = site
-    return Titles(names, sites, file.name, own)
+    return Titles(names, sites, file.name, own, tuple(regions))
 
 
 def _pair(key: str, value: Any, file: Path) -> tuple[int | None, str, str]:

@@ -11,16 +11,13 @@ import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid
+from ...same import LEAST_SHARE
 from ..dicom.find import Header
 from .names import Content, listed, why_left_out
 from .references import CaseImage, DrawnOn, image_of, referenced
 
 #: A lesion that loses more than this share of its volume at the grid's edge does not lie on the grid.
 LOST_SHARE = 0.01
-
-#: A voxel belongs to a lesion where more than this share of it lies inside: less comes from the rounding of positions
-#: and of arithmetic. Below it a share is set to zero, so that counts, extremes and histograms hold the lesion's voxels.
-LEAST_FRACTION = 1e-6
 
 
 @dataclass
@@ -180,9 +177,16 @@ def finished(name: str, fraction: np.ndarray, grid: Grid, whole_ml: float, file:
             file=file,
             field=name,
         )
-    shares = fraction.astype(np.float32)
-    shares[shares < LEAST_FRACTION] = 0.0
-    return Mask(name, shares, volume, None, grid)
+    return Mask(name, members(fraction), volume, None, grid)
+
+
+def members(fraction: np.ndarray) -> np.ndarray:
+    """Shares of the voxels that belong to a lesion, float32; below :data:`~hevesy.engine.same.LEAST_SHARE` none does.
+
+    Every count of voxels, extreme and histogram takes the voxels with a share above zero, which are then the lesion's.
+    """
+    shares = np.asarray(fraction, np.float32)
+    return np.where(shares < LEAST_SHARE, np.float32(0.0), shares)
 
 
 def check_frame(own: str | None, wanted: str | None, name: str, file: Path) -> None:

@@ -50,7 +50,7 @@ _TYPES: dict[str, Kind] = {
 }  # fmt: skip
 
 _BODY = frozenset(
-    ["body", "external", "externalcontour", "bodycontour", "skin", "outline", "patient", "patientoutline"]
+    ("body", "external", "externalcontour", "bodycontour", "skin", "outline", "patient", "patientoutline")
 )
 _AIDS = re.compile(
     r"(iso(cent(er|re))?|couch(surface|interior)?|(treatment)?table(top)?|support|bolus|fixation|"
@@ -59,76 +59,16 @@ _AIDS = re.compile(
 _BACKGROUND = frozenset(["background", "bg", "backgroundlabel", "unlabeled", "unlabelled", "clearlabel", "ignore"])
 #: Organs whose plain name is hardly ever that of a lesion. Thyroid, prostate, breast, nodes and bones are not among
 #: them: lesions are called after the place where they lie.
-_ORGANS = frozenset(
-    [
-        "spinalcord",
-        "cord",
-        "spinalcanal",
-        "myelon",
-        "medulla",
-        "lung",
-        "lungs",
-        "totallung",
-        "bothlungs",
-        "heart",
-        "liver",
-        "kidney",
-        "kidneys",
-        "spleen",
-        "stomach",
-        "bowel",
-        "bowelbag",
-        "bowelsmall",
-        "bowellarge",
-        "smallbowel",
-        "largebowel",
-        "bowelloop",
-        "smallintestine",
-        "largeintestine",
-        "colon",
-        "rectum",
-        "sigmoid",
-        "duodenum",
-        "pancreas",
-        "gallbladder",
-        "bladder",
-        "urinarybladder",
-        "esophagus",
-        "oesophagus",
-        "trachea",
-        "larynx",
-        "pharynx",
-        "brain",
-        "brainstem",
-        "cerebellum",
-        "chiasm",
-        "opticchiasm",
-        "opticnerve",
-        "opticnrv",
-        "eye",
-        "eyes",
-        "eyeball",
-        "lens",
-        "cochlea",
-        "pituitary",
-        "parotid",
-        "parotidgland",
-        "parotids",
-        "submandibular",
-        "submandibulargland",
-        "glndsubmand",
-        "lacrimal",
-        "lacrimalgland",
-        "oralcavity",
-        "lips",
-        "femoralhead",
-        "femurhead",
-        "femhead",
-        "aorta",
-        "bonemarrow",
-        "penilebulb",
-    ]
-)
+_ORGANS = frozenset((
+    "spinalcord", "cord", "spinalcanal", "myelon", "medulla", "lung", "lungs", "totallung", "bothlungs", "heart",
+    "liver", "kidney", "kidneys", "spleen", "stomach", "bowel", "bowelbag", "bowelsmall", "bowellarge",
+    "smallbowel", "largebowel", "bowelloop", "smallintestine", "largeintestine", "colon", "rectum", "sigmoid",
+    "duodenum", "pancreas", "gallbladder", "bladder", "urinarybladder", "esophagus", "oesophagus", "trachea",
+    "larynx", "pharynx", "brain", "brainstem", "cerebellum", "chiasm", "opticchiasm", "opticnerve", "opticnrv",
+    "eye", "eyes", "eyeball", "lens", "cochlea", "pituitary", "parotid", "parotidgland", "parotids",
+    "submandibular", "submandibulargland", "glndsubmand", "lacrimal", "lacrimalgland", "oralcavity", "lips",
+    "femoralhead", "femurhead", "femhead", "aorta", "bonemarrow", "penilebulb",
+))  # fmt: skip
 #: What else maps of the whole anatomy hold, as the widespread automatic segmentation of CT names it.
 _ANATOMY = re.compile(
     r"vertebraec?\w*|rib\w*|lung\w*lobe|heart\w+|adrenalgland|hip|humerus|scapula|clavicula|femur|sacrum|sternum|skull|"

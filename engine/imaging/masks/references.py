@@ -97,6 +97,11 @@ def referenced(data: Dataset) -> Referenced:
     ----------
     data
         The file's elements.
+
+    Returns
+    -------
+    Referenced
+        Frames of reference, series, images and their kinds; what the header does not state is empty.
     """
     frames, series = {text(data, "FrameOfReferenceUID")}, set()
     images: list[Dataset] = []

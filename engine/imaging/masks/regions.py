@@ -154,7 +154,8 @@ def _identical(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _twisted(polygon: np.ndarray) -> bool:
     """Whether a contour crosses itself: the area by its windings is not that by the even-odd rule."""
-    return abs(fine_area([polygon]) - winding_area(polygon)) > CROSSING * max(winding_area(polygon), 1e-9)
+    wound = winding_area(polygon)
+    return bool(abs(fine_area([polygon]) - wound) > CROSSING * max(wound, 1e-9))
 
 
 def _relations(polygons: Sequence[np.ndarray]) -> tuple[dict[tuple[int, int], str], set[int]]:

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import InputError
 from ...grid import Grid
 from ...notes import CAUTION, NOTE, Note
+from ...same import SAME_PLANE_MM
 from ...text import counted, shortened
 from ..dicom.elements import items, number, numbers, text
 from ..dicom.find import Header
@@ -160,21 +161,44 @@ class StructureSet(DicomMaskFile):
             )
         contours = self._contours(structure, notes)
         xor = any(text(item, "ContourGeometricType") == CLOSED[1] for item in structure.items)
+        if xor and not all(
+            text(item, "ContourGeometricType") == CLOSED[1] for item in structure.items if _closed(item)
+        ):
+            told = f"contours of type {CLOSED[1]} among others: all were combined by the even-odd rule"
+            notes.append(Note(f"lesion {name!r}: {told}", weight=CAUTION))
         planes, frame, remarks = group_planes(contours, name, self.file, xor)
-        instances, _ = contour_images(structure.items)
-        image = image_of(self.images, self.referenced, instances) or self._alike(structure)
-        slice_mm = image.slice_mm(frame[2]) if image is not None else None
-        remarks += set_thickness(planes, slice_mm or _slab_thickness(structure), _step(grid, frame[2]), name)
+        remarks += set_thickness(planes, self._slice_mm(structure, frame[2]), _step(grid, frame[2]), name)
         whole = sum(plane.region.area_mm2 * plane.thickness for plane in planes) * 1e-3
         mask = finished(name, rasterise(planes, frame, grid), grid, whole, self.file)
         mask.contour_volume_ml = whole
         mask.notes += [*notes, *remarks]
         return mask
 
-    def _alike(self, structure: Structure) -> CaseImage | None:
-        """An image of the kind that the contours refer to, else the first PET: for the distance of slices alone."""
-        kinds = (*contour_images(structure.items)[1], *self.referenced.kinds, "pet")
-        return next((image for kind in kinds for image in self.images if image.kind == kind), None)
+    def _slice_mm(self, structure: Structure, normal: np.ndarray) -> float | None:
+        """Distance of the slices that a structure was drawn on [mm].
+
+        That of the image of the case that its contours refer to; else the thickness that they state; else the least
+        distance of planes in the file; else that of the case's image of the kind that they refer to, or of its PET.
+        """
+        instances, kinds = contour_images(structure.items)
+        image = image_of(self.images, self.referenced, instances)
+        if image is None:
+            stated = _slab_thickness(structure) or self._least_step(normal)
+            if stated is not None:
+                return stated
+            kinds = (*kinds, *self.referenced.kinds, "pet")
+            image = next((image for kind in kinds for image in self.images if image.kind == kind), None)
+        return image.slice_mm(normal) if image is not None else None
+
+    def _least_step(self, normal: np.ndarray) -> float | None:
+        """Least distance of contour planes along a normal among all structures of the file [mm]."""
+        steps = []
+        for structure in self._structures:
+            points = (_coordinates(item)[0] for item in structure.items if _closed(item))
+            places = np.sort([float(p[:3] @ normal) for p in points if len(p) >= 9])
+            gaps = np.diff(places)
+            steps += [float(gap) for gap in gaps if gap > SAME_PLANE_MM]
+        return min(steps, default=None)
 
     def _contours(self, structure: Structure, notes: list[str]) -> list[np.ndarray]:
         """Points (n, 3) of each closed contour [mm, x y z]; what is left out or odd goes to the notes."""
@@ -256,7 +280,7 @@ def _coordinates(item: Dataset) -> tuple[np.ndarray, str | None]:
     if isinstance(value, bytes):
         words = value.decode("ascii", "replace").rstrip(" \0").split("\\")
     elif isinstance(value, str) or not isinstance(value, Sequence):
-        words = [str(value)]
+        words = str(value).split("\\")
     else:
         words = [str(one) for one in value]
     try:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
+#: Stands for the frame of reference that a segmentation does not state, while it is decoded.
+NO_FRAME = "2.25.0"
+
+
 @dataclass(frozen=True, eq=False)
 class Segment:
     """One segment: fractions (nz, ny, nx) in its smallest box, their grid, and its whole volume [mL].
@@ -81,7 +85,9 @@ class SegmentationFile(DicomMaskFile):
             notes.append(Note(f"{told}; the images were believed", weight=CAUTION))
         if self.frame_of_reference is None and any(image.frame_of_reference for image in self.images):
             told = "the segmentation states no frame of reference and refers to none of the images"
-            notes.append(Note(f"{told}; it was taken to lie in the patient coordinates of the first scan", weight=CAUTION))
+            notes.append(
+                Note(f"{told}; it was taken to lie in the patient coordinates of the first scan", weight=CAUTION)
+            )
         if self._threshold is not None:
             told = f"a voxel belongs to a lesion from {self._threshold:g} on, as the case says"
             notes.append(Note(f"the segmentation holds probabilities: {told}", weight=NOTE))
@@ -227,6 +233,8 @@ def _mended(data: Dataset) -> Dataset:
 
     The segment of a frame may be said once for all frames; a segment may lack its label.
     """
+    if not text(data, "FrameOfReferenceUID"):
+        data.FrameOfReferenceUID = NO_FRAME
     for position, item in enumerate(items(data, "SegmentSequence"), 1):
         if not text(item, "SegmentLabel"):
             item.SegmentLabel = f"segment {position}"
@@ -245,4 +253,6 @@ def _mended(data: Dataset) -> Dataset:
 def _reason(error: Exception) -> str:
     """What a library says went wrong, without its own words: the kind alone."""
     kinds = {KeyError: "an element is missing", AttributeError: "an element is missing", MemoryError: "it is too large"}
-    return next((text_ for kind, text_ in kinds.items() if isinstance(error, kind)), "an element holds what it must not")
+    return next(
+        (text_ for kind, text_ in kinds.items() if isinstance(error, kind)), "an element holds what it must not"
+    )

@@ -8,6 +8,7 @@ from hevesy.engine import imaging
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid, Volume, write_image
 from hevesy.engine.imaging.masks.contours import area_fractions
+from hevesy.engine.imaging.masks.mask import members
 from hevesy.engine.imaging.masks.read import open_masks
 from hevesy.tests.unit.dicom_factory import circle, sphere_contours, write_rtstruct, write_seg, write_series
 
@@ -266,3 +267,15 @@ def test_lesion_outside_the_ct():
     low = mask_on(PET, ball(PET, 6.0, (0.0, 0.0, -20.0)))
     (remark,) = imaging.check_overlap(volume(half, "HU"), volume(PET, "Bq/mL"), [low])
     assert "the rest is taken as air" in remark
+
+
+def test_slivers_are_no_voxels_of_a_lesion(tmp_path):
+    """A crop on a grid that differs by rounding is the same lattice; shares of rounding do not count as voxels."""
+    labels = ball(PET).astype(np.uint8)
+    rounded = Grid(PET.shape, (4.0000001, 4.0, 3.9999999), tuple(v + 1e-5 for v in PET.origin_mm))
+    box = Grid.bounding_box(labels)
+    path = write_image(tmp_path / "m.mha", rounded.cropped(box), labels[box])
+    (mask,) = imaging.read_masks(path, PET)
+    np.testing.assert_array_equal(mask.fraction, labels)
+    shares = np.array([0.0, 2e-17, 9e-7, 2e-6, 1.0])
+    np.testing.assert_array_equal(members(shares), np.array([0.0, 0.0, 0.0, 2e-6, 1.0], np.float32))

@@ -1,4 +1,4 @@
-"""DICOM SEG and label maps: every trap ends as is right."""
+"""DICOM SEG: every trap ends as is right."""
 
 import pytest
 from hevesy.phantoms.traps.segments import TRAPS
