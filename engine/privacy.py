@@ -17,7 +17,7 @@ _PLAIN = re.compile(
 )
 #: Names of DICOM files that say what is in them; any other may be made of a patient's name or number, as exports do.
 _PLAIN_DICOM = re.compile(
-    rf"(?:{_PLAIN.pattern}|rs|rd|rp|structures?|structset|struct|set|dose|plan|slices?|i|im|img|uid|file)*",
+    rf"(?:{_PLAIN.pattern}|rs|rd|rp|structures?|structset|struct|set|dose|plan|slices?|i|im|img|uid|file|dicomdir|dirfile)*",
     re.IGNORECASE,
 )
 #: Absolute paths in a sentence, on POSIX systems and on Windows; a blank in a folder's name ends one.

@@ -306,7 +306,7 @@ TRAPS: tuple[Trap, ...] = (
         _reprojection, BOTH,
     ),
     trap(
-        "series-copied-twice",
+        "backup-beside-the-series",
         "The folders of the PET and the CT are there a second time, in a backup.",
         "Each image is read once.",
         _copied, BOTH, source="report",

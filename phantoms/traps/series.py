@@ -104,7 +104,7 @@ def _stray(**elements: Any) -> Any:
                 else:
                     setattr(data, keyword, value)
 
-        write_ct(folder / "CT", ct_truth()[:1], change=change, prefix="A_STRAY")
+        write_ct(folder / "CT", ct_truth()[:1], change=change, prefix="00_IMG")
 
     return make
 
@@ -294,7 +294,7 @@ _STRAYS = (
         "The CT localizer has the series UID of the axial slices and sorts first.",
         "The localizer is left out, and said.",
         _stray(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[1, 0, 0, 0, 0, -1]),
-        Right(**_PLAIN, says=("A_STRAY000.dcm (a localizer)",)),
+        Right(**_PLAIN, says=("00_IMG000.dcm (a localizer)",)),
         source="report",
     ),
     Trap(
@@ -302,14 +302,14 @@ _STRAYS = (
         "The folder of the CT holds the scout too, one image of a series of its own.",
         "The scout is left out, and said.",
         _stray(SeriesInstanceUID=uid("scout"), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
-        Right(**_PLAIN, says=("a localizer (CT/A_STRAY000.dcm)",)),
+        Right(**_PLAIN, says=("a localizer (CT/00_IMG000.dcm)",)),
     ),
     Trap(
         "coronal-slice-in-the-series",
         "One coronal reformat has the series UID of the axial slices.",
         "It is left out, and said.",
         _stray(ImageOrientationPatient=[1, 0, 0, 0, 0, -1]),
-        Right(**_PLAIN, says=("A_STRAY000.dcm (another orientation)",)),
+        Right(**_PLAIN, says=("00_IMG000.dcm (another orientation)",)),
     ),
     Trap(
         "screenshot-in-the-series",

@@ -277,7 +277,7 @@ TRAPS: tuple[Trap, ...] = (
         "Names hold escape sequences of a terminal and line feeds, and one has 300 characters.",
         "They are shown in one line of plain characters.",
         _set(("\x1b[31mL1\x1b[0m", box_contours()), (_LONG, box_contours(ELSEWHERE))),
-        _lesions("L1", "node " + "x" * 25 + "..." + "x" * 30, unsaid=("\x1b[31m",)),
+        _lesions("L1", "node " + "x" * 53 + "..." + "x" * 58, unsaid=("\x1b[31m",)),
         source="report",
     ),
     Trap(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...folders import files_below as files_below
@@ -23,6 +23,7 @@ from ...series_path import SeriesPath
 from . import elements
 
 if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement, RawDataElement
     from pydicom.dataset import Dataset
 
 #: File name endings that SimpleITK reads as one volume.
@@ -45,7 +46,7 @@ _DEFERRED = 16384
 #: SOP classes of RTSTRUCT and SEG, and the bytes at the start of a file in which its class stands.
 _STRUCTURE, _HEAD = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(?:481\.3|66\.\d)[\x00\x02\x08]"), 1024
 #: Elements that many headers have in common, held once; emptied when there are more.
-_SHARED: dict[tuple[int, Any], Any] = {}
+_SHARED: dict[tuple[int, bytes], DataElement | RawDataElement] = {}
 _MOST_SHARED = 200_000
 
 
@@ -209,12 +210,12 @@ def _is_structure(path: Path) -> bool:
         return False
 
 
-def _elements(data: Dataset) -> Iterator[Any]:
+def _elements(data: Dataset) -> Iterator[DataElement | RawDataElement]:
     """The elements of a file as they were read: not converted, and without the values that were left in the file."""
     return (data.get_item(tag, keep_deferred=True) for tag in tuple(data.keys()))
 
 
-def _is_deferred(element: Any) -> bool:
+def _is_deferred(element: DataElement | RawDataElement) -> bool:
     """Whether an element's value was left in the file."""
     return getattr(element, "value", 0) is None and bool(getattr(element, "length", 0))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...same import SAME_EVENT_S
@@ -133,7 +133,7 @@ def _frame(header: Header, common: dict, groups: Sequence[Dataset], index: int) 
     return Header(header.path, data, index)
 
 
-def _put(data: Dataset, keyword: str, value: Any) -> None:
+def _put(data: Dataset, keyword: str, value: object) -> None:
     """Set an element, whatever a foreign file holds in its place."""
     if keyword in data:
         delattr(data, keyword)

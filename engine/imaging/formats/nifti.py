@@ -65,12 +65,6 @@ class _Raw:
     deflated: bool
     fields: dict[str, Any]
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.fields[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
 
 def read_nifti(path: Path, quantity: str) -> VolumeHeader:
     """Header of a NIfTI file.
@@ -94,9 +88,10 @@ def read_nifti(path: Path, quantity: str) -> VolumeHeader:
     dtype = _dtype(raw)
     slope, intercept = _scaling(raw)
     affine, placed = _place(raw, shape, notes)
-    intent = _NO_INTENSITY.get(raw.intent_code)
+    intent = _NO_INTENSITY.get(raw.fields["intent_code"])
     if intent and quantity != "label":
-        text = f"the file calls itself {intent} (intent_code {raw.intent_code}); its values are taken as {quantity}"
+        code = raw.fields["intent_code"]
+        text = f"the file calls itself {intent} (intent_code {code}); its values are taken as {quantity}"
         notes.append(Note(text, weight=CRITICAL))
     data = Data(path, path, _offset(raw), "deflate" if raw.deflated else "raw", raw.deflated)
     return VolumeHeader(path, shape, affine, placed, dtype, data, slope, intercept, tuple(notes))
@@ -150,14 +145,14 @@ def _refused(raw: _Raw, field: str, problem: str, why: str, suggestion: str = ""
 
 
 def _sizes(raw: _Raw) -> tuple[int, ...]:
-    rank = raw.dim[0]
+    rank = raw.fields["dim"][0]
     if not 1 <= rank <= 7:
         raise _refused(raw, "dim", f"the image has {rank} dimensions", "a NIfTI image has one to seven")
-    return tuple(int(n) for n in raw.dim[1 : 1 + rank])
+    return tuple(int(n) for n in raw.fields["dim"][1 : 1 + rank])
 
 
 def _dtype(raw: _Raw) -> np.dtype:
-    code = raw.datatype
+    code = raw.fields["datatype"]
     if code not in _TYPES:
         name = f" ({_OTHER_TYPES[code]})" if code in _OTHER_TYPES else ""
         raise _refused(
@@ -168,11 +163,12 @@ def _dtype(raw: _Raw) -> np.dtype:
             "export a scalar image, not colour or vectors",
         )
     dtype = np.dtype(raw.order + _TYPES[code])
-    if raw.bitpix not in (0, 8 * dtype.itemsize):
+    if raw.fields["bitpix"] not in (0, 8 * dtype.itemsize):
         raise _refused(
             raw,
             "bitpix",
-            f"the image states {raw.bitpix} bits per voxel and values of type {code}, which have {8 * dtype.itemsize}",
+            f"the image states {raw.fields['bitpix']} bits per voxel and values of type {code}, which have "
+            f"{8 * dtype.itemsize}",
             "which of the two is right cannot be told",
         )
     return dtype
@@ -180,7 +176,7 @@ def _dtype(raw: _Raw) -> np.dtype:
 
 def _scaling(raw: _Raw) -> tuple[float, float]:
     """Slope and intercept; a slope of 0, or none, means no scaling by the standard."""
-    slope, intercept = float(raw.scl_slope), float(raw.scl_inter)
+    slope, intercept = float(raw.fields["scl_slope"]), float(raw.fields["scl_inter"])
     if slope == 0.0 or not math.isfinite(slope):
         return 1.0, 0.0
     if not math.isfinite(intercept):
@@ -189,7 +185,7 @@ def _scaling(raw: _Raw) -> tuple[float, float]:
 
 
 def _offset(raw: _Raw) -> int:
-    offset, least = raw.vox_offset, raw.size + 4
+    offset, least = raw.fields["vox_offset"], raw.size + 4
     if not math.isfinite(offset) or offset != int(offset) or not least <= offset <= _FARTHEST_OFFSET:
         raise _refused(
             raw,
@@ -202,12 +198,12 @@ def _offset(raw: _Raw) -> int:
 
 def _place(raw: _Raw, shape: tuple[int, int, int], notes: list[str]) -> tuple[np.ndarray, bool]:
     """Affine to LPS [mm], and whether the file states a place."""
-    unit = _UNITS.get(raw.xyzt_units & 7)
-    if unit is None or raw.xyzt_units & 7 == 0:
-        notes.append(f"the header states no unit of length (xyzt_units {raw.xyzt_units}); it is taken as mm")
+    unit = _UNITS.get(raw.fields["xyzt_units"] & 7)
+    if unit is None or raw.fields["xyzt_units"] & 7 == 0:
+        notes.append(f"the header states no unit of length (xyzt_units {raw.fields['xyzt_units']}); it is taken as mm")
     scale = np.diag([unit or 1.0] * 3 + [1.0])
-    rotated = scale @ _TO_LPS @ _qform(raw) if raw.qform_code > 0 else None
-    sheared = scale @ _TO_LPS @ _sform(raw) if raw.sform_code > 0 else None
+    rotated = scale @ _TO_LPS @ _qform(raw) if raw.fields["qform_code"] > 0 else None
+    sheared = scale @ _TO_LPS @ _sform(raw) if raw.fields["sform_code"] > 0 else None
     for affine, field in ((sheared, "srow"), (rotated, "pixdim")):
         if affine is not None:
             checked_affine(affine, shape, raw.file, field)
@@ -216,8 +212,8 @@ def _place(raw: _Raw, shape: tuple[int, int, int], notes: list[str]) -> tuple[np
             raw,
             "sform_code",
             f"the header places the image twice, {apart_mm(rotated, sheared, shape):.3g} mm apart: by qform (code "
-            f"{raw.qform_code}) with its first voxel at {_at(rotated)}, by sform (code {raw.sform_code}) at "
-            f"{_at(sheared)} mm (x, y, z, LPS)",
+            f"{raw.fields['qform_code']}) with its first voxel at {_at(rotated)}, by sform (code "
+            f"{raw.fields['sform_code']}) at {_at(sheared)} mm (x, y, z, LPS)",
             "programs disagree on which of the two to take, and a wrong one moves the image",
             "find out which is right, and write the header with that one alone (the other code 0)",
         )
@@ -232,7 +228,7 @@ def _place(raw: _Raw, shape: tuple[int, int, int], notes: list[str]) -> tuple[np
 
 def _steps(raw: _Raw) -> np.ndarray:
     """Voxel sizes (i, j, k) in the unit of the file."""
-    steps = np.array(raw.pixdim[1:4], float)
+    steps = np.array(raw.fields["pixdim"][1:4], float)
     if not (np.all(np.isfinite(steps)) and np.all(steps > 0.0)):
         sizes = " x ".join(f"{v:g}" for v in steps)
         raise _refused(raw, "pixdim", f"the voxel size is {sizes}", "every voxel needs a positive size")
@@ -241,7 +237,7 @@ def _steps(raw: _Raw) -> np.ndarray:
 
 def _qform(raw: _Raw) -> np.ndarray:
     """4x4 from the index to NIfTI's axes by rotation, offset and voxel sizes."""
-    b, c, d = (float(v) for v in raw.quatern)
+    b, c, d = (float(v) for v in raw.fields["quatern"])
     length = b * b + c * c + d * d
     if not math.isfinite(length) or length > 1.001:
         raise _refused(raw, "quatern", f"the quaternion ({b:g}, {c:g}, {d:g}) is no rotation", "its length exceeds 1")
@@ -256,22 +252,22 @@ def _qform(raw: _Raw) -> np.ndarray:
     )
     affine = np.eye(4)
     affine[:3, :3] = turn * _steps(raw)
-    affine[:3, 2] *= -1.0 if raw.pixdim[0] < 0 else 1.0
-    affine[:3, 3] = raw.qoffset
+    affine[:3, 2] *= -1.0 if raw.fields["pixdim"][0] < 0 else 1.0
+    affine[:3, 3] = raw.fields["qoffset"]
     return affine
 
 
 def _sform(raw: _Raw) -> np.ndarray:
     """4x4 from the index to NIfTI's axes as the header states it."""
     affine = np.eye(4)
-    affine[:3] = np.array(raw.srow, float).reshape(3, 4)
+    affine[:3] = np.array(raw.fields["srow"], float).reshape(3, 4)
     return affine
 
 
 def _check_sizes(raw: _Raw, affine: np.ndarray, shape: tuple[int, int, int], unit: float, notes: list[str]) -> None:
     """Refuse voxel sizes of pixdim that contradict the sform: some programs measure volumes with the former."""
     own = np.linalg.norm(affine[:3, :3], axis=0)
-    stated = np.abs(np.array(raw.pixdim[1:4], float)) * unit
+    stated = np.abs(np.array(raw.fields["pixdim"][1:4], float)) * unit
     if not np.all(np.isfinite(stated)) or np.any(stated == 0.0):
         notes.append("the header states no voxel size (pixdim); that of its sform is taken")
         return

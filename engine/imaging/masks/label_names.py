@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...errors import InputError
 from ...files import read_json, sidecar
@@ -105,7 +104,7 @@ def _from_json(file: Path, own: bool) -> Titles:
     return Titles(names, sites, file.name, own, tuple(regions))
 
 
-def _pair(key: str, value: Any, file: Path) -> tuple[int | None, str, str]:
+def _pair(key: str, value: object, file: Path) -> tuple[int | None, str, str]:
     """Label, name and site of one entry; no label for a region of several."""
     if isinstance(value, dict):  # {"1": {"name": "neck node", "site": "node"}}
         label, title, site = _whole(key), value.get("name"), str(value.get("site") or "")
@@ -120,7 +119,7 @@ def _pair(key: str, value: Any, file: Path) -> tuple[int | None, str, str]:
     return label, clean_name(title, f"lesion {label}"), clean_name(site, "") if site else ""
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     """A label: a whole number, or its digits."""
     if isinstance(value, bool):
         return None

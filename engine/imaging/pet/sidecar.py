@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -16,14 +16,14 @@ from ...files import read_json
 
 ADVICE = "repair or remove this sidecar of the PET"
 #: What converters write where they know nothing.
-_ABSENT: tuple[Any, ...] = (None, "", "n/a", "N/A", [])
+_ABSENT: tuple[object, ...] = (None, "", "n/a", "N/A", [])
 
 
-def _absent(value: Any) -> bool:
+def _absent(value: object) -> bool:
     return any(value is one or value == one for one in _ABSENT)
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     if _absent(value):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -37,7 +37,7 @@ def _number(value: Any) -> float | None:
     return found
 
 
-def _numbers(value: Any) -> list[float]:
+def _numbers(value: object) -> list[float]:
     if _absent(value):
         return []
     found = [_number(one) for one in (value if isinstance(value, list) else [value])]
@@ -46,7 +46,7 @@ def _numbers(value: Any) -> list[float]:
     return [one for one in found if one is not None]
 
 
-def _truth(value: Any) -> bool | None:
+def _truth(value: object) -> bool | None:
     if _absent(value):
         return None
     if isinstance(value, bool):
@@ -56,7 +56,7 @@ def _truth(value: Any) -> bool | None:
     raise ValueError("true or false is needed")
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     if _absent(value):
         return ""
     if not isinstance(value, str):
@@ -124,7 +124,7 @@ def read_sidecar(path: Path) -> Sidecar:
     )
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value of a sidecar for a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

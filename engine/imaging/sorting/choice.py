@@ -8,7 +8,6 @@ nothing: the recovery depends on it, and only the user knows which one the phant
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ...errors import InputError
 from ...privacy import series_code
@@ -26,7 +25,7 @@ SAME_PLACE = 0.5
 ONE_EXAMINATION_H = 1.0
 
 #: One ground: what it asks of an item (more is better), and what is said of those that lose by it.
-Ground = tuple[Callable[[Item], Any], str]
+Ground = tuple[Callable[[Item], float], str]
 
 
 def one_per_scan(pets: Sequence[Item], cts: Sequence[Item], wishes: Wishes, notes: list[str]) -> list[Item]:

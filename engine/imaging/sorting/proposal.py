@@ -78,7 +78,7 @@ def _visit(visit: SortedVisit, first: PetHeader, wishes: Wishes, base_dir: Path)
     return entry
 
 
-def _lesions(item: Item, base_dir: Path) -> Any:
+def _lesions(item: Item, base_dir: Path) -> str | dict[str, Any]:
     """A lesion file as the case names it: the path alone where all of its structures are lesions."""
     path = _relative(item.spec, base_dir)
     return path if item.names is None else {"file": path, "names": list(item.names)}
