@@ -221,11 +221,6 @@ def or_nan(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def visible(value: Any) -> str:
-    """Text for a terminal or a message: control characters, and bytes of a path that are no text, as question marks."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
-
-
 def nearest(word: str, known: Iterable[str], n: int = 1, cutoff: float = 0.6) -> list[str]:
     """The known words most like a word, best first, whatever their case; none where none is alike."""
     lower = {k.lower(): k for k in known}

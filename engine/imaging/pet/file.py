@@ -95,7 +95,7 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
     info = header_of_file(path)
     facts = read_sidecar(sidecar)
     volume = read_file(path, "Bq/mL")
-    notes = list(info.notes)
+    notes = [*info.notes, *info.scale.notes, *info.time_notes]
     time_h, scanner_h = scan_times(info, known, notes)
     if time_h is None:
         raise InputError(

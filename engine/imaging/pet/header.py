@@ -148,7 +148,8 @@ def read_pet_header(headers: Sequence[Header], source: str, half_life_s: float |
     info.start, info.slice_delay_s, info.decay_factor = times.start, times.slice_delay_s, times.decay_factor
     info.notes += times.notes
     known = half_life_s or _longest(info.half_life_s, radionuclide_half_life_s(info.tracer))
-    info.given, info.time_notes = administration(first, item, info.start, known)
+    info.given, remarks = administration(first, item, info.start, known)
+    info.time_notes += remarks
     info.decay_correction = info.decay_correction or _implied_correction(info, source)
     if (corrected := texts(first, "CorrectedImage")) and "ATTN" not in corrected:
         words = "the header does not list attenuation correction; the activity is not quantitative"

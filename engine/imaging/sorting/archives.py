@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...errors import InputError
-from ...text import counted, visible
+from ...text import counted, printable
 from ..dicom.find import is_volume_file
 
 #: Endings of archives; of these a ZIP is unpacked here.
@@ -98,7 +98,7 @@ def unpack(path: Path, beside: Path) -> Unpacked:
         _check_size(path, list(entries.values()), beside)
         if folder.exists():
             _require_same(path, folder, entries)
-            return Unpacked(folder, f"{visible(path.name)} was unpacked into {visible(folder.name)}/ before")
+            return Unpacked(folder, f"{printable(path.name)} was unpacked into {printable(folder.name)}/ before")
         part = beside / f".{folder.name}.part"
         shutil.rmtree(part, ignore_errors=True)
         try:
@@ -108,7 +108,7 @@ def unpack(path: Path, beside: Path) -> Unpacked:
         finally:
             shutil.rmtree(part, ignore_errors=True)
     count = counted(len(entries), "file")
-    return Unpacked(folder, f"{visible(path.name)} was unpacked into {visible(folder.name)}/ ({count})")
+    return Unpacked(folder, f"{printable(path.name)} was unpacked into {printable(folder.name)}/ ({count})")
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[PurePosixPa
     seen: set[PurePosixPath] = set()
     for entry in entries:
         name = PurePosixPath(entry.filename.replace("\\", "/"))
-        shown = visible(entry.filename[:100])
+        shown = printable(entry.filename[:100])
         if name.is_absolute() or ".." in name.parts or ":" in entry.filename[:2] or "\0" in entry.filename:
             why = "nothing in an archive may be written outside its own folder"
             raise _refusal(path, f"the entry {shown!r} leads outside the archive", why, advice)
@@ -193,7 +193,7 @@ def _write(path: Path, archive: zipfile.ZipFile, name: PurePosixPath, entry: zip
 @contextmanager
 def _reading(path: Path, name: PurePosixPath) -> Iterator[None]:
     """Make what goes wrong with an entry an InputError that names it."""
-    shown = visible(str(name)[:100])
+    shown = printable(str(name)[:100])
     try:
         yield
     except NotImplementedError:
@@ -215,10 +215,10 @@ def _require_same(path: Path, folder: Path, entries: dict[PurePosixPath, zipfile
     for name, entry in entries.items():
         file = folder / name
         if not file.is_file() or file.stat().st_size != entry.file_size or _crc(file) != entry.CRC:
+            lacking = printable(str(name)[:100])
             raise _refusal(
                 path,
-                f"the folder {visible(folder.name)}/ is there, without the file {visible(str(name)[:100])!r} as in the "
-                "ZIP file",
+                f"the folder {printable(folder.name)}/ is there, without the file {lacking!r} as in the ZIP file",
                 "it would be overwritten",
                 "rename that folder, or name it in place of the ZIP file",
             )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from ...errors import InputError
 from ...privacy import series_code
 from ...same import SAME_SCAN_S
-from ...text import counted, visible
+from ...text import counted, printable
 from .evidence import Box
 from .item import Item
 from .wishes import Wishes
@@ -146,7 +146,7 @@ def _asked(
         method = item.evidence.method if item.evidence is not None else ""
         words = ", ".join(word for word in (repr(item.description) if item.description else "", method) if word)
         shown.append(f"{item.label} ({words + ', ' if words else ''}{counted(item.files, 'file')})")
-    told = visible("; ".join(shown))
+    told = printable("; ".join(shown))
     options = " or ".join(f"--take {code_of(item)}" for item in items)
     return InputError(
         f"{len(items)} series of the scan of {items[0].time_text} {problem}: {told}",

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ...privacy import series_code
-from ...text import counted, visible
+from ...text import counted, printable
 from ..pet.header import PetHeader
 from .evidence import Evidence
 
@@ -92,7 +92,7 @@ class Item:
     def label(self) -> str:
         """What a message calls it: folder or file, with the first digits of the series' code."""
         path, mark, uid = self.spec.rpartition("#")
-        return visible(
+        return printable(
             f"{Path(path).name}#{series_code(uid)[:6]}" if mark and uid == self.uid else Path(self.spec).name
         )
 
@@ -105,10 +105,10 @@ class Item:
 
     def line(self) -> str:
         """One line of the account: what it is, and what became of it."""
-        names = f" ({', '.join(map(visible, self.structures))})" if self.structures else ""
-        described = f" {visible(self.description)!r}" if self.description else ""
+        names = f" ({', '.join(map(printable, self.structures))})" if self.structures else ""
+        described = f" {printable(self.description)!r}" if self.description else ""
         count = counted(self.files, "file")
-        head = f"{self.kind:8s} {self.time_text:16s} {count:10s} {visible(self.spec)}{described}{names}"
+        head = f"{self.kind:8s} {self.time_text:16s} {count:10s} {printable(self.spec)}{described}{names}"
         return f"skipped {head}: {self.skipped}" if self.skipped else f"used    {head} -> {self.visit}"
 
     def is_named_by(self, pattern: str) -> bool:

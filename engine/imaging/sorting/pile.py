@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...folders import calls_itself_dicom, files_below, is_dicom, require
 from ...progress import Progress
-from ...text import counted, visible
+from ...text import counted, printable
 from ..dicom.elements import items, texts
 from ..dicom.find import Header, is_volume_file, quiet, read_header
 from .archives import holds_images, is_archive, is_zip, unpack
@@ -84,7 +84,7 @@ def pile_of(folders: Sequence[str | Path], beside: Path | None = None, progress:
         if place.is_file() and is_zip(place) and beside is not None:
             files.update(dict.fromkeys(_from_zip(place, beside, pile)))
         elif place.is_file() and place.name.upper() in _INDEXES:
-            pile.notes.append(f"{visible(root.name)} is the index of a medium: its folder is imported")
+            pile.notes.append(f"{printable(root.name)} is the index of a medium: its folder is imported")
             files.update(dict.fromkeys(_below(place.parent, beside, pile)))
         else:
             files.update(dict.fromkeys([place] if place.is_file() else _below(place, beside, pile)))
@@ -184,7 +184,7 @@ def _compare(index: Path, pile: Pile) -> None:
         records = items(data, "DirectoryRecordSequence")
         listed = [texts(record, "ReferencedFileID") for record in records]
     except Exception:  # an index is not needed: its files are found without it
-        pile.notes.append(f"{visible(index.name)}: an index, cannot be read; the files are found without it")
+        pile.notes.append(f"{printable(index.name)}: an index, cannot be read; the files are found without it")
         return
     files = [path.relative_to(index.parent) for path in index.parent.rglob("*") if path.is_file()]
     # copies of a medium get an ending that the index does not know
@@ -193,8 +193,8 @@ def _compare(index: Path, pile: Pile) -> None:
     if missing:
         reason = (
             f"it lists {counted(len([p for p in listed if p]), 'file')}, of which {len(missing)} are not there, "
-            f"as {visible(missing[0])}: copy the whole medium"
+            f"as {printable(missing[0])}: copy the whole medium"
         )
         pile.left.append(Item("index", str(index), 1, skipped=reason, maybe_scan=True))
     else:
-        pile.notes.append(f"{visible(index.name)} is the index of a medium; the files that it lists are all there")
+        pile.notes.append(f"{printable(index.name)} is the index of a medium; the files that it lists are all there")

@@ -159,13 +159,13 @@ def test_truncated_dicom_is_refused(tmp_path, keep):
 
 @pytest.mark.parametrize(("keep", "reason"), [(0, "empty"), (100, "not DICOM")])
 def test_a_slice_of_which_nothing_is_left_is_missed(tmp_path, keep, reason):
-    folder = write_series(tmp_path / "ct", VALUES, GRID)
+    folder = write_series(tmp_path / "ct", VALUES, GRID, series="8")
     inner, outer = (next(p for p in folder.iterdir() if number(p) == k) for k in (3, 6))
     inner.write_bytes(inner.read_bytes()[:keep])
     with pytest.raises(InputError, match="1 slice missing") as caught:
         imaging.read_ct(folder)
     assert f"{inner.name} ({reason})" in str(caught.value)
-    write_series(tmp_path / "ct", VALUES, GRID)
+    write_series(tmp_path / "ct", VALUES, GRID, series="8")
     outer.write_bytes(outer.read_bytes()[:keep])
     volume = imaging.read_ct(folder)
     note = next(note for note in volume.notes if outer.name in note)
@@ -214,7 +214,7 @@ def test_volume_files_are_read_in_canonical_orientation(tmp_path, ending):
 def test_gantry_tilt_is_refused(tmp_path):
     import pydicom
 
-    folder = write_series(tmp_path / "ct", VALUES, GRID)
+    folder = write_series(tmp_path / "ct", VALUES, GRID, series="8")
     for path in folder.iterdir():
         data = pydicom.dcmread(path)
         x, y, z = (float(v) for v in data.ImagePositionPatient)

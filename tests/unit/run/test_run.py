@@ -266,7 +266,7 @@ def test_bad_input_is_one_message_and_nothing_is_written(tmp_path, spoil):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("after: 96 h", "after: 24 h", "same time"),
+        ("after: 96 h", "after: 24 h", "are 0 s apart"),
         (", activity: 74 MBq}", "}", "tracer activity of visit 'baseline' is not known"),
         ("nuclide: I-124,", "nuclide: I-124x,", "I-124x"),
         (", after: 24 h", "", "after"),
