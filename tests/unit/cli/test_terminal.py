@@ -153,7 +153,7 @@ def test_wide_names_v_after_the_threshold_and_keeps_what_is_as_imaged_apart(case
 
 def test_assumptions_hold_no_warning_and_each_once(tmp_path):
     """Two scans without a sidecar: their identical remarks are one line that names both."""
-    file = make_case(tmp_path, tracer={"nuclide": "I-124", "activity": "7400 MBq"})
+    file = make_case(tmp_path, tracer={"nuclide": "I-124", "activity": "740 MBq"})
     shown = CliRunner().invoke(app, ["check", str(file), "--json"])
     visit = json.loads(shown.stdout)["visits"][0]
     assumptions, warnings = visit["assumptions"], visit["warnings"]

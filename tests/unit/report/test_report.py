@@ -68,6 +68,7 @@ def make(complete: bool = True, n_batches: int = 25, missing: int = 0, **changes
         1000,
         {"emitted": 3 * q, "deposited": 2 * q - missing, "escaped": q},
         {"loop_caps": 0},
+        ("node", "nodule"),
     )
     result = Result(
         "case",

@@ -137,11 +137,11 @@ def test_few_batches_are_said_once(folder: Path) -> None:
 
 
 def test_what_contradicts_itself_is_a_warning_and_no_assumption(tmp_path: Path) -> None:
-    """A hundredth of the image's activity: far less than a body would show, named by every command."""
+    """A tenth of the image's activity: less than a body would show, named by every command."""
     sentence = "of the administered activity left at the scan"
-    file = write_small_case(tmp_path, TEXT.replace("74 MBq", f"{100 * TRACER_MBQ:g} MBq"))
+    file = write_small_case(tmp_path, TEXT.replace("74 MBq", f"{10 * TRACER_MBQ:g} MBq"))
     shown = hevesy_command("check", file)
-    assert len(re.findall(f"caution: [^:]*: the image holds .*{sentence}", " ".join(shown.split()))) >= 1
+    assert len(re.findall(f"critical: [^:]*: the image holds .*{sentence}", " ".join(shown.split()))) >= 1
     found = json.loads(hevesy_command("check", file, "--json"))["visits"][0]
     assert len([text for text in found["warnings"] if sentence in text]) == 2
     assert not [text for text in found["assumptions"] if sentence in text]
