@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..text import counted, did_you_mean
+from .capped import slope_of_held_rate
 from .conversion import LN2, decay_constant, scan_times
 from .detection import one_per_scan, raise_to_limit, require_possible
 from .fitting import Fit, aicc, fit_shape, linear_exponential, two_point, weights
@@ -338,6 +339,9 @@ def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: 
     response = np.linalg.pinv(j * w[:, None]) * w[None, :]
     slope = np.zeros(times.size)
     slope[rows] = gradient[fit.free] @ response
+    held = bool(shape.rates and not fit.free[1] and times.size > 1)
+    if held:
+        slope += slope_of_held_rate(fit, times, y, error, gradient)
     sensitivity = slope * y / tau if tau > 0.0 else np.zeros(times.size)
     sigma_tau = math.nan
     scale = 1.0 if error is not None else (fit.chi2 / (n - q) if n > q else math.nan)
@@ -345,6 +349,8 @@ def _assemble(name: str, fit: Fit, scans: _Scans, flags: list[str], candidates: 
         block = (response / w[None, :]) @ (response / w[None, :]).T * scale
         covariance[np.ix_(fit.free, fit.free)] = block
         sigma_tau = math.sqrt(max(float(gradient[fit.free] @ block @ gradient[fit.free]), 0.0))
+        if held and error is not None:
+            sigma_tau = float(np.linalg.norm(slope * error))
     slow = scans.physical if shape.rates == 0 else fit.rates[0] + scans.physical
     biological = LN2 / fit.rates[0] if shape.rates and fit.rates[0] > 0.0 else math.inf
     last = max(float(times[-1]), shape.peak_h)

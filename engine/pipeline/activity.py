@@ -12,6 +12,7 @@ from ..case.model import Case
 from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..errors import InputError
 from ..grid import Grid
+from ..kinetics.capped import TYPICAL_SCAN_ERROR
 from ..kinetics.conversion import contradictions
 from ..kinetics.curves import LARGEST, NO_BOUND, Curve, fit_curve
 from ..kinetics.voxelwise import VoxelKinetics, voxel_tia
@@ -321,8 +322,8 @@ def _bound_notes(lesions: Sequence[LesionActivity]) -> list[Note]:
     return notes
 
 
-#: Error of a scan for which the clearance must be known, and the error of the integral beyond which it is not.
-TYPICAL_SCAN_ERROR, MOST_CLEARANCE_ERROR = 0.08, 0.5
+#: Error of the integral, for scans of the usual error, beyond which the clearance is not known.
+MOST_CLEARANCE_ERROR = 0.5
 
 
 def _density_slope(images: VisitImages, lesion: Lesion) -> float:
