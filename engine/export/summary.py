@@ -95,7 +95,7 @@ def _wide_columns(first: LesionDose, unit: str, per_gy: float) -> list[Column]:
 
 
 def _dose(lesion: LesionDose, per_gy: float) -> str:
-    return lesion.bounds.sign + plus_minus(per_gy * lesion.dose_gy, per_gy * lesion.dose_uncertainty_gy)
+    return lesion.bounds.sign + plus_minus(per_gy * lesion.dose_gy, per_gy * lesion.stated_uncertainty_gy)
 
 
 def _interval(lesion: LesionDose, per_gy: float) -> str:

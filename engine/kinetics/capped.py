@@ -41,11 +41,12 @@ def slope_of_held_rate(
     columns = fit.free.copy()
     columns[1] = True
     jacobian = fit.shape.jacobian(times, fit.amplitude, fit.rates)[:, columns]
-    w = weights(y, error)
-    response = (np.linalg.pinv(jacobian * w[:, None]) * w[None, :])[1]
-    sigma = float(np.linalg.norm(response * (TYPICAL_SCAN_ERROR * y if error is None else error)))
-    below = -float(response @ (y - fit.amplitude * fit.shape.unit(times, fit.rates)))
-    return np.asarray(gradient[1] * _excess(below / sigma) * response) if sigma > 0.0 else np.zeros(times.size)
+    w, model = weights(y, error), fit.amplitude * fit.shape.unit(times, fit.rates)
+    by_log = (np.linalg.pinv(jacobian * w[:, None]) * w[None, :])[1] * model  # rate by the logarithm of each value
+    relative = TYPICAL_SCAN_ERROR if error is None else error / y
+    sigma = float(np.linalg.norm(by_log * relative))
+    below = -float(by_log @ np.log(y / model))
+    return np.asarray(gradient[1] * _excess(below / sigma) * by_log / y) if sigma > 0.0 else np.zeros(times.size)
 
 
 def _excess(standard_errors: float) -> float:

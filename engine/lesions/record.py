@@ -160,6 +160,11 @@ class LesionDose:
         return self.role == TARGET and math.isfinite(self.threshold_gy)
 
     @property
+    def stated_uncertainty_gy(self) -> float:
+        """What stands behind the dose as ± [Gy]: `dose_uncertainty_gy`; NaN where the dose bounds nothing."""
+        return math.nan if self.bounds.open else self.dose_uncertainty_gy
+
+    @property
     def borderline(self) -> bool:
         """Deprecated name of `undecided`."""
         return self.undecided

@@ -103,7 +103,7 @@ def lesion_rows(lesions: Sequence[LesionDose]) -> list[dict[str, Any]]:
                 "name": lesion.lesion,
                 "site": lesion.site,
                 "role": lesion.role,
-                "dose": lesion.bounds.sign + unit.plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy),
+                "dose": lesion.bounds.sign + unit.plus_minus(lesion.dose_gy, lesion.stated_uncertainty_gy),
                 "interval": interval,
                 "probability": chance(lesion.probability),
                 "verdict": (lesion.verdict or NONE) + (", undecided" if undecided else ""),

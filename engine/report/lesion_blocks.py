@@ -63,7 +63,7 @@ def lesion_blocks(lesion: LesionDose) -> list[Block]:
 def _mean_facts(lesion: LesionDose, unit: DoseUnit) -> Facts:
     """Mean dose with its interval, what it means against the threshold, and its biological effect."""
     sign = lesion.bounds.sign
-    stated = unit.plus_minus(lesion.dose_gy, lesion.dose_uncertainty_gy)
+    stated = unit.plus_minus(lesion.dose_gy, lesion.stated_uncertainty_gy)
     facts = [(_label("dose_gy"), f"{sign}{stated} {unit.name}")]
     if lesion.bounds:
         facts.append(("Not an estimate, because", "; ".join(lesion.bounds.reasons)))

@@ -78,7 +78,7 @@ def means(lesions: Sequence[LesionDose]) -> str:
         highest = max(_upper(lesion) for lesion in lesions)
         right = 1.12 * (max(threshold, highest) if _near(threshold, highest) else highest)
         for i, lesion in enumerate(lesions):
-            sigma = lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0
+            sigma = lesion.stated_uncertainty_gy if math.isfinite(lesion.stated_uncertainty_gy) else 0.0
             low, high = lesion.dose_gy - sigma, lesion.dose_gy + sigma
             wide = lesion.uncertainty.get("interval_k2_gy") or [lesion.dose_gy - 2 * sigma, lesion.dose_gy + 2 * sigma]
             narrow = lesion.uncertainty.get("interval_k1_gy") or [low, high]
@@ -160,7 +160,7 @@ def kinetics(lesion: LesionDose, half_lives_h: Mapping[str, float]) -> str:
 
 def _upper(lesion: LesionDose) -> float:
     """Mean dose plus one standard uncertainty: what the axis must show at least."""
-    sigma = lesion.dose_uncertainty_gy if math.isfinite(lesion.dose_uncertainty_gy) else 0.0
+    sigma = lesion.stated_uncertainty_gy if math.isfinite(lesion.stated_uncertainty_gy) else 0.0
     return lesion.dose_gy + sigma
 
 

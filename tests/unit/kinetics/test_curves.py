@@ -60,7 +60,33 @@ def test_rising_uptake_is_physical_decay_and_said():
     assert curve.effective_half_life_h == pytest.approx(T131, rel=1e-12)
     assert curve.biological_half_life_h == math.inf
     assert RISING in curve.flags and CAPPED in curve.flags
-    assert curve.sensitivity == pytest.approx([1.0, 0.0])
+    assert curve.sensitivity.sum() == pytest.approx(1.0)  # the calibration is common to both scans
+
+
+@pytest.mark.parametrize("later", [5e-4, 5.5e-4, 8e-4])
+def test_a_held_clearance_is_as_uncertain_as_the_scans_leave_it(later):
+    """Against sampling: rates of a normal distribution about the measured one, those slower than decay left out."""
+    error = 1e-3
+    curve = fit_curve([24.0, 96.0], [5e-4, later], [5e-4 * error, later * error], T124, T131)
+    rng = np.random.default_rng(5)
+    sigma = math.sqrt(2.0) * error / 72.0
+    rate = math.log(5e-4 / later) / 72.0
+    # retention at the second scan below which the model is held differs from the tangent by the second order alone
+    free = rate + sigma * rng.standard_normal(4_000_000)
+    excess = math.sqrt(np.mean(free[free > 0.0] ** 2)) / sigma if rate > -4.0 * sigma else None
+    tau = 12.0 + 1.0 / L131
+    by_rate = -1.0 / L131**2 / tau
+    if excess is None:  # no sample gets there; the tail of the distribution is known
+        assert curve.relative_sigma(error) < 1.1 * error
+        return
+    part = by_rate * excess / 72.0
+    assert curve.sensitivity == pytest.approx([1.0 + part, -part], rel=0.02)
+
+
+def test_scans_close_in_time_do_not_show_the_clearance():
+    near = fit_curve([24.0, 24.5], [5e-4, 5e-4], None, T124, T131)
+    far = fit_curve([24.0, 96.0], [5e-4, 5e-4], None, T124, T131)
+    assert near.relative_sigma(0.08) > 10.0 and 0.2 < far.relative_sigma(0.08) < 0.5
 
 
 def test_one_scan_is_physical_decay_only():
