@@ -213,7 +213,7 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
             f"The dose grid was cropped to the body: {_by(small.shape)} of {_by(grid.shape)} voxels; "
             "outside it is vacuum."
         )
-    if len(scans) > 1 and not any(scan.alignment.moves for scan in scans):
+    if len(scans) > 1 and not remarks:  # one CT serves them all
         notes.append("Scans are taken as aligned in patient coordinates: no registration was done.")
     drawn = files.drawn_on(first.ct.grid, pet.grid)
     if drawn == "ct":
