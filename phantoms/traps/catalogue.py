@@ -27,11 +27,13 @@ from . import (
     times,
     units,
     values,
+    zones,
 )
 from .trap import Trap
 
 _KINDS = (
     times,
+    zones,
     decay,
     units,
     scales,

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...notes import CONTRADICTION, CRITICAL, Note
-from ..dicom.elements import items, text, texts
+from ...same import SAME_EVENT_S
+from ..dicom.elements import held, items, text, texts
 from ..dicom.find import Header
-from .moments import Moment, moment_of
+from .given import administration
+from .moments import Moment, gap_s, moment_of, stamp_of
 from .stated import LEAST_BQ, Body, positive, stated_activity_mbq, stated_body, stated_half_life_s, stated_positive
-from .timing import administration, scan_start
+from .timing import scan_start
 from .tracers import nuclide_name, nuclide_of_code, radionuclide_half_life_s
 from .units import Scale, scale_of
+from .zones import zone_of_object
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -150,6 +153,7 @@ def read_pet_header(headers: Sequence[Header], source: str, half_life_s: float |
     known = half_life_s or _longest(info.half_life_s, radionuclide_half_life_s(info.tracer))
     info.given, remarks = administration(first, item, info.start, known)
     info.time_notes += remarks
+    info.decay_correction = info.decay_correction or _dated_correction(headers[0], info)
     info.decay_correction = info.decay_correction or _implied_correction(info, source)
     if (corrected := texts(first, "CorrectedImage")) and "ATTN" not in corrected:
         words = "the header does not list attenuation correction; the activity is not quantitative"
@@ -210,6 +214,31 @@ def _stated_correction(first: Dataset, info: PetHeader, source: str) -> str:
         words = "the header says decay correction NONE but lists DECY among the corrections; NONE is used"
         info.notes.append(Note(words, CONTRADICTION))
     return kind
+
+
+def _dated_correction(header: Header, info: PetHeader) -> str:
+    """Decay correction of an enhanced PET (Decay Corrected, and to which moment); empty where it states none.
+
+    Raises
+    ------
+    InputError
+        Corrected to a moment that is neither the start of the scan nor the administration, or is not stated.
+    """
+    answer = text(header.dataset, "DecayCorrected").upper()
+    if answer != "YES":
+        return "NONE" if answer else ""
+    stated = text(header.dataset, "DecayCorrectionDateTime")
+    to = stamp_of(stated, zone_of_object(header.dataset)).moment()
+    for kind, moment in (("START", info.start), ("ADMIN", info.given)):
+        if to is not None and moment is not None and abs(gap_s(to, moment)) <= SAME_EVENT_S:
+            return kind
+    raise InputError(
+        f"the PET is decay corrected to {held(header.dataset, 'DecayCorrectionDateTime') or 'a moment not stated'}",
+        why="that is neither the start of the scan nor the administration, as far as the header tells",
+        suggestion="export the series decay corrected to the start of the scan",
+        file=header.path,
+        field="DecayCorrectionDateTime (0018,9701)",
+    )
 
 
 def _implied_correction(info: PetHeader, source: str) -> str:
