@@ -19,7 +19,16 @@ from ..dicom.elements import held, items, text, texts
 from ..dicom.find import Header
 from .given import administration
 from .moments import Moment, gap_s, moment_of, stamp_of
-from .stated import LEAST_BQ, Body, positive, stated_activity_mbq, stated_body, stated_half_life_s, stated_positive
+from .stated import (
+    LEAST_BQ,
+    Body,
+    listed_corrections,
+    positive,
+    stated_activity_mbq,
+    stated_body,
+    stated_half_life_s,
+    stated_positive,
+)
 from .timing import scan_start
 from .tracers import nuclide_name, nuclide_of_code, radionuclide_half_life_s
 from .units import Scale, scale_of
@@ -146,7 +155,7 @@ def read_pet_header(headers: Sequence[Header], source: str, half_life_s: float |
     info.kernel = text(first, "ConvolutionKernel") or None
     info.decay_correction = _stated_correction(first, info, source)
     info.weight_kg, info.body = stated_body(first, info.impossible)
-    item = _tracer(first, info)
+    item = _tracer(first, info, half_life_s)
     times = scan_start(headers, info.half_life_s)
     info.start, info.slice_delay_s, info.decay_factor = times.start, times.slice_delay_s, times.decay_factor
     info.notes += times.notes
@@ -155,10 +164,18 @@ def read_pet_header(headers: Sequence[Header], source: str, half_life_s: float |
     info.time_notes += remarks
     info.decay_correction = info.decay_correction or _dated_correction(headers[0], info)
     info.decay_correction = info.decay_correction or _implied_correction(info, source)
-    if (corrected := texts(first, "CorrectedImage")) and "ATTN" not in corrected:
-        words = "the header does not list attenuation correction; the activity is not quantitative"
-        info.notes.append(Note(words, CONTRADICTION, CRITICAL))
+    info.notes += listed_corrections(texts(first, "CorrectedImage"), text(first, "ScatterCorrectionMethod"))
+    info.notes += _part_of_a_scan(first)
     return info
+
+
+def _part_of_a_scan(first: Dataset) -> list[str]:
+    """A remark where the series is a part of a gated or dynamic scan."""
+    words = {"GATED": "a gated scan: it may hold one phase", "DYNAMIC": "a dynamic scan: it may hold one frame"}
+    for kind in texts(first, "SeriesType")[:1]:
+        if said := words.get(kind.upper()):
+            return [Note(f"the header's series type is {kind}, {said} of it, with more noise than the whole")]
+    return []
 
 
 def _longest(*values: float | None) -> float | None:
@@ -275,7 +292,7 @@ def _implied_correction(info: PetHeader, source: str) -> str:
     return kind
 
 
-def _tracer(first: Dataset, info: PetHeader) -> Dataset | None:
+def _tracer(first: Dataset, info: PetHeader, known_s: float | None) -> Dataset | None:
     """Read nuclide, half-life and activity, and return the item of the radiopharmaceutical."""
     found = items(first, "RadiopharmaceuticalInformationSequence")
     if not found:
@@ -285,7 +302,8 @@ def _tracer(first: Dataset, info: PetHeader) -> Dataset | None:
         words = f"the header names {len(found)} radiopharmaceuticals; the first is used"
         info.notes.append(Note(words, CONTRADICTION))
     info.tracer = _named(item, info.notes)
-    info.half_life_s = stated_half_life_s(item, info.notes)
+    tracers = (radionuclide_half_life_s(info.tracer), known_s)
+    info.half_life_s = stated_half_life_s(text(item, "RadionuclideHalfLife"), tracers, info.notes)
     stated = text(item, "RadionuclideTotalDose")
     info.activity_mbq = stated_activity_mbq(stated, info.notes, info.impossible)
     info.activity_guessed = info.activity_mbq is not None and (positive(stated) or 0.0) < LEAST_BQ
