@@ -10,6 +10,7 @@ from . import (
     archives,
     choice,
     contours,
+    dates,
     decay,
     files,
     geometry,
@@ -33,6 +34,7 @@ from .trap import Trap
 
 _KINDS = (
     times,
+    dates,
     zones,
     decay,
     units,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
 from ...same import SAME_EVENT_S
 from ..dicom.elements import text
-from .moments import Moment, Origin, Stamp, clock_of, gap_s, seconds_between, stamp_of
+from .moments import Moment, Origin, Stamp, clock_of, date_of, gap_s, seconds_between, stamp_of
 from .private import private_text
 from .timing import GE, GE_ADMINISTERED
 from .zones import zone_of_object
@@ -57,10 +57,17 @@ def administration(
         return None, ["the header has no administration time"]
     stamped, private = (_by_clock_of(scan, moment) for moment in (stamped, private))
     notes = _two_clocks(stamped, clock, private)
+    long_lived = half_life_s is None or half_life_s > SAME_DAY_HALF_LIFE_S
+    if long_lived and stamped is not None and _is_placeholder(scan, stamped, first):
+        words = (
+            f"scan and administration have the date {scan.wall:%Y-%m-%d}, which stands in place of dates that were "
+            "removed: the days between the two are not known"
+        )
+        return None, [*notes, words]
     for moment in (stamped, private):
         if moment is not None and _follows(moment, scan, half_life_s):
             return moment, [*notes, *_unlike_zones(moment, scan)]
-    if half_life_s is None or half_life_s > SAME_DAY_HALF_LIFE_S:
+    if long_lived:
         reason = "has no date" if stamped is None else f"({stamped.wall:%Y-%m-%d %H:%M}) contradicts the scan's date"
         words = (
             f"the administration time {reason} (scan {scan.wall:%Y-%m-%d %H:%M}), and the tracer is too "
@@ -69,6 +76,17 @@ def administration(
         return None, [*notes, words]
     moment, said = _on_the_scans_day(stamped, clock, scan, half_life_s)
     return moment, [*notes, said]
+
+
+def _is_placeholder(scan: Moment, given: Moment, data: Dataset) -> bool:
+    """Whether one date of scan and administration was written by de-identification in place of all dates.
+
+    The first of January, when no one begins a study, or the patient's date of birth.
+    """
+    day = scan.wall.date()
+    if given.wall.date() != day:
+        return False
+    return (day.month, day.day) == (1, 1) or day == date_of(text(data, "PatientBirthDate"))
 
 
 def _by_clock_of(scan: Moment, moment: Moment | None) -> Moment | None:

@@ -161,7 +161,7 @@ def read_pet_header(headers: Sequence[Header], source: str, half_life_s: float |
     info.notes += times.notes
     known = half_life_s or _longest(info.half_life_s, radionuclide_half_life_s(info.tracer))
     info.given, remarks = administration(first, item, info.start, known)
-    info.time_notes += remarks
+    info.time_notes += remarks + ([str(note) for note in times.notes] if info.start is None else [])
     info.decay_correction = info.decay_correction or _dated_correction(headers[0], info)
     info.decay_correction = info.decay_correction or _implied_correction(info, source)
     info.notes += listed_corrections(texts(first, "CorrectedImage"), text(first, "ScatterCorrectionMethod"))

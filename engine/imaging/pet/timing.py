@@ -87,6 +87,8 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
     acquired = _acquired(headers, series, notes)
     _require_one_scan(headers, acquired)
     factors = _decay_factors(headers)
+    if unsure := _another_day(headers[0].dataset, acquired, series):
+        return ScanTimes(None, {}, factors, [*notes, unsure])
     earliest = min(acquired.values(), key=lambda m: m.wall) if acquired else None
     start = series if earliest is None else earliest
     if earliest is None:
@@ -189,6 +191,29 @@ def _completed(clock_s: float, day: object, zone: object, series: Moment | None)
     if series is not None:
         return near(series, clock_s, zone)  # type: ignore[arg-type]
     return Stamp(day, clock_s, zone).moment(Origin.COMPLETED)  # type: ignore[arg-type]
+
+
+def _another_day(data: Dataset, acquired: dict[str, Moment], series: Moment | None) -> Note | None:
+    """A remark where times of day got the date of a series that was made after the scan, and the study's differs.
+
+    A series whose time lies after its slices was made from them, and may have been on a later day than the scan.
+    """
+    earliest = min(acquired.values(), key=lambda m: m.wall, default=None)
+    if earliest is None or earliest.measured or series is None or gap_s(earliest, series) <= SAME_EVENT_S:
+        return None
+    zone = zone_of_object(data)
+    study = Stamp(date_of(text(data, "StudyDate")), clock_of(text(data, "StudyTime")) or 0.0, zone).moment()
+    if study is None:
+        return None
+    clock = (earliest.wall - earliest.wall.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    other = near(study, clock, zone)
+    if abs(gap_s(earliest, other)) <= SAME_EVENT_S:
+        return None
+    words = (
+        "the acquisition has no date: by the series, which was made after it, it was at "
+        f"{earliest.wall:%Y-%m-%d %H:%M}, by the study at {other.wall:%Y-%m-%d %H:%M}"
+    )
+    return Note(words, CONTRADICTION, CRITICAL)
 
 
 def _decay_factors(headers: Sequence[Header]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Times, time zones and dates: every trap ends as is right."""
+"""Offsets from UTC: every trap ends as is right."""
 
 import pytest
 from hevesy.phantoms.traps.zones import TRAPS
