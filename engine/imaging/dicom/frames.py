@@ -36,7 +36,7 @@ _CORRECTIONS = {
 }  # fmt: skip
 #: Units of a real world value, as UCUM writes them without case and blanks: Units and SUV Type of a classic PET.
 _UNITS = {
-    "bq/ml": ("BQML", ""),
+    **{f"{prefix}bq/{volume}": ("BQML", "") for prefix in ("", "k") for volume in ("ml", "cm3", "cc")},
     "{suvbw}g/ml": ("GML", "BW"),
     "g/ml{suvbw}": ("GML", "BW"),
     "{suvlbm}g/ml": ("GML", "LBM"),
@@ -170,7 +170,8 @@ def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
     for mapping in mappings:
         codes = elements.items(mapping, "MeasurementUnitsCodeSequence")
         words = [elements.text(codes[0], key) for key in ("CodeValue", "CodeMeaning")] if len(codes) == 1 else []
-        units = next((_UNITS[key] for word in words if (key := word.lower().replace(" ", "")) in _UNITS), None)
+        name = next((key for word in words if (key := word.lower().replace(" ", "")) in _UNITS), "")
+        units, factor = _UNITS.get(name), 1e3 if name.startswith("kbq") else 1.0
         slope = elements.number(mapping, "RealWorldValueSlope")
         intercept = elements.number(mapping, "RealWorldValueIntercept")
         if units is None or slope is None or intercept is None:
@@ -178,8 +179,8 @@ def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
         _put(data, "Units", units[0])
         if units[1]:
             _put(data, "SUVType", units[1])
-        _put(data, "RescaleSlope", DSfloat(slope, auto_format=True))
-        _put(data, "RescaleIntercept", DSfloat(intercept, auto_format=True))
+        _put(data, "RescaleSlope", DSfloat(factor * slope, auto_format=True))
+        _put(data, "RescaleIntercept", DSfloat(factor * intercept, auto_format=True))
         return
     stated = elements.text(data, "RescaleType").upper().replace("/", "")
     if stated in ("BQML", "GML"):
