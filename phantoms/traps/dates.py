@@ -119,4 +119,19 @@ TRAPS: tuple[Trap, ...] = (
         partial(_made_later, hours=8.0),
         Right(hours=(24.0, 96.0), lesions=_LESION),
     ),
+    Trap(
+        "ct-of-another-year",
+        "The CT was made 400 days after the administration.",
+        "Read, and said.",
+        lambda folder: write_patient(folder, ct={"when": at(400.0 * 24.0)}),
+        Right(hours=(24.0, 96.0), lesions=_LESION, says=("396 days after the nearest PET",)),
+        source="report",
+    ),
+    Trap(
+        "one-ct-for-the-scans-of-two-days",
+        "The CT of the first scan serves both, three days apart.",
+        "Read; it was made with one of them.",
+        lambda folder: write_patient(folder),
+        Right(hours=(24.0, 96.0), lesions=_LESION, unsaid=("the CT was made on",)),
+    ),
 )
