@@ -67,7 +67,7 @@ def administration(
     for moment in (stamped, private):
         if moment is not None and _follows(moment, scan, half_life_s):
             return moment, [*notes, *_unlike_zones(moment, scan)]
-    if long_lived:
+    if half_life_s is None or half_life_s > SAME_DAY_HALF_LIFE_S:
         reason = "has no date" if stamped is None else f"({stamped.wall:%Y-%m-%d %H:%M}) contradicts the scan's date"
         words = (
             f"the administration time {reason} (scan {scan.wall:%Y-%m-%d %H:%M}), and the tracer is too "
