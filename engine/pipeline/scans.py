@@ -17,6 +17,7 @@ from ..imaging.masks.checks import check_overlap
 from ..imaging.masks.mask import Mask
 from ..imaging.masks.references import CaseImage
 from ..imaging.pet.checks import check_alike
+from ..imaging.pet.ct_date import distant_ct
 from ..imaging.pet.read import read_pet
 from ..imaging.pet.scan import PetScan
 from ..imaging.pet.stated import Body
@@ -260,6 +261,10 @@ def _read_scans(case: Case, visit: Visit, sources: Sources) -> tuple[list[_Read]
         scans.append(_Read(name, scan, pet, ct))
         for text in (*pet.assumptions, *pet.volume.notes, *ct.notes):
             found.setdefault(text, {})[name] = None
+    for path in cts:
+        users = [scan for scan in scans if scan.source.ct == path]
+        for text in distant_ct(sources.open(path), [scan.pet for scan in users]):
+            found.setdefault(text, dict.fromkeys(scan.name for scan in users))
     check_zones(case, visit, [scan.pet for scan in scans])
     check_alike([scan.pet for scan in scans], [scan.name for scan in scans])
     notes = unusual_values(case, visit)

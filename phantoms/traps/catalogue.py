@@ -10,6 +10,7 @@ from . import (
     archives,
     choice,
     contours,
+    dates,
     decay,
     files,
     geometry,
@@ -27,11 +28,14 @@ from . import (
     times,
     units,
     values,
+    zones,
 )
 from .trap import Trap
 
 _KINDS = (
     times,
+    dates,
+    zones,
     decay,
     units,
     scales,

@@ -157,6 +157,14 @@ def _two_times(data: Dataset) -> None:
     data.NumberOfFrames, data.PixelData = 2 * len(frames), data.PixelData * 2
 
 
+def _first_half(data: Dataset) -> None:
+    """The first of two files that the object was split into."""
+    data.ConcatenationUID, data.InConcatenationNumber, data.InConcatenationTotalNumber = uid("split"), 1, 2
+    frames = list(data.PerFrameFunctionalGroupsSequence)[:16]
+    data.PerFrameFunctionalGroupsSequence, data.NumberOfFrames = Items(frames), len(frames)
+    data.PixelData = data.PixelData[: len(frames) * 32 * 32 * 2]
+
+
 def _colour(data: Dataset, number: int) -> None:
     data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
     data.BitsAllocated = data.BitsStored = 8
@@ -229,6 +237,22 @@ TRAPS: tuple[Trap, ...] = (
         "Refusal.",
         enhanced_pet(change=_no_units),
         Right(refused=True, says=("units are not given",)),
+    ),
+    Trap(
+        "enhanced-pet-in-kilobecquerels",
+        "An Enhanced PET whose real world values are in kBq/ml.",
+        "The plain patient: 100000 Bq/mL.",
+        enhanced_pet("kBq/ml", pet_truth(1e-3)),
+        Right(**_PLAIN),
+        source="report",
+    ),
+    Trap(
+        "half-of-a-concatenation",
+        "An Enhanced PET that was split into two files, of which the second is missing.",
+        "Refusal: slices are missing.",
+        enhanced_pet(change=_first_half),
+        Right(refused=True, says=("was split into 2 files, and 1 of them is here",)),
+        source="report",
     ),
     Trap(
         "enhanced-pet-of-two-times",

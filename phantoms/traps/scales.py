@@ -45,6 +45,40 @@ def _table(data: Dataset, number: int) -> None:
     data.ModalityLUTSequence = Items([item])
 
 
+def _overlay_above(data: Dataset, number: int) -> None:
+    """Twelve bits of pixel, and an overlay in the bit above them, as the standard once had it."""
+    stored = np.frombuffer(data.PixelData, "<u2") >> 4
+    data.RescaleSlope = f"{16.0 * float(data.RescaleSlope):.10g}"
+    data.BitsStored, data.HighBit = 12, 11
+    mark = np.where(np.arange(stored.size) % 3 == 0, 1 << 12, 0)
+    data.PixelData = (stored | mark).astype("<u2").tobytes()
+    for element, kind, value in (
+        (0x0010, "US", 32), (0x0011, "US", 32), (0x0040, "CS", "G"), (0x0050, "SS", [1, 1]), (0x0100, "US", 16),
+        (0x0102, "US", 12),
+    ):  # fmt: skip
+        data.add_new((0x6000, element), kind, value)
+
+
+def _sign_carried_on(data: Dataset, number: int) -> None:
+    """A CT of signed numbers of twelve bits, whose sign fills the bits above."""
+    stored = np.frombuffer(data.PixelData, "<u2").astype(int) - 1024
+    data.PixelData = stored.astype("<i2").tobytes()
+    data.RescaleIntercept, data.PixelRepresentation, data.BitsStored, data.HighBit = 0, 1, 12, 11
+
+
+def _floats(data: Dataset, number: int) -> None:
+    values = np.frombuffer(data.PixelData, "<u2") * float(data.RescaleSlope)
+    del data.PixelData, data.BitsStored, data.HighBit, data.PixelRepresentation
+    data.FloatPixelData, data.BitsAllocated, data.RescaleSlope = values.astype("<f4").tobytes(), 32, 1
+
+
+def _bright_ct() -> np.ndarray:
+    """Water in air, and a piece of metal of 3500 HU."""
+    values = ct_truth()
+    values[20:24, 30:34, 36:44] = 3500
+    return np.asarray(values)
+
+
 def _soft_air() -> np.ndarray:
     """A CT whose stored numbers look like HU: its air is -200 HU."""
     return np.where(ct_truth() < -500, -200, ct_truth())
@@ -130,5 +164,67 @@ TRAPS: tuple[Trap, ...] = (
         "CT with a Modality LUT in place of slope and intercept.",
         "Modality LUT",
         ct={"change": _table},
+    ),
+    Trap(
+        "pet-of-more-bits-than-stated",
+        "A PET that states 12 bits stored, and stores 16.",
+        "Refused: what stands above them would be cut off.",
+        lambda folder: write_patient(folder, {"BitsStored": 12, "HighBit": 11}),
+        Right(refused=True, says=("BitsStored (0028,0101)", "from 0 to 32000"), lesions=_LESION),
+        source="report",
+    ),
+    Trap(
+        "ct-of-more-bits-than-stated",
+        "A CT that states 12 bits stored, with metal above them.",
+        "Refused: what stands above them would be cut off.",
+        lambda folder: write_patient(folder, ct={"values": _bright_ct(), "BitsStored": 12, "HighBit": 11}),
+        Right(refused=True, says=("BitsStored (0028,0101)", "CT020.dcm"), lesions=_LESION),
+        source="report",
+    ),
+    Trap(
+        "high-bit-above-those-stored",
+        "A PET that states 12 bits stored, the highest of them the sixteenth.",
+        "Refused: whether the numbers are shifted is not known.",
+        lambda folder: write_patient(folder, {"BitsStored": 12, "HighBit": 15}),
+        Right(refused=True, says=("HighBit is 15, and BitsStored 12",), lesions=_LESION),
+        source="report",
+    ),
+    Trap(
+        "overlay-above-the-pixels",
+        "A PET of 12 bits stored, with an overlay in the bit above them.",
+        "The plain patient: the overlay is no part of the pixel.",
+        lambda folder: write_patient(folder, {"change": _overlay_above}),
+        Right(hours=(24.0, 96.0), lesions=_LESION),
+    ),
+    Trap(
+        "sign-in-the-bits-above",
+        "A CT of 12 bits stored with a sign, which fills the bits above them.",
+        "The plain patient.",
+        lambda folder: write_patient(folder, ct={"change": _sign_carried_on}),
+        Right(hours=(24.0, 96.0), lesions=_LESION),
+    ),
+    Trap(
+        "pet-of-floating-point-pixels",
+        "A PET whose pixels are floating point numbers.",
+        "Refused, naming what they are.",
+        lambda folder: write_patient(folder, {"change": _floats}),
+        Right(refused=True, says=("FloatPixelData", "floating point"), lesions=_LESION),
+        source="report",
+    ),
+    Trap(
+        "scatter-not-corrected",
+        "The list of corrections leaves out scatter.",
+        "Read, and said.",
+        lambda folder: write_patient(folder, {"CorrectedImage": ["DECY", "ATTN"]}),
+        Right(hours=(24.0, 96.0), lesions=_LESION, says=("does not list scatter correction",)),
+        source="report",
+    ),
+    Trap(
+        "gated-series",
+        "The header says that the series is of a gated scan.",
+        "Read, and said.",
+        lambda folder: write_patient(folder, {"SeriesType": ["GATED", "IMAGE"]}),
+        Right(hours=(24.0, 96.0), lesions=_LESION, says=("series type is GATED",)),
+        source="report",
     ),
 )

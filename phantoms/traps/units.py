@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from .patient import DOSE_BQ, LESION_BQ_ML, LESION_ML, RATE, Change, pet_truth, write_patient, write_volumes
+from .patient import DOSE_BQ, LESION_BQ_ML, LESION_ML, RATE, Change, at, pet_truth, write_patient, write_volumes
 from .trap import Right, Trap
 
 _LESION = {"L1": {"volume_ml": LESION_ML, "mean_bq_ml": LESION_BQ_ML}}
@@ -132,6 +132,28 @@ def _neck(folder: Path) -> None:
     """A field of view that sees little: the lesion at a fifth, hardly any body."""
     values = np.where(pet_truth() > 5e4, 3e4, np.where(pet_truth() > 0.0, 20.0, 0.0))
     write_patient(folder, {"values": values}, {"values": 0.4 * values})
+
+
+def _therapy_neck(folder: Path, scale: float = 1.0) -> None:
+    """The neck of a patient without a thyroid, two and six days after 7.4 GBq of 131I."""
+    values = np.where(pet_truth() > 5e4, 3e4, np.where(pet_truth() > 0.0, 150.0, 0.0)) * scale
+
+    def change(data: Dataset, number: int) -> None:
+        item = data.RadiopharmaceuticalInformationSequence[0]
+        item.RadionuclideHalfLife, item.RadionuclideTotalDose = 692_988.0, 7.4e9
+        code = item.RadionuclideCodeSequence[0]
+        code.CodeValue, code.CodeMeaning = "C-114B1", "^131^Iodine"
+        del item.RadionuclidePositronFraction
+
+    write_patient(
+        folder,
+        {"values": values, "start": at(48.0), "change": change},
+        {"values": 0.3 * values, "start": at(144.0), "change": change},
+    )
+    path = folder / "case.yaml"
+    path.write_text(
+        path.read_text().replace("{nuclide: I-124, activity: 74 MBq}", "{nuclide: I-131, activity: 7.4 GBq}")
+    )
 
 
 def _named_suv(folder: Path) -> None:
@@ -299,6 +321,21 @@ TRAPS: tuple[Trap, ...] = (
         "Read, and what the field of view holds is said in the first place.",
         _neck,
         Right(hours=(24.0, 96.0), lesions={"L1": {"mean_bq_ml": 3e4}}, says=("a small part of the body",)),
+    ),
+    Trap(
+        "neck-after-a-therapy",
+        "The neck alone two days after 7.4 GBq of 131I, most of which has left: the lesion has SUV 0.3.",
+        "Read, and what the field of view holds is said in the first place.",
+        _therapy_neck,
+        Right(hours=(48.0, 144.0), lesions={"L1": {"mean_bq_ml": 3e4}}, says=("a small part of the body",)),
+        source="report",
+    ),
+    Trap(
+        "therapy-in-kilobecquerels",
+        "The neck alone after 7.4 GBq of 131I, in kBq/mL where the header says Bq/mL.",
+        "Refused: no part of a body holds so little.",
+        partial(_therapy_neck, scale=1e-3),
+        Right(refused=True, hours=(48.0, 144.0), says=("may have been read as Bq/mL",)),
     ),
     Trap(
         "volumes-named-suv-in-a-case",

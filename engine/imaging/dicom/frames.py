@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
-from ...same import SAME_EVENT_S
 from ...text import counted
 from . import elements
 from .find import Header, quiet
@@ -38,7 +36,7 @@ _CORRECTIONS = {
 }  # fmt: skip
 #: Units of a real world value, as UCUM writes them without case and blanks: Units and SUV Type of a classic PET.
 _UNITS = {
-    "bq/ml": ("BQML", ""),
+    **{f"{prefix}bq/{volume}": ("BQML", "") for prefix in ("", "k") for volume in ("ml", "cm3", "cc")},
     "{suvbw}g/ml": ("GML", "BW"),
     "g/ml{suvbw}": ("GML", "BW"),
     "{suvlbm}g/ml": ("GML", "LBM"),
@@ -102,8 +100,6 @@ def frames_of(header: Header) -> list[Header]:
     with quiet():
         frames = [_frame(header, common, [*shared[:1], group], i) for i, group in enumerate(groups)]
         _name_apart(frames, groups, header)
-    if header.modality == "PT":
-        _decay_correction(frames)
     return frames
 
 
@@ -156,9 +152,10 @@ def _put_times(data: Dataset) -> None:
     moment = elements.text(data, "FrameAcquisitionDateTime")
     if len(moment) >= 14 and moment[:14].isdigit():
         _put(data, "AcquisitionDateTime", moment)
-        if not elements.text(data, "AcquisitionTime"):
+        # a time with an offset from UTC is not cut to one without
+        if not elements.text(data, "AcquisitionTime") and not any(sign in moment for sign in "+-"):
             _put(data, "AcquisitionDate", moment[:8])
-            _put(data, "AcquisitionTime", moment[8:].replace("-", "+").partition("+")[0].strip())
+            _put(data, "AcquisitionTime", moment[8:].strip())
     duration = elements.number(data, "FrameAcquisitionDuration")
     if duration is not None and not elements.held(data, "ActualFrameDuration"):
         _put(data, "ActualFrameDuration", round(duration))
@@ -173,7 +170,8 @@ def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
     for mapping in mappings:
         codes = elements.items(mapping, "MeasurementUnitsCodeSequence")
         words = [elements.text(codes[0], key) for key in ("CodeValue", "CodeMeaning")] if len(codes) == 1 else []
-        units = next((_UNITS[key] for word in words if (key := word.lower().replace(" ", "")) in _UNITS), None)
+        name = next((key for word in words if (key := word.lower().replace(" ", "")) in _UNITS), "")
+        units, factor = _UNITS.get(name), 1e3 if name.startswith("kbq") else 1.0
         slope = elements.number(mapping, "RealWorldValueSlope")
         intercept = elements.number(mapping, "RealWorldValueIntercept")
         if units is None or slope is None or intercept is None:
@@ -181,8 +179,8 @@ def _put_units(data: Dataset, mappings: Iterable[Dataset]) -> None:
         _put(data, "Units", units[0])
         if units[1]:
             _put(data, "SUVType", units[1])
-        _put(data, "RescaleSlope", DSfloat(slope, auto_format=True))
-        _put(data, "RescaleIntercept", DSfloat(intercept, auto_format=True))
+        _put(data, "RescaleSlope", DSfloat(factor * slope, auto_format=True))
+        _put(data, "RescaleIntercept", DSfloat(factor * intercept, auto_format=True))
         return
     stated = elements.text(data, "RescaleType").upper().replace("/", "")
     if stated in ("BQML", "GML"):
@@ -207,49 +205,3 @@ def _put_activity(data: Dataset) -> None:
         copies = [deepcopy(item) for item in items]
         _put(copies[0], "RadionuclideTotalDose", f"{stated * 1e6:.10g}")
         _put(data, "RadiopharmaceuticalInformationSequence", copies)
-
-
-def _decay_correction(frames: Sequence[Header]) -> None:
-    """Decay correction of an enhanced PET (Decay Corrected, its time) as START, ADMIN or NONE.
-
-    Raises
-    ------
-    InputError
-        Corrected to a moment that is neither the start of the scan nor the administration, or is not stated.
-    """
-    first = frames[0].dataset
-    if elements.text(first, "DecayCorrection"):
-        return
-    answer = elements.text(first, "DecayCorrected").upper()
-    if not answer:
-        return
-    kind = "NONE"
-    if answer == "YES":
-        to = _moment(elements.text(first, "DecayCorrectionDateTime"))
-        starts = [_moment(elements.text(frame.dataset, "FrameAcquisitionDateTime")) for frame in frames]
-        known = [start for start in starts if start is not None]
-        items = elements.items(first, "RadiopharmaceuticalInformationSequence")
-        given = _moment(elements.text(items[0], "RadiopharmaceuticalStartDateTime")) if items else None
-        if to is not None and known and abs((to - min(known)).total_seconds()) <= SAME_EVENT_S:
-            kind = "START"
-        elif to is not None and given is not None and abs((to - given).total_seconds()) <= SAME_EVENT_S:
-            kind = "ADMIN"
-        else:
-            stated = elements.held(first, "DecayCorrectionDateTime")
-            raise InputError(
-                f"the PET is decay corrected to {stated or 'a moment that is not stated'}",
-                why="that is neither the start of the scan nor the administration, as far as the header tells",
-                suggestion="export the series decay corrected to the start of the scan",
-                file=frames[0].path,
-                field="DecayCorrectionDateTime (0018,9701)",
-            )
-    for frame in frames:
-        _put(frame.dataset, "DecayCorrection", kind)
-
-
-def _moment(text: str) -> datetime | None:
-    """A DICOM date-time as it stands on the clock of the header; a zone is the same for all of its times."""
-    try:
-        return datetime.strptime(text[:14], "%Y%m%d%H%M%S")
-    except ValueError:
-        return None

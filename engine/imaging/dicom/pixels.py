@@ -14,6 +14,7 @@ from ...errors import InputError
 from ...notes import CAUTION, Note
 from ...text import counted
 from . import elements
+from .bits import used_bits
 from .find import Header, quiet
 from .scale import rescale
 
@@ -176,21 +177,38 @@ def _undecodable(header: Header, why: str) -> InputError:
 def _single(header: Header) -> tuple[np.ndarray, Dataset]:
     """Stored numbers (rows, columns) of a file with one slice, and all its elements."""
     import pydicom
+    from pydicom.pixels import pixel_array
 
     try:
         with quiet():
             data = pydicom.dcmread(header.path, force=True)
             _complete_meta(data)
+            _require_whole_numbers(data, header)
             if "PixelData" not in data:
                 raise _undecodable(header, "the file holds none: it is truncated, or no image")
             try:
-                return np.asarray(data.pixel_array), data
+                return used_bits(pixel_array(data, correct_unused_bits=False), header), data
+            except InputError:
+                raise
             except Exception:
                 return _by_gdcm(data, header, 0), data
     except InputError:
         raise
     except Exception:  # damaged files and decoders raise many kinds
         raise _undecodable(header, "the file is truncated or damaged, or its compression unknown") from None
+
+
+def _require_whole_numbers(data: Dataset, header: Header) -> None:
+    """Refuse pixels in floating point, which images of the modalities CT and PT do not have."""
+    for keyword in ("FloatPixelData", "DoubleFloatPixelData"):
+        if keyword in data:
+            raise InputError(
+                f"the pixels are floating point numbers ({keyword})",
+                why="the pixels of a CT or PET are whole numbers with a rescale slope, and others are not read",
+                suggestion="export the series with whole numbers (Pixel Data), or as a NIfTI volume",
+                file=header.path,
+                field=keyword,
+            )
 
 
 def _complete_meta(data: Dataset) -> None:
@@ -213,10 +231,12 @@ def _frames(header: Header, wanted: Sequence[int]) -> Iterator[np.ndarray]:
     given = 0
     try:
         with quiet():
-            for stored in iter_pixels(header.path, indices=list(wanted)):
-                yield np.asarray(stored)
+            for stored in iter_pixels(header.path, indices=list(wanted), correct_unused_bits=False):
+                yield used_bits(stored, header)
                 given += 1
         return
+    except InputError:
+        raise
     except Exception:  # as for a single slice
         pass
     try:

@@ -108,6 +108,7 @@ def stack(headers: Sequence[Header], what: str) -> Stack:
         Missing geometry or scale, slices of different size or orientation, duplicate or missing slices, uneven
         spacing.
     """
+    _require_whole_concatenations(headers, what)
     slices = slices_of(headers, what)
     notes = list(slices.notes)
     planes = [plane_of(header) for header in slices]
@@ -132,6 +133,31 @@ def stack(headers: Sequence[Header], what: str) -> Stack:
     step = float(np.linalg.norm(affine[:3, 0]))
     notes += [*remarks, *_too_few(sorted_headers, what), *_thinned(sorted_headers, step, what)]
     return Stack(tuple(sorted_headers), affine, (len(slices), *planes[0].shape), notes)
+
+
+def _require_whole_concatenations(headers: Sequence[Header], what: str) -> None:
+    """Refuse an object that was split into several files (a concatenation), of which one is missing."""
+    parts: dict[str, set[int]] = {}
+    total: dict[str, int] = {}
+    for header in headers:
+        uid = elements.text(header.dataset, "ConcatenationUID")
+        number = elements.number(header.dataset, "InConcatenationNumber")
+        if uid and number:
+            parts.setdefault(uid, set()).add(int(number))
+            stated = int(elements.number(header.dataset, "InConcatenationTotalNumber") or 0)
+            total[uid] = max(total.get(uid, 0), stated, int(number))
+    for uid, found in parts.items():
+        missing = total[uid] - len(found)
+        if missing <= 0:
+            continue
+        here = "1 of them is here" if len(found) == 1 else f"{len(found)} of them are here"
+        raise InputError(
+            f"the {what} was split into {counted(total[uid], 'file')}, and {here}",
+            why="the slices of the others are missing",
+            suggestion="copy the whole series again",
+            file=headers[0].path.parent,
+            field="InConcatenationNumber (0020,9162)",
+        )
 
 
 def _too_few(headers: Sequence[Header], what: str) -> list[str]:

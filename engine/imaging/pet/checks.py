@@ -30,7 +30,11 @@ LEAST_SUV = 0.1
 #: In a field that holds less than this share, a lesion is seen only if it is hotter than the mean of the body, which
 #: has SUV 1: a kilogram of tissue with a hundredth of that mean holds more.
 TINY_SHARE, LEAST_SUV_OF_TINY = 1e-4, 1.0
-#: These two hold for the first days [h]; later they halve with each further day, as fast as a body clears.
+#: Largest value [Bq/mL] to which these two apply: no SUV is higher, and no tracer in kBq/mL. A hotter voxel is refused
+#: below the second SUV alone, a tenth of the first: in therapies without a thyroid all but a few per cent leave within
+#: two days, and the neck holds little of the rest.
+MOST_MISREAD_BQ_ML, LEAST_SUV_OF_HOT = 1e3, 0.01
+#: All of these hold for the first days [h]; later they halve with each further day, as fast as a body clears.
 FIRST_DAYS_H, CLEARED_H = 48.0, 24.0
 #: Least weight [kg] that these SUV are computed with: the bounds are those of an adult, and the activity that a mouse
 #: or a child holds is above them all the more.
@@ -109,7 +113,9 @@ def check_total(scan: PetScan) -> None:
             file=scan.volume.source or None,
         )
     cleared = 0.5 ** (max(scan.time_h - FIRST_DAYS_H, 0.0) / CLEARED_H)
-    if suv < LEAST_SUV * cleared or (share < TINY_SHARE * cleared and suv < LEAST_SUV_OF_TINY * cleared):
+    little = suv < LEAST_SUV * cleared or (share < TINY_SHARE * cleared and suv < LEAST_SUV_OF_TINY * cleared)
+    hot = float(scan.volume.values.max()) >= MOST_MISREAD_BQ_ML
+    if suv < LEAST_SUV_OF_HOT * cleared or (little and not hot):
         raise InputError(
             f"the hottest voxel of the PET holds {float(scan.volume.values.max()):.4g} Bq/mL, an SUV of {suv:.2g}, and "
             f"the image {100.0 * share:.2g} % of what is left of the administered "

@@ -11,17 +11,19 @@ import numpy as np
 from ...case.ranges import SCAN_TIME, TRACER_ACTIVITY, WEIGHT
 from ...errors import InputError
 from ...files import sidecar as sidecar_of
-from ...notes import CONTRADICTION, CRITICAL, Note
+from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
 from ...units import ACTIVITY, unit_factor
 from ..volumes import read_file
+from .frame_times import early_scan, frame_delay_s, sidecar_factors, uncorrected_factor
 from .header import PetHeader
 from .moments import stamp_of
 from .scan import Known, PetScan
 from .sidecar import Sidecar, read_sidecar, shown
-from .stated import stated_activity_mbq
+from .stated import listed_corrections, stated_activity_mbq, stated_half_life_s
 from .times import scan_times
-from .tracers import nuclide_name
+from .tracers import nuclide_name, radionuclide_half_life_s
 from .units import Scale
+from .within import OTHER_NUCLIDE
 
 #: Units a sidecar may state, and their factor to Bq/mL.
 FILE_UNITS = {"bq/ml": 1.0, "bqml": 1.0, "bq/cc": 1.0, "kbq/ml": 1e3, "kbqml": 1e3, "kbq/cc": 1e3, "mbq/ml": 1e6}
@@ -35,13 +37,15 @@ _SAME_S = 1.0
 _SAME_SHARE = 0.01
 
 
-def header_of_file(path: Path) -> PetHeader:
+def header_of_file(path: Path, half_life_s: float | None = None) -> PetHeader:
     """What the sidecar of a volume says, in the words of a DICOM header; nothing where it has none.
 
     Parameters
     ----------
     path
         The volume; its sidecar has the same name with the ending ``.json``.
+    half_life_s
+        Half-life of the case's tracer [s], by which one in another unit is recognised.
 
     Returns
     -------
@@ -62,7 +66,10 @@ def header_of_file(path: Path) -> PetHeader:
     info.notes.append(said)
     named = [nuclide_name(words) for words in (facts.tracer, facts.substance, facts.tracer_name)]
     info.tracer = next((name for name in named if name), None)
-    info.half_life_s = _positive(facts.half_life_s, "RadionuclideHalfLife", sidecar)
+    _positive(facts.half_life_s, "RadionuclideHalfLife", sidecar)
+    tracers = (radionuclide_half_life_s(info.tracer), half_life_s)
+    info.half_life_s = stated_half_life_s(facts.half_life_s, tracers, info.notes)
+    info.notes += _corrections(facts)
     info.activity_mbq = _activity(facts, sidecar, info)
     stated = facts.weight_kg if facts.weight_kg is not None else facts.body_weight_kg
     if stated is not None:
@@ -92,7 +99,7 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
         half-life, activity or weight where a conversion needs it.
     """
     sidecar = sidecar_of(path)
-    info = header_of_file(path)
+    info = header_of_file(path, known.half_life_s)
     facts = read_sidecar(sidecar)
     volume = read_file(path, "Bq/mL")
     notes = [*info.notes, *info.scale.notes, *info.time_notes]
@@ -108,9 +115,15 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
     if known.after_h is None:
         notes.append(f"the sidecar's times put the scan {time_h:.4g} h after administration")
     half_life = info.half_life_s or known.half_life_s
-    undone, said = _decay(facts, info, half_life, scanner_h if scanner_h is not None else time_h, sidecar)
+    undo_h = scanner_h if scanner_h is not None else time_h
+    delay_s = frame_delay_s(facts, sidecar, notes)
+    notes += sidecar_factors(facts, info, [info.half_life_s, known.half_life_s], undo_h, sidecar)
+    notes += early_scan(info, known.half_life_s or info.half_life_s)
+    undone, said = _decay(facts, info, half_life, undo_h, sidecar)
+    if info.decay_correction == "NONE":
+        undone, said = uncorrected_factor(delay_s, known.half_life_s or info.half_life_s)
     if info.scale.suv:
-        undone, said = _suv(info, known, half_life, scanner_h if scanner_h is not None else time_h, sidecar)
+        undone, said = _suv(info, known, half_life, undo_h, sidecar)
     notes += [said] if said else []
     if info.scale.whole * undone != 1.0:
         volume.values *= np.float32(info.scale.whole * undone)
@@ -213,8 +226,6 @@ def _decay(
         hours = abs(shift_s) / 3600.0
         _checked(SCAN_TIME.check, hours, f"{hours:.6g} h", "ImageDecayCorrectionTime", sidecar)
     if abs(shift_s) <= _SAME_S:
-        if info.decay_correction == "NONE":
-            return 1.0, "the values are not decay corrected; they are taken as true at the start of the scan"
         stated = facts.decay_corrected is not None or facts.decay_correction
         return (
             1.0,
@@ -326,7 +337,26 @@ def _contradictions(info: PetHeader, known: Known) -> list[str]:
         (known.weight_kg, info.weight_kg, "weight", "kg"),
         (known.half_life_s, info.half_life_s, "half-life", "s"),
     ):
-        if case and file and abs(case / file - 1.0) > _SAME_SHARE:
-            words = f"the case's {what} {case:.5g} {unit} is used; the sidecar says {file:.5g} {unit}"
-            notes.append(Note(words, CONTRADICTION))
+        if not case or not file or abs(case / file - 1.0) <= _SAME_SHARE:
+            continue
+        words = f"the case's {what} {case:.5g} {unit} is used; the sidecar says {file:.5g} {unit}"
+        other = what == "half-life" and abs(file / case - 1.0) > OTHER_NUCLIDE
+        if other:
+            words += (
+                ", that of another nuclide: the decay within the scan was corrected with it, which could not be put "
+                "right, and the calibration may be that nuclide's"
+            )
+        notes.append(Note(words, CONTRADICTION, CRITICAL if other else CAUTION))
+    return notes
+
+
+def _corrections(facts: Sidecar) -> list[str]:
+    """Remarks on corrections that the sidecar says were not made."""
+    notes = listed_corrections(facts.corrected, " ".join(facts.scatter_method))
+    methods = [*facts.attenuation, *facts.attenuation_method]
+    if any(method.strip().upper() in ("NONE", "NO", "NAC") for method in methods) and not any(
+        "attenuation" in note for note in notes
+    ):
+        words = "the sidecar says that attenuation was not corrected; the activity is not quantitative"
+        notes.append(Note(words, CONTRADICTION, CRITICAL))
     return notes

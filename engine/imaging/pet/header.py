@@ -14,13 +14,25 @@ from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...notes import CONTRADICTION, CRITICAL, Note
-from ..dicom.elements import items, text, texts
+from ...same import SAME_EVENT_S
+from ..dicom.elements import held, items, text, texts
 from ..dicom.find import Header
-from .moments import Moment, moment_of
-from .stated import LEAST_BQ, Body, positive, stated_activity_mbq, stated_body, stated_half_life_s, stated_positive
-from .timing import administration, scan_start
+from .given import administration
+from .moments import Moment, gap_s, moment_of, stamp_of
+from .stated import (
+    LEAST_BQ,
+    Body,
+    listed_corrections,
+    positive,
+    stated_activity_mbq,
+    stated_body,
+    stated_half_life_s,
+    stated_positive,
+)
+from .timing import scan_start
 from .tracers import nuclide_name, nuclide_of_code, radionuclide_half_life_s
 from .units import Scale, scale_of
+from .zones import zone_of_object
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -143,18 +155,27 @@ def read_pet_header(headers: Sequence[Header], source: str, half_life_s: float |
     info.kernel = text(first, "ConvolutionKernel") or None
     info.decay_correction = _stated_correction(first, info, source)
     info.weight_kg, info.body = stated_body(first, info.impossible)
-    item = _tracer(first, info)
+    item = _tracer(first, info, half_life_s)
     times = scan_start(headers, info.half_life_s)
     info.start, info.slice_delay_s, info.decay_factor = times.start, times.slice_delay_s, times.decay_factor
     info.notes += times.notes
     known = half_life_s or _longest(info.half_life_s, radionuclide_half_life_s(info.tracer))
     info.given, remarks = administration(first, item, info.start, known)
-    info.time_notes += remarks
+    info.time_notes += remarks + ([str(note) for note in times.notes] if info.start is None else [])
+    info.decay_correction = info.decay_correction or _dated_correction(headers[0], info)
     info.decay_correction = info.decay_correction or _implied_correction(info, source)
-    if (corrected := texts(first, "CorrectedImage")) and "ATTN" not in corrected:
-        words = "the header does not list attenuation correction; the activity is not quantitative"
-        info.notes.append(Note(words, CONTRADICTION, CRITICAL))
+    info.notes += listed_corrections(texts(first, "CorrectedImage"), text(first, "ScatterCorrectionMethod"))
+    info.notes += _part_of_a_scan(first)
     return info
+
+
+def _part_of_a_scan(first: Dataset) -> list[str]:
+    """A remark where the series is a part of a gated or dynamic scan."""
+    words = {"GATED": "a gated scan: it may hold one phase", "DYNAMIC": "a dynamic scan: it may hold one frame"}
+    for kind in texts(first, "SeriesType")[:1]:
+        if said := words.get(kind.upper()):
+            return [Note(f"the header's series type is {kind}, {said} of it, with more noise than the whole")]
+    return []
 
 
 def _longest(*values: float | None) -> float | None:
@@ -212,6 +233,31 @@ def _stated_correction(first: Dataset, info: PetHeader, source: str) -> str:
     return kind
 
 
+def _dated_correction(header: Header, info: PetHeader) -> str:
+    """Decay correction of an enhanced PET (Decay Corrected, and to which moment); empty where it states none.
+
+    Raises
+    ------
+    InputError
+        Corrected to a moment that is neither the start of the scan nor the administration, or is not stated.
+    """
+    answer = text(header.dataset, "DecayCorrected").upper()
+    if answer != "YES":
+        return "NONE" if answer else ""
+    stated = text(header.dataset, "DecayCorrectionDateTime")
+    to = stamp_of(stated, zone_of_object(header.dataset)).moment()
+    for kind, moment in (("START", info.start), ("ADMIN", info.given)):
+        if to is not None and moment is not None and abs(gap_s(to, moment)) <= SAME_EVENT_S:
+            return kind
+    raise InputError(
+        f"the PET is decay corrected to {held(header.dataset, 'DecayCorrectionDateTime') or 'a moment not stated'}",
+        why="that is neither the start of the scan nor the administration, as far as the header tells",
+        suggestion="export the series decay corrected to the start of the scan",
+        file=header.path,
+        field="DecayCorrectionDateTime (0018,9701)",
+    )
+
+
 def _implied_correction(info: PetHeader, source: str) -> str:
     """Decay correction where it is not stated: the same for an SUV either way, else by the decay factors of the slices.
 
@@ -246,7 +292,7 @@ def _implied_correction(info: PetHeader, source: str) -> str:
     return kind
 
 
-def _tracer(first: Dataset, info: PetHeader) -> Dataset | None:
+def _tracer(first: Dataset, info: PetHeader, known_s: float | None) -> Dataset | None:
     """Read nuclide, half-life and activity, and return the item of the radiopharmaceutical."""
     found = items(first, "RadiopharmaceuticalInformationSequence")
     if not found:
@@ -256,7 +302,8 @@ def _tracer(first: Dataset, info: PetHeader) -> Dataset | None:
         words = f"the header names {len(found)} radiopharmaceuticals; the first is used"
         info.notes.append(Note(words, CONTRADICTION))
     info.tracer = _named(item, info.notes)
-    info.half_life_s = stated_half_life_s(item, info.notes)
+    tracers = (radionuclide_half_life_s(info.tracer), known_s)
+    info.half_life_s = stated_half_life_s(text(item, "RadionuclideHalfLife"), tracers, info.notes)
     stated = text(item, "RadionuclideTotalDose")
     info.activity_mbq = stated_activity_mbq(stated, info.notes, info.impossible)
     info.activity_guessed = info.activity_mbq is not None and (positive(stated) or 0.0) < LEAST_BQ

@@ -28,6 +28,7 @@ from ..dicom.series import stack
 from ..source import ImagePath, ImageSource
 from ..volumes import volume_of
 from .checks import check_total, check_values
+from .factors import correction_fits
 from .file import read_pet_file
 from .header import PetHeader, read_pet_header
 from .moments import Moment
@@ -36,12 +37,9 @@ from .stated import Body
 from .times import scan_times
 from .tracers import radionuclide_half_life_s
 from .units import BY_HEIGHT, BY_SEX, SUV_KINDS, factors_agree, size_of
-from .within import HALF_LIFE_TOLERANCE, within_scan
+from .within import HALF_LIFE_TOLERANCE, OTHER_NUCLIDE, within_scan
 
 log = logging.getLogger(__name__)
-
-#: A half-life this far from the tracer's is that of another nuclide: the scanner's calibration may be too.
-_OTHER_NUCLIDE = 0.05
 
 
 def read_pet(
@@ -120,6 +118,7 @@ def _read_dicom(source: ImageSource, known: Known) -> PetScan:
             file=source.name,
         )
     undo_h = header_h if header_h is not None else time_h
+    notes += correction_fits(info, headers, undo_h, (scanner_half_life, half_life))
     factor, conversion = _factor(info, undo_h, scanner_half_life, known, source.name)
     notes += conversion
     scale = _product(info.scale.factor, within_scan(info, scanner_half_life, half_life, undo_h, notes))
@@ -216,7 +215,7 @@ def _half_life(info: PetHeader, given: float | None, notes: list[str]) -> float 
             f"the header's half-life {stated:.6g} s is not the tracer's {known:.6g} s; what the scanner corrected with "
             "the header's is undone with it, decay after the scan uses the tracer's"
         )
-        other = abs(stated / known - 1.0) > _OTHER_NUCLIDE
+        other = abs(stated / known - 1.0) > OTHER_NUCLIDE
         if other:
             words += (
                 "; the scan was set up for another nuclide, its branching ratio may be wrong as well and with it the "

@@ -64,10 +64,19 @@ def _words(value: object) -> str:
     return " ".join(value.split())
 
 
+def _loose(value: object) -> list[str]:
+    """Words of a key that is written as text, list or truth value; anything else says nothing."""
+    if isinstance(value, bool):
+        return [] if value else ["NONE"]
+    listed = value if isinstance(value, list) else [value]
+    return [word for one in listed if isinstance(one, str) and not _absent(one) for word in one.split(chr(92)) if word]
+
+
 Number = Annotated[float | None, BeforeValidator(_number)]
 Numbers = Annotated[list[float], BeforeValidator(_numbers)]
 Truth = Annotated[bool | None, BeforeValidator(_truth)]
 Words = Annotated[str, BeforeValidator(_words)]
+Loose = Annotated[list[str], BeforeValidator(_loose)]
 
 
 class Sidecar(BaseModel):
@@ -94,6 +103,10 @@ class Sidecar(BaseModel):
     corrected_to_s: Number = Field(None, alias="ImageDecayCorrectionTime")
     decay_correction: Words = Field("", alias="DecayCorrection")
     decay_factor: Numbers = Field([], alias="DecayFactor")
+    corrected: Loose = Field([], alias="CorrectedImage")
+    attenuation: Loose = Field([], alias="AttenuationCorrection")
+    attenuation_method: Loose = Field([], alias="AttenuationCorrectionMethod")
+    scatter_method: Loose = Field([], alias="ScatterCorrectionMethod")
     acquired: Words = Field("", alias="AcquisitionDateTime")
     model: Words = Field("", alias="ManufacturersModelName")
     reconstruction: Words = Field("", alias="ReconstructionMethod")

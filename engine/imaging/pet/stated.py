@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LEAST_BQ = 1e5
 #: Half-lives of tracers [s]: 82Rb has 76 s, 22Na of sources 2.6 years.
 LEAST_HALF_LIFE_S, MOST_HALF_LIFE_S = 30.0, 1e9
+#: Units of time that exporters write for a half-life in place of seconds [s], and how far a rounded one may be off.
+_TIME_UNITS = {"minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+_SAME_HALF_LIFE = 0.01
 #: Largest value below that which is taken as MBq; those between may be Bq, kBq or MBq.
 MOST_MBQ = 12e3
 
@@ -50,21 +54,53 @@ def stated_positive(data: Dataset, keyword: str) -> float | None:
     return positive(number(data, keyword))
 
 
-def stated_half_life_s(data: Dataset, notes: list[str]) -> float | None:
+def stated_half_life_s(stated: object, tracers_s: Iterable[float | None], notes: list[str]) -> float | None:
     """Half-life of the tracer [s] as a header states it; None where it states none, or one of no tracer.
 
     Parameters
     ----------
-    data
-        The item of the radiopharmaceutical.
+    stated
+        Value of the header.
+    tracers_s
+        Half-lives of the tracers that header and case name [s]: one of them in another unit is recognised.
     notes
-        Gets a remark where the value is not used.
+        Gets a remark where the value is not used, or not taken as seconds.
     """
-    found = stated_positive(data, "RadionuclideHalfLife")
-    if found is None or LEAST_HALF_LIFE_S <= found <= MOST_HALF_LIFE_S:
+    found = positive(stated)
+    if found is None:
+        return None
+    known = [tracer for tracer in tracers_s if tracer]
+    for tracer in known:
+        for unit, seconds in _TIME_UNITS.items():
+            if abs(found * seconds / tracer - 1.0) <= _SAME_HALF_LIFE:
+                words = f"the header's half-life {found:g} is that of the tracer in {unit}, and is taken as such"
+                notes.append(Note(words, CONTRADICTION))
+                return found * seconds
+    if LEAST_HALF_LIFE_S <= found <= MOST_HALF_LIFE_S:
         return found
     notes.append(Note(f"the header's half-life {found:g} s is that of no tracer and is not used", CONTRADICTION))
     return None
+
+
+def listed_corrections(listed: Sequence[str], scatter: str = "") -> list[str]:
+    """Remarks where a list of corrections (CorrectedImage) leaves out one that makes a PET quantitative.
+
+    Parameters
+    ----------
+    listed
+        Its words; an empty list says nothing.
+    scatter
+        The method of the correction for scatter, where it is stated by itself.
+    """
+    notes: list[str] = []
+    words = [word.upper() for word in listed]
+    if words and "ATTN" not in words:
+        text = "the header does not list attenuation correction; the activity is not quantitative"
+        notes.append(Note(text, CONTRADICTION, CRITICAL))
+    if words and not any(word.startswith("SCAT") for word in words) and scatter.upper() in ("", "NONE"):
+        text = "the header does not list scatter correction; without it the activity is too high by tens of per cent"
+        notes.append(Note(text, CONTRADICTION))
+    return notes
 
 
 def stated_body(data: Dataset, impossible: dict[str, InputError]) -> tuple[float | None, Body]:

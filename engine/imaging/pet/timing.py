@@ -1,4 +1,4 @@
-"""When a PET was acquired and its tracer given, from the elements of a DICOM header.
+"""When a PET was acquired, from the elements of a DICOM header.
 
 Every moment says whether it was stated or completed. What was completed proves nothing: it is not held against the case
 or against another element.
@@ -15,21 +15,15 @@ from typing import TYPE_CHECKING
 from ...errors import InputError
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
 from ...same import SAME_EVENT_S
-from ..dicom.elements import items, number, text
+from ..dicom.elements import number, text
 from ..dicom.find import Header
 from .moments import Moment, Origin, Stamp, clock_of, date_of, gap_s, near, over_midnight, stamp_of, zone_of
 from .private import private_text
+from .zones import zone_of_object
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-#: Longest half-life [s] of a nuclide whose administration time without a date is taken on the scan's day: a day later
-#: less than 1.6 % of it is left, and no one scans then. 64Cu, 99mTc and 123I are scanned on the day after.
-SAME_DAY_HALF_LIFE_S = 4.0 * 3600.0
-#: Half-lives after which an image shows nothing: 0.1 % is left.
-MOST_HALF_LIVES = 10.0
-#: A scan follows its administration within this many days; a header that says otherwise has a wrong date.
-MOST_DAYS = 30.0
 #: A start of the scan that is off by more than this [s] is said in the first box: 18F decays by 3 % in it.
 REFERENCE_S = 300.0
 #: A series is opened within this [s] before its first bed: dates that lie further apart contradict each other.
@@ -39,7 +33,7 @@ _MOST_SCAN_S = 86400.0
 #: Decay factors lie between these: a correction to the end of a bed, and one over forty half-lives.
 _LEAST_FACTOR, _MOST_FACTOR = 0.5, 1e12
 #: Private creators whose date-times of administration and of the start of the scan are known (GE's PET scanners).
-_GE, _GE_SCAN, _GE_ADMINISTERED = "GEMS_PETD_01", 0x0D, 0x3B
+GE, _GE_SCAN, GE_ADMINISTERED = "GEMS_PETD_01", 0x0D, 0x3B
 
 
 @dataclass(frozen=True)
@@ -93,10 +87,13 @@ def scan_start(headers: Sequence[Header], half_life_s: float | None) -> ScanTime
     acquired = _acquired(headers, series, notes)
     _require_one_scan(headers, acquired)
     factors = _decay_factors(headers)
+    if unsure := _another_day(headers[0].dataset, acquired, series):
+        return ScanTimes(None, {}, factors, [*notes, unsure])
     earliest = min(acquired.values(), key=lambda m: m.wall) if acquired else None
     start = series if earliest is None else earliest
     if earliest is None:
-        stated = stamp_of(private_text(headers[0].dataset, 0x0009, _GE, _GE_SCAN)).moment()
+        zone = zone_of_object(headers[0].dataset)
+        stated = stamp_of(private_text(headers[0].dataset, 0x0009, GE, _GE_SCAN), zone).moment()
         start = stated if stated is not None else series
         if series is not None and stated is None:
             words = "the header has no acquisition time; the time of the series is taken as the start of the scan"
@@ -150,7 +147,7 @@ def _require_one_scan(headers: Sequence[Header], acquired: dict[str, Moment]) ->
 
 def _series_moment(data: Dataset) -> Moment | None:
     """Date and time of the series; the date of the study where it has none."""
-    zone = zone_of(text(data, "TimezoneOffsetFromUTC"))
+    zone = zone_of_object(data)
     clock = clock_of(text(data, "SeriesTime"))
     stated = Stamp(date_of(text(data, "SeriesDate")), clock, zone).moment()
     if stated is not None or clock is None:
@@ -163,22 +160,24 @@ def _series_moment(data: Dataset) -> Moment | None:
 def _acquired(headers: Sequence[Header], series: Moment | None, notes: list[str]) -> dict[str, Moment]:
     """When each slice was acquired, by SOP instance UID; slices without a time are left out."""
     found: dict[str, Moment] = {}
-    differ = 0.0
+    differ, by_local_clock = 0.0, False
     for header in headers:
         data = header.dataset
-        zone = zone_of(text(data, "TimezoneOffsetFromUTC"))
+        zone = zone_of_object(data)
         pair = Stamp(date_of(text(data, "AcquisitionDate")), clock_of(text(data, "AcquisitionTime")), zone)
         stamp = stamp_of(text(data, "AcquisitionDateTime"), zone)
         by_pair, by_stamp = pair.moment(), stamp.moment()
         if by_pair is not None and by_stamp is not None:
             differ = max(differ, abs(gap_s(by_pair, by_stamp)))
-        moment = by_pair or by_stamp
+        by_local_clock = not text(data, "TimezoneOffsetFromUTC") and by_stamp is not None and by_stamp.aware
+        moment = by_stamp if by_local_clock else by_pair or by_stamp
         if moment is None and pair.clock_s is not None:
             moment = _completed(pair.clock_s, stamp.day or date_of(text(data, "StudyDate")), zone, series)
         if moment is not None:
             found[uid_of(header)] = moment
     if differ > SAME_EVENT_S:
-        words = f"AcquisitionDateTime lies {differ:.0f} s from AcquisitionDate and AcquisitionTime, which are used"
+        used = "the one with an offset from UTC is" if by_local_clock else "the latter are"
+        words = f"AcquisitionDateTime lies {differ:.0f} s from AcquisitionDate and AcquisitionTime; {used} used"
         notes.append(Note(words, CONTRADICTION))
     found, moved = over_midnight(found)
     if moved:
@@ -192,6 +191,29 @@ def _completed(clock_s: float, day: object, zone: object, series: Moment | None)
     if series is not None:
         return near(series, clock_s, zone)  # type: ignore[arg-type]
     return Stamp(day, clock_s, zone).moment(Origin.COMPLETED)  # type: ignore[arg-type]
+
+
+def _another_day(data: Dataset, acquired: dict[str, Moment], series: Moment | None) -> Note | None:
+    """A remark where times of day got the date of a series that was made after the scan, and the study's differs.
+
+    A series whose time lies after its slices was made from them, and may have been on a later day than the scan.
+    """
+    earliest = min(acquired.values(), key=lambda m: m.wall, default=None)
+    if earliest is None or earliest.measured or series is None or gap_s(earliest, series) <= SAME_EVENT_S:
+        return None
+    zone = zone_of_object(data)
+    study = Stamp(date_of(text(data, "StudyDate")), clock_of(text(data, "StudyTime")) or 0.0, zone).moment()
+    if study is None:
+        return None
+    clock = (earliest.wall - earliest.wall.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    other = near(study, clock, zone)
+    if abs(gap_s(earliest, other)) <= SAME_EVENT_S:
+        return None
+    words = (
+        "the acquisition has no date: by the series, which was made after it, it was at "
+        f"{earliest.wall:%Y-%m-%d %H:%M}, by the study at {other.wall:%Y-%m-%d %H:%M}"
+    )
+    return Note(words, CONTRADICTION, CRITICAL)
 
 
 def _decay_factors(headers: Sequence[Header]) -> dict[str, float]:
@@ -274,108 +296,3 @@ def _by_frame(headers: Sequence[Header], acquired: dict[str, Moment], series: Mo
         if stated is not None and stated > 0.0 and uid in acquired:
             found.append(gap_s(series, acquired[uid]) - 1e-3 * stated)
     return median(found) if found else None
-
-
-def administration(
-    first: Dataset, item: Dataset | None, scan: Moment | None, half_life_s: float | None
-) -> tuple[Moment | None, list[str]]:
-    """Administration time: a stated date-time, else the clock field on the scan's day; and how it was found.
-
-    A date-time that lies after the scan, or too long before it, has a wrong date. For a nuclide with a half-life of
-    hours the clock time on the scan's day (or the day before) is then right; for a longer-lived one nothing is
-    assumed and the case has to state it.
-
-    Parameters
-    ----------
-    first, item
-        The header and its item of the radiopharmaceutical.
-    scan
-        Start of the scan.
-    half_life_s
-        Half-life of the tracer [s]: the case's, else the longest that the header names.
-    """
-    if item is None:
-        return None, ["the header has no radiopharmaceutical information"]
-    zone = zone_of(text(first, "TimezoneOffsetFromUTC"))
-    stamp = stamp_of(text(item, "RadiopharmaceuticalStartDateTime"), zone)
-    clock = clock_of(text(item, "RadiopharmaceuticalStartTime"))
-    private = stamp_of(private_text(first, 0x0009, _GE, _GE_ADMINISTERED), zone).moment()
-    stamped = stamp.moment()
-    if stamped is None and stamp.day is not None and clock is not None:
-        stamped = Stamp(stamp.day, clock, zone).moment()
-    if scan is None:
-        return None, ["the header has no scan time"]
-    if stamped is None and clock is None and private is None:
-        return None, ["the header has no administration time"]
-    notes = _two_clocks(stamped, clock, private)
-    for moment in (stamped, private):
-        if moment is not None and _follows(moment, scan, half_life_s):
-            return moment, notes
-    if half_life_s is None or half_life_s > SAME_DAY_HALF_LIFE_S:
-        reason = "has no date" if stamped is None else f"({stamped.wall:%Y-%m-%d %H:%M}) contradicts the scan's date"
-        words = (
-            f"the administration time {reason} (scan {scan.wall:%Y-%m-%d %H:%M}), and the tracer is too "
-            "long-lived to take the scan's day"
-        )
-        return None, [*notes, words]
-    moment, said = _on_the_scans_day(stamped, clock, scan, half_life_s)
-    return moment, [*notes, said]
-
-
-def _follows(given: Moment, scan: Moment, half_life_s: float | None) -> bool:
-    """Whether a scan can follow an administration by so much."""
-    most = MOST_DAYS * 86400.0
-    if half_life_s:
-        most = min(most, MOST_HALF_LIVES * half_life_s)
-    return 0.0 <= gap_s(given, scan) <= most
-
-
-def _two_clocks(stamped: Moment | None, clock: float | None, private: Moment | None) -> list[str]:
-    notes: list[str] = []
-    if stamped is not None and clock is not None:
-        by_clock = Stamp(stamped.wall.date(), clock, None).moment()
-        assert by_clock is not None
-        if abs((by_clock.wall - stamped.wall).total_seconds()) > SAME_EVENT_S:
-            words = (
-                f"two administration clock times in the header, {stamped.wall:%H:%M:%S} and "
-                f"{by_clock.wall:%H:%M:%S}; the date-time field's is used"
-            )
-            notes.append(Note(words, CONTRADICTION))
-    if stamped is not None and private is not None and abs(gap_s(stamped, private)) > SAME_EVENT_S:
-        words = (
-            f"the header's administration times differ: {stamped.wall:%Y-%m-%d %H:%M:%S}, and "
-            f"{private.wall:%Y-%m-%d %H:%M:%S} among the scanner's private elements"
-        )
-        notes.append(Note(words, CONTRADICTION))
-    return notes
-
-
-def _on_the_scans_day(
-    stamped: Moment | None, clock: float | None, scan: Moment, half_life_s: float
-) -> tuple[Moment | None, str]:
-    """A clock time on the day of the scan, or the day before, and what was assumed."""
-    if stamped is not None:
-        clock = (stamped.wall - stamped.wall.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
-    if clock is None:
-        return None, "the administration time cannot be read"
-    found = Stamp(scan.wall.date(), clock, scan.when.tzinfo).moment(Origin.ASSUMED)  # type: ignore[arg-type]
-    assert found is not None
-    if gap_s(found, scan) < 0.0:
-        found = Moment(found.plus(-86400.0).when, Origin.ASSUMED)
-    hours = gap_s(found, scan) / 3600.0
-    if hours * 3600.0 > MOST_HALF_LIVES * half_life_s:
-        return None, f"the administration at {found.wall:%H:%M:%S} would lie {hours:.3g} h before the scan"
-    if stamped is None:
-        day = "the scan's day" if found.wall.date() == scan.wall.date() else "the day before the scan"
-        return found, f"the header gives the administration's time of day only, {found.wall:%H:%M:%S}; taken on {day}"
-    words = (
-        f"the header's administration date {stamped.wall:%Y-%m-%d %H:%M:%S} contradicts the scan's "
-        f"{scan.wall:%Y-%m-%d %H:%M:%S}; its time of day was taken on the scan's day ({hours:.3g} h before the scan)"
-    )
-    return found, Note(words, CONTRADICTION)
-
-
-def radiopharmaceutical(data: Dataset) -> Dataset | None:
-    """The first item of the radiopharmaceutical sequence; None where there is none."""
-    found = items(data, "RadiopharmaceuticalInformationSequence")
-    return found[0] if found else None

@@ -10,6 +10,8 @@ from .header import PetHeader
 
 #: A header's half-life further than this from the nuclide's is reported.
 HALF_LIFE_TOLERANCE = 0.005
+#: A half-life this far from the tracer's is that of another nuclide: the scanner's calibration may be too.
+OTHER_NUCLIDE = 0.05
 #: A stated decay factor fits the time of its slice within this [s], half a long bed, or this share.
 _FITS_S, _FITS_SHARE = 300.0, 0.05
 

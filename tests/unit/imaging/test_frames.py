@@ -60,7 +60,7 @@ def test_an_enhanced_pet_says_what_a_classic_one_does(tmp_path):
     frames = frames_of(read_header(enhanced(tmp_path)))
     data = frames[3].dataset
     assert len(frames) == 20 and [frame.frame for frame in frames] == list(range(20))
-    assert data.Units == "BQML" and data.DecayCorrection == "START" and data.ActualFrameDuration == 120_000
+    assert data.Units == "BQML" and data.ActualFrameDuration == 120_000
     assert data.AcquisitionDate + data.AcquisitionTime == at(24.0).strftime("%Y%m%d%H%M%S")
     assert {"DECY", "ATTN", "SCAT"} <= set(data.CorrectedImage)
     assert float(data.RadiopharmaceuticalInformationSequence[0].RadionuclideTotalDose) == 74e6
