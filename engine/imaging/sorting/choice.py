@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 
 from ...errors import InputError
 from ...privacy import series_code
-from ...same import SAME_SCAN_S
+from ...same import SAME_SCAN_S, same_session
 from ...text import counted, printable
+from ..pet.header import radionuclide_half_life_s
 from .evidence import Box
-from .item import Item
+from .item import Item, Pair
 from .wishes import Wishes
 
 #: Extents are the same when the smaller one is at least this share of the larger: reconstructions crop some slices.
@@ -23,6 +24,9 @@ SAME_EXTENT = 0.9
 SAME_PLACE = 0.5
 #: CTs that were taken within this [h] of each other are of one examination: the PET lies between them.
 ONE_EXAMINATION_H = 1.0
+
+#: Scans without a known administration are taken to be late [h]: that they follow an early uptake is not known.
+_LATE_H = 1000.0
 
 #: One ground: what it asks of an item (more is better), and what is said of those that lose by it.
 Ground = tuple[Callable[[Item], float], str]
@@ -55,6 +59,88 @@ def one_per_scan(pets: Sequence[Item], cts: Sequence[Item], wishes: Wishes, note
         else:
             scan.append(pet)
     return [_best_of(scan, cts, wishes, notes) for scan in scans]
+
+
+def one_per_session(pairs: Sequence[Pair], wishes: Wishes) -> list[Pair]:
+    """One scan of each session: the one asked for, else the one of the greatest extent; the others get the reason.
+
+    Parameters
+    ----------
+    pairs
+        PETs with their CTs, in order of time.
+    wishes
+        What the user asked for.
+
+    Raises
+    ------
+    InputError
+        Scans of one session that show different places: neither holds the lesions of the other.
+    """
+    sessions: list[list[Pair]] = []
+    for pair in pairs:
+        if sessions and _one_session(sessions[-1][0].pet, pair.pet, wishes):
+            sessions[-1].append(pair)
+        else:
+            sessions.append([pair])
+    return [_widest(session, wishes) for session in sessions]
+
+
+def _one_session(a: Item, b: Item, wishes: Wishes) -> bool:
+    """Whether two PETs show one moment of the kinetics."""
+    half_life_s = (radionuclide_half_life_s(wishes.tracer) if wishes.tracer else None) or half_life_of(a)
+    one, two = _hours_after(a), _hours_after(b)
+    if one is None or two is None:
+        if a.when is None or b.when is None:
+            return False
+        one, two = _LATE_H, _LATE_H + (b.when - a.when).total_seconds() / 3600.0
+    return same_session(one, two, half_life_s / 3600.0 if half_life_s else None)
+
+
+def half_life_of(pet: Item) -> float | None:
+    """Half-life of a PET's tracer [s]: of the nuclide that is named, else as the header states it."""
+    if pet.header is None:
+        return None
+    named = radionuclide_half_life_s(pet.header.tracer) if pet.header.tracer else None
+    return named or pet.header.half_life_s
+
+
+def _hours_after(pet: Item) -> float | None:
+    """Start of a PET after the administration [h]; None where it is not known."""
+    if pet.hours is not None:
+        return pet.hours
+    given = pet.header.administered if pet.header is not None else None
+    return None if pet.when is None or given is None else (pet.when - given).total_seconds() / 3600.0
+
+
+def _widest(session: list[Pair], wishes: Wishes) -> Pair:
+    """The scan of a session that is taken."""
+    if len(session) == 1:
+        return session[0]
+    asked = [pair for pair in session if wishes.takes(pair.pet)]
+    first = session[0].pet
+    apart = [pair.pet for pair in session if not _one_place(first, pair.pet)]
+    if apart and not asked:
+        raise _asked(
+            [first, *apart], "show different places in one session", "they are parts of one scan: join them, or"
+        )
+    largest = max(_volume(pair.pet) for pair in asked or session)
+    best = next(pair for pair in asked or session if _volume(pair.pet) >= SAME_EXTENT * largest)
+    for pair in session:
+        if pair is not best:
+            smaller = _volume(pair.pet) < SAME_EXTENT * largest
+            reason = "was asked for" if asked else "shows more of the patient" if smaller else "was first"
+            pair.pet.skipped = (
+                f"a further scan of the same session, in which {best.pet.label} {reason}: "
+                f"kinetics need scans hours apart; --take {code_of(pair.pet)} takes it instead"
+            )
+            pair.pet.maybe_scan = False
+    return best
+
+
+def _volume(pet: Item) -> float:
+    """What a PET shows [mm3]; 0 where its header does not say."""
+    box = _box(pet)
+    return 0.0 if box is None else box.volume
 
 
 def _one_moment(a: Item, b: Item) -> bool:

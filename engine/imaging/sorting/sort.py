@@ -15,7 +15,7 @@ from ...text import counted
 from ..dicom.elements import text
 from ..identity import patients_of, require_one_patient
 from ..pet.header import PetHeader, radionuclide_half_life_s
-from .choice import match_ct, one_per_scan
+from .choice import match_ct, one_per_scan, one_per_session
 from .inventory import dicom_items
 from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit
 from .lesions import match_lesions
@@ -243,6 +243,7 @@ def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes:
             pet.skipped = "no CT in its frame of reference or study"
         else:
             pairs.append(Pair(pet, ct))
+    pairs = one_per_session(pairs, wishes)
     visits = []
     for number, group in enumerate(_by_administration(pairs)):
         name = _visit_name(number, pairs[0].pet.when, group[0].pet.when)
