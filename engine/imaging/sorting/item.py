@@ -15,7 +15,7 @@ from .evidence import Evidence
 #: Kinds that hold the outlines of lesions.
 LESION_KINDS = ("RTSTRUCT", "SEG", "lesions")
 #: Kinds that are not read, and may be a scan or a part of one.
-LEFT_KINDS = ("NM", "damaged", "archive", "index", "unnamed")
+LEFT_KINDS = ("NM", "damaged", "archive", "index", "unnamed", "hidden", "volume")
 
 
 @dataclass

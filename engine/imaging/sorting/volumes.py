@@ -22,6 +22,8 @@ _KINDS = (
 _ORGANS = re.compile(r"total[-_ ]?segmentator|segmentations?|organs?")
 #: More volumes than this in a folder of that name are organs: nobody outlines as many lesions in a file each.
 _MANY = 20
+#: Words of volumes that are no scan: results of a dosimetry, and images of other kinds.
+_NO_SCAN = re.compile(r"dose|density|uncertainty|sigma|sd|mri?|t[12]w?|flair|dwi|adc|atlas|template|warp|field")
 _SUBJECT, _SESSION = re.compile(r"^sub-[A-Za-z0-9]+"), re.compile(r"(?:^|_)(ses-[A-Za-z0-9]+)")
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)[-_ ]?(?:h|hr|hours)(?![a-z])")
 
@@ -80,6 +82,7 @@ def _item(path: Path) -> Item:
     if hours := _HOURS.search(_ENDING.sub("", path.name.lower())):
         item.after_h = float(hours.group(1))
     if kind == "volume":
+        item.maybe_scan = not any(_NO_SCAN.fullmatch(word) for word in words)
         item.skipped = "its name indicates neither PET, CT nor lesions: rename it, as pet_24h, ct_24h, lesions"
     elif kind == "PET":
         _read_pet(item, path, words)
