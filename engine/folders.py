@@ -1,7 +1,8 @@
 """Which files of a folder are read: one rule for import, check and run, and for what a result depends on.
 
 Links to folders are followed. By name: hidden files (``._x.dcm`` of macOS among them), files of the system, and what is
-no ordinary file (pipes, sockets, devices) are left out. By content: empty files, DICOMDIR under any name, and what is not DICOM.
+no ordinary file (pipes, sockets, devices) are left out. By content: empty files, DICOMDIR under any name, and what is
+not DICOM.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Scans that a pile holds and that an import could overlook: linked, hidden, packed, or in a format that is not read."""
+"""Scans that an import could overlook: linked, hidden, packed, or in a format that is not read."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -27,15 +26,15 @@ def _linked(folder: Path) -> None:
     pile = folder / "pile"
     bare_patient(pile)
     (pile / "PET24").rename(folder / "archive")
-    os.symlink("../archive", pile / "PET24")
-    os.symlink("..", pile / "CT" / "above")
-    os.symlink(".", pile / "PET96" / "again")
+    (pile / "PET24").symlink_to("../archive")
+    (pile / "CT" / "above").symlink_to("..")
+    (pile / "PET96" / "again").symlink_to(".")
 
 
 def _link_to_nothing(folder: Path) -> None:
     bare_patient(folder)
     shutil.rmtree(folder / "PET96")
-    os.symlink("/nowhere/PET96", folder / "PET96")
+    (folder / "PET96").symlink_to("/nowhere/PET96")
 
 
 def _hidden_folder(folder: Path) -> None:
@@ -115,7 +114,7 @@ _NOT_READ = "A case of the first scan, and exit code 1: the file is named with w
 
 TRAPS: tuple[Trap, ...] = (
     trap(
-        "scan-behind-a-link", "The folder of a scan is a link to a place outside the pile; other links lead in circles.",
+        "scan-behind-a-link", "The folder of a scan is a link to a place outside the pile; others go in circles.",
         "The link is followed, each folder is read once.", _linked, BOTH,
         commands=("import pile -o case.yaml", "check case.yaml"), source="report",
     ),

@@ -82,6 +82,45 @@ def _rejected(folder: Path) -> None:
     write_structures(folder / "RS" / "new.dcm", [("L1", box_contours(((8, 24), (-8, 8), (32, 40))))], change)
 
 
+#: A second lesion of 2.048 mL, left of the first, and one that is drawn larger than the first.
+_LEFT = ((-24.0, -8.0), (-8.0, 8.0), (36.0, 44.0))
+
+
+def _later_structures(folder: Path, *names: str, first: tuple[str, ...] = ("L1",), **more: Any) -> None:
+    """The RTSTRUCT of 15:00 and one of two hours later; L1 is the lesion, any other name the box left of it."""
+
+    def drawn(which: tuple[str, ...]) -> list[tuple[str, Any]]:
+        return [(name, box_contours() if name == "L1" else box_contours(_LEFT)) for name in which]
+
+    def change(data: Dataset) -> None:
+        data.StructureSetTime = "170000"
+
+    bare_patient(folder, structures={"structures": drawn(first)})
+    write_structures(folder / "RS" / "later.dcm", drawn(names), change, **more)
+
+
+def _of_each_scan(folder: Path) -> None:
+    """A CT and an RTSTRUCT for each scan; that of the second scan is newer, and its outline another one."""
+
+    def change(data: Dataset) -> None:
+        data.StructureSetDate = "20260109"
+
+    bare_patient(folder)
+    write_ct(folder / "CT96", ct_truth(), at(96.0))
+    write_structures(folder / "RS" / "a96.dcm", [("L1", box_contours(((8, 24), (-8, 8), (32, 40))))], change, on="CT96")
+
+
+def _copied_structures(folder: Path) -> None:
+    bare_patient(folder)
+    (folder / "backup").mkdir()
+    (folder / "backup" / "rs.dcm").write_bytes((folder / "RS" / "rs.dcm").read_bytes())
+
+
+def _same_time_and_name(folder: Path) -> None:
+    bare_patient(folder)
+    write_structures(folder / "RS2" / "rs.dcm", [("L1", box_contours(((8, 24), (-8, 8), (32, 40))))])
+
+
 def _emptied(folder: Path) -> None:
     bare_patient(folder)
     for path in (folder / "PET96").iterdir():
@@ -171,6 +210,48 @@ TRAPS: tuple[Trap, ...] = (
         "An empty PatientID is no other patient.",
         lambda folder: bare_patient(folder, structures={"change": lambda data: setattr(data, "PatientID", "")}),
         BOTH, source="report",
+    ),
+    trap(
+        "structures-of-two-times-and-other-names", "Two RTSTRUCTs of one CT hold a lesion each, one two hours later.",
+        "Both lesions are there.", lambda folder: _later_structures(folder, "L2"),
+        Right(hours=(24.0, 96.0), lesions={"L1": {"volume_ml": 4.096}, "L2": {"volume_ml": 2.048}}), source="report",
+    ),
+    trap(
+        "structures-revised", "A newer RTSTRUCT of the same CT holds the lesion of the older one, and another.",
+        "The newer one is taken.", lambda folder: _later_structures(folder, "L1", "L2"),
+        Right(hours=(24.0, 96.0), lesions={"L1": {"volume_ml": 4.096}, "L2": {"volume_ml": 2.048}}),
+    ),
+    trap(
+        "structures-revised-without-a-lesion", "A newer RTSTRUCT of the same CT lacks a lesion that the older one has.",
+        "The newer one is taken, and exit code 1: the lesion that is left out is named.",
+        lambda folder: _later_structures(folder, "L1", first=("L1", "L2")),
+        Right(says=("left out: RTSTRUCT rs.dcm with L2, which no file used holds",), exits=(1,)), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "lesion-drawn-on-the-second-pet-alone",
+        "An RTSTRUCT was drawn on the CT, and one on the second PET holds another lesion.",
+        "The first is taken, and exit code 1: the lesion that is left out is named.",
+        lambda folder: _later_structures(folder, "L2", on="PET96"),
+        Right(says=("left out: RTSTRUCT later.dcm with L2",), exits=(1,)), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "structures-of-each-scan", "Each scan has a CT of its own and an RTSTRUCT on it, with the same names.",
+        "The one of the first scan is taken: kinetics are registered to it.", _of_each_scan,
+        Right(hours=(24.0, 96.0), lesions={"L1": {"volume_ml": 4.096}}), source="report",
+    ),
+    trap(
+        "structures-copied", "A folder holds a copy of the RTSTRUCT.", "It is read once.", _copied_structures, BOTH,
+    ),
+    trap(
+        "structures-of-one-name-and-minute", "Two RTSTRUCTs of one name and minute outline a lesion differently.",
+        "Asked which one to take, by words that tell them apart.", _same_time_and_name,
+        Right(refused=True, says=("RS/rs.dcm and RS2/rs.dcm both hold", "--take RS/rs.dcm or --take RS2/rs.dcm")),
+        commands=ONLY_IMPORT, source="report",
+    ),
+    trap(
+        "structures-of-one-name-asked-for", "As before, and the user takes one by its folder and name.",
+        "That one is read.", _same_time_and_name, BOTH,
+        commands=("import . -o case.yaml --take RS/rs.dcm", "check case.yaml"),
     ),
     trap(
         "structures-drawn-on-an-mr",

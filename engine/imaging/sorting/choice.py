@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...errors import InputError
-from ...privacy import series_code
 from ...same import SAME_SCAN_S, same_session
 from ...text import counted, printable
 from ..pet.header import radionuclide_half_life_s
 from .evidence import Box
-from .item import Item, Pair
+from .item import Item, Pair, word_for
 from .wishes import Wishes
 
 #: Extents are the same when the smaller one is at least this share of the larger: reconstructions crop some slices.
@@ -125,13 +124,14 @@ def _widest(session: list[Pair], wishes: Wishes) -> Pair:
         )
     largest = max(_volume(pair.pet) for pair in asked or session)
     best = next(pair for pair in asked or session if _volume(pair.pet) >= SAME_EXTENT * largest)
+    pets = [pair.pet for pair in session]
     for pair in session:
         if pair is not best:
             smaller = _volume(pair.pet) < SAME_EXTENT * largest
             reason = "was asked for" if asked else "shows more of the patient" if smaller else "was first"
             pair.pet.skipped = (
                 f"a further scan of the same session, in which {best.pet.label} {reason}: "
-                f"kinetics need scans hours apart; --take {code_of(pair.pet)} takes it instead"
+                f"kinetics need scans hours apart; --take {word_for(pair.pet, pets)} takes it instead"
             )
             pair.pet.maybe_scan = False
     return best
@@ -188,7 +188,7 @@ def _best_of(scan: list[Item], cts: Sequence[Item], wishes: Wishes, notes: list[
         lost.append((other, "alike in every respect"))
         notes.append(
             f"{other.label} and {best.label} show one scan, and their headers describe them alike: {best.label} is "
-            f"used, the first of them; --take {code_of(other)} takes the other one"
+            f"used, the first of them; --take {word_for(other, left)} takes the other one"
         )
     for item, reason in lost:
         item.skipped = f"another reconstruction of the same scan was used ({best.label}): {reason}"
@@ -218,11 +218,6 @@ def _alike(a: Item, b: Item) -> bool:
     return (a.description, a.evidence.method) == (b.description, b.evidence.method)
 
 
-def code_of(item: Item) -> str:
-    """The word by which ``--take`` means this item: the code of a series, else the name of the file."""
-    return series_code(item.uid)[:6] if "/" not in item.uid and item.uid else item.label
-
-
 def _asked(
     items: Sequence[Item], problem: str = "show it equally well", advice: str = "choose the one of your recovery:"
 ) -> InputError:
@@ -233,7 +228,7 @@ def _asked(
         words = ", ".join(word for word in (repr(item.description) if item.description else "", method) if word)
         shown.append(f"{item.label} ({words + ', ' if words else ''}{counted(item.files, 'file')})")
     told = printable("; ".join(shown))
-    options = " or ".join(f"--take {code_of(item)}" for item in items)
+    options = " or ".join(f"--take {word_for(item, items)}" for item in items)
     return InputError(
         f"{len(items)} series of the scan of {items[0].time_text} {problem}: {told}",
         why="one scan is one point in time, and no header says which of them is the right one",
@@ -287,7 +282,7 @@ def match_ct(pet: Item, cts: Sequence[Item], wishes: Wishes, notes: list[str]) -
     if len(left) > 1:
         notes.append(
             f"{counted(len(left), 'CT')} suit {pet.label} equally well: {left[0].label} is used, the first of them; "
-            f"--take {code_of(left[1])} takes another"
+            f"--take {word_for(left[1], left)} takes another"
         )
     pet_box, ct_box = _box(pet), _box(left[0])
     share = 1.0 if pet_box is None or ct_box is None else ct_box.share_of(pet_box, (2,))

@@ -27,11 +27,25 @@ _PART = re.compile(r"\.(z\d{2}|r\d{2}|\d{3}|part\d+(\.rar)?)$")
 #: Marks at the start of archives.
 _ARCHIVE_MARKS = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x28\xb5\x2f\xfd", b"MSCF", b"PK\x03\x04", b"PK\x07\x08")
 _TAR_AT, _TAR_MARK = 257, b"ustar"
+
+
+def _gzip(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path))
+
+
+def _bzip2(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", bz2.open(path))
+
+
+def _xz(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", lzma.open(path))
+
+
 #: What a compressed file begins with, and how its start is read.
-_COMPRESSED: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
-    (b"\x1f\x8b", lambda stream: cast("IO[bytes]", gzip.GzipFile(fileobj=stream))),
-    (b"BZh", lambda stream: cast("IO[bytes]", bz2.BZ2File(stream))),
-    (b"\xfd7zXZ\x00", lambda stream: cast("IO[bytes]", lzma.LZMAFile(stream))),
+_COMPRESSED: tuple[tuple[bytes, Callable[[Path], IO[bytes]]], ...] = (
+    (b"\x1f\x8b", _gzip),
+    (b"BZh", _bzip2),
+    (b"\xfd7zXZ\x00", _xz),
 )
 #: Endings of volumes that are not read, and their format: ECAT, Analyze or Interfile, MINC, FreeSurfer, MATLAB, TIFF,
 #: NumPy, Philips PAR/REC, VTK, bare numbers.
@@ -133,7 +147,7 @@ def _uncompressed(path: Path, head: bytes) -> bytes:
     for mark, opened in _COMPRESSED:
         if head.startswith(mark):
             try:
-                with path.open("rb") as stream, opened(stream) as content:
+                with opened(path) as content:
                     return content.read(_HEAD) or b"\0"
             except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
                 return b"\0"

@@ -11,13 +11,13 @@ from typing import Any
 from ...errors import InputError
 from ...progress import Progress
 from ...same import SAME_SCAN_S
-from ...text import counted
+from ...text import counted, printable
 from ..dicom.elements import text
 from ..identity import patients_of, require_one_patient
 from ..pet.header import PetHeader, radionuclide_half_life_s
 from .choice import match_ct, one_per_scan, one_per_session
 from .inventory import dicom_items
-from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit
+from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit, word_for
 from .lesions import match_lesions
 from .pile import Pile, pile_of
 from .proposal import case_data
@@ -78,12 +78,17 @@ class Sorted:
         return [pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None]
 
     def losses(self) -> list[str]:
-        """What is left out and may be a scan of another time, and what that does to the kinetics: one sentence each."""
+        """What is left out and may be a scan of another time or a lesion, and what that does: one sentence each."""
         scans = [pair.pet for visit in self.visits for pair in visit.scans]
         lost = [item for item in self.items if item.skipped and item.maybe_scan and not _shown_by(item, scans)]
+        lines = [
+            f"left out: {item.kind} {item.label} with {', '.join(map(printable, item.lost))}, which no file used "
+            f"holds: {item.skipped}; --take {word_for(item, self.items)} takes it, and one --take for each several"
+            for item in self.items
+            if item.lost and item.skipped
+        ]
         if not lost:
-            return []
-        lines = []
+            return lines
         for item in lost[:LISTED]:
             what = (
                 "may hold a scan or a part of one" if item.kind not in ("PET", "NM") else f"a scan ({item.time_text})"
@@ -248,7 +253,7 @@ def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes:
     for number, group in enumerate(_by_administration(pairs)):
         name = _visit_name(number, pairs[0].pet.when, group[0].pet.when)
         own = [pair.pet for pair in group], [pair.ct for pair in group]
-        visit = SortedVisit(name, group, match_lesions(*own, items, series_of, wishes))
+        visit = SortedVisit(name, group, match_lesions(group, items, series_of, wishes, notes))
         for item in (*own[0], *own[1], *visit.lesions):
             item.visit = name
         for pet in own[0]:
