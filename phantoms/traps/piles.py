@@ -10,7 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from .choice import BOTH, ONLY_IMPORT, bare_patient, trap
-from .patient import at, box_contours, ct_truth, pet_truth, write_ct, write_pet, write_structures
+from .patient import HALF_LIFE_F18_S, at, box_contours, ct_truth, pet_truth, write_ct, write_pet, write_structures
 from .trap import Right, Trap
 
 
@@ -121,6 +121,37 @@ def _same_time_and_name(folder: Path) -> None:
     write_structures(folder / "RS2" / "rs.dcm", [("L1", box_contours(((8, 24), (-8, 8), (32, 40))))])
 
 
+def _other_study(folder: Path, contours: bool = False, apart: bool = True) -> None:
+    """An 18F PET/CT of three days before, in a frame of its own or on the CT of the others, perhaps with contours."""
+    where = {"FrameOfReferenceUID": "1.2.3.4", "StudyInstanceUID": "1.2.3.5"} if apart else {}
+    fluorine = {
+        "RadionuclideHalfLife": HALF_LIFE_F18_S,
+        "RadionuclideTotalDose": 3e8,
+        "Radiopharmaceutical": "FDG",
+        "change": _fluorine,
+    }
+    bare_patient(folder)
+    given = at(-73.0)
+    write_pet(folder / "FDG", pet_truth(0.1), at(-72.0), given, **fluorine, **where)
+    if apart:
+        write_ct(folder / "CTF", ct_truth(), at(-72.0), **where)
+    if contours:
+        write_structures(folder / "RSF" / "rs.dcm", on="CTF", frame="1.2.3.4")
+
+
+def _fluorine(data: Dataset, number: int) -> None:
+    code = data.RadiopharmaceuticalInformationSequence[0].RadionuclideCodeSequence[0]
+    code.CodeValue, code.CodeMeaning = "C-111A1", "^18^Fluorine"
+
+
+def _follow_up(folder: Path) -> None:
+    """A second administration after six weeks, with a scan and no contours."""
+    where = {"FrameOfReferenceUID": "1.2.3.4", "StudyInstanceUID": "1.2.3.5"}
+    bare_patient(folder)
+    write_pet(folder / "F24", pet_truth(0.2), at(1032.0), at(1008.0), **where)
+    write_ct(folder / "CT_F", ct_truth(), at(1032.0), **where)
+
+
 def _emptied(folder: Path) -> None:
     bare_patient(folder)
     for path in (folder / "PET96").iterdir():
@@ -210,6 +241,34 @@ TRAPS: tuple[Trap, ...] = (
         "An empty PatientID is no other patient.",
         lambda folder: bare_patient(folder, structures={"change": lambda data: setattr(data, "PatientID", "")}),
         BOTH, source="report",
+    ),
+    trap(
+        "study-of-another-tracer-without-contours", "An FDG PET/CT without contours lies beside the patient's study.",
+        "It is left out with its reason, and exit code 1; the patient's study is a case.",
+        _other_study, Right(says=("left out: a visit of 1 scan (FDG,", "F-18)"), exits=(1,)), commands=ONLY_IMPORT,
+        source="report",
+    ),
+    trap(
+        "study-of-another-tracer-with-contours", "An FDG PET/CT with contours lies beside the patient's study.",
+        "Asked which tracer.", lambda folder: _other_study(folder, True),
+        Right(refused=True, says=("F-18: FDG; I-124: PET24, PET96", "--tracer F-18 or --tracer I-124")),
+        commands=ONLY_IMPORT,
+    ),
+    trap(
+        "scan-of-another-tracer-on-the-same-ct", "An FDG PET has the frame and the CT of the patient's study.",
+        "Asked which tracer: the contours on the CT belong to both.", lambda folder: _other_study(folder, apart=False),
+        Right(refused=True, says=("F-18: FDG; I-124: PET24, PET96", "--tracer I-124")), commands=ONLY_IMPORT,
+    ),
+    trap(
+        "tracer-asked-for", "As before, and the user names the tracer.", "The scans of that tracer are taken.",
+        lambda folder: _other_study(folder, apart=False), BOTH,
+        commands=("import . -o case.yaml --tracer I-124", "check case.yaml"),
+    ),
+    trap(
+        "follow-up-without-contours", "A scan of a second administration, six weeks later, has no contours.",
+        "A case of the first visit, and exit code 1: the visit that is left out is named.",
+        _follow_up, Right(says=("left out: a visit of 1 scan (F24,", "-> baseline"), exits=(1,)),
+        commands=ONLY_IMPORT, source="report",
     ),
     trap(
         "structures-of-two-times-and-other-names", "Two RTSTRUCTs of one CT hold a lesion each, one two hours later.",

@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...same import SAME_EVENT_S
 from ...text import printable
 from .item import LESION_KINDS, Item, Pair, word_for
+from .tracers import several_tracers, tracer_of
 from .wishes import Wishes
 
 #: How a structure file belongs to a visit, best first, and what the account says of it.
@@ -27,19 +28,20 @@ _HOURS = re.compile(r"\d+(?:\.\d+)?[-_ ]?(?:h|hr|hours)(?![a-z])")
 
 
 def match_lesions(
-    scans: Sequence[Pair], items: Sequence[Item], series_of: Mapping[str, str], wishes: Wishes, notes: list[str]
-) -> list[Item]:
-    """The structure files of a visit; the others that could have been get the reason why they were not taken.
+    groups: Sequence[Sequence[Pair]],
+    items: Sequence[Item],
+    series_of: Mapping[str, str],
+    wishes: Wishes,
+    notes: list[str],
+) -> list[list[Item]]:
+    """The structure files of each visit; the others that could have been get the reason why they were not taken.
 
-    What a file says it was drawn on comes before its frame of reference, which programs leave stale inside one file;
-    the first scan comes first, which kinetics are registered to. Of several that are related alike, all label maps are
-    taken (one lesion a file is usual), and of RTSTRUCT and SEG the newest, with older ones of which it holds no
-    structure. Lesions of files that are left out, which no file used holds, are kept in their `lost`.
+    A file belongs to the visit that it is related to best, the first of several alike.
 
     Parameters
     ----------
-    scans
-        PETs of the visit with their CTs, in order of time.
+    groups
+        PETs with their CTs of each visit, in order of time.
     items
         Everything that was found.
     series_of
@@ -52,16 +54,33 @@ def match_lesions(
     Raises
     ------
     InputError
-        Two files of the same minute with the same structures.
+        Two files of the same minute with the same structures; a file that scans of two tracers are related to alike.
     """
-    pets, cts = [pair.pet for pair in scans], [pair.ct for pair in scans]
-    candidates = [i for i in items if i.kind in LESION_KINDS and not i.skipped and not i.visit]
-    ranks = {item.spec: _relation(item, pets, cts, items, series_of) for item in candidates}
-    candidates = [
-        item
-        for item in candidates
-        if ranks[item.spec] or (wishes.takes(item) and not _elsewhere(item, (*pets, *cts), items, series_of))
-    ]
+    candidates = [item for item in items if item.kind in LESION_KINDS and not item.skipped]
+    own: list[list[tuple[int, Item]]] = [[] for _ in groups]
+    for item in candidates:
+        ranks = [_relation(item, group, items, series_of) for group in groups]
+        best = max(ranks, default=0)
+        if best or wishes.takes(item):
+            alike = [group for group, rank in zip(groups, ranks, strict=True) if rank == best]
+            if len({tracer_of(group[0].pet) for group in alike}) > 1:
+                raise several_tracers([pair.pet for group in groups for pair in group])
+            own[ranks.index(best)].append((best, item))
+    return [_matched(related, group, wishes, notes) for related, group in zip(own, groups, strict=True)]
+
+
+def _matched(
+    related: Sequence[tuple[int, Item]], scans: Sequence[Pair], wishes: Wishes, notes: list[str]
+) -> list[Item]:
+    """The structure files of a visit.
+
+    What a file says it was drawn on comes before its frame of reference, which programs leave stale inside one file;
+    the first scan comes first, which kinetics are registered to. Of several that are related alike, all label maps are
+    taken (one lesion a file is usual), and of RTSTRUCT and SEG the newest, with older ones of which it holds no
+    structure. Lesions of files that are left out, which no file used holds, are kept in their `lost`.
+    """
+    candidates = [item for _, item in related]
+    ranks = {item.spec: rank for rank, item in related}
     if not candidates:
         return []
     if asked := [item for item in candidates if wishes.takes(item)]:
@@ -72,7 +91,7 @@ def match_lesions(
     _leave(candidates, near, _RELATIONS[best])
     drawn = [item for item in near if item.kind != "lesions"]
     if not drawn:
-        return _label_maps(near, pets)
+        return _label_maps(near, [pair.pet for pair in scans])
     _leave(near, drawn, "an RTSTRUCT or SEG")
     taken = _newest(drawn)
     if len(taken) > 1:
@@ -85,10 +104,9 @@ def match_lesions(
     return taken
 
 
-def _relation(
-    item: Item, pets: Sequence[Item], cts: Sequence[Item], items: Sequence[Item], series_of: Mapping[str, str]
-) -> int:
+def _relation(item: Item, scans: Sequence[Pair], items: Sequence[Item], series_of: Mapping[str, str]) -> int:
     """How a structure file belongs to a visit, as in ``_RELATIONS``; 0 for not at all."""
+    pets, cts = [pair.pet for pair in scans], [pair.ct for pair in scans]
     drawn_on = _drawn_on(item, items, series_of)
     if pets[0].uid in drawn_on:
         return 5
@@ -112,14 +130,6 @@ def _drawn_on(item: Item, items: Sequence[Item], series_of: Mapping[str, str]) -
     drawn_on = item.references | {series_of[one] for one in item.instances if one in series_of}
     agreeing = frozenset(one.uid for one in items if one.uid in drawn_on and one.frame in stated)
     return agreeing or drawn_on
-
-
-def _elsewhere(item: Item, scans: Sequence[Item], items: Sequence[Item], series_of: Mapping[str, str]) -> bool:
-    """Whether a file belongs to other images than those of a visit."""
-    drawn_on = _drawn_on(item, items, series_of)
-    return any(
-        one.uid in drawn_on for one in items if one.kind in ("PET", "CT") and not one.skipped and one not in scans
-    )
 
 
 def _newest(drawn: list[Item]) -> list[Item]:
