@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .choice import BOTH, ONLY_IMPORT, bare_patient, trap
-from .patient import pet_truth, write_volume
+from .patient import in_box, pet_truth, write_volume, write_volumes
 from .trap import Right, Trap
 
 
@@ -110,6 +110,20 @@ def _nameless_volume(folder: Path) -> None:
     write_volume(folder / "second.nii.gz", pet_truth(0.4).astype(np.float32), 4.0)
 
 
+def _map_of_each(folder: Path, organs: bool = False) -> None:
+    """A folder with a map of each lesion, called after its place, or of each organ beside a lesion map."""
+    write_volumes(folder, ("pet_i124_24h.nii.gz", "pet_i124_96h.nii.gz"))
+    (folder / "case.yaml").unlink()
+    own = folder / ("segmentations" if organs else "masks")
+    own.mkdir()
+    lower, upper = ((8.0, 24.0), (-8.0, 8.0), (32.0, 40.0)), ((8.0, 24.0), (-8.0, 8.0), (40.0, 48.0))
+    for name in ("liver", "spleen", "kidney_left", "urinary_bladder") if organs else ("left_neck", "right_neck"):
+        box = upper if name == "right_neck" else lower
+        write_volume(own / f"{name}.nii.gz", in_box(2.0, box).astype(np.uint8), 2.0)
+    if not organs:
+        (folder / "lesions.nii.gz").unlink()
+
+
 _NOT_READ = "A case of the first scan, and exit code 1: the file is named with what to do."
 
 TRAPS: tuple[Trap, ...] = (
@@ -178,6 +192,17 @@ TRAPS: tuple[Trap, ...] = (
             ("matlab", "pet_96h.mat", b"MATLAB 5.0", "report"),
             ("tiff", "pet_96h.tif", b"II*\0", "report"),
         )
+    ),
+    trap(
+        "map-of-each-lesion-in-a-folder", "A folder called masks holds a map of each lesion, named after its place.",
+        "The folder is taken: the lesions have the names of their files.", _map_of_each,
+        Right(hours=(24.0, 96.0), lesions={"left_neck": {"volume_ml": 2.048}, "right_neck": {"volume_ml": 2.048}}),
+        commands=("import . -o case.yaml --activity 74MBq", "check case.yaml"), source="report",
+    ),
+    trap(
+        "map-of-each-organ-in-a-folder", "A folder called segmentations holds maps of organs, beside a lesion map.",
+        "The organs are left out by name, the lesion map is taken.", lambda folder: _map_of_each(folder, True),
+        Right(says=("outlines of organs", "lesions.nii.gz")), commands=ONLY_IMPORT,
     ),
     trap(
         "second-scan-in-a-volume-without-a-kind", "The second scan is second.nii.gz: its name says nothing.",
