@@ -1,13 +1,15 @@
 """Which files of a folder are read: one rule for import, check and run, and for what a result depends on.
 
-By name: hidden files (``._x.dcm`` of macOS among them), files of the system, and what is no ordinary file (pipes,
-sockets, devices) are left out. By content: empty files, DICOMDIR under any name, and what is not DICOM.
+Links to folders are followed. By name: hidden files (``._x.dcm`` of macOS among them), files of the system, and what is
+no ordinary file (pipes, sockets, devices) are left out. By content: empty files, DICOMDIR under any name, and what is
+not DICOM.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import InputError
@@ -34,9 +36,63 @@ def is_system_file(path: Path, folder: Path | None = None) -> bool:
     return path.name.lower() in _SYSTEM or any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
+@dataclass
+class Below:
+    """What lies below a folder.
+
+    Parameters
+    ----------
+    files
+        Ordinary files that are read, sorted.
+    hidden
+        Hidden files and those of the system, sorted.
+    unread
+        Links to nothing, folders that may not be read, pipes, sockets and devices, sorted.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    hidden: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
+
+
+def below(folder: Path) -> Below:
+    """Everything below a folder, to any depth.
+
+    Links to folders are followed, wherever they lead, since archives of images are made of them; each folder is read
+    once, and none that holds the first one.
+
+    Raises
+    ------
+    OSError
+        The folder itself may not be read.
+    """
+    found, root = Below(), folder.resolve()
+    places, links, seen = [folder], list[Path](), set[Path]()
+    while places or links:
+        here = places.pop() if places else links.pop()
+        real = here.resolve()
+        if real in seen or (here is not folder and root.is_relative_to(real)):
+            continue
+        seen.add(real)
+        try:
+            entries = list(here.iterdir())
+        except OSError:
+            if here is folder:
+                raise
+            found.unread.append(here)
+            continue
+        for path in entries:
+            if path.is_dir():
+                (links if path.is_symlink() else places).append(path)
+            else:
+                kind = found.hidden if is_system_file(path, folder) else found.files if path.is_file() else found.unread
+                kind.append(path)
+    return Below(sorted(found.files), sorted(found.hidden), sorted(found.unread))
+
+
 def files_below(folder: Path) -> list[Path]:
     """All ordinary files below a folder, sorted, without hidden ones and those of the system."""
-    return sorted(p for p in folder.rglob("*") if not is_system_file(p, folder) and p.is_file())
+    return below(folder).files
 
 
 def calls_itself_dicom(path: Path) -> bool:
@@ -68,6 +124,11 @@ def _why_not_dicom(path: Path) -> str:
         at = meta.find(b"\x02\x00\x02\x00UI")
         return "a DICOMDIR" if at >= 0 and meta[at + 8 :].startswith((_DICOMDIR + b"\0", _DICOMDIR + b"\x02")) else ""
     return "" if _is_bare_data_set(head) else "not DICOM"
+
+
+def is_dicom_head(head: bytes) -> bool:
+    """Whether the first 2048 bytes of something are those of a DICOM object."""
+    return head[128:132] == b"DICM" or _is_bare_data_set(head)
 
 
 def _is_bare_data_set(head: bytes) -> bool:
@@ -105,7 +166,8 @@ def dicom_files(folder: Path, deep: bool = False) -> tuple[list[Path], dict[Path
             own = _sorted_out(sorted(folder.iterdir()), folder)
             if own[0]:
                 return own
-        return _sorted_out(sorted(folder.rglob("*")), folder)
+        found = below(folder)
+        return _sorted_out(sorted([*found.files, *found.hidden, *found.unread]), folder)
     except OSError as error:
         raise InputError(
             "the folder cannot be read",

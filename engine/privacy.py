@@ -9,15 +9,19 @@ from pathlib import Path
 
 CODE = r"[0-9a-f]{12}"
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
-#: Folder names that say what is in them; any other may be a patient's.
+#: Folder names that say what is in them; any other may be a patient's, and long numbers are.
 _PLAIN = re.compile(
     r"(?:pet|pt|ct|mri?|nm|seg|rtss|rtstruct|masks?|images?|lesions?|dicom|nifti|scans?|visits?|baseline|follow|up"
-    r"|days?|weeks?|after|pre|post|[dhwtv]|\d{1,3}|[-_ .])+",
+    r"|days?|weeks?|after|pre|post|[dhwtv]|(?<!\d)\d{1,3}(?!\d)|[-_ .]"
+    # whole words only: in pieces they would make up names
+    r"|(?<![a-z])(?:hn|wb|head[-_ ]?(?:and[-_ ]?)?neck|thorax|abdomen|pelvis|whole[-_ ]?body|n?ac|ctac|ld|low[-_ ]?dose"
+    r"|diag|diagnostic|static|bed|p(?=\d))(?![a-z]))+",
     re.IGNORECASE,
 )
 #: Names of DICOM files that say what is in them; any other may be made of a patient's name or number, as exports do.
 _PLAIN_DICOM = re.compile(
-    rf"(?:{_PLAIN.pattern}|rs|rd|rp|structures?|structset|struct|set|dose|plan|slices?|i|im|img|uid|file|dicomdir|dirfile)*",
+    rf"(?:{_PLAIN.pattern}|rs|rd|rp|structures?|structset|struct|set|dose|plan|slices?|i|im|img|uid|file|dicomdir|dirfile"
+    r"|(?<!\d)0*\d{1,4}(?!\d))*",
     re.IGNORECASE,
 )
 #: Absolute paths in a sentence, on POSIX systems and on Windows; a blank in a folder's name ends one.

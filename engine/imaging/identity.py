@@ -1,9 +1,10 @@
 """Whether images are of one patient: PatientID, name and date of birth compared in memory, and never written anywhere.
 
 Two objects are of one patient unless what both state differs. What is empty says nothing. The PatientID comes first:
-two of them are two patients, whatever the names say; under one ID a name may be spelled in several ways, but names
-without a word in common are two patients unless both objects state the same date of birth. Without an ID on one side,
-other names, or other dates of birth, are two patients.
+two of them are two patients, whatever the names say; under one ID a name may be spelled in several ways (``Müller`` and
+``MUELLER`` everywhere, misspelled or in another script too), but names that have no word in common are two patients
+unless both objects state the same date of birth: hospitals count their patients alike. Without an ID on one side, other
+names, or other dates of birth, are two patients.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,14 @@ _NOBODY = frozenset(
 )
 
 
+#: Letters with a second spelling, and those that have no accent to leave out.
+_TRANSLITERATIONS = (("ø", "o"), ("æ", "ae"), ("œ", "oe"), ("ł", "l"), ("đ", "d"), ("ð", "d"), ("ı", "i"), ("ß", "ss"),
+                     ("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))  # fmt: skip
+_LATIN = re.compile(r"[a-z]")
+#: Words of this length differ by a slip where this share of their letters agrees in order (Schmidt and Schmitt: 0.86).
+_LONG, _SLIP = 4, 0.8
+
+
 @dataclass(frozen=True, repr=False)
 class Person:
     """Whom an object says it is of; not shown by ``repr``, so that no log and no message reveals it.
@@ -38,7 +48,7 @@ class Person:
     number
         PatientID without case, blanks and leading zeros; empty where none is stated.
     names
-        The words of PatientName without case and accents; empty where none is stated.
+        The words of PatientName without case and accents, in one transliteration; empty where none is stated.
     born
         Date of birth, digits alone; empty where none is stated.
     """
@@ -51,7 +61,7 @@ class Person:
     def of(cls, data: Dataset) -> Person:
         """Whom the header of an object names."""
         number = " ".join(_plain(text(data, "PatientID")).split())
-        words = frozenset(re.split(r"[^\w]+", _plain(text(data, "PatientName")))) - {""}
+        words = frozenset(re.split(r"[^\w]+", _spelled(_plain(text(data, "PatientName"))))) - {""}
         born = re.sub(r"\D", "", text(data, "PatientBirthDate"))
         return cls(
             "" if number in _NOBODY else number.lstrip("0") or number,
@@ -79,13 +89,32 @@ class Person:
         """Whether the names can be two spellings of one: a word in common, where both have an ID; else all of one."""
         common = self.names & other.names
         if self.number and other.number:
-            return bool(common)
+            return bool(common) or _similar(self.names, other.names)
         return common in (self.names, other.names)
 
 
 def _plain(word: str) -> str:
     folded = unicodedata.normalize("NFKD", word).casefold()
     return "".join(letter for letter in folded if not unicodedata.combining(letter)).strip()
+
+
+def _spelled(name: str) -> str:
+    """A name without accents, in one of the spellings of letters that not every system has: ``ae`` as ``a``."""
+    for letters, letter in _TRANSLITERATIONS:
+        name = name.replace(letters, letter)
+    return name
+
+
+def _similar(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether words of two names differ by a slip alone, or are of scripts that cannot be compared."""
+    one, two = " ".join(sorted(some)), " ".join(sorted(others))
+    if bool(_LATIN.search(one)) != bool(_LATIN.search(two)):
+        return True
+    return any(
+        min(len(a), len(b)) >= _LONG and SequenceMatcher(None, a, b).ratio() >= _SLIP
+        for a in one.split()
+        for b in two.split()
+    )
 
 
 @dataclass

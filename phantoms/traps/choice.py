@@ -191,6 +191,22 @@ def _tie(folder: Path) -> None:
     _beside(folder, "A_TOF", 0.9, late=False, SeriesDescription="PET TOF", ReconstructionMethod="OSEM+TOF")
 
 
+def _bed_of_the_neck(folder: Path, hours: float = 24.4, late: bool = False, **more: Any) -> None:
+    """A further scan of 14 slices, which shows 5 % more than the whole one."""
+    _beside(folder, "A_HN", hours=hours, late=late, **more)
+    shutil.rmtree(folder / "A_HN")
+    write_pet(folder / "A_HN", pet_truth(1.05)[4:18], at(hours), change=_from_slice_four, SeriesDescription="PET HN")
+
+
+def _from_slice_four(data: Dataset, number: int) -> None:
+    data.ImagePositionPatient = [-62.0, -62.0, 18.0 + 4.0 * number]
+
+
+def _early(folder: Path) -> None:
+    """Scans at 1 h and 2 h that follow the uptake."""
+    bare_patient(folder, pet24={"start": at(1.0)}, pet96={"start": at(2.0), "values": pet_truth(1.2)})
+
+
 def trap(name: str, situation: str, right: str, make: Callable[[Path], Any], expected: Right, **more: Any) -> Trap:
     return Trap(name, situation, right, make, expected, **{"commands": IMPORT, **more})
 
@@ -316,6 +332,33 @@ TRAPS: tuple[Trap, ...] = (
         "A scan was reconstructed by two methods, and the user names one.",
         "That one is taken.",
         _tie, _ONE, commands=("import . -o case.yaml --take PET24", "check case.yaml"),
+    ),
+    trap(
+        "bed-of-the-neck-after-the-whole-body",
+        "A bed on the neck was scanned 24 min after the whole body, and shows 5 % more; no other scan is there.",
+        "One session is one point in time: the whole body is taken, the bed is left out and named.",
+        _bed_of_the_neck, _ONE, source="report",
+    ),
+    trap(
+        "bed-of-the-neck-named",
+        "As before, with a second scan at 96 h.",
+        "The whole body of the first session and the second scan are taken; how to take the bed is said.",
+        lambda folder: _bed_of_the_neck(folder, late=True),
+        Right(says=("PET24 shows more of the patient", "kinetics need scans hours apart; --take")),
+        commands=ONLY_IMPORT,
+    ),
+    trap(
+        "bed-of-the-neck-asked-for",
+        "The user names the bed on the neck.",
+        "It is taken, and is the only scan.",
+        _bed_of_the_neck, Right(hours=(24.4,), lesions={"L1": {"mean_bq_ml": 1.05e5}}),
+        commands=("import . -o case.yaml --take A_HN", "check case.yaml"),
+    ),
+    trap(
+        "early-scans-an-hour-apart",
+        "Two scans at 1 h and 2 h follow the uptake.",
+        "Both are taken: the uptake of the first hours is no single moment.",
+        _early, Right(hours=(1.0, 2.0)),
     ),
     trap(
         "ct-of-another-day",

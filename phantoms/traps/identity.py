@@ -17,6 +17,25 @@ def _written_differently(folder: Path) -> None:
     write_patient(folder, **{part: {"PatientName": name} for part, name in names.items()})
 
 
+def _umlauts(folder: Path, number: str = "X1") -> None:
+    """The name of one person with umlauts, and as systems write it that have none."""
+
+    def change(data: Any) -> None:
+        data.PatientID, data.PatientName = number, "MUELLER^JUERG"
+
+    letters = {"PatientID": number, "SpecificCharacterSet": "ISO_IR 192", "PatientName": "Müller^Jürg"}
+    plain = {"PatientID": number, "PatientName": "MUELLER^JUERG"}
+    write_patient(folder, ct=letters, pet24=letters, pet96=plain, structures={"change": change})
+
+
+def _misspelled(folder: Path) -> None:
+    def change(data: Any) -> None:
+        data.PatientName = "Schmidt^Eva"
+
+    right = {"PatientName": "Schmidt^Eva"}
+    write_patient(folder, ct=right, pet24=right, pet96={"PatientName": "SCHMITT"}, structures={"change": change})
+
+
 def _without_id(folder: Path) -> None:
     def change(data: Any) -> None:
         data.PatientID = ""
@@ -52,6 +71,35 @@ TRAPS: tuple[Trap, ...] = (
         "One patient: read.",
         _written_differently,
         _PLAIN,
+    ),
+    Trap(
+        "one-name-with-and-without-umlauts",
+        "One system writes the umlauts of the patient's name, another one writes ae, oe and ue; the PatientID is one.",
+        "One patient: read.",
+        _umlauts,
+        _PLAIN,
+        source="report",
+    ),
+    Trap(
+        "one-name-with-and-without-umlauts-and-no-id",
+        "As before, without a PatientID.",
+        "One patient: read.",
+        lambda folder: _umlauts(folder, ""),
+        _PLAIN,
+    ),
+    Trap(
+        "one-name-misspelled",
+        "Under one PatientID the name is misspelled in one scan, and the first name is left out.",
+        "One patient: read.",
+        _misspelled,
+        _PLAIN,
+    ),
+    Trap(
+        "one-id-of-two-names",
+        "Two hospitals gave the same PatientID to two patients, whose names have nothing in common.",
+        "A refusal: an ID alone does not make two people one.",
+        lambda folder: write_patient(folder, pet96={"PatientName": "Kowalski^Jan"}),
+        Right(refused=True, says=("2 patients by PatientName",), unsaid=("Kowalski",)),
     ),
     Trap(
         "structures-without-a-patient-id",

@@ -6,6 +6,7 @@ known before the first byte is written.
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import zipfile
@@ -18,9 +19,10 @@ from pathlib import Path, PurePosixPath
 from ...errors import InputError
 from ...text import counted, printable
 from ..dicom.find import is_volume_file
+from .foreign import may_hold_scan
 
-#: Endings of archives; of these a ZIP is unpacked here.
-ARCHIVE_ENDINGS = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tbz2", ".txz", ".iso")
+#: What a ZIP file begins with.
+_MARK = b"PK\x03\x04"
 #: Most files in an archive: a study of ten whole-body scans has some 10,000 slices.
 MOST_FILES = 200_000
 #: Images are compressed to a tenth at best; a share of the disk beyond that is the sign of a decompression bomb. Small
@@ -29,6 +31,10 @@ MOST_RATIO, SMALL_BYTES = 100, 1 << 30
 #: What must stay free on the disk [bytes].
 SPARE_BYTES = 1 << 30
 _CHUNK = 1 << 20
+#: Endings of DICOM files.
+_IMAGES = (".dcm", ".dicom", ".ima")
+#: Parts of a ZIP file, which are none by themselves.
+_PART = re.compile(r"\.(z\d{2}|\d{3})$")
 #: Folders and files that systems add to archives by themselves.
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -49,21 +55,25 @@ class Unpacked:
     note: str
 
 
-def is_archive(path: Path) -> bool:
-    """Whether the name is that of an archive."""
-    return path.name.lower().endswith(ARCHIVE_ENDINGS)
-
-
 def is_zip(path: Path) -> bool:
-    """Whether the name is that of a ZIP file."""
-    return path.name.lower().endswith(".zip")
+    """Whether a file is a ZIP by its name or, unless it is named as an image, by its content."""
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        return True
+    if is_volume_file(path) or name.endswith(_IMAGES) or _PART.search(name):
+        return False
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_MARK)) == _MARK
+    except OSError:
+        return False
 
 
 def holds_images(path: Path) -> bool:
     """Whether a ZIP file holds DICOM files or volumes; raises InputError as :func:`unpack`."""
     with _opened(path) as archive:
         for name, entry in _entries(archive, path):
-            if is_volume_file(Path(name.name)) or name.suffix.lower() in (".dcm", ".dicom", ".ima"):
+            if is_volume_file(Path(name.name)) or name.suffix.lower() in _IMAGES or may_hold_scan(name.name):
                 return True
             with _reading(path, name), archive.open(entry) as stream:
                 if stream.read(132)[128:] == b"DICM":
@@ -92,7 +102,8 @@ def unpack(path: Path, beside: Path) -> Unpacked:
         An archive that is damaged, encrypted, too large, of an unknown method, or whose entries lead outside its folder
         or are links; a folder of this name with other files.
     """
-    folder = beside / (path.name[: -len(".zip")] or "archive")
+    own = path.name[: -len(".zip")] if path.name.lower().endswith(".zip") else f"{path.name}-files"
+    folder = beside / (own or "archive")
     with _opened(path) as archive:
         entries = dict(_entries(archive, path))
         _check_size(path, list(entries.values()), beside)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...errors import InputError
-from ...privacy import series_code
-from ...same import SAME_SCAN_S
+from ...same import SAME_SCAN_S, same_session
 from ...text import counted, printable
+from ..pet.header import radionuclide_half_life_s
 from .evidence import Box
-from .item import Item
+from .item import Item, Pair, word_for
 from .wishes import Wishes
 
 #: Extents are the same when the smaller one is at least this share of the larger: reconstructions crop some slices.
@@ -23,6 +23,9 @@ SAME_EXTENT = 0.9
 SAME_PLACE = 0.5
 #: CTs that were taken within this [h] of each other are of one examination: the PET lies between them.
 ONE_EXAMINATION_H = 1.0
+
+#: Scans without a known administration are taken to be late [h]: that they follow an early uptake is not known.
+_LATE_H = 1000.0
 
 #: One ground: what it asks of an item (more is better), and what is said of those that lose by it.
 Ground = tuple[Callable[[Item], float], str]
@@ -55,6 +58,89 @@ def one_per_scan(pets: Sequence[Item], cts: Sequence[Item], wishes: Wishes, note
         else:
             scan.append(pet)
     return [_best_of(scan, cts, wishes, notes) for scan in scans]
+
+
+def one_per_session(pairs: Sequence[Pair], wishes: Wishes) -> list[Pair]:
+    """One scan of each session: the one asked for, else the one of the greatest extent; the others get the reason.
+
+    Parameters
+    ----------
+    pairs
+        PETs with their CTs, in order of time.
+    wishes
+        What the user asked for.
+
+    Raises
+    ------
+    InputError
+        Scans of one session that show different places: neither holds the lesions of the other.
+    """
+    sessions: list[list[Pair]] = []
+    for pair in pairs:
+        if sessions and _one_session(sessions[-1][0].pet, pair.pet, wishes):
+            sessions[-1].append(pair)
+        else:
+            sessions.append([pair])
+    return [_widest(session, wishes) for session in sessions]
+
+
+def _one_session(a: Item, b: Item, wishes: Wishes) -> bool:
+    """Whether two PETs show one moment of the kinetics."""
+    half_life_s = (radionuclide_half_life_s(wishes.tracer) if wishes.tracer else None) or half_life_of(a)
+    one, two = _hours_after(a), _hours_after(b)
+    if one is None or two is None:
+        if a.when is None or b.when is None:
+            return False
+        one, two = _LATE_H, _LATE_H + (b.when - a.when).total_seconds() / 3600.0
+    return same_session(one, two, half_life_s / 3600.0 if half_life_s else None)
+
+
+def half_life_of(pet: Item) -> float | None:
+    """Half-life of a PET's tracer [s]: of the nuclide that is named, else as the header states it."""
+    if pet.header is None:
+        return None
+    named = radionuclide_half_life_s(pet.header.tracer) if pet.header.tracer else None
+    return named or pet.header.half_life_s
+
+
+def _hours_after(pet: Item) -> float | None:
+    """Start of a PET after the administration [h]; None where it is not known."""
+    if pet.hours is not None:
+        return pet.hours
+    given = pet.header.administered if pet.header is not None else None
+    return None if pet.when is None or given is None else (pet.when - given).total_seconds() / 3600.0
+
+
+def _widest(session: list[Pair], wishes: Wishes) -> Pair:
+    """The scan of a session that is taken."""
+    if len(session) == 1:
+        return session[0]
+    asked = [pair for pair in session if wishes.takes(pair.pet)]
+    first = session[0].pet
+    apart = [pair.pet for pair in session if not _one_place(first, pair.pet)]
+    if apart and not asked:
+        raise _asked(
+            [first, *apart], "show different places in one session", "they are parts of one scan: join them, or"
+        )
+    largest = max(_volume(pair.pet) for pair in asked or session)
+    best = next(pair for pair in asked or session if _volume(pair.pet) >= SAME_EXTENT * largest)
+    pets = [pair.pet for pair in session]
+    for pair in session:
+        if pair is not best:
+            smaller = _volume(pair.pet) < SAME_EXTENT * largest
+            reason = "was asked for" if asked else "shows more of the patient" if smaller else "was first"
+            pair.pet.skipped = (
+                f"a further scan of the same session, in which {best.pet.label} {reason}: "
+                f"kinetics need scans hours apart; --take {word_for(pair.pet, pets)} takes it instead"
+            )
+            pair.pet.maybe_scan = False
+    return best
+
+
+def _volume(pet: Item) -> float:
+    """What a PET shows [mm3]; 0 where its header does not say."""
+    box = _box(pet)
+    return 0.0 if box is None else box.volume
 
 
 def _one_moment(a: Item, b: Item) -> bool:
@@ -102,7 +188,7 @@ def _best_of(scan: list[Item], cts: Sequence[Item], wishes: Wishes, notes: list[
         lost.append((other, "alike in every respect"))
         notes.append(
             f"{other.label} and {best.label} show one scan, and their headers describe them alike: {best.label} is "
-            f"used, the first of them; --take {code_of(other)} takes the other one"
+            f"used, the first of them; --take {word_for(other, left)} takes the other one"
         )
     for item, reason in lost:
         item.skipped = f"another reconstruction of the same scan was used ({best.label}): {reason}"
@@ -132,11 +218,6 @@ def _alike(a: Item, b: Item) -> bool:
     return (a.description, a.evidence.method) == (b.description, b.evidence.method)
 
 
-def code_of(item: Item) -> str:
-    """The word by which ``--take`` means this item: the code of a series, else the name of the file."""
-    return series_code(item.uid)[:6] if "/" not in item.uid and item.uid else item.label
-
-
 def _asked(
     items: Sequence[Item], problem: str = "show it equally well", advice: str = "choose the one of your recovery:"
 ) -> InputError:
@@ -147,7 +228,7 @@ def _asked(
         words = ", ".join(word for word in (repr(item.description) if item.description else "", method) if word)
         shown.append(f"{item.label} ({words + ', ' if words else ''}{counted(item.files, 'file')})")
     told = printable("; ".join(shown))
-    options = " or ".join(f"--take {code_of(item)}" for item in items)
+    options = " or ".join(f"--take {word_for(item, items)}" for item in items)
     return InputError(
         f"{len(items)} series of the scan of {items[0].time_text} {problem}: {told}",
         why="one scan is one point in time, and no header says which of them is the right one",
@@ -201,7 +282,7 @@ def match_ct(pet: Item, cts: Sequence[Item], wishes: Wishes, notes: list[str]) -
     if len(left) > 1:
         notes.append(
             f"{counted(len(left), 'CT')} suit {pet.label} equally well: {left[0].label} is used, the first of them; "
-            f"--take {code_of(left[1])} takes another"
+            f"--take {word_for(left[1], left)} takes another"
         )
     pet_box, ct_box = _box(pet), _box(left[0])
     share = 1.0 if pet_box is None or ct_box is None else ct_box.share_of(pet_box, (2,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ from .evidence import Evidence
 #: Kinds that hold the outlines of lesions.
 LESION_KINDS = ("RTSTRUCT", "SEG", "lesions")
 #: Kinds that are not read, and may be a scan or a part of one.
-LEFT_KINDS = ("NM", "damaged", "archive", "index", "unnamed")
+LEFT_KINDS = ("NM", "damaged", "archive", "index", "unnamed", "hidden", "volume")
 
 
 @dataclass
@@ -50,6 +51,8 @@ class Item:
         Series, and single images, that a structure file says it was drawn on.
     structures
         Names of its structures.
+    lost
+        Names of those that nothing which is used holds, where the file is left out.
     names
         Those that are lesions, where not all are; None: all.
     header
@@ -76,6 +79,7 @@ class Item:
     references: frozenset[str] = frozenset()
     instances: frozenset[str] = frozenset()
     structures: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
     header: PetHeader | None = None
     evidence: Evidence | None = None
@@ -117,8 +121,10 @@ class Item:
         if self.uid and wanted in (self.uid, series_code(self.uid), series_code(self.uid)[:6]):
             return True
         path = self.spec.removesuffix(f"#{self.uid}")
-        texts = {self.spec, path, Path(path).name, self.description, self.label}
-        return any(text and fnmatchcase(text.casefold(), wanted) for text in texts)
+        texts = {text.casefold() for text in (self.spec, path, Path(path).name, self.description, self.label) if text}
+        if "/" in wanted and fnmatchcase(Path(path).as_posix().casefold(), f"*/{wanted}"):
+            return True
+        return wanted in texts or any(fnmatchcase(text, wanted) for text in texts)
 
     def to_dict(self) -> dict[str, object]:
         """The record as plain data, without UIDs and descriptions."""
@@ -131,6 +137,18 @@ class Item:
             "visit": self.visit,
             "reason": self.skipped,
         }
+
+
+def word_for(item: Item, others: Iterable[Item]) -> str:
+    """The word by which ``--take`` means this item and none of the others: name, code, or as much of the path."""
+    path = Path(item.spec)
+    code = series_code(item.uid)[:6] if item.uid and "/" not in item.uid else item.label
+    rest = [other for other in others if other is not item]
+    words = (code, item.label) if item.kind in ("PET", "CT") else (item.label, code)
+    for word in (*words, f"{path.parent.name}/{path.name}"):
+        if not any(other.is_named_by(word) for other in rest):
+            return word
+    return item.spec
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,14 +10,17 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...same import SAME_EVENT_S
-from .item import LESION_KINDS, Item
+from ...text import printable
+from .item import LESION_KINDS, Item, Pair, word_for
+from .tracers import several_tracers, tracer_of
 from .wishes import Wishes
 
 #: How a structure file belongs to a visit, best first, and what the account says of it.
 _RELATIONS = {
-    4: "drawn on the PET",
+    5: "drawn on the PET of the first scan",
+    4: "drawn on the CT of the first scan",
     3: "drawn on a later PET",
-    2: "drawn on the CT",
+    2: "drawn on a later CT",
     1: "in the same frame of reference",
 }
 #: The hours of a scan in the name of a label map.
@@ -24,33 +28,59 @@ _HOURS = re.compile(r"\d+(?:\.\d+)?[-_ ]?(?:h|hr|hours)(?![a-z])")
 
 
 def match_lesions(
-    pets: Sequence[Item], cts: Sequence[Item], items: Sequence[Item], series_of: Mapping[str, str], wishes: Wishes
-) -> list[Item]:
-    """The structure files of a visit; the others that could have been get the reason why they were not taken.
+    groups: Sequence[Sequence[Pair]],
+    items: Sequence[Item],
+    series_of: Mapping[str, str],
+    wishes: Wishes,
+    notes: list[str],
+) -> list[list[Item]]:
+    """The structure files of each visit; the others that could have been get the reason why they were not taken.
 
-    What a file says it was drawn on comes before its frame of reference, which programs leave stale inside one file.
-    Of several that are related alike, all label maps are taken (one lesion a file is usual), and of RTSTRUCT and SEG
-    the newest, with those of the same minute that hold other structures.
+    A file belongs to the visit that it is related to best, the first of several alike.
 
     Parameters
     ----------
-    pets, cts
-        Scans of the visit, in order of time.
+    groups
+        PETs with their CTs of each visit, in order of time.
     items
         Everything that was found.
     series_of
         Series UID of each image that was found, by its SOP instance UID.
     wishes
         What the user asked for.
+    notes
+        Gets a remark where several files are used together.
 
     Raises
     ------
     InputError
-        Two files of the same minute with the same structures.
+        Two files of the same minute with the same structures; a file that scans of two tracers are related to alike.
     """
-    candidates = [i for i in items if i.kind in LESION_KINDS and not i.skipped and not i.visit]
-    ranks = {item.spec: _relation(item, pets, cts, items, series_of) for item in candidates}
-    candidates = [item for item in candidates if ranks[item.spec] or wishes.takes(item)]
+    candidates = [item for item in items if item.kind in LESION_KINDS and not item.skipped]
+    own: list[list[tuple[int, Item]]] = [[] for _ in groups]
+    for item in candidates:
+        ranks = [_relation(item, group, items, series_of) for group in groups]
+        best = max(ranks, default=0)
+        if best or wishes.takes(item):
+            alike = [group for group, rank in zip(groups, ranks, strict=True) if rank == best]
+            if len({tracer_of(group[0].pet) for group in alike}) > 1:
+                raise several_tracers([pair.pet for group in groups for pair in group])
+            own[ranks.index(best)].append((best, item))
+    return [_matched(related, group, wishes, notes) for related, group in zip(own, groups, strict=True)]
+
+
+def _matched(
+    related: Sequence[tuple[int, Item]], scans: Sequence[Pair], wishes: Wishes, notes: list[str]
+) -> list[Item]:
+    """The structure files of a visit.
+
+    What a file says it was drawn on comes before its frame of reference, which programs leave stale inside one file;
+    the first scan comes first, which kinetics are registered to. Of several that are related alike, all label maps are
+    taken (one lesion a file is usual), and of RTSTRUCT and SEG the newest, with older ones of which it holds no
+    structure. Lesions of files that are left out, which no file used holds, are kept in their `lost`.
+    """
+    candidates = [item for _, item in related]
+    ranks = {item.spec: rank for rank, item in related}
     if not candidates:
         return []
     if asked := [item for item in candidates if wishes.takes(item)]:
@@ -61,17 +91,26 @@ def match_lesions(
     _leave(candidates, near, _RELATIONS[best])
     drawn = [item for item in near if item.kind != "lesions"]
     if not drawn:
-        return _label_maps(near, pets)
+        return _label_maps(near, [pair.pet for pair in scans])
     _leave(near, drawn, "an RTSTRUCT or SEG")
-    return _newest(drawn)
+    taken = _newest(drawn)
+    if len(taken) > 1:
+        names = " and ".join(item.label for item in taken)
+        notes.append(f"{names} hold different structures: all of them are used")
+    used = {name.casefold() for item in taken for name in item.structures}
+    for item in candidates:
+        if item not in taken:
+            item.lost = tuple(name for name in item.structures if name.casefold() not in used)
+    return taken
 
 
-def _relation(
-    item: Item, pets: Sequence[Item], cts: Sequence[Item], items: Sequence[Item], series_of: Mapping[str, str]
-) -> int:
+def _relation(item: Item, scans: Sequence[Pair], items: Sequence[Item], series_of: Mapping[str, str]) -> int:
     """How a structure file belongs to a visit, as in ``_RELATIONS``; 0 for not at all."""
-    drawn_on = item.references | {series_of[one] for one in item.instances if one in series_of}
+    pets, cts = [pair.pet for pair in scans], [pair.ct for pair in scans]
+    drawn_on = _drawn_on(item, items, series_of)
     if pets[0].uid in drawn_on:
+        return 5
+    if cts[0].uid in drawn_on:
         return 4
     if any(pet.uid in drawn_on for pet in pets):
         return 3
@@ -85,21 +124,48 @@ def _relation(
     return int(bool(others) or bool(frames & stated) or not (stated or drawn_on))
 
 
+def _drawn_on(item: Item, items: Sequence[Item], series_of: Mapping[str, str]) -> frozenset[str]:
+    """Series that a file was drawn on; of those that contradict each other the ones in its frame of reference."""
+    stated = item.frames or ({item.frame} if item.frame else set())
+    drawn_on = item.references | {series_of[one] for one in item.instances if one in series_of}
+    agreeing = frozenset(one.uid for one in items if one.uid in drawn_on and one.frame in stated)
+    return agreeing or drawn_on
+
+
 def _newest(drawn: list[Item]) -> list[Item]:
-    latest = max(item.when or datetime.min for item in drawn)
-    new = [i for i in drawn if abs((latest - (i.when or datetime.min)).total_seconds()) <= SAME_EVENT_S]
-    _leave(drawn, new, f"newer, of {latest:%Y-%m-%d %H:%M}")
-    names: dict[str, Item] = {}
-    for item in new:
-        for name in item.structures:
-            other = names.setdefault(name.casefold(), item)
-            if other is not item:
-                raise InputError(
-                    f"{other.label} and {item.label} both hold a structure {name!r}, and neither is newer",
-                    why="only one of the two can be its outline",
-                    suggestion=f"import again with --take {other.label} or --take {item.label}",
-                )
-    return new
+    """The newest of some files, and older ones with no structure in common; of two copies the first."""
+    taken: list[Item] = []
+    for item in sorted(drawn, key=lambda one: one.when or datetime.min, reverse=True):
+        if any(_is_copy(item, other) for other in taken):
+            item.skipped = "a copy of a file that is used"
+            continue
+        names = {name.casefold(): name for name in item.structures}
+        rivals = {key: other for other in taken for name in other.structures if (key := name.casefold()) in names}
+        if not rivals:
+            taken.append(item)
+            continue
+        key, rival = next(iter(rivals.items()))
+        if _same_minute(item, rival):
+            raise InputError(
+                f"{_place(rival)} and {_place(item)} both hold a structure {names[key]!r}, and neither is newer",
+                why="only one of the two can be its outline",
+                suggestion=f"import again with --take {word_for(rival, drawn)} or --take {word_for(item, drawn)}",
+            )
+        item.skipped = f"another structure file was used (newer, of {rival.time_text})"
+    return taken
+
+
+def _place(item: Item) -> str:
+    path = Path(item.spec)
+    return printable(f"{path.parent.name}/{path.name}")
+
+
+def _is_copy(a: Item, b: Item) -> bool:
+    return a.uid == b.uid and filecmp.cmp(a.spec, b.spec, shallow=False)
+
+
+def _same_minute(a: Item, b: Item) -> bool:
+    return abs(((a.when or datetime.min) - (b.when or datetime.min)).total_seconds()) <= SAME_EVENT_S
 
 
 def _label_maps(maps: list[Item], pets: Sequence[Item]) -> list[Item]:

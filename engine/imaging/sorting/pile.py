@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import InputError
-from ...folders import calls_itself_dicom, files_below, is_dicom, require
+from ...folders import below, calls_itself_dicom, files_below, is_dicom, require
 from ...progress import Progress
 from ...text import counted, printable
 from ..dicom.elements import items, texts
 from ..dicom.find import Header, is_volume_file, quiet, read_header
-from .archives import holds_images, is_archive, is_zip, unpack
+from .archives import holds_images, is_zip, unpack
+from .foreign import not_read
+from .hidden import hidden_items, unread_items
 from .item import Item
 
 #: Names of the index of a medium; it describes files that are found anyway.
@@ -44,6 +46,8 @@ class Pile:
         What was done, one sentence each.
     others
         Files of other kinds.
+    hidden
+        Hidden files and those of the system.
     """
 
     roots: list[Path]
@@ -52,6 +56,7 @@ class Pile:
     left: list[Item] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     others: int = 0
+    hidden: list[Path] = field(default_factory=list)
 
     @property
     def root(self) -> Path | None:
@@ -89,19 +94,33 @@ def pile_of(folders: Sequence[str | Path], beside: Path | None = None, progress:
         else:
             files.update(dict.fromkeys([place] if place.is_file() else _below(place, beside, pile)))
     _sort_out(sorted(files, key=str), pile, progress)
+    pile.left += hidden_items(pile.hidden, pile.headers, pile.volumes)
     return pile
 
 
 def _below(folder: Path, beside: Path | None, pile: Pile) -> list[Path]:
     """Files below a folder; those of its ZIP files in place of these."""
     files = []
-    for path in files_below(folder):
+    try:
+        found = below(folder)
+    except OSError as error:
+        raise InputError(
+            "the folder cannot be read",
+            why=str(error.strerror or "the system refuses it").lower(),
+            suggestion="check who may read it",
+            file=folder,
+        ) from None
+    pile.hidden += found.hidden
+    pile.left += unread_items(found.unread)
+    for path in found.files:
         if is_zip(path) and beside is not None:
             try:
                 if holds_images(path):
                     files += _from_zip(path, beside, pile)
-                else:
+                elif path.suffix.lower() == ".zip":
                     pile.left.append(Item("archive", str(path), 1, skipped="it holds no images"))
+                else:  # documents of offices are ZIP files
+                    pile.others += 1
             except InputError as error:
                 # one archive in a folder of others: said, and the rest is still looked at
                 reason = f"{error.problem}: {error.why}; {error.suggestion}"
@@ -129,22 +148,27 @@ def _sort_out(files: Sequence[Path], pile: Pile, progress: Progress | None) -> N
             pile.left.append(Item("unnamed", str(path), 1, skipped=reason, maybe_scan=True))
         elif is_volume_file(path):
             pile.volumes.append(path)
-        elif is_archive(path):
-            reason = "an archive: unpack it, and import the folder"
-            pile.left.append(Item("archive", str(path), 1, skipped=reason, maybe_scan=True))
         elif is_dicom(path):
             _read(path, pile)
-        elif calls_itself_dicom(path) and not _is_index(path):
-            reason = "it is named as a DICOM file and holds none: it is empty or damaged"
-            pile.left.append(Item("damaged", str(path), 1, skipped=reason, maybe_scan=True))
+        elif not _is_index(path):
+            kind, reason = not_read(path)
+            if not kind and calls_itself_dicom(path):
+                kind, reason = "damaged", "it is named as a DICOM file and holds none: it is empty or damaged"
+            if kind:
+                pile.left.append(Item(kind, str(path), 1, skipped=reason, maybe_scan=True))
+            else:
+                pile.others += 1
         else:
             pile.others += 1
 
 
 def _is_index(path: Path) -> bool:
     """Whether a file is the index of a medium under another name."""
-    with path.open("rb") as stream:
-        return _INDEX_CLASS in stream.read(_META_BYTES)
+    try:
+        with path.open("rb") as stream:
+            return _INDEX_CLASS in stream.read(_META_BYTES)
+    except OSError:
+        return False
 
 
 def _is_text(path: Path) -> bool:

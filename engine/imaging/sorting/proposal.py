@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from ..pet.header import PetHeader, radionuclide_half_life_s
+from ..pet.header import PetHeader
 from .item import Item, SortedVisit
 from .resolution import recovery_of
 from .therapy import therapy_block
+from .tracers import nuclide_of
 from .wishes import Wishes
-
-#: Half-lives agree within this share when a header's stands for a nuclide.
-_SAME_HALF_LIFE = 0.01
 
 
 def case_data(
@@ -87,7 +85,7 @@ def _lesions(item: Item, base_dir: Path) -> str | dict[str, Any]:
 def _tracer_of(headers: Sequence[PetHeader]) -> str:
     names = {h.tracer for h in headers if h.tracer}
     if not names:
-        names = {name for h in headers if (name := _by_half_life(h.half_life_s))}
+        names = {name for h in headers if (name := nuclide_of(h))}
     if len(names) != 1:
         raise InputError(
             f"different tracers in one case: {', '.join(sorted(names))}"
@@ -98,17 +96,6 @@ def _tracer_of(headers: Sequence[PetHeader]) -> str:
             field="tracer.nuclide",
         )
     return names.pop()
-
-
-def _by_half_life(half_life_s: float | None) -> str | None:
-    """The PET nuclide of a half-life, when a header gives nothing else."""
-    if half_life_s is None:
-        return None
-    for name in ("F-18", "I-124", "Ga-68", "Cu-64", "Zr-89", "C-11", "Y-90", "I-131"):
-        known = radionuclide_half_life_s(name)
-        if known and abs(half_life_s / known - 1.0) < _SAME_HALF_LIFE:
-            return name
-    return None
 
 
 def _relative(spec: str, base: Path) -> str:

@@ -11,16 +11,17 @@ from typing import Any
 from ...errors import InputError
 from ...progress import Progress
 from ...same import SAME_SCAN_S
-from ...text import counted
+from ...text import counted, printable
 from ..dicom.elements import text
 from ..identity import patients_of, require_one_patient
 from ..pet.header import PetHeader, radionuclide_half_life_s
-from .choice import match_ct, one_per_scan
+from .choice import match_ct, one_per_scan, one_per_session
 from .inventory import dicom_items
-from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit
+from .item import LEFT_KINDS, LESION_KINDS, Item, Pair, SortedVisit, word_for
 from .lesions import match_lesions
 from .pile import Pile, pile_of
 from .proposal import case_data
+from .tracers import by_tracer, leave_other_tracers, several_tracers, tracer_of
 from .volumes import subjects, volume_items
 from .wishes import Wishes
 
@@ -48,6 +49,8 @@ class Sorted:
         What the user stated beside the files.
     refusal
         Why no case can be made of it; None where nothing stands against one.
+    without_lesions
+        Scans of visits that are left out since no lesions were found for them.
     """
 
     items: list[Item]
@@ -56,6 +59,7 @@ class Sorted:
     root: Path | None = None
     wishes: Wishes = Wishes()
     refusal: InputError | None = None
+    without_lesions: list[list[Pair]] = field(default_factory=list)
 
     def account(self) -> list[str]:
         """Lines for the user: everything found, used or skipped."""
@@ -78,12 +82,24 @@ class Sorted:
         return [pair.pet.header for visit in self.visits for pair in visit.scans if pair.pet.header is not None]
 
     def losses(self) -> list[str]:
-        """What is left out and may be a scan of another time, and what that does to the kinetics: one sentence each."""
+        """What is left out and may be a scan of another time or a lesion, and what that does: one sentence each."""
         scans = [pair.pet for visit in self.visits for pair in visit.scans]
         lost = [item for item in self.items if item.skipped and item.maybe_scan and not _shown_by(item, scans)]
+        lines = [
+            f"left out: {item.kind} {item.label} with {', '.join(map(printable, item.lost))}, which no file used "
+            f"holds: {item.skipped}; --take {word_for(item, self.items)} takes it, and one --take for each several"
+            for item in self.items
+            if item.lost and item.skipped
+        ]
+        for group in self.without_lesions:
+            pets = [pair.pet for pair in group]
+            tracer = tracer_of(pets[0])
+            lines.append(
+                f"left out: a visit of {counted(len(pets), 'scan')} ({', '.join(pet.label for pet in pets[:LISTED])}, "
+                f"{pets[0].time_text}{f', {tracer}' if tracer else ''}): no RTSTRUCT, SEG or label map was found for it"
+            )
         if not lost:
-            return []
-        lines = []
+            return lines
         for item in lost[:LISTED]:
             what = (
                 "may hold a scan or a part of one" if item.kind not in ("PET", "NM") else f"a scan ({item.time_text})"
@@ -189,7 +205,7 @@ def sort_folder(
         _require_one_patient(pile, wishes, found.notes)
         found.notes += wishes.apply(items)
         series_of = {uid: h.series for h in pile.headers if (uid := text(h.dataset, "SOPInstanceUID"))}
-        found.visits = _visits(items, series_of, wishes, found.notes)
+        found.visits = _visits(items, series_of, wishes, found)
     except InputError as error:
         found.refusal = error
         for item in items:
@@ -228,31 +244,28 @@ def _require_one_patient(pile: Pile, wishes: Wishes, notes: list[str]) -> None:
     require_one_patient(pile.headers, pile.root, advice)
 
 
-def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes: list[str]) -> list[SortedVisit]:
+def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, found: Sorted) -> list[SortedVisit]:
     pets = sorted(
         (i for i in items if i.kind == "PET" and not i.skipped),
         key=lambda i: (i.when or datetime.min, i.hours or 0.0, i.spec),
     )
+    leave_other_tracers(pets, wishes)
     cts = [i for i in items if i.kind == "CT" and not i.skipped]
-    pairs: list[Pair] = []
     reasons: dict[str, str] = {}
-    for pet in one_per_scan(pets, cts, wishes, notes):
-        ct, why = match_ct(pet, cts, wishes, notes)
-        reasons |= why
-        if ct is None:
-            pet.skipped = "no CT in its frame of reference or study"
-        else:
-            pairs.append(Pair(pet, ct))
-    visits = []
-    for number, group in enumerate(_by_administration(pairs)):
-        name = _visit_name(number, pairs[0].pet.when, group[0].pet.when)
-        own = [pair.pet for pair in group], [pair.ct for pair in group]
-        visit = SortedVisit(name, group, match_lesions(*own, items, series_of, wishes))
-        for item in (*own[0], *own[1], *visit.lesions):
-            item.visit = name
-        for pet in own[0]:
-            notes += _remarks(name, pet)
-        visits.append(visit)
+    groups: list[list[Pair]] = []
+    for own in by_tracer([pet for pet in pets if not pet.skipped], wishes):
+        groups += _by_administration(_pairs(own, cts, reasons, wishes, found.notes))
+    groups.sort(key=lambda group: group[0].pet.when or datetime.min)
+    lesions = match_lesions(groups, items, series_of, wishes, found.notes)
+    visits = _named(groups, lesions, reasons, found)
+    tracers = {tracer_of(visit.scans[0].pet) for visit in visits}
+    if wishes.tracer is None and len(tracers) > 1:
+        raise several_tracers([pair.pet for visit in visits for pair in visit.scans])
+    for visit in visits:
+        for item in (*(scan for pair in visit.scans for scan in (pair.pet, pair.ct)), *visit.lesions):
+            item.visit = visit.name
+        for pair in visit.scans:
+            found.notes += _remarks(visit.name, pair.pet)
     elsewhere = "no PET/CT used shares its frame of reference"
     for item in items:
         if not item.skipped and not item.visit:
@@ -260,6 +273,38 @@ def _visits(items: list[Item], series_of: dict[str, str], wishes: Wishes, notes:
                 item.skipped = reasons.get(item.spec, "no PET uses it")
             else:
                 item.skipped = elsewhere if item.kind in ("RTSTRUCT", "SEG") else "not used"
+    return visits
+
+
+def _pairs(
+    pets: Sequence[Item], cts: Sequence[Item], reasons: dict[str, str], wishes: Wishes, notes: list[str]
+) -> list[Pair]:
+    """One PET of each session with its CT; ``reasons`` gets why other CTs were not taken."""
+    pairs = []
+    for pet in one_per_scan(pets, cts, wishes, notes):
+        ct, why = match_ct(pet, cts, wishes, notes)
+        reasons |= why
+        if ct is None:
+            pet.skipped = "no CT in its frame of reference or study"
+        else:
+            pairs.append(Pair(pet, ct))
+    return one_per_session(pairs, wishes)
+
+
+def _named(
+    groups: Sequence[list[Pair]], lesions: Sequence[list[Item]], reasons: dict[str, str], found: Sorted
+) -> list[SortedVisit]:
+    """The visits with lesions, by name; those without are left out where there are others."""
+    visits: list[SortedVisit] = []
+    first = next((group for group, own in zip(groups, lesions, strict=True) if own), groups[0] if groups else [])
+    for group, own in zip(groups, lesions, strict=True):
+        if not own and any(lesions):
+            found.without_lesions.append(group)
+            for pair in group:
+                pair.pet.skipped, pair.pet.maybe_scan = "no lesions were found for this scan or its visit", False
+                reasons.setdefault(pair.ct.spec, "the PET that needs it is left out: no lesions were found for it")
+        else:
+            visits.append(SortedVisit(_visit_name(len(visits), first[0].pet.when, group[0].pet.when), group, own))
     return visits
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...same import SAME_SCAN_S
+from ..masks.label_names import ANATOMY_FROM
+from ..masks.names import is_organ, listed
 from ..pet.file import header_of_file
 from ..pet.header import nuclide_name
 from .item import Item
@@ -22,6 +24,8 @@ _KINDS = (
 _ORGANS = re.compile(r"total[-_ ]?segmentator|segmentations?|organs?")
 #: More volumes than this in a folder of that name are organs: nobody outlines as many lesions in a file each.
 _MANY = 20
+#: Words of volumes that are no scan: results of a dosimetry, and images of other kinds.
+_NO_SCAN = re.compile(r"dose|density|uncertainty|sigma|sd|mri?|t[12]w?|flair|dwi|adc|atlas|template|warp|field")
 _SUBJECT, _SESSION = re.compile(r"^sub-[A-Za-z0-9]+"), re.compile(r"(?:^|_)(ses-[A-Za-z0-9]+)")
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)[-_ ]?(?:h|hr|hours)(?![a-z])")
 
@@ -40,11 +44,36 @@ def volume_items(paths: Sequence[Path]) -> list[Item]:
         if _ORGANS.search(folder.name.lower()) and sum(path.parent == folder for path in paths) > _MANY
     }
     items = [_organ(path) if path.parent in organs else _item(path) for path in paths]
+    items = _outlines(items)
     with_ct = {item.frame for item in items if item.kind == "CT"}
     if not any(item.kind == "PET" and item.frame in with_ct for item in items):
         for item in items:  # PET, CT and lesions have folders of their own, as in BIDS: they belong together
             item.frame = "volumes"
     return items
+
+
+def _outlines(items: list[Item]) -> list[Item]:
+    """The records with one in place of those of a folder that holds a map of each structure, called after it."""
+    folders: dict[Path, list[Item]] = {}
+    for item in items:
+        folders.setdefault(Path(item.spec).parent, []).append(item)
+    for folder, own in folders.items():
+        words = re.split(r"[^a-z0-9]+", folder.name.lower())
+        named = _kind(words) == "lesions" or _ORGANS.search(folder.name.lower())
+        kinds = {item.kind for item in own}
+        if named and "volume" in kinds and kinds <= {"volume", "lesions"} and all(item.hours is None for item in own):
+            items = [item for item in items if item not in own] + [_map_folder(folder, own)]
+    return items
+
+
+def _map_folder(folder: Path, maps: Sequence[Item]) -> Item:
+    """The record of a folder with a map of each structure; one of organs is left out as such."""
+    names = tuple(_ENDING.sub("", Path(item.spec).name) for item in maps)
+    found = Item("lesions", str(folder), len(maps), frame=f"folder {folder.parent}", uid=str(folder), structures=names)
+    if sum(is_organ(name) for name in names) >= ANATOMY_FROM:
+        found.structures, found.weak = (), True
+        found.skipped = f"outlines of organs ({listed(names)}): no lesion unless --take names it"
+    return found
 
 
 def subjects(paths: Sequence[Path]) -> list[str]:
@@ -80,6 +109,7 @@ def _item(path: Path) -> Item:
     if hours := _HOURS.search(_ENDING.sub("", path.name.lower())):
         item.after_h = float(hours.group(1))
     if kind == "volume":
+        item.maybe_scan = not any(_NO_SCAN.fullmatch(word) for word in words)
         item.skipped = "its name indicates neither PET, CT nor lesions: rename it, as pet_24h, ct_24h, lesions"
     elif kind == "PET":
         _read_pet(item, path, words)

@@ -99,7 +99,7 @@ def test_every_skipped_file_has_its_reason(tmp_path):
     assert reasons == {
         "nac": "not corrected for attenuation: CorrectedImage does not list ATTN",
         "scout": "a single slice",
-        "on_ct.dcm": "another structure file was used (drawn on the PET)",
+        "on_ct.dcm": "another structure file was used (drawn on the PET of the first scan)",
         "far.dcm": "no PET/CT used shares its frame of reference",
         "empty.dcm": "it holds no structure",
     }
