@@ -124,6 +124,11 @@ def contour_images(contours: Iterable[Dataset]) -> tuple[frozenset[str], tuple[D
     return _images([image for contour in contours for image in items(contour, "ContourImageSequence")])
 
 
+def images_named(images: Iterable[Dataset]) -> frozenset[str]:
+    """UIDs of the instances that items refer to."""
+    return _images(list(images))[0]
+
+
 def _images(images: Sequence[Dataset]) -> tuple[frozenset[str], tuple[DrawnOn, ...]]:
     kinds: list[DrawnOn] = []
     for image in images:
