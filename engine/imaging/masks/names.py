@@ -110,7 +110,8 @@ _COUCH = re.compile(r"^(z ?)?(couch|baseplate|headrest|mask frame)")
 _COPY = re.compile(r"( ?(v?\d+|copy|new|old|ct|pet|mri?|contour|outline|original|orig|auto))+$")
 #: Words that make a structure a lesion where its type does not say otherwise.
 _LESION = re.compile(
-    r"(^|[^a-z])(gtv|itv|btv|mtv|lesion|tumou?r|met|mets|metastas[ie]s|node|nodule|recurrence|target|remnant)",
+    r"(^|[^a-z])(gtv|itv|btv|mtv|lesion|tumou?r|met(?![a-z])|mets|metastas[ie]s|node|nodule|"
+    r"recurrence|target|remnant)",
 )
 
 
@@ -164,7 +165,7 @@ def kind_of(name: str, interpreted: str = "", anatomy: bool = False) -> Kind:
         return planned
     if typed in ("organ", "body", "derived"):
         return typed
-    if _LESION.search(lower):
+    if is_lesion_word(name):
         return "lesion"
     if _is_body(lower):
         return "body"
@@ -207,6 +208,11 @@ def _planned(written: str, lower: str) -> Kind | None:
 def _is_body(lower: str) -> bool:
     """Whether words are those of the body's outline, a number or the like behind them apart."""
     return lower.replace(" ", "") in _BODY or _COPY.sub("", lower).replace(" ", "") in _BODY
+
+
+def is_lesion_word(name: str) -> bool:
+    """Whether a name holds a word for a lesion."""
+    return _LESION.search(_words(name)) is not None
 
 
 def is_organ(name: str, anatomy: bool = False) -> bool:
