@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .patient import LESION_ML, in_box, write_volume, write_volumes
+from .patient import BODY_BQ_ML, LESION_ML, in_box, write_volume, write_volumes
 from .segments import ELSEWHERE, as_read, probabilities, volumes
 from .trap import Right, Trap
 
@@ -339,5 +339,15 @@ TRAPS: tuple[Trap, ...] = (
         "Refused, naming it: the names are missing.",
         _maps(change=lambda folder: (folder / "lesions.json").symlink_to(folder / "gone.json")),
         Right(refused=True, says=("lesions.json", "leads nowhere")),
+    ),
+    Trap(
+        "mirrored-map",
+        "The voxels of the map are mirrored left to right, and its header is not.",
+        "The lesion lies where the PET shows nothing special, which is said.",
+        _maps(lambda: in_box(2.0)[:, :, ::-1].astype(np.uint8)),
+        Right(
+            lesions={"lesion 1": {"volume_ml": LESION_ML, "mean_bq_ml": BODY_BQ_ML}},
+            says=("caution: lesion 'lesion 1' is no hotter than its surroundings",),
+        ),
     ),
 )
