@@ -29,6 +29,9 @@ SAME_POSE_MM = 0.5
 #: A voxel belongs to a lesion where at least this share of it lies inside: less comes from rounded positions and from
 #: arithmetic, and a voxel of 4 mm that much inside is so by 4 nm.
 LEAST_SHARE = 1e-6
+#: Values of a label map are whole numbers within this: a slope stored in single precision is off by 6e-8 of them, and a
+#: label interpolated between two others is off by much more somewhere.
+WHOLE_LABEL = 1e-4
 #: Planes of contours are one plane within this [mm]: exporters round to 0.01 mm.
 SAME_PLANE_MM = 0.1
 

@@ -27,7 +27,14 @@ Role = Literal["target", "organ", "reference"]
 
 
 def _as_role(value: Any) -> Any:
-    """``organ`` as ``{role: organ}``."""
+    """``organ`` as ``{role: organ}``; a threshold, which is one for all targets, is refused."""
+    if isinstance(value, dict) and "threshold" in value:
+        error = InputError(
+            "one structure has no threshold of its own",
+            why="the threshold is one for all targets, and an organ has a limit",
+            suggestion="write threshold: ... at the top of the case, or {role: organ, limit: ...}",
+        )
+        raise Refused(error, "threshold")
     return {"role": value} if isinstance(value, str) else value
 
 
@@ -122,7 +129,8 @@ class Structures(Block):
         What its structures are, those in `names` apart.
     names
         A list: these structures alone. A mapping: structures that are something else, by name. ``*`` and ``?`` stand
-        for any characters, case does not count; of a mapping, the first name that matches counts.
+        for any characters, case does not count; of a mapping, the name itself counts before any pattern, and the first
+        pattern that matches.
     probability
         Least value of a lesion's voxel, for a file that holds probabilities.
     """
@@ -144,7 +152,8 @@ class Structures(Block):
 
     def of(self, name: str) -> Structure:
         """What the structure of this name is."""
-        named = next((one for key, one in self.names.items() if matches(key, name)), None)
+        keys = sorted(self.names, key=lambda key: key.casefold() != name.casefold())
+        named = next((self.names[key] for key in keys if matches(key, name)), None)
         return named or Structure(role=self.role)
 
     @model_serializer(mode="wrap")

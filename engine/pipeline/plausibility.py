@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import ndimage
 
 from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..errors import InputError
@@ -27,6 +28,11 @@ AIR, IN_AIR = 0.05, 0.25
 #: A lesion with less than this share of the body's mean concentration lies where there is no activity: cold lesions
 #: have some tenths of it.
 LEAST_UPTAKE = 0.01
+#: What lies within this [mm] of a target is around it: two widths of the blur of a PET. A target stands out from the
+#: median there by more than this factor, which noise of some per cent in both does not reach.
+AROUND_MM, HOTTER = 12.0, 1.05
+#: Fewer voxels around a lesion than this tell nothing: it fills its surroundings, or others do.
+LEAST_AROUND = 30
 #: Lesions that share more than this part of the smaller one overlap; from the other on they are the same.
 OVERLAP, SAME = 0.01, 0.98
 #: Bytes per voxel of a dose grid before it is cropped to the body: density and its weight in double precision, the
@@ -83,8 +89,13 @@ def check_densities(lesions: Sequence[Lesion], density_g_cm3: np.ndarray) -> lis
     return notes
 
 
-def check_uptake(lesions: Sequence[Lesion], concentration: np.ndarray, density_g_cm3: np.ndarray) -> list[str]:
-    """Remarks on lesions where the first scan shows no activity.
+def check_uptake(
+    lesions: Sequence[Lesion],
+    concentration: np.ndarray,
+    density_g_cm3: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+) -> list[str]:
+    """Remarks on lesions where the first scan shows no activity, and on targets no hotter than what is around them.
 
     Parameters
     ----------
@@ -94,14 +105,19 @@ def check_uptake(lesions: Sequence[Lesion], concentration: np.ndarray, density_g
         Of the first scan (nz, ny, nx) [Bq/mL].
     density_g_cm3
         Mass density (nz, ny, nx) [g/cm3].
+    spacing_mm
+        Voxel size (z, y, x) [mm].
 
     Returns
     -------
     list of str
-        Notes of weight "caution", one per lesion.
+        Notes of weight "caution", one per lesion at most.
     """
     body = density_g_cm3 > LEAST_USUAL
     usual = float(concentration[body].mean(dtype=np.float64)) if body.any() else 0.0
+    drawn = np.zeros(body.shape, bool)
+    for lesion in lesions:
+        drawn |= lesion.fraction > 0.0
     notes: list[str] = []
     for lesion in lesions:
         inside = lesion.fraction > 0.0
@@ -112,7 +128,29 @@ def check_uptake(lesions: Sequence[Lesion], concentration: np.ndarray, density_g
                 f"has {usual:.3g} Bq/mL in the mean; is it drawn on these images?"
             )
             notes.append(Note(text, weight=CAUTION))
+        elif lesion.mask.role == "target":
+            around = _around(inside, concentration, body & ~drawn, spacing_mm)
+            if around is not None and mean <= HOTTER * around:
+                text = (
+                    f"lesion {lesion.name!r} is no hotter than its surroundings in the first scan: {mean:.3g} Bq/mL, "
+                    f"around it {around:.3g} Bq/mL; is it drawn on these images?"
+                )
+                notes.append(Note(text, weight=CAUTION))
     return notes
+
+
+def _around(
+    inside: np.ndarray, concentration: np.ndarray, counts: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> float | None:
+    """Median concentration [Bq/mL] of the voxels around a lesion that count; None where too few do."""
+    if not inside.any():
+        return None
+    box = Grid.bounding_box(inside)
+    wide = [int(np.ceil(AROUND_MM / step)) for step in spacing_mm]
+    here = tuple(slice(max(s.start - n, 0), s.stop + n) for s, n in zip(box, wide, strict=True))
+    near = ndimage.distance_transform_edt(~inside[here], sampling=spacing_mm) <= AROUND_MM
+    values = concentration[here][near & counts[here]]
+    return float(np.median(values)) if len(values) >= LEAST_AROUND else None
 
 
 def check_shared(lesions: Sequence[Lesion], voxel_ml: float) -> list[str]:

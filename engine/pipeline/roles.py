@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from ..imaging.masks.names import listed, remarks_left_out
 from ..imaging.masks.read import open_masks
 from ..imaging.masks.references import CaseImage, DrawnOn
 from ..imaging.source import Sources
+from ..notes import CAUTION, Note
 from ..text import did_you_mean
 from .alignment import AlignedPet, read_lesions
 from .lesion import Lesion
@@ -59,6 +61,7 @@ class LesionFiles:
         )
         choices = [chosen(file, structures) for file, structures in zip(files, visit.lesions, strict=True)]
         notes = [note for file, (_, left) in zip(files, choices, strict=True) for note in (*file.notes, *left)]
+        notes += _alike(files, [names for names, _ in choices])
         return cls(visit, files, tuple(names for names, _ in choices), tuple(notes))
 
     def lesions(self, grid: Grid, scans: Sequence[AlignedPet], *, fine: bool) -> list[Lesion]:
@@ -80,6 +83,18 @@ class LesionFiles:
             return self.visit.drawn_on
         found = {file.drawn_on(ct, pet) for file in self.files}
         return found.pop() if len(found) == 1 else None
+
+
+def _alike(files: Sequence[MaskFile], names: Sequence[Sequence[str]]) -> list[Note]:
+    """Remarks on structures of one name, which are numbered."""
+    taken = Counter(
+        one.name for file, chosen in zip(files, names, strict=True) for one in file.contents if one.name in chosen
+    )
+    return [
+        Note(f"{n} structures are named {name!r}: they are numbered, '{name} (2)' being the second", weight=CAUTION)
+        for name, n in taken.items()
+        if n > 1
+    ]
 
 
 def _named_apart(lesions: Sequence[Lesion]) -> list[Lesion]:

@@ -208,7 +208,7 @@ def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> Visi
     small = grid.cropped(box)
     concentration = np.stack([scan.on_grid(grid, box) for scan in scans])
     cropped = tuple(_cropped_lesion(lesion, box, small) for lesion in lesions)
-    notes += check_uptake(cropped, concentration[0], tissue.density_g_cm3[box])
+    notes += check_uptake(cropped, concentration[0], tissue.density_g_cm3[box], small.spacing_mm)
     if small.shape != grid.shape:
         notes.append(
             f"The dose grid was cropped to the body: {_by(small.shape)} of {_by(grid.shape)} voxels; "

@@ -273,10 +273,10 @@ TRAPS: tuple[Trap, ...] = (
     ),
     Trap(
         "two-drawings-between-each-other",
-        "A second drawing of the lesion lies 0.3 mm above the first, in the same structure.",
-        "Slabs of slices that lie between each other: 256 mm2 x 16.3 mm = 4.173 mL.",
-        _drawn([square(z + shift) for shift in (0.0, 0.3) for z in PLANES]),
-        _right(4.173, mean=False),
+        "A second drawing of the lesion lies 0.7 mm above the first, in the same structure.",
+        "Slabs of slices that lie between each other: 256 mm2 x 16.7 mm = 4.275 mL.",
+        _drawn([square(z + shift) for shift in (0.0, 0.7) for z in PLANES]),
+        _right(4.275, mean=False),
     ),
     Trap(
         "one-plane-on-the-ct",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .patient import LESION_ML, in_box, write_volume, write_volumes
+from .patient import BODY_BQ_ML, LESION_ML, in_box, write_volume, write_volumes
 from .segments import ELSEWHERE, as_read, probabilities, volumes
 from .trap import Right, Trap
 
@@ -265,6 +265,89 @@ TRAPS: tuple[Trap, ...] = (
         Right(
             lesions=volumes(lesion_1=LESION_ML, core=LESION_ML),
             says=("caution: dataset.json names structures that several labels make together (whole)",),
+        ),
+    ),
+    *(
+        Trap(
+            f"description-of-a-{text}-beside-it",
+            f"The file beside the map is that of a {text} in BIDS, and names no label.",
+            "It is left aside, which is said: lesion 1.",
+            _maps(names=names),
+            as_read(name="lesion 1", says=("lesions.json ties no name to a label",)),
+        )
+        for text, names in (
+            ("mask", {"Type": "Lesion", "RawSources": ["bids::sub-01/pet/x.nii.gz"], "Sources": ["a"]}),
+            ("segmentation", {"Manual": True, "SpatialReference": "orig", "Resolution": "native"}),
+            ("mask-with-numbers", {"Type": "Lesion", "RawSources": ["a"], "Density": 2}),
+        )
+    ),
+    Trap(
+        "names-that-tie-no-label",
+        "One entry of the names by name ties no label.",
+        "Refused: which lesion is meant is not known.",
+        _maps(names={"node": 1, "lung": "the second"}),
+        Right(refused=True, says=("ties no name to a label",)),
+    ),
+    *(
+        Trap(
+            f"label-zero-called-{name.lower()}",
+            f"The file of names calls label 0 '{name}'.",
+            "Label 0 is the background: ignored.",
+            _maps(names={"0": name, "1": "node"}),
+            as_read(name="node"),
+        )
+        for name in ("Unknown", "none", "Body")
+    ),
+    Trap(
+        "names-from-zero-on",
+        "The file of names counts lesions from 0: L1 is label 0.",
+        "Refused: the names are one off.",
+        _maps(_two(), names={"0": "L1", "1": "L2"}),
+        Right(refused=True, says=("label 0 is named 'L1'",)),
+    ),
+    Trap(
+        "names-by-decimal-labels",
+        'The file of names writes labels as "1.0".',
+        "Label 1.",
+        _maps(names={"1.0": "node"}),
+        as_read(name="node"),
+    ),
+    Trap(
+        "labels-scaled-by-rounding",
+        "The header scales labels by 1.00000006.",
+        "Whole labels but for rounding: read.",
+        _maps(_numbers(1.00000006, np.float64)),
+        as_read(name="lesion 1"),
+    ),
+    Trap(
+        "labels-a-hundredth-off",
+        "Labels are 1.01.",
+        "Refused: they are no whole numbers.",
+        _maps(_numbers(1.01, np.float64)),
+        Right(refused=True, says=("not whole labels",)),
+    ),
+    Trap(
+        "folder-in-place-of-names",
+        "A folder is called lesions.json.",
+        "Refused, naming it.",
+        _maps(change=lambda folder: (folder / "lesions.json").mkdir()),
+        Right(refused=True, says=("lesions.json", "a folder")),
+    ),
+    Trap(
+        "names-behind-a-dead-link",
+        "lesions.json is a link that leads nowhere.",
+        "Refused, naming it: the names are missing.",
+        _maps(change=lambda folder: (folder / "lesions.json").symlink_to(folder / "gone.json")),
+        Right(refused=True, says=("lesions.json", "leads nowhere")),
+    ),
+    Trap(
+        "mirrored-map",
+        "The voxels of the map are mirrored left to right, and its header is not.",
+        "The lesion lies where the PET shows nothing special, which is said.",
+        _maps(lambda: in_box(2.0)[:, :, ::-1].astype(np.uint8)),
+        Right(
+            lesions={"lesion 1": {"volume_ml": LESION_ML, "mean_bq_ml": BODY_BQ_ML}},
+            says=("caution: lesion 'lesion 1' is no hotter than its surroundings",),
         ),
     ),
 )

@@ -104,6 +104,41 @@ def _rounded(data: Dataset) -> None:
         group.PlanePositionSequence[0].ImagePositionPatient = [x + 2e-5, y - 3e-5, z + 1e-5]
 
 
+def _on_planes(*planes: int) -> Callable[[], np.ndarray]:
+    """The lesion on these slices of the CT alone."""
+    return lambda: in_box(2.0) * np.isin(np.arange(40), planes)[:, None, None]
+
+
+def _measures(
+    spacing: float | None = None, thickness: float | None = 2.0, refers: bool = True
+) -> Callable[[Dataset], None]:
+    """Sets what a SEG says on its slices [mm]; ``refers``: whether it names its image."""
+
+    def change(data: Dataset) -> None:
+        for group in (data.SharedFunctionalGroupsSequence[0], *data.PerFrameFunctionalGroupsSequence):
+            for one in group.get("PixelMeasuresSequence", []):
+                for keyword, value in (("SpacingBetweenSlices", spacing), ("SliceThickness", thickness)):
+                    if keyword in one:
+                        delattr(one, keyword)
+                    if value is not None:
+                        setattr(one, keyword, value)
+            if not refers and "DerivationImageSequence" in group:
+                del group.DerivationImageSequence
+        for keyword in () if refers else ("ReferencedSeriesSequence", "SourceImageSequence"):
+            if keyword in data:
+                delattr(data, keyword)
+
+    return change
+
+
+def _cut(data: Dataset) -> None:
+    data.PixelData = data.PixelData[: len(data.PixelData) // 2]
+
+
+def _renumbered(data: Dataset) -> None:
+    data.SegmentSequence[0].SegmentNumber = 5
+
+
 def _nameless(data: Dataset) -> None:
     del data.SegmentSequence[0].SegmentLabel
 
@@ -201,5 +236,87 @@ TRAPS: tuple[Trap, ...] = (
         "The liver gets no verdict, which is said.",
         _seg(_pair, names=("L1", "Liver")),
         as_read(says=("structures left out: Liver (organs",)),
+    ),
+    Trap(
+        "seg-of-islands-without-a-slice-distance",
+        "A SEG shows two slices of the CT 14 mm apart, and does not state the distance of its slices.",
+        "They are as thick as the slices of the CT: 2 x 0.512 mL.",
+        _seg(_on_planes(16, 23), change=_measures()),
+        as_read(2 * 0.512),
+    ),
+    Trap(
+        "seg-of-every-second-slice-without-a-slice-distance",
+        "A SEG shows every second slice, and does not state the distance of its slices.",
+        "They are as thick as the slices of the CT: 4 x 0.512 mL.",
+        _seg(_on_planes(16, 18, 20, 22), change=_measures()),
+        as_read(4 * 0.512),
+    ),
+    Trap(
+        "seg-of-one-slice",
+        "A SEG shows one slice; its slice thickness is 5 mm, the slices of its CT are 2 mm apart.",
+        "It is as thick as a slice of the CT: 0.512 mL.",
+        _seg(_on_planes(18), change=_measures(thickness=5.0)),
+        as_read(0.512),
+    ),
+    Trap(
+        "seg-of-whole-slices-of-another-thickness",
+        "A SEG shows all slices of the lesion, states 5 mm as their thickness and no distance.",
+        "They are as far apart as those of the CT: 4.096 mL.",
+        _seg(lambda: in_box(2.0), change=_measures(thickness=5.0)),
+        as_read(),
+    ),
+    Trap(
+        "seg-of-islands-without-an-image",
+        "The same two slices, in a SEG that refers to no image; its slices are 2 mm thick.",
+        "2 x 0.512 mL; that their distance was taken as their thickness is said.",
+        _seg(_on_planes(16, 23), change=_measures(refers=False)),
+        as_read(2 * 0.512, says=("caution: the segmentation does not state how far its slices are apart; taken as",)),
+    ),
+    Trap(
+        "seg-of-one-slice-without-a-thickness",
+        "A SEG of one slice refers to no image, and states neither distance nor thickness of its slices.",
+        "Refused: its volume is not known.",
+        _seg(_on_planes(18), change=_measures(thickness=None, refers=False)),
+        Right(refused=True, says=("SpacingBetweenSlices", "only frame")),
+    ),
+    Trap(
+        "seg-of-sparse-slices-without-a-thickness",
+        "A SEG of two slices 14 mm apart refers to no image, and states neither distance nor thickness.",
+        "Refused: its volume is not known.",
+        _seg(_on_planes(16, 23), change=_measures(thickness=None, refers=False)),
+        Right(refused=True, says=("SpacingBetweenSlices", "leave slices out")),
+    ),
+    Trap(
+        "seg-of-slices-stated-farther-apart",
+        "A SEG of two slices states that slices are 14 mm apart; those of the CT that it refers to are 2 mm apart.",
+        "Its own words count, and that the CT says otherwise is said: 7.168 mL.",
+        _seg(_on_planes(16, 23), change=_measures(spacing=14.0)),
+        Right(lesions=volumes(L1=7.168), says=("caution: the segmentation states slices 14 mm apart",)),
+    ),
+    Trap(
+        "seg-with-values-above-their-largest",
+        "A SEG of shares holds 255 where MaximumFractionalValue is 100.",
+        "Refused, naming the element: a share would be above one.",
+        _seg(
+            lambda: in_box(2.0),
+            "FRACTIONAL",
+            "OCCUPANCY",
+            change=lambda data: setattr(data, "MaximumFractionalValue", 100),
+        ),
+        Right(refused=True, says=("MaximumFractionalValue is 100", "up to 255")),
+    ),
+    Trap(
+        "seg-cut-short",
+        "A SEG holds half of its pixels.",
+        "Refused, naming the element.",
+        _seg(lambda: in_box(2.0), change=_cut),
+        Right(refused=True, says=("PixelData", "the pixels are cut")),
+    ),
+    Trap(
+        "seg-of-an-unknown-segment",
+        "The frames of a SEG show segment 1, it describes segment 5.",
+        "Refused, naming the element.",
+        _seg(lambda: in_box(2.0), change=_renumbered),
+        Right(refused=True, says=("ReferencedSegmentNumber", "the segment 1", "numbers 5")),
     ),
 )

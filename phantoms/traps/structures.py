@@ -108,6 +108,9 @@ def _two_files(folder: Path) -> None:
 
 
 _ORGANS: list[_Named] = [_L1, ("Spinal-Cord", box_contours(ELSEWHERE)), ("Lung-Left", box_contours(ELSEWHERE))]
+#: What planning makes of other structures.
+_PLANNED = ("Liver minus GTV", "Lung_Total-ITV", "Ring_PTV", "SpinalCord_PRV", "body-ptv", "Dose 20Gy")
+_MARGINS = ("PTVn", "PTVeval", "zPTV", "PTV_60Gy")
 _LONG = "node " + "x" * 295
 
 TRAPS: tuple[Trap, ...] = (
@@ -270,7 +273,7 @@ TRAPS: tuple[Trap, ...] = (
             ("node", box_contours(ELSEWHERE)),
             ("node", box_contours(((-8, 8), (16, 32), (32, 48)))),
         ),
-        _lesions("ROI 1", "node", "node (2)"),
+        _lesions("ROI 1", "node", "node (2)", says=("caution: 2 structures are named 'node'",)),
     ),
     Trap(
         "names-with-control-characters",
@@ -301,5 +304,68 @@ TRAPS: tuple[Trap, ...] = (
         "Said, with its density.",
         _set(_L1, ("out", box_contours(((40, 56), (40, 56), (32, 48))))),
         _lesions("L1", "out", says=("caution: lesion 'out' lies in air",)),
+    ),
+    Trap(
+        "organ-without-the-tumour",
+        "A structure Liver-GTV of type ORGAN lies beside the GTV.",
+        "What is left of the organ is no lesion, which is said.",
+        _set(("GTV", box_contours()), ("Liver-GTV", box_contours(ELSEWHERE)), types=("GTV", "ORGAN")),
+        _lesions("GTV", says=("caution: structures left out: Liver-GTV (made for planning",)),
+    ),
+    Trap(
+        "structures-of-planning",
+        "Subtractions, rings, organs with margins and dose regions lie beside the GTV, without types.",
+        "None of them is a lesion, which is said.",
+        _set(("GTV", box_contours()), *((name, box_contours(ELSEWHERE)) for name in _PLANNED)),
+        _lesions("GTV", says=(f"caution: structures left out: {', '.join(_PLANNED)} (made for planning",)),
+    ),
+    Trap(
+        "planning-target-volumes-by-other-names",
+        "Planning target volumes are called PTVn, PTVeval, zPTV and PTV_60Gy.",
+        "They hold margins and are no lesions, which is said.",
+        _set(("GTV", box_contours()), *((name, box_contours(ELSEWHERE)) for name in _MARGINS)),
+        _lesions("GTV", says=(f"caution: structures left out: {', '.join(_MARGINS)} (planning target",)),
+    ),
+    Trap(
+        "outlines-and-couches-by-other-names",
+        "The body's outline is called 'BODY 2', the couch CouchOuter.",
+        "They are no lesions, which is said.",
+        _set(_L1, ("BODY 2", _body()), ("CouchOuter", box_contours(ELSEWHERE))),
+        _lesions("L1", says=("structures left out: BODY 2", "structures left out: CouchOuter")),
+    ),
+    Trap(
+        "type-against-the-name",
+        "A structure called 'brain target' is of type AVOIDANCE, the lesion of type GTV.",
+        "Its type says that it is an organ: no lesion, which is said.",
+        _set(_L1, ("brain target", box_contours(ELSEWHERE)), types=("GTV", "AVOIDANCE")),
+        _lesions("L1", says=("caution: structures left out: brain target (organs",)),
+    ),
+    Trap(
+        "lesions-named-with-a-hyphen",
+        "Lesions are called Neck-GTV and GTV-Liver.",
+        "They are lesions.",
+        _set(("Neck-GTV", box_contours()), ("GTV-Liver", box_contours(ELSEWHERE))),
+        _lesions("Neck-GTV", "GTV-Liver", unsaid=("left out",)),
+    ),
+    Trap(
+        "planning-structure-chosen-by-name",
+        "The case names Liver-GTV as an organ.",
+        "Naming it includes it.",
+        _set(("GTV", box_contours()), ("Liver-GTV", box_contours(ELSEWHERE)), names="{Liver-GTV: organ}"),
+        _lesions("GTV", "Liver-GTV"),
+    ),
+    Trap(
+        "role-by-name-after-a-pattern",
+        'The case lists the pattern "L*" as targets, and after it L2 as an organ.',
+        "The exact name counts: L2 is an organ, and is not held against the threshold.",
+        _set(_L1, ("L2", box_contours(ELSEWHERE)), names="{'L*': target, L2: {role: organ, limit: 30 mGy}}"),
+        _lesions("L1", "L2"),
+    ),
+    Trap(
+        "threshold-of-one-structure",
+        "The case gives a threshold to one structure.",
+        "Refused: an organ has a limit, the threshold is one for all targets.",
+        _set(_L1, names="{L1: {role: target, threshold: 10 Gy}}"),
+        Right(refused=True, says=("threshold", "limit")),
     ),
 )

@@ -12,7 +12,7 @@ reproduces the contour volume.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from ...notes import CAUTION, NOTE, Note
 from ...same import SAME_PLANE_MM
 from ...text import counted
 from ..resample import average, overlap_matrix
-from .regions import Region, area_fractions, combined, common_area
+from .regions import Region, area_fractions, combined, common_area, is_speck, near_pairs, winding_area
 
 #: Planes further apart than this many plane distances bound a gap, not a thick slab.
 GAP = 1.5
@@ -34,10 +34,17 @@ BRIDGED_MM, BRIDGED_SLICES = 10.0, 3.0
 LINKED = 0.1
 #: Plane distances differ by less than this share where a structure was drawn on every n-th slice; this share of them.
 REGULAR, MOSTLY = 0.1, 0.75
+#: Contours of one slice lie within this share of the slice distance: editors that draw on a resampled image put the
+#: contours of one slice some tenths of a millimetre apart, and those of two slices never so close.
+SAME_SLICE = 0.25
 #: A hole larger than this share of what surrounds it is said: two drawings of one lesion, one inside the other.
 LARGE_HOLE = 0.5
 #: Points of the fine grid that contours are drawn on where they are oblique to the image [memory].
 MOST_POINTS = 2e8
+
+
+#: Distance of the slices along a normal, and the size of their pixels [mm]; None where they are not known.
+Measures = Callable[[np.ndarray], tuple[float | None, float | None]]
 
 
 @dataclass
@@ -50,7 +57,11 @@ class Plane:
 
 
 def group_planes(
-    contours: Sequence[np.ndarray], name: str, file: object, xor: bool = False
+    contours: Sequence[np.ndarray],
+    name: str,
+    file: object,
+    xor: bool = False,
+    measures: Measures | None = None,
 ) -> tuple[list[Plane], np.ndarray, list[Note]]:
     """Sort contours of one lesion into parallel planes, without thickness yet.
 
@@ -62,6 +73,8 @@ def group_planes(
         For messages.
     xor
         Whether their type is CLOSEDPLANAR_XOR.
+    measures
+        Gives the distance of the slices along a normal and the size of their pixels [mm]; None where not known.
 
     Returns
     -------
@@ -83,7 +96,9 @@ def group_planes(
         u = u - (u @ normal) * normal
         u /= np.linalg.norm(u)
         frame = np.array([u, np.cross(normal, u), normal])
-    polygons: dict[float, list[np.ndarray]] = {}
+    slice_mm, pixel_mm = measures(normal) if measures is not None else (None, None)
+    drawn: list[tuple[float, np.ndarray]] = []
+    specks = 0
     for points in contours:
         local = points @ frame.T
         place = float(local[:, 2].mean())
@@ -95,15 +110,60 @@ def group_planes(
                 suggestion="export the structure again, or give a label map",
                 file=file,
             )
-        near = next((key for key in polygons if abs(key - place) <= SAME_PLANE_MM), place)
-        polygons.setdefault(near, []).append(local[:, :2])
-    planes = [Plane(place, combined(polygons[place], xor)) for place in sorted(polygons)]
-    return planes, frame, _remarks([plane.region for plane in planes], name, file, xor)
+        if is_speck(local):
+            specks += 1
+        else:
+            drawn.append((place, local[:, :2]))
+    planes = [
+        Plane(place, combined(polygons, xor, pixel_mm or 0.0)) for place, polygons in _sorted_by_plane(drawn, slice_mm)
+    ]
+    notes = _remarks([plane.region for plane in planes], name, file, xor)
+    if specks:
+        text = counted(specks, "contour", ("is", "are"))
+        text += f" no wider than {SAME_PLANE_MM:g} mm and left out: a stray click encloses nothing"
+        notes.append(Note(f"lesion {name!r}: {text}", weight=CAUTION))
+    return planes, frame, notes
+
+
+def _sorted_by_plane(
+    drawn: Sequence[tuple[float, np.ndarray]], slice_mm: float | None
+) -> list[tuple[float, list[np.ndarray]]]:
+    """Contours by plane, in order: those of one slice lie together, at the place of the largest of them.
+
+    Contours are of one slice within a share of its distance, where their planes are then a slice apart; else within
+    the rounding of their places.
+    """
+    if not drawn:
+        return []
+    order = sorted(drawn, key=lambda one: one[0])
+    groups = _runs(order, SAME_PLANE_MM)
+    if slice_mm:
+        wide = _runs(order, max(SAME_SLICE * slice_mm, SAME_PLANE_MM))
+        if all(b[0][0] - a[-1][0] > 0.5 * slice_mm for a, b in zip(wide, wide[1:], strict=False)):
+            groups = wide
+    out = []
+    for group in groups:
+        place, _ = max(group, key=lambda one: winding_area(one[1]))
+        out.append((place, [polygon for _, polygon in group]))
+    return out
+
+
+def _runs(order: Sequence[tuple[float, np.ndarray]], within: float) -> list[list[tuple[float, np.ndarray]]]:
+    """Contours in order of their places, parted where one is farther from the first of its run than this [mm]."""
+    runs: list[list[tuple[float, np.ndarray]]] = []
+    for one in order:
+        if runs and one[0] - runs[-1][0][0] <= within:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return runs
 
 
 def _remarks(regions: Sequence[Region], name: str, file: object, xor: bool) -> list[Note]:
     """How contours of a plane were combined, where it is not as one would think."""
-    repeated, crossing, twisted = (sum(getattr(r, key) for r in regions) for key in ("repeated", "crossing", "twisted"))
+    repeated, crossing, twisted, second = (
+        sum(getattr(r, key) for r in regions) for key in ("repeated", "crossing", "twisted", "second")
+    )
     if xor and repeated:
         raise InputError(
             f"{counted(repeated, 'contour')} of lesion {name!r} {'is' if repeated == 1 else 'are'} stored twice",
@@ -120,6 +180,10 @@ def _remarks(regions: Sequence[Region], name: str, file: object, xor: bool) -> l
         notes.append(
             Note(f"lesion {name!r}: {crossing} contours cross another of their plane; they were united", weight=CAUTION)
         )
+    if second:
+        text = counted(second, "contour", ("runs", "run"))
+        text += " less than half a pixel beside another of the plane all the way, as a second drawing of it: united"
+        notes.append(Note(f"lesion {name!r}: {text}", weight=CAUTION))
     if twisted:
         text = counted(twisted, "contour", ("crosses itself; it was", "cross themselves; they were"))
         notes.append(Note(f"lesion {name!r}: {text} filled by the even-odd rule", weight=CAUTION))
@@ -170,8 +234,9 @@ def set_thickness(planes: list[Plane], slice_mm: float | None, otherwise_mm: flo
     gaps = np.diff(places)
     step, notes = _slice_distance(planes, gaps, slice_mm, otherwise_mm, name)
     wide = gaps > GAP * step
-    before = [0.5 * step, *(0.5 * (step if far else gap) for gap, far in zip(gaps, wide, strict=True))]
-    behind = [*before[1:], 0.5 * step]
+    ends = [min(step, max(float(gap), slice_mm or step)) for gap in (*gaps[:1], *gaps[-1:])] or [step, step]
+    before = [0.5 * ends[0], *(0.5 * (step if far else gap) for gap, far in zip(gaps, wide, strict=True))]
+    behind = [*before[1:], 0.5 * ends[1]]
     left: list[float] = []
     bridged: list[float] = []
     for i in np.flatnonzero(wide).tolist():
@@ -225,7 +290,7 @@ def _slice_distance(
         return step, [Note(f"lesion {name!r} has one contour plane; taken as {step:.3g} mm thick", weight=NOTE)]
     usual, least = float(np.median(gaps)), float(gaps.min())
     known = slice_mm or (least if least <= _reach(0.0) else otherwise_mm)
-    if usual <= GAP * known:
+    if usual <= (1.0 + REGULAR) * known:
         # planes of two drawings lie between each other's: the slices are those of the image
         mixed = bool(np.any((gaps > GAP * usual) & (gaps <= GAP * known)))
         return (known if mixed else usual), []
@@ -241,12 +306,14 @@ def _slice_distance(
 
 def _linked(low: Region, high: Region) -> set[tuple[int, int]]:
     """Pairs of parts of two planes that belong together."""
-    pairs = set()
-    for a, part_a in zip(low.polygons, low.parts, strict=True):
-        for b, part_b in zip(high.polygons, high.parts, strict=True):
-            least = min(Region((a,)).area_mm2, Region((b,)).area_mm2)
-            if least > 0.0 and common_area(a, b) > LINKED * least:
-                pairs.add((part_a, part_b))
+    pairs: set[tuple[int, int]] = set()
+    for k, j in near_pairs(low.polygons, high.polygons).tolist():
+        a, b, parts = low.polygons[k], high.polygons[j], (low.parts[k], high.parts[j])
+        if parts in pairs:
+            continue
+        least = min(Region((a,)).area_mm2, Region((b,)).area_mm2)
+        if least > 0.0 and common_area(a, b) > LINKED * least:
+            pairs.add(parts)
     return pairs
 
 

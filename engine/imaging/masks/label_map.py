@@ -14,6 +14,7 @@ from ...errors import InputError
 from ...files import sidecar
 from ...grid import OBLIQUE, Grid, Volume, canonical
 from ...notes import CAUTION, NOTE, Note, about
+from ...same import WHOLE_LABEL
 from ...text import counted
 from ..dicom.find import VOLUME_ENDINGS
 from ..formats.nrrd import read_nrrd_layers
@@ -69,7 +70,8 @@ class LabelMap(MaskFile):
         return [replace(volume, values=self._labels(volume.values)) for volume in volumes]
 
     def _labels(self, values: np.ndarray) -> np.ndarray:
-        whole = np.all(np.isfinite(values)) and not np.any(values != np.rint(values)) and not np.any(values < 0)
+        labels = np.rint(values) if np.issubdtype(values.dtype, np.floating) else values
+        whole = np.all(np.isfinite(values)) and np.abs(values - labels).max(initial=0.0) <= WHOLE_LABEL
         share = bool(np.all((values >= 0) & (values <= 1)))
         if self._probability is not None:
             if not share:
@@ -81,8 +83,8 @@ class LabelMap(MaskFile):
                     field="probability",
                 )
             return np.asarray(values >= self._probability, np.uint8)
-        if whole:
-            return values
+        if whole and not np.any(labels < 0):
+            return labels
         advice = "export it without interpolation (nearest neighbour)"
         if share:
             advice = (
@@ -154,11 +156,12 @@ class LabelMap(MaskFile):
         headers = dict.fromkeys(note for layer in self._layers for note in layer.notes)
         notes = [about(self.file.name, note) for note in headers if note != OBLIQUE]  # which the images say
         own, others = sidecar(self.file), self.file.with_name(LESION_NAMES)
-        if self._titles.source is None and self._alone is None and others.is_file():
+        if self._titles.source is None and self._alone is None and own != others and others.is_file():
             notes.append(
                 f"the lesions of {self.file.name} are numbered: {LESION_NAMES} names those of a map called lesions, "
                 f"{own.name} would name these"
             )
+        notes += self._titles.notes
         names = [label.content.name for label in self._found if (label.layer, label.value) in self._titles.names]
         organs = [name for name in names if self._titles.own and is_organ(name)]
         if organs:

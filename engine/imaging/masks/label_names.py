@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import struct
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeGuard
 
 from ...errors import InputError
 from ...files import read_json, sidecar
-from .names import clean_name, is_organ, kind_of
+from ...notes import CAUTION, NOTE, Note
+from .names import clean_name, is_lesion_word, is_organ, kind_of
 
 #: Names of the labels that nnU-Net keeps beside the folders with its maps.
 DATASET = "dataset.json"
 #: What to do about a file of lesion names that cannot be read.
 NAMES_HELP = 'write {"1": "neck node", "2": "lung nodule"}, saved as UTF-8'
+#: Keys of the files that BIDS puts beside masks and segmentations: they describe the image, and name no label.
+BIDS_KEYS = frozenset(
+    ("Type", "RawSources", "Sources", "SpatialReference", "Manual", "Resolution", "Density", "Atlas", "GeneratedBy",
+     "SkullStripped", "Space")
+)  # fmt: skip
+#: What programs call label 0 where they do not call it background.
+NOTHING = frozenset(
+    ("unknown", "none", "nothing", "empty", "void", "null", "air", "exterior", "outside", "other", "rest", "undefined",
+     "unassigned", "no label", "no lesion", "???", "0", "label 0", "lesion 0", "clear")
+)  # fmt: skip
 #: Bytes of a header that are searched for a table of labels: that of a hundred organs has 15 kB.
 HEADER_BYTES = 1_000_000
 #: Names of organs in one file from which on it is a map of the anatomy.
@@ -38,6 +51,8 @@ class Titles:
         Whether they were written for this program, so that each of them is a lesion.
     regions
         Names of structures that several labels make together, which are not read.
+    notes
+        Remarks on how they were read.
     """
 
     names: Mapping[tuple[int, int], str] = field(default_factory=dict)
@@ -45,6 +60,7 @@ class Titles:
     source: str | None = None
     own: bool = False
     regions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def anatomy(self) -> bool:
@@ -67,8 +83,31 @@ def titles_of(path: Path) -> Titles:
         Names that cannot be read; two names of one label; a lesion called label 0.
     """
     own = sidecar(path)
-    if own.is_file():
-        return _from_json(own, own=True)
+    described: Titles | None = None
+    if _is_there(own):
+        described = _from_json(own, own=True)
+        if described.source is not None:
+            return described
+    found = _elsewhere(path)
+    return replace(found, notes=described.notes) if described is not None else found
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a file of names is there; InputError for something of its name that is no file."""
+    if file.is_file():
+        return True
+    if not os.path.lexists(file):
+        return False
+    raise InputError(
+        f"{file.name} is {'a folder' if file.is_dir() else 'no file, or a link that leads nowhere'}",
+        why="a file of this name holds the names of the lesions",
+        suggestion="remove it, or " + NAMES_HELP,
+        file=file,
+    )
+
+
+def _elsewhere(path: Path) -> Titles:
+    """Names of the labels of a map that no file of its own holds."""
     if path.name.lower().endswith((".nrrd", ".nhdr")) and (titles := _from_slicer(path)).names:
         return titles
     for folder in (path.parent, path.parent.parent):
@@ -88,20 +127,43 @@ def _from_json(file: Path, own: bool) -> Titles:
     names: dict[tuple[int, int], str] = {}
     sites: dict[tuple[int, int], str] = {}
     regions: list[str] = []
+    if own and _of_another(content):
+        text = f"{file.name} ties no name to a label ({', '.join(map(_shown, list(content)[:3]))}): it was left aside"
+        return Titles(notes=(Note(text, weight=NOTE),))
+    nothing: list[str] = []
     for key, value in content.items():
         label, title, site = _pair(str(key), value, file)
         if label is None:
             regions.append(clean_name(title, "region"))
             continue
         if label == 0:
-            _refuse_background(title, file)
+            nothing.append(title)
             continue
         if (0, label) in names:
             raise _unreadable(file, f"label {label} has two names, {names[0, label]!r} and {title!r}")
         names[0, label] = title
         if site:
             sites[0, label] = site
-    return Titles(names, sites, file.name, own, tuple(regions))
+    notes = [note for title in nothing for note in _background(title, list(names.values()), file)]
+    return Titles(names, sites, file.name, own, tuple(regions), tuple(notes))
+
+
+def _of_another(content: Mapping[str, object]) -> bool:
+    """Whether an object describes an image, and names no label: no key is a label, nor a value beside a BIDS key."""
+    if not content or any(_whole(key) is not None for key in content):
+        return False
+    labels = [value for value in content.values() if _whole(value[0] if _single(value) else value) is not None]
+    return not (labels or any(isinstance(value, list | dict) for value in content.values())) or bool(
+        BIDS_KEYS & set(content)
+    )
+
+
+def _single(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list) and len(value) == 1
+
+
+def _shown(key: object) -> str:
+    return clean_name(key, "")
 
 
 def _pair(key: str, value: object, file: Path) -> tuple[int | None, str, str]:
@@ -125,12 +187,16 @@ def _whole(value: object) -> int | None:
         return None
     if isinstance(value, int):
         return value
-    text = str(value).strip()
-    return int(text) if re.fullmatch(r"\d{1,9}", text) else None
+    text = str(value).strip()  # programs that keep labels as decimals write "1.0"
+    return int(text.partition(".")[0]) if re.fullmatch(r"\d{1,9}(\.0*)?", text) else None
 
 
-def _refuse_background(title: str, file: Path) -> None:
-    if kind_of(title) != "background":
+def _background(title: str, others: Sequence[str], file: Path) -> list[Note]:
+    """A remark on the name of label 0; refused where it is a lesion's, so that the others may be one off."""
+    if kind_of(title) == "background" or title.casefold() in NOTHING:
+        return []
+    shape = re.sub(r"\d+", "#", title.casefold())
+    if is_lesion_word(title) or ("#" in shape and shape in {re.sub(r"\d+", "#", one.casefold()) for one in others}):
         raise InputError(
             f"label 0 is named {title!r}",
             why="label 0 is the background of a label map, and no lesion",
@@ -138,6 +204,7 @@ def _refuse_background(title: str, file: Path) -> None:
             file=file,
             field="0",
         )
+    return [Note(f"{file.name} names label 0 {title!r}: it is the background, and was left out", weight=CAUTION)]
 
 
 def _unreadable(file: Path, why: str) -> InputError:

@@ -17,21 +17,23 @@ from ...text import shown_name
 LISTED = 12
 
 #: What a structure is. ``"margin"`` is a target volume with its margin for set-up errors, ``"clinical"`` one with
-#: margin for microscopic spread, ``"aid"`` what helps planning or imaging, ``"empty"`` a structure without a closed
-#: contour or voxel.
-Kind = Literal["lesion", "organ", "margin", "clinical", "body", "aid", "empty", "background"]
+#: margin for microscopic spread, ``"derived"`` what planning makes of others (an organ without the tumour, a ring, an
+#: organ with a margin, a dose region), ``"aid"`` what helps planning or imaging, ``"empty"`` a structure without
+#: a closed contour or voxel.
+Kind = Literal["lesion", "organ", "margin", "clinical", "derived", "body", "aid", "empty", "background"]
 
 _WHAT: dict[Kind, str] = {
     "organ": "organs",
     "margin": "planning target volumes, which hold a margin of healthy tissue",
     "clinical": "clinical target volumes, which hold the gross tumour volumes of the same file",
+    "derived": "made for planning: organs without the tumour, rings, organs with margins, dose regions",
     "body": "the body's outline",
     "aid": "points, couches and other aids of planning",
     "empty": "structures without a closed contour or voxel",
     "background": "background",
 }
 #: A reader must know that these have no verdict; that the others have none goes without saying.
-_TELLING: tuple[Kind, ...] = ("organ", "margin", "clinical")
+_TELLING: tuple[Kind, ...] = ("organ", "margin", "clinical", "derived")
 
 #: RT ROI Interpreted Type (PS3.3 C.8.8.8) that settles what a structure is.
 _TYPES: dict[str, Kind] = {
@@ -41,8 +43,9 @@ _TYPES: dict[str, Kind] = {
     "ORGAN": "organ",
     "OAR": "organ",
     "AVOIDANCE": "organ",
+    **dict.fromkeys(("TREATED_VOLUME", "IRRAD_VOLUME", "DOSE_REGION", "CONTROL"), "derived"),
     **dict.fromkeys(
-        ("TREATED_VOLUME", "IRRAD_VOLUME", "DOSE_REGION", "CONTROL", "DOSE_MEASUREMENT", "BOLUS", "MARKER",
+        ( "DOSE_MEASUREMENT", "BOLUS", "MARKER",
          "REGISTRATION", "ISOCENTER", "CONTRAST_AGENT", "BRACHY_CHANNEL", "BRACHY_ACCESSORY", "BRACHY_SRC_APP",
          "BRACHY_CHNL_SHLD", "SUPPORT", "FIXATION"),
         "aid",
@@ -54,9 +57,12 @@ _BODY = frozenset(
 )
 _AIDS = re.compile(
     r"(iso(cent(er|re))?|couch(surface|interior)?|(treatment)?table(top)?|support|bolus|fixation|"
-    r"(ref|reference|dose|calc|marker|user)?(point|origin)|marker|ref|poi|fiducial|carbonfib(er|re))s?\d*"
+    r"(ref|reference|dose|calc|marker|user)?(point|origin)|marker|ref|poi|fiducial|carbonfib(er|re)|"
+    r"metal|implant|art[ei]fact|pacemaker)s?\d*"
 )
-_BACKGROUND = frozenset(["background", "bg", "backgroundlabel", "unlabeled", "unlabelled", "clearlabel", "ignore"])
+_BACKGROUND = frozenset(
+    ["background", "bg", "backgroundlabel", "unlabeled", "unlabelled", "clearlabel", "ignore", "bkg", "bkgd"]
+)
 #: Organs whose plain name is hardly ever that of a lesion. Thyroid, prostate, breast, nodes and bones are not among
 #: them: lesions are called after the place where they lie.
 _ORGANS = frozenset((
@@ -67,7 +73,9 @@ _ORGANS = frozenset((
     "larynx", "pharynx", "brain", "brainstem", "cerebellum", "chiasm", "opticchiasm", "opticnerve", "opticnrv",
     "eye", "eyes", "eyeball", "lens", "cochlea", "pituitary", "parotid", "parotidgland", "parotids",
     "submandibular", "submandibulargland", "glndsubmand", "lacrimal", "lacrimalgland", "oralcavity", "lips",
-    "femoralhead", "femurhead", "femhead", "aorta", "bonemarrow", "penilebulb",
+    "femoralhead", "femurhead", "femhead", "aorta", "bonemarrow", "penilebulb", "bloodpool", "mediastinalbloodpool",
+    "leber", "lunge", "lungen", "herz", "niere", "nieren", "milz", "magen", "hirn", "gehirn", "blase", "harnblase",
+    "rückenmark", "darm", "dünndarm", "dickdarm", "speicheldrüse",
 ))  # fmt: skip
 #: What else maps of the whole anatomy hold, as the widespread automatic segmentation of CT names it.
 _ANATOMY = re.compile(
@@ -77,9 +85,33 @@ _ANATOMY = re.compile(
     r"face|smallbowel|kidneycyst"
 )
 _SIDE = re.compile(r"^(left|right|lt|rt|l|r)(?=[ ]|$)|(?<=[ ])(left|right|lt|rt|l|r|li|re|both|total|bilat|combined)$")
-#: Words that make a structure a lesion whatever its type says.
+#: Words that tell that a structure is not the organ as it is drawn, and leave an organ one.
+_WHICH = re.compile(
+    r"(?<![a-z])(normal|norm|healthy|reference|ref|spared?|sparing|remaining|rest of|uninvolved)(?![a-z])"
+)
+#: What planning cuts out of a structure, and how names say so. After a hyphen, which joins other names too, only a
+#: volume of planning counts, and only what is left of an organ, the body or a margin is meant.
+_VOLUME = r"[gicpbm]tv"
+_CUT = re.compile(
+    rf"(?<=\w)\s*([-\\!~][\s_]*{_VOLUME}|"
+    r"(?<![a-z])(?P<word>sub|minus|not|without|excl?|excluding|exclude|ohne|w/?o)(?![a-z])[\s_]*"
+    rf"({_VOLUME}|tumou?r|lesion|met(?![a-z])|mets|metastas[ie]s|target))"
+)
+#: Rings around a target, organs with margins, dose regions.
+_RING = re.compile(r"(^| )(nt)?(rings?|shell|rind|annulus|donut|doughnut)( ?\d+)?( |$)")
+_RISK = re.compile(r"(^| )[op]?prv")
+_SHARE = re.compile(r"v?\d+([.,]\d+)?\s*(%|percent)")
+_DOSE = re.compile(r"(^| )(iso ?)?dos(e|is)( |\d|$)|(^| )\d+( \d+)? ?c?gy( |$)")
+_GROWN = re.compile(r"\+\s*\d+([.,]\d+)?\s*[mc]m")
+#: Structures whose names begin so help optimisation: zGTV is what is left of a GTV outside another structure.
+_HELPER = re.compile(r"^z+ ?(gtv|itv|btv)|(^| )(non|not) (target|gtv|tumou?r|lesion)")
+_COUCH = re.compile(r"^(z ?)?(couch|baseplate|headrest|mask frame)")
+#: What follows the name of the body's outline: a number, the image that it was drawn on, that it is a copy.
+_COPY = re.compile(r"( ?(v?\d+|copy|new|old|ct|pet|mri?|contour|outline|original|orig|auto))+$")
+#: Words that make a structure a lesion where its type does not say otherwise.
 _LESION = re.compile(
-    r"(^|[^a-z])(gtv|itv|btv|mtv|lesion|tumou?r|met|mets|metastas[ie]s|node|nodule|recurrence|target|remnant)",
+    r"(^|[^a-z])(gtv|itv|btv|mtv|lesion|tumou?r|met(?![a-z])|mets|metastas[ie]s|node|nodule|"
+    r"recurrence|target|remnant)",
 )
 
 
@@ -124,30 +156,68 @@ def kind_of(name: str, interpreted: str = "", anatomy: bool = False) -> Kind:
     anatomy
         Whether the file is a map of the anatomy: bones and vessels are organs then.
     """
-    lower = re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).casefold().strip()
-    if interpreted.upper() == "GTV":
+    lower, stated = _words(name), interpreted.upper()
+    typed = _TYPES.get(stated)
+    if stated == "GTV":
         return "lesion"
-    if re.match(r"ptv(?![a-z])", lower):
-        return "margin"
-    if re.match(r"ctv(?![a-z])", lower):
-        return "clinical"
-    if _LESION.search(lower):
+    planned = _planned(name.casefold(), lower)
+    if planned is not None and not (planned == "clinical" and typed in ("organ", "body")):
+        return planned
+    if typed in ("organ", "body", "derived"):
+        return typed
+    if is_lesion_word(name):
         return "lesion"
-    joined = lower.replace(" ", "")
-    if joined in _BODY:
+    if _is_body(lower):
         return "body"
+    joined = lower.replace(" ", "")
     if joined in _BACKGROUND:
         return "background"
-    if _AIDS.fullmatch(joined):
+    if _AIDS.fullmatch(joined) or _COUCH.match(lower):
         return "aid"
     if is_organ(name, anatomy):
         return "organ"
-    return _TYPES.get(interpreted.upper(), "lesion")
+    return typed or "lesion"
+
+
+def _words(name: str) -> str:
+    """A name in small letters, its words parted by one blank."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).casefold().strip()
+
+
+def _planned(written: str, lower: str) -> Kind | None:
+    """What a name makes a structure that planning derives from others; None for any other."""
+    cut = _CUT.search(written)
+    if cut is not None:
+        left = _words(written[: cut.start()])
+        of_organ = _is_body(left) or any(is_organ(word) for word in (left, *left.split()))
+        if re.search(r"[cp]tv", left) or (not _LESION.search(left) and (cut["word"] is not None or of_organ)):
+            return "derived"
+    if _RING.search(lower) or _RISK.search(lower) or _HELPER.search(lower):
+        return "derived"
+    if "ptv" in lower.replace(" ", ""):
+        return "margin"
+    if _GROWN.search(written):
+        return "margin" if _LESION.search(lower) else "derived"
+    if re.search(r"(^| )z?ctv", lower) and not re.search("[gi]tv", lower):
+        return "clinical"
+    return (
+        "derived" if (_DOSE.search(lower) or _SHARE.fullmatch(written.strip())) and not _LESION.search(lower) else None
+    )
+
+
+def _is_body(lower: str) -> bool:
+    """Whether words are those of the body's outline, a number or the like behind them apart."""
+    return lower.replace(" ", "") in _BODY or _COPY.sub("", lower).replace(" ", "") in _BODY
+
+
+def is_lesion_word(name: str) -> bool:
+    """Whether a name holds a word for a lesion."""
+    return _LESION.search(_words(name)) is not None
 
 
 def is_organ(name: str, anatomy: bool = False) -> bool:
     """Whether a name is exactly that of an organ, its side apart; ``anatomy``: or that of any part of the body."""
-    lower = re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).casefold().strip()
+    lower = " ".join(_WHICH.sub(" ", _words(name)).split())
     for _ in range(2):
         joined = lower.replace(" ", "")
         if joined in _ORGANS or (anatomy and _ANATOMY.fullmatch(joined)):

@@ -71,6 +71,11 @@ class CaseImage:
         axis = int(np.argmax(cosines))
         return float(self.grid.spacing_mm[2 - axis]) if cosines[axis] > PARALLEL else None
 
+    def pixel_mm(self, normal: np.ndarray) -> float:
+        """Size [mm] of the smaller side of its voxels across a normal (x, y, z)."""
+        cosines = np.abs(np.asarray(self.grid.direction, float).reshape(3, 3).T @ normal)
+        return min(float(self.grid.spacing_mm[2 - k]) for k in range(3) if k != int(np.argmax(cosines)))
+
 
 @dataclass(frozen=True)
 class Referenced:
@@ -122,6 +127,11 @@ def referenced(data: Dataset) -> Referenced:
 def contour_images(contours: Iterable[Dataset]) -> tuple[frozenset[str], tuple[DrawnOn, ...]]:
     """UIDs and kinds of the images that contours refer to."""
     return _images([image for contour in contours for image in items(contour, "ContourImageSequence")])
+
+
+def images_named(images: Iterable[Dataset]) -> frozenset[str]:
+    """UIDs of the instances that items refer to."""
+    return _images(list(images))[0]
 
 
 def _images(images: Sequence[Dataset]) -> tuple[frozenset[str], tuple[DrawnOn, ...]]:

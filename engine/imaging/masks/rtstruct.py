@@ -166,29 +166,31 @@ class StructureSet(DicomMaskFile):
         ):
             told = f"contours of type {CLOSED[1]} among others: all were combined by the even-odd rule"
             notes.append(Note(f"lesion {name!r}: {told}", weight=CAUTION))
-        planes, frame, remarks = group_planes(contours, name, self.file, xor)
-        remarks += set_thickness(planes, self._slice_mm(structure, frame[2]), _step(grid, frame[2]), name)
+        planes, frame, remarks = group_planes(contours, name, self.file, xor, lambda n: self._measures(structure, n))
+        remarks += set_thickness(planes, self._measures(structure, frame[2])[0], _step(grid, frame[2]), name)
         whole = sum(plane.region.area_mm2 * plane.thickness for plane in planes) * 1e-3
         mask = finished(name, rasterise(planes, frame, grid), grid, whole, self.file)
         mask.contour_volume_ml = whole
         mask.notes += [*notes, *remarks]
         return mask
 
-    def _slice_mm(self, structure: Structure, normal: np.ndarray) -> float | None:
-        """Distance of the slices that a structure was drawn on [mm].
+    def _measures(self, structure: Structure, normal: np.ndarray) -> tuple[float | None, float | None]:
+        """Distance of the slices that a structure was drawn on, and the size of their pixels [mm].
 
-        That of the image of the case that its contours refer to; else the thickness that they state; else the least
-        distance of planes in the file; else that of the case's image of the kind that they refer to, or of its PET.
+        The distance is that of the image of the case that its contours refer to; else the thickness that they state;
+        else the least distance of planes in the file; else that of the case's image of the kind that they refer to, or
+        of its PET. The pixels are those of the image.
         """
         instances, kinds = contour_images(structure.items)
         image = image_of(self.images, self.referenced, instances)
+        stated: float | None = None
         if image is None:
             stated = _slab_thickness(structure) or self._least_step(normal)
-            if stated is not None:
-                return stated
             kinds = (*kinds, *self.referenced.kinds, "pet")
             image = next((image for kind in kinds for image in self.images if image.kind == kind), None)
-        return image.slice_mm(normal) if image is not None else None
+        if image is None:
+            return stated, None
+        return stated or image.slice_mm(normal), image.pixel_mm(normal)
 
     def _least_step(self, normal: np.ndarray) -> float | None:
         """Least distance of contour planes along a normal among all structures of the file [mm]."""

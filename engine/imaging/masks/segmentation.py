@@ -14,6 +14,7 @@ from ...grid import Grid, canonical
 from ...notes import CAUTION, NOTE, Note
 from ..dicom.elements import items, number, text
 from ..dicom.find import Header, quiet
+from .frames import check_elements, set_slice_distance
 from .mask import DicomMaskFile, Mask, check_frame, finished
 from .names import Content, clean_name, kind_of
 from .onto import onto
@@ -56,6 +57,7 @@ class SegmentationFile(DicomMaskFile):
     def __init__(self, header: Header, images: Sequence[CaseImage] = (), probability: float | None = None) -> None:
         super().__init__(header, images)
         self._known: dict[int, Segment] = {}
+        self._distance: list[Note] = []
         self._threshold = probability
         own = self.frame_of_reference or ""
         self.frame_of_reference, self._settled = frame_of(own, images, self.referenced, self.referenced.instances)
@@ -79,7 +81,7 @@ class SegmentationFile(DicomMaskFile):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        notes = []
+        notes = list(self._distance) if self._content is not None else []
         if self._settled:
             told = "the segmentation states another frame of reference than the images that it refers to"
             notes.append(Note(f"{told}; the images were believed", weight=CAUTION))
@@ -125,7 +127,12 @@ class SegmentationFile(DicomMaskFile):
 
         try:
             with quiet():
-                return highdicom.seg.Segmentation.from_dataset(_mended(pydicom.dcmread(self.file)), copy=False)
+                data = _mended(pydicom.dcmread(self.file))
+                check_elements(data, self.file)
+                self._distance = set_slice_distance(data, self.images, self.referenced, self.file)
+                return highdicom.seg.Segmentation.from_dataset(data, copy=False)
+        except InputError:
+            raise
         except Exception as error:
             raise InputError(
                 "the DICOM segmentation cannot be read",

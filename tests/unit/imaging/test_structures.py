@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pydicom
 import pytest
+from hevesy.engine.case.structures import Structures
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import Grid
 from hevesy.engine.imaging.dicom.find import read_header
@@ -13,7 +14,9 @@ from hevesy.engine.imaging.masks.read import open_masks, structures_of
 from hevesy.engine.imaging.masks.references import CaseImage, Referenced, frame_of, referenced
 from hevesy.engine.imaging.masks.regions import combined, common_area
 from hevesy.phantoms.traps.patient import FRAME, box_contours, uid, write_structures
+from hevesy.phantoms.traps.segments import TRAPS as SEGMENTS
 
+CT = Grid((40, 64, 64), (2.0, 2.0, 2.0), (1.0, -63.0, -63.0))
 PET = Grid((20, 32, 32), (4.0, 4.0, 4.0), (2.0, -62.0, -62.0))
 
 
@@ -52,10 +55,25 @@ def test_common_area_is_zero_for_neighbours():
         ("liver met", "lesion"), ("lung nodule L", "lesion"), ("Lung_R_met", "lesion"), ("liver 1", "lesion"),
         ("thyroid", "lesion"), ("sternum", "lesion"), ("L1", "lesion"), ("BODY", "body"), ("CouchSurface", "aid"),
         ("PTV70", "margin"), ("CTV", "clinical"), ("isocentre", "aid"), ("background", "background"),
+        ("Lungs-GTV", "derived"), ("Liver not GTV", "derived"), ("NTRing1", "derived"), ("SpinalCord+5mm", "derived"),
+        ("95%", "derived"), ("GTV+5mm", "margin"), ("zPTV", "margin"), ("GTV_60Gy", "lesion"), ("L1-GTV", "lesion"),
+        ("Brain - mets", "lesion"), ("External_1", "body"), ("CouchOuter", "aid"), ("Metal", "aid"), ("Leber", "organ"),
+        ("Normal Liver", "organ"), ("string lesion", "lesion"), ("GTV minus bone", "lesion"), ("CTVn", "clinical"),
     ],
 )  # fmt: skip
 def test_what_a_name_says(name, kind):
     assert kind_of(name) == kind
+
+
+def test_a_type_beats_the_name():
+    assert [kind_of("Brain target", t) for t in ("AVOIDANCE", "EXTERNAL", "GTV")] == ["organ", "body", "lesion"]
+
+
+def test_an_exact_name_beats_a_pattern(tmp_path):
+    (tmp_path / "rs.dcm").touch()
+    names = {"L*": "target", "l2": {"role": "organ", "limit": "30 mGy"}}
+    structures = Structures.model_validate({"file": tmp_path / "rs.dcm", "names": names})
+    assert [structures.of(name).role for name in ("L1", "L2", "L22")] == ["target", "organ", "target"]
 
 
 def test_a_map_of_the_anatomy_has_bones():
@@ -148,6 +166,28 @@ def test_damaged_structures_are_read_or_refused(tmp_path, seed):
         try:
             opened = open_masks(tmp_path / "changed.dcm", images)
             assert opened.drawn_on(PET, PET) in ("ct", "pet", None)
+            opened.masks(PET, FRAME)
+        except InputError:
+            pass
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_damaged_segmentations_are_read_or_refused(tmp_path, seed):
+    """Fifty changed files each: none ends in another exception than the program's own."""
+    rng = random.Random(seed)
+    next(trap for trap in SEGMENTS if trap.name == "seg-with-organs").make(tmp_path)
+    path = tmp_path / "RS" / "seg.dcm"
+    images = [CaseImage("ct", CT, FRAME, frozenset({uid("CT")}), frozenset({uid("CT", 1)}))]
+    for _ in range(50):
+        data = _changed(pydicom.dcmread(path), rng)
+        try:
+            pydicom.dcmwrite(tmp_path / "changed.dcm", data)
+        except Exception:
+            continue  # what cannot be written is no file
+        try:
+            opened = open_masks(tmp_path / "changed.dcm", images)
+            assert opened.drawn_on(PET, PET) in ("ct", "pet", None)
+            assert all(opened.notes)
             opened.masks(PET, FRAME)
         except InputError:
             pass
