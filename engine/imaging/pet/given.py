@@ -56,7 +56,8 @@ def administration(
     if stamped is None and clock is None and private is None:
         return None, ["the header has no administration time"]
     stamped, private = (_by_clock_of(scan, moment) for moment in (stamped, private))
-    notes = _two_clocks(stamped, clock, private)
+    agree = None not in (clock, stamp.clock_s) and abs((clock or 0.0) - (stamp.clock_s or 0.0)) <= SAME_EVENT_S
+    notes = _two_clocks(stamped, None if agree else clock, private)
     long_lived = half_life_s is None or half_life_s > SAME_DAY_HALF_LIFE_S
     if long_lived and stamped is not None and _is_placeholder(scan, stamped, first):
         words = (
