@@ -88,7 +88,10 @@ class LesionFiles:
 def _alike(files: Sequence[MaskFile], names: Sequence[Sequence[str]]) -> list[Note]:
     """Remarks on structures of one name, which are numbered."""
     taken = Counter(
-        one.name for file, chosen in zip(files, names, strict=True) for one in file.contents if one.name in chosen
+        one.name
+        for file, chosen in zip(files, names, strict=True)
+        for one in file.contents
+        if one.name in chosen and one.kind != "empty"
     )
     return [
         Note(f"{n} structures are named {name!r}: they are numbered, '{name} (2)' being the second", weight=CAUTION)

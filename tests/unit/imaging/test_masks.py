@@ -48,7 +48,7 @@ def test_a_hole_and_an_island_follow_the_even_odd_rule(tmp_path):
     rings = []
     for z in np.arange(-6.0, 7.0, 3.0):
         rings += [square(12.0, z), square(8.0, z)[::-1], square(4.0, z)]
-    (mask,) = imaging.read_masks(write_rtstruct(tmp_path / "rs.dcm", {"ring": rings}), PET)
+    (mask,) = imaging.read_masks(write_rtstruct(tmp_path / "rs.dcm", {"node": rings}), PET)
     expected = (24.0**2 - 16.0**2 + 8.0**2) * 15.0 * 1e-3
     assert mask.contour_volume_ml == pytest.approx(expected, rel=2e-3)
     assert mask.volume_ml == pytest.approx(expected, rel=2e-3)
@@ -58,7 +58,7 @@ def test_keyhole_contour_is_a_ring(tmp_path):
     outer, inner = square(12.0, 0.0), square(6.0, 0.0)[::-1]
     keyhole = np.concatenate([outer, outer[:1], np.roll(inner, 1, axis=0), np.roll(inner, 1, axis=0)[:1]])
     planes = [keyhole + [0, 0, z] for z in (-2.0, 0.0, 2.0)]
-    (mask,) = imaging.read_masks(write_rtstruct(tmp_path / "rs.dcm", {"ring": planes}), PET)
+    (mask,) = imaging.read_masks(write_rtstruct(tmp_path / "rs.dcm", {"node": planes}), PET)
     assert mask.volume_ml == pytest.approx((24.0**2 - 12.0**2) * 6.0e-3, rel=2e-3)
 
 
