@@ -106,6 +106,27 @@ def sidecar(image: Path) -> Path:
     return image.with_name(stem + ".json")
 
 
+def is_companion(path: Path) -> bool:
+    """Whether a file that may describe another is there.
+
+    Raises
+    ------
+    InputError
+        Something of this name that is no ordinary file, as a link that leads nowhere: what it would say is not known.
+    """
+    if path.is_file():
+        return True
+    if not os.path.lexists(path):
+        return False
+    what = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "a link that leads nowhere"
+    raise InputError(
+        f"is {what}, not a file",
+        why="a file of this name describes the data beside it, and what it says is not known",
+        suggestion="bring the file that it stands for, as with `datalad get`, or remove it if nothing belongs there",
+        file=path,
+    )
+
+
 def read_json(path: str | Path, suggestion: str = "write valid JSON") -> Any:
     """Content of a JSON file.
 

@@ -9,6 +9,7 @@ from ...engine.text import nearest
 from . import (
     archives,
     choice,
+    companions,
     contours,
     decay,
     files,
@@ -47,6 +48,7 @@ _KINDS = (
     label_maps,
     geometry,
     sidecars,
+    companions,
     tables,
     values,
     identity,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import InputError
-from ...files import read_json, sidecar
+from ...files import is_companion, read_json, sidecar
 from .names import clean_name, is_organ, kind_of
 
 #: Names of the labels that nnU-Net keeps beside the folders with its maps.
@@ -67,12 +67,12 @@ def titles_of(path: Path) -> Titles:
         Names that cannot be read; two names of one label; a lesion called label 0.
     """
     own = sidecar(path)
-    if own.is_file():
+    if is_companion(own):
         return _from_json(own, own=True)
     if path.name.lower().endswith((".nrrd", ".nhdr")) and (titles := _from_slicer(path)).names:
         return titles
     for folder in (path.parent, path.parent.parent):
-        if (folder / DATASET).is_file():
+        if is_companion(folder / DATASET):
             return _from_json(folder / DATASET, own=False)
     return _from_nifti(path) if path.name.lower().endswith((".nii", ".nii.gz")) else Titles()
 

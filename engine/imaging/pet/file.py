@@ -10,10 +10,10 @@ import numpy as np
 
 from ...case.ranges import SCAN_TIME, TRACER_ACTIVITY, WEIGHT
 from ...errors import InputError
-from ...files import sidecar as sidecar_of
 from ...notes import CONTRADICTION, CRITICAL, Note
 from ...units import ACTIVITY, unit_factor
 from ..volumes import read_file
+from .frames import check_agreement, check_corrected_to, frame_start_s
 from .header import PetHeader
 from .moments import stamp_of
 from .scan import Known, PetScan
@@ -55,8 +55,14 @@ def header_of_file(path: Path) -> PetHeader:
         A sidecar that is no JSON object, a key of another type than its own, units that are no activity concentration
         or SUV, values that cannot be right.
     """
-    sidecar = sidecar_of(path)
-    facts = read_sidecar(sidecar)
+    facts, origin = read_sidecar(path)
+    with origin.named():
+        info = _header(facts, origin.own, path)
+    info.notes += origin.note()
+    return info
+
+
+def _header(facts: Sidecar, sidecar: Path, path: Path) -> PetHeader:
     factor, suv, said = _unit(facts, sidecar, path)
     info = PetHeader("GML" if suv else "BQML", _correction(facts, sidecar), scale=Scale(suv, whole=factor))
     info.notes.append(said)
@@ -91,9 +97,8 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
         An image or sidecar that cannot be read, a unit that is not an activity concentration or SUV, no time, no
         half-life, activity or weight where a conversion needs it.
     """
-    sidecar = sidecar_of(path)
     info = header_of_file(path)
-    facts = read_sidecar(sidecar)
+    facts, origin = read_sidecar(path)
     volume = read_file(path, "Bq/mL")
     notes = [*info.notes, *info.scale.notes, *info.time_notes]
     time_h, scanner_h = scan_times(info, known, notes)
@@ -108,9 +113,11 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
     if known.after_h is None:
         notes.append(f"the sidecar's times put the scan {time_h:.4g} h after administration")
     half_life = info.half_life_s or known.half_life_s
-    undone, said = _decay(facts, info, half_life, scanner_h if scanner_h is not None else time_h, sidecar)
-    if info.scale.suv:
-        undone, said = _suv(info, known, half_life, scanner_h if scanner_h is not None else time_h, sidecar)
+    with origin.named():
+        check_agreement(facts, time_h, scanner_h, origin.own)
+        undone, said = _decay(facts, info, half_life, scanner_h if scanner_h is not None else time_h, origin.own)
+        if info.scale.suv:
+            undone, said = _suv(info, known, half_life, scanner_h if scanner_h is not None else time_h, origin.own)
     notes += [said] if said else []
     if info.scale.whole * undone != 1.0:
         volume.values *= np.float32(info.scale.whole * undone)
@@ -191,7 +198,8 @@ def _decay(
     """Factor that undoes a decay correction to another time than the scan, and a remark."""
     shift_s = hours * 3600.0 if info.decay_correction == "ADMIN" else 0.0
     if facts.decay_corrected and facts.corrected_to_s is not None:
-        if facts.scan_start_s is None:
+        start_s = frame_start_s(facts, sidecar)
+        if start_s is None:
             raise InputError(
                 "ImageDecayCorrectionTime is stated, and ScanStart is not",
                 why="how long before the scan the values hold is not known",
@@ -199,7 +207,8 @@ def _decay(
                 file=sidecar,
                 field="ScanStart",
             )
-        by_time_s = facts.scan_start_s - facts.corrected_to_s
+        check_corrected_to(facts, start_s, sidecar)
+        by_time_s = start_s - facts.corrected_to_s
         if facts.decay_correction and abs(by_time_s - shift_s) > max(60.0, 0.02 * abs(shift_s)):
             raise InputError(
                 f"DecayCorrection is {info.decay_correction}, and ImageDecayCorrectionTime lies {by_time_s:g} s before "
@@ -303,7 +312,7 @@ def _after_h(facts: Sidecar, sidecar: Path) -> float | None:
     """Hours from the injection to the scan, where both are stated."""
     if facts.scan_start_s is None or facts.injection_start_s is None:
         return None
-    hours = (facts.scan_start_s - facts.injection_start_s) / 3600.0
+    hours = ((frame_start_s(facts, sidecar) or 0.0) - facts.injection_start_s) / 3600.0
     if hours < 0.0:
         raise InputError(
             f"ScanStart lies {-hours:.4g} h before InjectionStart",
