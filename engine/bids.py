@@ -7,7 +7,6 @@ folder that with more entities. Outside a data set nothing is inherited.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from .errors import InputError
@@ -52,7 +51,7 @@ def sidecars(image: Path) -> list[Path]:
         A name at which there is no ordinary file; two in one folder of which neither is the nearer.
     """
     own = sidecar(image)
-    image, found = Path(os.path.abspath(image)), [own] if is_companion(own) else []
+    image, found = image.absolute(), [own] if is_companion(own) else []
     parts = _parts(own.stem)
     root = _root(image, parts[0]) if parts and any(one.startswith("sub-") for one in parts[0]) else None
     if parts is None or root is None:
@@ -68,17 +67,16 @@ def _applicable(folder: Path, parts: tuple[frozenset[str], str], own: str) -> li
     """The files of one folder that describe an image, its own left out, those with fewer entities first."""
     entities, suffix = parts
     by_count: dict[int, Path] = {}
-    for name in sorted(os.listdir(folder)):
-        stem, ending = os.path.splitext(name)
-        theirs = _parts(stem) if ending == ".json" and name != own else None
-        if theirs is None or theirs[1] != suffix or not theirs[0] <= entities or not is_companion(folder / name):
+    for file in sorted(folder.glob("*.json")):
+        theirs = _parts(file.stem) if file.name != own else None
+        if theirs is None or theirs[1] != suffix or not theirs[0] <= entities or not is_companion(file):
             continue
-        other = by_count.setdefault(len(theirs[0]), folder / name)
-        if other.name != name:
+        other = by_count.setdefault(len(theirs[0]), file)
+        if other != file:
             raise InputError(
                 f"{other.name} beside it describes the same image",
                 why="both have as many entities of its name: which of the two holds for it is not known",
                 suggestion="keep one of them, or write all keys into the sidecar of the image itself",
-                file=folder / name,
+                file=file,
             )
     return [by_count[count] for count in sorted(by_count)]

@@ -35,7 +35,7 @@ HU = Column("HU", ("hu", "ct", "ct number", "ct value", "hounsfield", "hounsfiel
             {"": 1.0, "hu": 1.0})  # fmt: skip
 DENSITY = Column(
     "density_g_cm3",
-    ("density", "mass density", "physical density", "rho", "ρ"),
+    ("density", "mass density", "physical density", "rho", "ρ", "dichte", "densité", "masse volumique"),
     {
         **dict.fromkeys(("", "g/cm3", "g cm3", "g/cc", "g/ml", "g cm-3", "g/cm^3", "kg/l", "t/m3"), 1.0),
         **dict.fromkeys(("kg/m3", "kg m3", "kg m-3", "kg/m^3", "mg/cm3", "mg/ml", "g/l"), 1e-3),
