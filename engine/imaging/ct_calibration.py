@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..notes import CAUTION, CRITICAL, Note
+from ..privacy import telling_name
 from ..tables import Column, CsvFile, read_csv
 from ..text import counted
 
@@ -89,7 +90,7 @@ class Calibration:
             return table
         if isinstance(table, str | Path):
             path = Path(table)
-            pairs, name, source = _read_table(path), path.name, path
+            pairs, name, source = _read_table(path), telling_name(path), path
         else:
             pairs, name, source = [(float(h), float(d)) for h, d in table], "the case's calibration", None
         _check(pairs, source)
