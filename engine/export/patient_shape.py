@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 from ..errors import InputError
 from ..text import shortened
 
-#: Keys whose value is a list of objects, an object, a list of texts, a text.
-_OBJECTS = frozenset({"visits", "at", "alignment", "reporting", "rows"})
-_OBJECT = frozenset({"eligibility", "blood", "follow_up", "needed_gbq", "flips", "dose_of_scan", "ratios", "values"})
-_TEXTS = frozenset({"critical", "warnings", "sentences", "notes", "reached", "carried_by", "undecided", "borderline"})
-_TEXT = frozenset({"patient", "visit", "verdict", "headline", "sentence", "name", "item", "section", "scan", "model"})
-#: Keys that end in a unit hold a number.
-_UNIT = re.compile(r".+_(?:gy|gbq|mbq|deg|kg|h|percent)|hours|probability|probability_high")
+#: Keys whose value is a list of objects, an object, a list of texts, a text, a number.
+_OBJECTS = frozenset({"visits", "at", "alignment", "reporting"})
+_OBJECT = frozenset({"eligibility", "blood", "follow_up"})
+_TEXTS = frozenset({"critical", "warnings", "sentences", "reached", "carried_by", "undecided", "borderline"})
+_TEXT = frozenset({"patient", "visit", "verdict", "headline", "sentence", "item", "section"})
+_NUMBER = frozenset({"threshold_gy", "therapy_activity_gbq", "activity_gbq", "maximum_gbq", "probability"})
 _WHAT = {list: "a list", dict: "an object", str: "a text"}
 
 
@@ -73,7 +71,7 @@ def _kind(key: str) -> type | None:
         return dict
     if key in _TEXT:
         return str
-    return float if _UNIT.fullmatch(key) else None
+    return float if key in _NUMBER else None
 
 
 def _fits(value: Any, kind: type) -> bool:
