@@ -15,7 +15,7 @@ _OBJECT = frozenset({"eligibility", "blood", "follow_up"})
 _TEXTS = frozenset({"critical", "warnings", "sentences", "reached", "carried_by", "undecided", "borderline"})
 _TEXT = frozenset({"patient", "visit", "verdict", "headline", "sentence", "item", "section"})
 _NUMBER = frozenset({"threshold_gy", "therapy_activity_gbq", "activity_gbq", "maximum_gbq", "probability"})
-_WHAT = {list: "a list", dict: "an object", str: "a text"}
+_WHAT: dict[type, str] = {list: "a list", dict: "an object", str: "a text"}
 
 
 def check_patient_record(record: Mapping[str, Any], file: Path) -> None:
