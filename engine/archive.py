@@ -10,6 +10,8 @@ import lzma
 import math
 import os
 import struct
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -24,7 +26,7 @@ from .text import shortened
 #: What reading a damaged archive raises, whichever part meets the damage.
 DAMAGED = (
     OSError, EOFError, ValueError, SyntaxError, KeyError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-    NotImplementedError, RuntimeError, OverflowError, MemoryError, RecursionError,
+    NotImplementedError, RuntimeError, OverflowError, MemoryError, RecursionError, tokenize.TokenError,
 )  # fmt: skip
 #: Longest text entry [bytes].
 LONGEST_TEXT = 64 << 20
@@ -154,8 +156,9 @@ class Archive:
         if entry.nbytes > LONGEST_TEXT:
             raise self.refusal(f"it has {entry.nbytes >> 20} MB of text", name)
         try:
-            value = np.frombuffer(self._bytes(name, entry), entry.dtype)[0] if entry.nbytes else ""
-            return value.decode() if isinstance(value, bytes) else str(value)
+            big = entry.dtype.newbyteorder("=") != entry.dtype if sys.byteorder == "little" else entry.dtype.isnative
+            encoding = "utf-8" if entry.dtype.kind == "S" else "utf-32-be" if big else "utf-32-le"
+            return self._bytes(name, entry).decode(encoding).rstrip("\0")  # NumPy would pass on what is no character
         except DAMAGED as error:
             raise self.refusal(_reason(error, self.path), name) from None
 

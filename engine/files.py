@@ -1,7 +1,7 @@
 """Reading and writing of text and JSON files: one rule for encodings, one for writing.
 
-Text is UTF-8, with or without a byte order mark, or UTF-16 or UTF-32 with one. Tables are read by
-:mod:`hevesy.engine.tables`.
+Text is UTF-8, with or without a byte order mark, or UTF-16 or UTF-32 with one. Tables, which may be in Windows-1252,
+are read by :mod:`hevesy.engine.tables`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ _MARKS = (
 LONGEST_TEXT = 64 << 20
 
 
-def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text") -> str:
+def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text", *, table: bool = False) -> str:
     """Text of a file, lines ending in ``\\n``.
 
     Parameters
@@ -43,6 +43,9 @@ def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text") -> st
         UTF-8 with or without a byte order mark; UTF-16 or UTF-32 with one.
     suggestion
         What kind of file is needed, for the message.
+    table
+        Whether text that is no UTF-8 is read as Windows-1252, in which spreadsheets of western Europe save tables.
+        Digits are the same in all encodings of its kind, and a heading that is read wrongly names no column.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text") -> st
         raise InputError("cannot be read as text", why=why, suggestion=suggestion, file=path) from error
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
-        text = data.decode(encoding)
+        text = _western(data) if table and encoding == "utf-8" else data.decode(encoding)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         why = f"byte 0x{error.object[error.start]:02x} in line {line} is not {encoding.removesuffix('-sig').upper()}"
@@ -73,6 +76,18 @@ def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text") -> st
         why = f"line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a zero byte"
         raise InputError("cannot be read as text", why=why, suggestion=suggestion, file=path)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _western(data: bytes) -> str:
+    """Text in UTF-8, else in Windows-1252 where all of it can be printed; the error of the former otherwise."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        with suppress(UnicodeDecodeError):
+            text = data.decode("cp1252")
+            if all(sign.isprintable() or sign in "\t\r\n\xa0" for sign in text):
+                return text
+        raise error from None
 
 
 def _bytes(path: Path, suggestion: str) -> bytes:
@@ -104,6 +119,27 @@ def sidecar(image: Path) -> Path:
     name = image.name
     stem = name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else image.stem
     return image.with_name(stem + ".json")
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file that may describe another is there.
+
+    Raises
+    ------
+    InputError
+        Something of this name that is no ordinary file, as a link that leads nowhere: what it would say is not known.
+    """
+    if path.is_file():
+        return True
+    if not os.path.lexists(path):
+        return False
+    what = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "a link that leads nowhere"
+    raise InputError(
+        f"is {what}, not a file",
+        why="a file of this name describes the data beside it, and what it says is not known",
+        suggestion="bring the file that it stands for, as with `datalad get`, or remove it if nothing belongs there",
+        file=path,
+    )
 
 
 def read_json(path: str | Path, suggestion: str = "write valid JSON") -> Any:

@@ -24,6 +24,13 @@ _PLAIN_DICOM = re.compile(
     r"|(?<!\d)0*\d{1,4}(?!\d))*",
     re.IGNORECASE,
 )
+#: The same of tables and texts, which are called after what they hold or after what they were measured with.
+_PLAIN_TABLE = re.compile(
+    rf"(?:{_PLAIN.pattern}|rc|recovery|curves?|calibration|calib|cal|density|hu|phantom|nema|iec|spheres?|scanner|blood"
+    r"|samples?|retention|whole|body|table|i124|f18|ga68|cu64|zr89|y90|lu177|i131)*",
+    re.IGNORECASE,
+)
+_TABLES = (".csv", ".tsv", ".txt", ".dat")
 #: Absolute paths in a sentence, on POSIX systems and on Windows; a blank in a folder's name ends one.
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:,;'\"()]+)+[/\\]?")
 
@@ -50,6 +57,8 @@ def telling_name(path: Path, uid: str | None = None) -> str:
     name = _UID.sub("UID", path.name) if file or _PLAIN.fullmatch(path.name) else "folder"
     if file and path.suffix.lower() in ("", ".dcm", ".ima") and not _PLAIN_DICOM.fullmatch(Path(name).stem):
         name = f"file{path.suffix}"
+    if file and path.suffix.lower() in _TABLES and not _PLAIN_TABLE.fullmatch(Path(name).stem):
+        name = f"table{path.suffix}"
     if _PLAIN.fullmatch(path.parent.name) and name != "folder":
         name = f"{path.parent.name}/{name}"
     return name if uid is None else f"{name}#{series_code(uid)[:6]}"

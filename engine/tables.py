@@ -82,7 +82,8 @@ class Column:
 
 def _words(heading: str) -> str:
     """A heading in small letters, with single blanks for what stands between words and around units."""
-    return " ".join(re.sub(r"[\s_()\[\]{},:]+", " ", heading.replace("³", "3").casefold()).split())
+    small = heading.replace("³", "3").casefold().replace("\u03bc", "\u00b5")  # the letter mu, for the sign micro
+    return " ".join(re.sub(r"[\s_()\[\]{},:]+", " ", small).split())
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,7 @@ def read_csv(path: str | Path, suggestion: str = "save it as CSV in UTF-8", *, c
     remarks: list[str] = []
     numbers: list[int] = []
     lines: list[str] = []
-    for number, raw in enumerate(read_text(path, suggestion).split("\n"), start=1):
+    for number, raw in enumerate(read_text(path, suggestion, table=comments).split("\n"), start=1):
         line = raw.translate(_UNSEEN)
         if comments and line.lstrip().startswith("#"):
             remarks.append(line.strip())

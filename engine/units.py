@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -50,7 +51,12 @@ HEIGHT = Dimension("height", "cm", ("175 cm", "1.75 m"), 0.0, True)
 SENSITIVITY = Dimension("radiosensitivity", "1/Gy", ("0.2 /Gy",), 0.0, True)
 FRACTION = Dimension("fraction", "", ("5 %", "0.05 fraction"), 0.0, False)
 
-_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d+(?:[.,]\d*)*|\.\d+)(?:[eE][+-]?\d+)?"
+#: A comma before three digits may separate thousands; only one before another number of them is a decimal mark.
+_COMMA = re.compile(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0+,\d+)(?:[eE][+-]?\d+)?")
+#: A time in several units, the larger first: ``23 h 30 min``.
+_PARTS = re.compile(r"(?:\d+\s*(?:days?|d|hours?|h|min)\s*)+\d+(?:\.\d+)?\s*(?:hours?|h|min|s)")
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 _QUANTITY = re.compile(rf"\s*({_NUMBER}|[+-]?(?:nan|inf))\s*(.*?)\s*$", re.IGNORECASE)
 
 #: Factors of the units that clinical input uses; anything else is asked of pint. Names are those pint knows.
@@ -102,10 +108,13 @@ def parse(value: object, dimension: Dimension, *, field: str | None = None, file
         return value.total_seconds() / (3600.0 if dimension.unit == "h" else 1.0)
     if isinstance(value, bool) or value is None or not isinstance(value, str | int | float):
         raise refuse(f"{value!r} is not a quantity", f"{_article(dimension.name)} is needed here")
-    match = _QUANTITY.match(str(value))
+    text = str(value).strip()
+    if dimension.unit in ("h", "s") and _PARTS.fullmatch(text):
+        return in_range(_sum_of_parts(text, dimension, refuse), dimension, shown=text, field=field, file=file)
+    match = _QUANTITY.match(text)
     if match is None:
         raise refuse(f"{value!r} is not a quantity", f"{_article(dimension.name)} starts with a number")
-    number, unit = float(match[1]), match[2]
+    number, unit = _number(match[1], match[2], text, refuse), match[2]
     if not unit:
         forms = " or ".join(f"{match[1]} {e.split(maxsplit=1)[1]}" for e in dimension.examples[:2])
         raise refuse(
@@ -115,8 +124,43 @@ def parse(value: object, dimension: Dimension, *, field: str | None = None, file
         )
     factor = unit_factor(unit, dimension)
     if factor is None:
-        raise refuse(f"'{unit}' is not a unit of {dimension.name}", f"read in {str(value).strip()!r}")
-    return in_range(number * factor, dimension, shown=str(value).strip(), field=field, file=file)
+        likely = next((one for one, own in _COMMON if own == dimension.unit and one.lower() == unit.lower()), None)
+        if likely is None and dimension.unit == "h" and re.fullmatch(r":\d{2}", unit):
+            likely = "h" if unit == ":00" else f"h {unit[1:]} min"
+        advice = f"write {match[1]} {likely}" if likely else example
+        raise refuse(f"'{unit}' is not a unit of {dimension.name}", f"read in {text!r}", advice)
+    return in_range(number * factor, dimension, shown=text, field=field, file=file)
+
+
+def _number(digits: str, unit: str, shown: str, refuse: Callable[[str, str, str], InputError]) -> float:
+    """A number with a decimal point, or with a comma that can be nothing else."""
+    if "," not in digits and digits.count(".") <= 1:
+        return float(digits)
+    if _COMMA.fullmatch(digits):
+        return float(digits.replace(",", "."))
+    plain = re.sub(r"[,.](?=\d{3}(?!\d))", "", digits)
+    forms = [f"{form} {unit}".strip() for form in (plain, digits.replace(",", ".")) if form.count(".") <= 1]
+    raise refuse(
+        f"{shown!r} may be read in two ways",
+        "a comma or a point before three digits may separate thousands, or be the decimal mark",
+        f"write {' or '.join(dict.fromkeys(forms))}" if "," not in plain else "write the number with a decimal point",
+    )
+
+
+def _sum_of_parts(text: str, dimension: Dimension, refuse: Callable[[str, str, str], InputError]) -> float:
+    """A time in several units [``dimension.unit``], each smaller than the one before, of which it is a part."""
+    total, above = 0.0, math.inf
+    for digits, unit in _PART.findall(text):
+        factor = unit_factor(unit, dimension) or 0.0
+        part = float(digits) * factor
+        if not part < above:
+            raise refuse(
+                f"{text!r} is not a time",
+                "each unit is smaller than the one before, and its number less than one of those",
+                f"write it in one unit, for example {dimension.examples[0]}",
+            )
+        total, above = total + part, factor
+    return total
 
 
 def in_range(

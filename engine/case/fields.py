@@ -123,7 +123,7 @@ def _read_moment(value: Any) -> Any:
     found = _DATE_TIME.fullmatch(text)
     if found is None:
         why = "a date and a time of day are needed, with the offset from UTC where it is known"
-        suggestion = "write it as 2026-01-05T09:00, or 2026-01-05T09:00+01:00"
+        suggestion = _in_order(text) or "write it as 2026-01-05T09:00, or 2026-01-05T09:00+01:00"
         raise Refused(InputError(f"'{text}' is not a date and time", why=why, suggestion=suggestion))
     day, clock, zone = found.groups()
     if clock is None:
@@ -140,7 +140,22 @@ def _read_moment(value: Any) -> Any:
         )
     except ValueError:
         why = "there is no such date, time of day or offset from UTC"
-        raise Refused(InputError(f"'{text}' is not a date and time", why=why, suggestion="check its numbers")) from None
+        suggestion = "check its numbers"
+        if re.fullmatch(r"24:00(?::00)?", clock):
+            suggestion = f"write midnight as the beginning of the day after {day}, at 00:00"
+        raise Refused(InputError(f"'{text}' is not a date and time", why=why, suggestion=suggestion)) from None
+
+
+def _in_order(text: str) -> str:
+    """Advice on a date whose day comes first, by the points or by a number that is no month; empty otherwise."""
+    found = re.fullmatch(r"(\d{1,2})([./])(\d{1,2})\2(\d{4})(?:[ ,T]+(\d{1,2}:\d{2}(?::\d{2})?))?", text)
+    if found is None:
+        return ""
+    first, sign, second, year, clock = found.groups()
+    if sign == "/" and int(first) <= 12 and int(second) <= 12:
+        return f"write the year first, then month and day, as in {year}-12-31T{clock or '09:00'}"
+    day, month = (first, second) if int(second) <= 12 else (second, first)
+    return f"write it as {year}-{month.zfill(2)}-{day.zfill(2)}T{(clock or '09:00').zfill(5)}"
 
 
 def _offset(zone: str | None) -> str:
@@ -246,6 +261,7 @@ Dose = Annotated[float, Quantity(units.DOSE)]
 TherapyActivity = Annotated[float, Quantity(ranges.THERAPY_ACTIVITY)]
 TracerActivity = Annotated[float, Quantity(ranges.TRACER_ACTIVITY)]
 Threshold = Annotated[float, Quantity(ranges.THRESHOLD)]
+OrganLimit = Annotated[float, Quantity(ranges.ORGAN_LIMIT)]
 ScanTime = Annotated[float, Quantity(ranges.SCAN_TIME)]
 BiologicalHalfLife = Annotated[float, Quantity(ranges.BIOLOGICAL_HALF_LIFE)]
 Resolution = Annotated[float, Quantity(ranges.FWHM)]

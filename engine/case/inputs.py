@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..files import sidecar
+from ..bids import sidecars
 from ..folders import dicom_files, is_dicom
 from ..series_path import SeriesPath
 
@@ -35,8 +35,7 @@ def files_of(path: Path) -> Iterator[Path]:
         yield from dicom_files(base, deep=uid is not None)[0]
         return
     yield base
-    if (companion := sidecar(base)).is_file():
-        yield companion
+    yield from sidecars(base)
     if base.suffix.lower() in _DETACHED:
         yield from sorted(file for file in base.parent.glob(f"{base.stem}.*") if file.is_file())
     elif is_dicom(base):  # one slice identifies its series

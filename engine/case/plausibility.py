@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
@@ -11,11 +11,11 @@ from ..nuclides.chains import chain
 from ..nuclides.decay import nuclide
 from .fields import Quantity
 from .model import Case, Visit
-from .ranges import GRID_SPACING, THERAPY_ACTIVITY, THRESHOLD, TRACER_ACTIVITY, Range
+from .ranges import GRID_SPACING, ORGAN_LIMIT, THERAPY_ACTIVITY, THRESHOLD, TRACER_ACTIVITY, Range
 from .therapy import Therapy
 
 #: The dose is proportional to these, or judged against them: what is unusual of them stands in the first box.
-_DECISIVE = frozenset({THERAPY_ACTIVITY.name, TRACER_ACTIVITY.name, THRESHOLD.name})
+_DECISIVE = frozenset({THERAPY_ACTIVITY.name, TRACER_ACTIVITY.name, THRESHOLD.name, ORGAN_LIMIT.name})
 #: Least usual activity [MBq] of a therapy without alpha particles, and least weight [kg] of a patient: 131I is given in
 #: hundreds of MBq for the thyroid and in GBq for its metastases, 90Y and 177Lu in GBq. MBq for GBq lies below.
 LEAST_BETA_MBQ, LEAST_PATIENT_KG = 100.0, 20.0
@@ -77,10 +77,10 @@ def _unusual(block: BaseModel, path: str) -> Iterator[Note]:
             continue
         if isinstance(value, BaseModel):
             yield from _unusual(value, f"{key}.")
-        elif isinstance(value, tuple):
-            for index, item in enumerate(value):
-                if isinstance(item, BaseModel) and not isinstance(item, Visit):
-                    yield from _unusual(item, f"{key}[{index}].")
+        parts = enumerate(value) if isinstance(value, tuple) else value.items() if isinstance(value, Mapping) else ()
+        for part, item in parts:
+            if isinstance(item, BaseModel) and not isinstance(item, Visit):
+                yield from _unusual(item, f"{key}[{part}].")
         limits = next((mark.range for mark in _marks(field.annotation, field.metadata) if mark.range), None)
         for index, number in enumerate(value if isinstance(value, tuple) else (value,)):
             if limits is not None and isinstance(number, float) and (text := limits.unusual(number)):

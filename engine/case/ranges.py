@@ -135,7 +135,7 @@ HEIGHT = Range(
 FWHM = Range(
     "a resolution", units.LENGTH, 0.3, 30.0,
     "no PET or SPECT resolves less than 0.3 mm, and one that resolves less than 30 mm shows no lesion",
-    (3.0, 15.0), "clinical PET and SPECT; small-animal PET resolves 1 to 2 mm",
+    (3.0, 12.0), "clinical PET, with its filter and the range of the positrons; small-animal PET resolves 1 to 2 mm",
 )  # fmt: skip
 FWHM_SIGMA = Range(
     "the uncertainty of a resolution", units.LENGTH, 0.0, 15.0,
@@ -146,6 +146,11 @@ THRESHOLD = Range(
     "a threshold dose", units.DOSE, 1e-5, 5e3,
     "a nuclide therapy gives less than 5 kGy, and a hundredth of a milligray has no effect",
     (1.0, 500.0), "tumours are treated with tens to hundreds of gray",
+)  # fmt: skip
+ORGAN_LIMIT = Range(
+    "the limit of an organ's mean dose", units.DOSE, 1e-5, 5e3,
+    "a nuclide therapy gives less than 5 kGy, and a hundredth of a milligray has no effect",
+    (0.5, 150.0), "the lens of an eye tolerates half a gray, marrow 2 Gy, a part of a liver 100 Gy and more",
 )  # fmt: skip
 ALPHA_BETA = Range(
     "alpha/beta", units.DOSE, 0.1, 100.0,
@@ -204,7 +209,8 @@ SAMPLE_TIME = Range(
 
 #: Every range, in the order of the page docs/formats/case.md.
 RANGES = (
-    THERAPY_ACTIVITY, TRACER_ACTIVITY, WEIGHT, HEIGHT, SCAN_TIME, FWHM, FWHM_SIGMA, THRESHOLD, BIOLOGICAL_HALF_LIFE,
+    THERAPY_ACTIVITY, TRACER_ACTIVITY, WEIGHT, HEIGHT, SCAN_TIME, FWHM, FWHM_SIGMA, THRESHOLD, ORGAN_LIMIT,
+    BIOLOGICAL_HALF_LIFE,
     UNCERTAINTY, ALPHA_BETA, ALPHA, REPAIR_HALF_TIME, GRID_SPACING, CUTOFF, TIME_LIMIT,
     SPHERE, SAMPLE_TIME,
 )  # fmt: skip

@@ -19,7 +19,7 @@ from pydantic import (
 from .. import units
 from ..errors import InputError
 from ..text import shortened
-from .fields import Block, InputPath, Threshold, read_path
+from .fields import Block, InputPath, OrganLimit, read_path
 from .file import Refused
 
 #: What a structure is for: the verdict, a limit, or comparison.
@@ -104,7 +104,7 @@ class Structure(Block):
     """
 
     role: Role
-    limit_gy: Threshold | None = Field(None, alias="limit", gt=0.0)
+    limit_gy: OrganLimit | None = Field(None, alias="limit", gt=0.0)
 
     @model_validator(mode="after")
     def _only_organs_have_limits(self) -> Structure:

@@ -201,7 +201,10 @@ def blood_dose(
     _weight(weight_kg)
     if samples.body_time_h.size == 0:
         raise InputError(
-            "no whole-body measurements", why="the body's photon dose needs them", file=samples.source or None
+            "no whole-body measurements",
+            why="the body's photon dose needs them",
+            suggestion="add a column whole_body_percent or whole_body_counts",
+            file=samples.source or None,
         )
     volume = None
     if height_cm is not None and sex is not None:

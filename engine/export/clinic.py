@@ -16,6 +16,7 @@ from ..lesions.record import TARGET
 from ..pipeline.clinic.visits import VisitLesions, follow_up
 from ..report.clinic import overlay
 from ..text import plain
+from .patient_shape import check_patient_record
 
 if TYPE_CHECKING:
     from ..pipeline.outcome import VisitOutcome
@@ -133,7 +134,7 @@ def read_patient(folder: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Not a patient record of this format version.
+        Not a patient record of this format version, or values of other types than a run writes.
     """
     file = next((f / PATIENT_FILE for f in (folder, folder.parent) if (f / PATIENT_FILE).is_file()), None)
     if file is None:
@@ -147,6 +148,7 @@ def read_patient(folder: Path) -> dict[str, Any]:
             suggestion="run the case again",
             file=file,
         )
+    check_patient_record(record, file)
     return dict(record)
 
 

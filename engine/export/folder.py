@@ -207,7 +207,7 @@ def rewrite_report(run_dir: Path) -> list[Path]:
     Raises
     ------
     InputError
-        The folder holds no results.
+        The folder holds no results, or records that no run has written.
     """
     folders: dict[Path, None] = {}
     for folder in (run_dir, *sorted(run_dir.glob("therapy_*"))):
@@ -222,4 +222,17 @@ def rewrite_report(run_dir: Path) -> list[Path]:
             suggestion="give the folder that `hevesy run` wrote",
             file=run_dir,
         )
-    return [write_report(report_input.from_folder(folder), folder / REPORT_FILE) for folder in folders]
+    return [_rewritten(folder) for folder in folders]
+
+
+def _rewritten(folder: Path) -> Path:
+    """The report of one visit, from files that may have been changed since the run wrote them."""
+    try:
+        return write_report(report_input.from_folder(folder), folder / REPORT_FILE)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            "its records cannot be shown",
+            why="a value in patient.json or lesions.json is not of the kind that a run writes there",
+            suggestion="run the case again, or bring its files as they were",
+            file=folder,
+        ) from error

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..notes import CAUTION, CRITICAL, Note
+from ..privacy import telling_name
 from ..tables import Column, CsvFile, read_csv
 from ..text import counted
 
@@ -35,7 +36,7 @@ HU = Column("HU", ("hu", "ct", "ct number", "ct value", "hounsfield", "hounsfiel
             {"": 1.0, "hu": 1.0})  # fmt: skip
 DENSITY = Column(
     "density_g_cm3",
-    ("density", "mass density", "physical density", "rho", "ρ"),
+    ("density", "mass density", "physical density", "rho", "ρ", "dichte", "densité", "masse volumique"),
     {
         **dict.fromkeys(("", "g/cm3", "g cm3", "g/cc", "g/ml", "g cm-3", "g/cm^3", "kg/l", "t/m3"), 1.0),
         **dict.fromkeys(("kg/m3", "kg m3", "kg m-3", "kg/m^3", "mg/cm3", "mg/ml", "g/l"), 1e-3),
@@ -89,7 +90,7 @@ class Calibration:
             return table
         if isinstance(table, str | Path):
             path = Path(table)
-            pairs, name, source = _read_table(path), path.name, path
+            pairs, name, source = _read_table(path), telling_name(path), path
         else:
             pairs, name, source = [(float(h), float(d)) for h, d in table], "the case's calibration", None
         _check(pairs, source)

@@ -16,14 +16,30 @@ from .recovery import HALF_RECOVERY, PhantomRecovery, sphere_diameter_mm, sphere
 
 _SHARE = {"": 1.0, "fraction": 1.0, "1": 1.0, "%": 0.01, "percent": 0.01, "per cent": 0.01}
 DIAMETER = Column(
-    "diameter_mm", ("diameter", "sphere diameter", "inner diameter", "d"), {"mm": 1.0, "cm": 10.0, "m": 1000.0}
+    "diameter_mm",
+    ("diameter", "sphere diameter", "inner diameter", "d", "durchmesser", "diamètre"),
+    {"mm": 1.0, "cm": 10.0, "m": 1000.0},
 )
 VOLUME = Column(
     "volume_ml",
     ("volume", "sphere volume", "v"),
     {"ml": 1.0, "cm3": 1.0, "cc": 1.0, "cm^3": 1.0, "ul": 1e-3, "µl": 1e-3, "mm3": 1e-3, "mm^3": 1e-3, "l": 1e3},
 )
-RECOVERY = Column("recovery", ("recovery", "rc", "recovery coefficient", "recovery factor"), _SHARE)
+#: Of the mean of a sphere; a recovery of its hottest voxel corrects no mean.
+RECOVERY = Column(
+    "recovery",
+    (
+        "recovery",
+        "rc",
+        "recovery coefficient",
+        "recovery factor",
+        "rc mean",
+        "mean rc",
+        "recovery mean",
+        "mean recovery",
+    ),
+    _SHARE,
+)
 SIGMA = Column("sigma", ("sigma", "uncertainty", "standard uncertainty", "sd", "recovery sigma", "rc sigma"), _SHARE)
 
 #: A recovery coefficient of a mean is at most this: reconstructions with a resolution model overshoot at edges, by some

@@ -9,6 +9,7 @@ from ...engine.text import nearest
 from . import (
     archives,
     choice,
+    companions,
     contours,
     dates,
     decay,
@@ -55,6 +56,7 @@ _KINDS = (
     label_maps,
     geometry,
     sidecars,
+    companions,
     tables,
     values,
     identity,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
+from scipy.ndimage import uniform_filter
 
-from .patient import Change, ct_truth, write_patient
+from .patient import Change, ct_truth, pet_truth, write_patient, write_volume, write_volumes
 from .trap import Right, Trap
 
+_VOLUME = {"lesion 1": {"volume_ml": 4.096, "mean_bq_ml": 1e5}}
 _LESION = {"L1": {"volume_ml": 4.096, "mean_bq_ml": 1e5, "mass_g": 4.17}}
 
 
@@ -95,7 +99,72 @@ def _refused(name: str, situation: str, element: str, source: str = "variant", *
     )
 
 
+def _negative(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    """The volumes with changed values in the first PET."""
+
+    def make(folder: Path) -> None:
+        write_volumes(folder)
+        write_volume(folder / "pet_24h.nii.gz", change(pet_truth()).astype(np.float32), 4.0)
+
+    return make
+
+
+def _ringing(values: np.ndarray) -> np.ndarray:
+    """Undershoot of a cubic resampling: a shell about the lesion 10 % of the edge below zero."""
+    shell = uniform_filter((values > 5e4).astype(float), 3) > 0.01
+    return np.where(shell & (values < 5e4) & (np.indices(values.shape).sum(0) % 4 == 0), -1e4, values)
+
+
+def _noise(values: np.ndarray) -> np.ndarray:
+    """Noise of a filtered back projection in the air: a fifth of the body's mean, as often above zero as below."""
+    random = np.random.default_rng(4)
+    return np.where(values == 0.0, random.normal(0.0, 200.0, values.shape), values)
+
+
+def _read_as_signed(values: np.ndarray) -> np.ndarray:
+    """The lesion beyond the numbers of 15 bits, saved with 16 and read with a sign."""
+    return np.where(values > 5e4, -536.0, values * 0.65)
+
+
 TRAPS: tuple[Trap, ...] = (
+    Trap(
+        "pet-of-a-cubic-resampling",
+        "A PET volume that undershoots beside the lesion, to a tenth of it below zero.",
+        "These voxels are set to zero, and that is said.",
+        _negative(_ringing),
+        Right(hours=(24.0, 96.0), lesions=_VOLUME, says=("caution:", "negative activity", "were set to zero")),
+        source="report",
+    ),
+    Trap(
+        "pet-of-a-filtered-back-projection",
+        "A PET volume with noise in the air, as often below zero as above.",
+        "These voxels are set to zero, and that is said.",
+        _negative(_noise),
+        Right(hours=(24.0, 96.0), lesions=_VOLUME, says=("negative activity", "were set to zero")),
+        source="report",
+    ),
+    Trap(
+        "pet-below-zero-in-all-air",
+        "A PET volume that holds -3 Bq/mL in all air.",
+        "These voxels are set to zero, and that is said.",
+        _negative(lambda values: np.where(values == 0.0, -3.0, values)),
+        Right(hours=(24.0, 96.0), lesions=_VOLUME, says=("caution:", "0.2 % of the total", "were set to zero")),
+        source="report",
+    ),
+    Trap(
+        "pet-of-unsigned-numbers-read-as-signed",
+        "The largest values of the PET turned negative: the lesion holds -536 Bq/mL.",
+        "Refused: no noise, and no ringing.",
+        _negative(_read_as_signed),
+        Right(refused=True, says=("negative activity, down to -536", "unsigned numbers")),
+    ),
+    Trap(
+        "pet-with-half-its-activity-below-zero",
+        "A PET volume whose body is at -600 Bq/mL for a third of its slices.",
+        "Refused.",
+        _negative(lambda v: np.where((v == 1e3) & (np.indices(v.shape)[0] % 3 == 0), -600.0, v)),
+        Right(refused=True, says=("negative activity",)),
+    ),
     _refused(
         "pet-without-rescale-slope",
         "PET slices without RescaleSlope and RescaleIntercept.",

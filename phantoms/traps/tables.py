@@ -15,6 +15,7 @@ _LESION = {"L1": {"volume_ml": 4.096, "mean_bq_ml": 1e5}}
 _GRID = (20, 30, 30)
 _SPHERES = ((10, 0.35), (13, 0.5), (17, 0.65), (22, 0.78), (28, 0.86), (37, 0.93))
 _CURVE = "diameter_mm,recovery\n" + "".join(f"{d},{rc}\n" for d, rc in _SPHERES)
+_WESTERN = "".join(f"{d};{rc}\r\n" for d, rc in _SPHERES).replace(".", ",")
 _SCANNER = "-1000,0.001\n0,1.0\n1000,1.6\n3000,2.8\n"
 _SAMPLES = "time_h,whole_body_percent,blood_percent_per_l\n2,95,4\n24,60,1.5\n48,35,0.7\n96,12,0.2\n"
 
@@ -235,6 +236,47 @@ TRAPS: tuple[Trap, ...] = (
         "Read as they are meant.",
         _samples(_SAMPLES.replace(",", ";").replace(".", ",").encode("utf-16")),
         Right(lesions=_LESION),
+    ),
+    Trap(
+        "calibration-of-a-german-spreadsheet",
+        "The heading of the calibration is Dichte (g/cm³) in Windows-1252, the numbers have decimal commas.",
+        "All four points are read.",
+        _scanner(("HU;Dichte (g/cm³)\r\n" + _SCANNER.replace(",", ";").replace(".", ",")).encode("cp1252")),
+        _READ,
+        source="report",
+    ),
+    Trap(
+        "recovery-of-a-french-spreadsheet",
+        "The heading of the recovery curve is diamètre (mm) in Windows-1252, the numbers have decimal commas.",
+        "Read as it is meant.",
+        _curve(("diamètre (mm);RC mean\r\n" + _WESTERN).encode("cp1252")),
+        Right(lesions=_LESION, says=("phantom curve rc.csv",)),
+        source="report",
+    ),
+    Trap(
+        "recovery-in-microlitres-of-windows",
+        "The heading of the volumes is volume (µl) in Windows-1252.",
+        "Read as it is meant.",
+        _curve(
+            "volume (µl);recovery\r\n".encode("cp1252")
+            + "".join(f"{d**3 * 0.5235988:.1f};{rc}\r\n" for d, rc in _SPHERES).encode()
+        ),
+        Right(lesions=_LESION, says=("phantom curve rc.csv",)),
+    ),
+    Trap(
+        "recovery-in-bytes-that-are-no-text",
+        "The recovery curve holds bytes that no table has.",
+        "Refused, and how to save it is said.",
+        _curve(_CURVE.encode() + b"40,0.9\x81\x07\n"),
+        _refused("rc.csv", "saved as UTF-8"),
+    ),
+    Trap(
+        "samples-without-a-whole-body",
+        "The samples are of blood alone.",
+        "Refused, and the missing column is named.",
+        _samples("time_h,blood_percent_per_l\n2,4\n24,1.5\n48,0.7\n96,0.2\n"),
+        _refused("blood.csv", "no whole-body measurements", "whole_body_percent"),
+        source="report",
     ),
     Trap(
         "names-with-a-byte-order-mark",

@@ -33,6 +33,11 @@ def _said(name: str, old: str, new: str, situation: str, *says: str) -> Trap:
     return Trap(name, situation, words, partial(_changed, old=old, new=new), right)
 
 
+def _read(name: str, old: str, new: str, situation: str, hours: tuple[float, float] = (24.0, 96.0)) -> Trap:
+    right = Right(hours=hours, lesions=_LESION, within=1e-3)
+    return Trap(name, situation, "Read as it is meant.", partial(_changed, old=old, new=new), right, source="report")
+
+
 def _two_reconstructions(folder: Path, apart: str = "090000.25", case: bool = False) -> None:
     write_patient(folder)
     for path in (folder / "PET96").iterdir():
@@ -106,6 +111,75 @@ TRAPS: tuple[Trap, ...] = (
     ),
     _refused(
         "threshold-in-kilogray", "20 Gy", "20 kGy", "The threshold is 20 kGy.", "threshold", "did you mean 20 Gy?"
+    ),
+    _said(
+        "organ-limit-in-milligray",
+        "lesions: RS/rs.dcm",
+        "lesions: {file: RS/rs.dcm, names: {L1: {role: organ, limit: 30 mGy}}}",
+        "The limit of an organ is 30 mGy.",
+        "critical: visits[0].lesions[0].names[L1].limit 0.03 Gy is unusual",
+    ),
+    _said(
+        "resolution-of-no-pet",
+        "weight: 70 kg",
+        "weight: 70 kg\nrecovery: {fwhm: 15 mm}",
+        "The resolution of the PET is 15 mm.",
+        "recovery.fwhm 15 mm is unusual",
+    ),
+    _read("therapy-with-a-decimal-comma", "7.4 GBq", '"7,4 GBq"', "The activity of the therapy is 7,4 GBq."),
+    _read(
+        "hours-and-minutes",
+        'pet: "PET24", ct: "CT"',
+        'pet: "PET24", ct: "CT", after: 23 h 30 min',
+        "The first scan is 23 h 30 min after the administration.",
+        hours=(23.5, 96.0),
+    ),
+    _read(
+        "hours-with-a-decimal-comma",
+        'pet: "PET24", ct: "CT"',
+        'pet: "PET24", ct: "CT", after: "24,1 h"',
+        "The first scan is 24,1 h after the administration.",
+        hours=(24.1, 96.0),
+    ),
+    _refused(
+        "therapy-with-thousands",
+        "7.4 GBq",
+        '"7,400 MBq"',
+        "The activity of the therapy is 7,400 MBq.",
+        "therapy.activity",
+        "write 7400 MBq or 7.400 MBq",
+    ),
+    _refused(
+        "hours-in-capitals",
+        'ct: "CT"}',
+        'ct: "CT", after: 24 H}',
+        "The first scan is 24 H after the administration.",
+        "after",
+        "write 24 h",
+    ),
+    _refused(
+        "hours-as-a-clock",
+        'ct: "CT"}',
+        'ct: "CT", after: "24:30"}',
+        "The first scan is 24:30 after the administration.",
+        "after",
+        "write 24 h 30 min",
+    ),
+    _refused(
+        "administered-with-the-day-first",
+        "activity: 74 MBq",
+        "activity: 74 MBq, administered: 05.01.2026 09:00",
+        "The administration is dated 05.01.2026 09:00.",
+        "administered",
+        "write it as 2026-01-05T09:00",
+    ),
+    _refused(
+        "administered-at-24-hours",
+        "activity: 74 MBq",
+        "activity: 74 MBq, administered: 2026-01-04T24:00",
+        "The administration is dated 2026-01-04T24:00.",
+        "administered",
+        "the day after 2026-01-04, at 00:00",
     ),
     _said("weight-in-grams", "70 kg", "70 g", "The weight is 70 g.", "weight 0.07 kg is unusual"),
     _refused("weight-in-tonnes", "70 kg", "70000 kg", "The weight is 70000 kg.", "weight", "did you mean 70000 g?"),

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...errors import InputError
-from ...files import sidecar
+from ...files import is_companion, sidecar
 from ...grid import OBLIQUE, Grid, Volume, canonical
 from ...notes import CAUTION, NOTE, Note, about
 from ...same import WHOLE_LABEL
@@ -156,7 +156,7 @@ class LabelMap(MaskFile):
         headers = dict.fromkeys(note for layer in self._layers for note in layer.notes)
         notes = [about(self.file.name, note) for note in headers if note != OBLIQUE]  # which the images say
         own, others = sidecar(self.file), self.file.with_name(LESION_NAMES)
-        if self._titles.source is None and self._alone is None and own != others and others.is_file():
+        if self._titles.source is None and self._alone is None and own != others and is_companion(others):
             notes.append(
                 f"the lesions of {self.file.name} are numbered: {LESION_NAMES} names those of a map called lesions, "
                 f"{own.name} would name these"

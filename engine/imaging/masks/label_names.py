@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import struct
 import zlib
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from ...errors import InputError
-from ...files import read_json, sidecar
+from ...files import is_companion, read_json, sidecar
 from ...notes import CAUTION, NOTE, Note
 from .names import clean_name, is_lesion_word, is_organ, kind_of
 
@@ -84,7 +83,7 @@ def titles_of(path: Path) -> Titles:
     """
     own = sidecar(path)
     described: Titles | None = None
-    if _is_there(own):
+    if is_companion(own):
         described = _from_json(own, own=True)
         if described.source is not None:
             return described
@@ -92,26 +91,12 @@ def titles_of(path: Path) -> Titles:
     return replace(found, notes=described.notes) if described is not None else found
 
 
-def _is_there(file: Path) -> bool:
-    """Whether a file of names is there; InputError for something of its name that is no file."""
-    if file.is_file():
-        return True
-    if not os.path.lexists(file):
-        return False
-    raise InputError(
-        f"{file.name} is {'a folder' if file.is_dir() else 'no file, or a link that leads nowhere'}",
-        why="a file of this name holds the names of the lesions",
-        suggestion="remove it, or " + NAMES_HELP,
-        file=file,
-    )
-
-
 def _elsewhere(path: Path) -> Titles:
     """Names of the labels of a map that no file of its own holds."""
     if path.name.lower().endswith((".nrrd", ".nhdr")) and (titles := _from_slicer(path)).names:
         return titles
     for folder in (path.parent, path.parent.parent):
-        if (folder / DATASET).is_file():
+        if is_companion(folder / DATASET):
             return _from_json(folder / DATASET, own=False)
     return _from_nifti(path) if path.name.lower().endswith((".nii", ".nii.gz")) else Titles()
 

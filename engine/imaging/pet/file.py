@@ -10,11 +10,18 @@ import numpy as np
 
 from ...case.ranges import SCAN_TIME, TRACER_ACTIVITY, WEIGHT
 from ...errors import InputError
-from ...files import sidecar as sidecar_of
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
 from ...units import ACTIVITY, unit_factor
 from ..volumes import read_file
-from .frame_times import early_scan, frame_delay_s, sidecar_factors, uncorrected_factor
+from .frame_times import (
+    check_agreement,
+    check_corrected_to,
+    early_scan,
+    frame_start_s,
+    half_frame_s,
+    sidecar_factors,
+    uncorrected_factor,
+)
 from .header import PetHeader
 from .moments import stamp_of
 from .scan import Known, PetScan
@@ -59,8 +66,14 @@ def header_of_file(path: Path, half_life_s: float | None = None) -> PetHeader:
         A sidecar that is no JSON object, a key of another type than its own, units that are no activity concentration
         or SUV, values that cannot be right.
     """
-    sidecar = sidecar_of(path)
-    facts = read_sidecar(sidecar)
+    facts, origin = read_sidecar(path)
+    with origin.named():
+        info = _header(facts, origin.own, path, half_life_s)
+    info.notes += origin.note()
+    return info
+
+
+def _header(facts: Sidecar, sidecar: Path, path: Path, half_life_s: float | None) -> PetHeader:
     factor, suv, said = _unit(facts, sidecar, path)
     info = PetHeader("GML" if suv else "BQML", _correction(facts, sidecar), scale=Scale(suv, whole=factor))
     info.notes.append(said)
@@ -98,9 +111,8 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
         An image or sidecar that cannot be read, a unit that is not an activity concentration or SUV, no time, no
         half-life, activity or weight where a conversion needs it.
     """
-    sidecar = sidecar_of(path)
     info = header_of_file(path, known.half_life_s)
-    facts = read_sidecar(sidecar)
+    facts, origin = read_sidecar(path)
     volume = read_file(path, "Bq/mL")
     notes = [*info.notes, *info.scale.notes, *info.time_notes]
     time_h, scanner_h = scan_times(info, known, notes)
@@ -116,14 +128,16 @@ def read_pet_file(path: Path, known: Known) -> PetScan:
         notes.append(f"the sidecar's times put the scan {time_h:.4g} h after administration")
     half_life = info.half_life_s or known.half_life_s
     undo_h = scanner_h if scanner_h is not None else time_h
-    delay_s = frame_delay_s(facts, sidecar, notes)
-    notes += sidecar_factors(facts, info, [info.half_life_s, known.half_life_s], undo_h, sidecar)
-    notes += early_scan(info, known.half_life_s or info.half_life_s)
-    undone, said = _decay(facts, info, half_life, undo_h, sidecar)
-    if info.decay_correction == "NONE":
-        undone, said = uncorrected_factor(delay_s, known.half_life_s or info.half_life_s)
-    if info.scale.suv:
-        undone, said = _suv(info, known, half_life, undo_h, sidecar)
+    with origin.named():
+        check_agreement(facts, time_h, scanner_h, origin.own)
+        delay_s = half_frame_s(facts, origin.own, notes)
+        notes += sidecar_factors(facts, info, [info.half_life_s, known.half_life_s], undo_h, origin.own)
+        notes += early_scan(info, known.half_life_s or info.half_life_s)
+        undone, said = _decay(facts, info, half_life, undo_h, origin.own)
+        if info.decay_correction == "NONE":
+            undone, said = uncorrected_factor(delay_s, known.half_life_s or info.half_life_s)
+        if info.scale.suv:
+            undone, said = _suv(info, known, half_life, undo_h, origin.own)
     notes += [said] if said else []
     if info.scale.whole * undone != 1.0:
         volume.values *= np.float32(info.scale.whole * undone)
@@ -204,7 +218,8 @@ def _decay(
     """Factor that undoes a decay correction to another time than the scan, and a remark."""
     shift_s = hours * 3600.0 if info.decay_correction == "ADMIN" else 0.0
     if facts.decay_corrected and facts.corrected_to_s is not None:
-        if facts.scan_start_s is None:
+        start_s = frame_start_s(facts, sidecar)
+        if start_s is None:
             raise InputError(
                 "ImageDecayCorrectionTime is stated, and ScanStart is not",
                 why="how long before the scan the values hold is not known",
@@ -212,7 +227,8 @@ def _decay(
                 file=sidecar,
                 field="ScanStart",
             )
-        by_time_s = facts.scan_start_s - facts.corrected_to_s
+        check_corrected_to(facts, start_s, sidecar)
+        by_time_s = start_s - facts.corrected_to_s
         if facts.decay_correction and abs(by_time_s - shift_s) > max(60.0, 0.02 * abs(shift_s)):
             raise InputError(
                 f"DecayCorrection is {info.decay_correction}, and ImageDecayCorrectionTime lies {by_time_s:g} s before "
@@ -314,7 +330,7 @@ def _after_h(facts: Sidecar, sidecar: Path) -> float | None:
     """Hours from the injection to the scan, where both are stated."""
     if facts.scan_start_s is None or facts.injection_start_s is None:
         return None
-    hours = (facts.scan_start_s - facts.injection_start_s) / 3600.0
+    hours = ((frame_start_s(facts, sidecar) or 0.0) - facts.injection_start_s) / 3600.0
     if hours < 0.0:
         raise InputError(
             f"ScanStart lies {-hours:.4g} h before InjectionStart",

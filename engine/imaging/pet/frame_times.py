@@ -1,4 +1,4 @@
-"""The frames that a sidecar describes, its decay factors, and times that only another unit explains."""
+"""When the frame of a PET volume began, by its sidecar, and what contradicts that; moments are in s from TimeZero."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from .factors import SCAN_S, factors_fit
 from .given import SAME_DAY_HALF_LIFE_S
 from .header import PetHeader
 from .sidecar import Sidecar
+from .times import same_hours
 
+#: Longest time [s] between two moments that are one: times are stated in whole seconds.
+_SAME_S = 1.0
 #: A frame begins within this [s] of the start of its scan.
 _MOST_SCAN_S = 86400.0
 #: A long-lived tracer is seldom scanned within this [h] of its administration. Hours or minutes that were written in
@@ -21,8 +24,88 @@ _MOST_SCAN_S = 86400.0
 EARLY_H = 2.0
 
 
-def frame_delay_s(facts: Sidecar, sidecar: Path, notes: list[str]) -> float:
-    """Time from the start of the scan to the middle of the frame [s]; 0 where the sidecar does not tell.
+def frame_start_s(facts: Sidecar, sidecar: Path) -> float | None:
+    """Start of the frame [s from TimeZero]; None where the sidecar does not state the scan's.
+
+    BIDS counts FrameTimesStart from TimeZero, as ScanStart. Many sidecars count it from ScanStart instead, and have 0
+    for the only frame: that is the scan's start too, since no frame begins before its scan.
+
+    Raises
+    ------
+    InputError
+        A frame that begins before its scan, or a day after it.
+    """
+    scan, frame = facts.scan_start_s, facts.frame_starts_s[0] if facts.frame_starts_s else None
+    if scan is None or frame is None or abs(frame) <= _SAME_S:
+        return scan
+    if not -_SAME_S <= frame - scan <= _MOST_SCAN_S:
+        raise InputError(
+            f"FrameTimesStart is {frame:g} s, and ScanStart {scan:g} s",
+            why="both count from TimeZero, and a frame begins with its scan or soon after it: one of them is wrong",
+            suggestion="correct one of them; both are in seconds from TimeZero",
+            file=sidecar,
+            field="FrameTimesStart",
+        )
+    return frame
+
+
+def check_corrected_to(facts: Sidecar, start_s: float, sidecar: Path) -> None:
+    """Refuse values that are corrected to a moment after the end of their frame.
+
+    Parameters
+    ----------
+    facts
+        With ``corrected_to_s``.
+    start_s
+        Start of the frame [s from TimeZero].
+    sidecar
+        The file, for the message.
+    """
+    duration_s = sum(facts.frame_durations_s)
+    assert facts.corrected_to_s is not None
+    late_s = facts.corrected_to_s - start_s - max(duration_s, 0.0)
+    if late_s > _SAME_S:
+        key = "FrameTimesStart" if start_s != facts.scan_start_s else "ScanStart"
+        raise InputError(
+            f"ImageDecayCorrectionTime is {facts.corrected_to_s:g} s, {late_s:g} s after the frame, "
+            f"which begins by {key} at {start_s:g} s"
+            + (f" and lasts {duration_s:g} s by FrameDuration" if duration_s > 0.0 else ""),
+            why="decay is corrected to the scan or to the injection before it: one of these is wrong, and the activity "
+            "depends on it",
+            suggestion=f"correct ImageDecayCorrectionTime or {key}; both are in seconds from TimeZero",
+            file=sidecar,
+            field="ImageDecayCorrectionTime",
+        )
+
+
+def check_agreement(facts: Sidecar, time_h: float, sidecar_h: float | None, sidecar: Path) -> None:
+    """Refuse values corrected to an injection that the case sets at another time.
+
+    Parameters
+    ----------
+    facts
+        The sidecar.
+    time_h, sidecar_h
+        Hours from administration to scan that are used, and by the sidecar.
+    sidecar
+        The file, for the message.
+    """
+    to_s, injection_s = facts.corrected_to_s, facts.injection_start_s
+    if not facts.decay_corrected or to_s is None or injection_s is None or sidecar_h is None:
+        return
+    if abs(to_s - injection_s) <= _SAME_S and sidecar_h * 3600.0 > _SAME_S and not same_hours(time_h, sidecar_h):
+        raise InputError(
+            f"ImageDecayCorrectionTime and InjectionStart are {sidecar_h:.4g} h before the scan, and the case gives "
+            f"{time_h:.4g} h",
+            why="the values are corrected to the injection: how much decay is to be undone depends on which is right",
+            suggestion="correct `after` in the case, or ScanStart and InjectionStart in the sidecar",
+            file=sidecar,
+            field="InjectionStart",
+        )
+
+
+def half_frame_s(facts: Sidecar, sidecar: Path, notes: list[str]) -> float:
+    """Time from the start of the frame to its middle [s]; 0 where the sidecar does not tell.
 
     Parameters
     ----------
@@ -34,7 +117,7 @@ def frame_delay_s(facts: Sidecar, sidecar: Path, notes: list[str]) -> float:
     Raises
     ------
     InputError
-        Several frames, or one that begins before its scan, or a day after it.
+        Several frames.
     """
     count = max(len(facts.frame_starts_s), len(facts.frame_durations_s))
     if count > 1:
@@ -45,27 +128,14 @@ def frame_delay_s(facts: Sidecar, sidecar: Path, notes: list[str]) -> float:
             file=sidecar,
             field="FrameTimesStart" if len(facts.frame_starts_s) > 1 else "FrameDuration",
         )
-    half = 0.5 * max([0.0, *facts.frame_durations_s])
-    if not facts.frame_starts_s or facts.scan_start_s is None:
-        return half
-    begins = facts.frame_starts_s[0]
-    late = begins - facts.scan_start_s
-    if abs(late) <= SAME_EVENT_S:
-        return half
-    words = f"FrameTimesStart is {begins:g} s, and ScanStart {facts.scan_start_s:g} s"
-    if abs(begins) <= SAME_EVENT_S:
-        notes.append(Note(f"{words}; the frame's is taken as counted from the start of the scan", CONTRADICTION))
-        return half
-    if not 0.0 <= late <= _MOST_SCAN_S:
-        raise InputError(
-            words,
-            why="both count from TimeZero, and a frame begins with its scan or soon after it: one of them is wrong",
-            suggestion="correct one of them",
-            file=sidecar,
-            field="FrameTimesStart",
-        )
-    notes.append(Note(f"{words}; the frame began {late:g} s after the start of the scan", CONTRADICTION, CAUTION))
-    return late + half
+    if facts.frame_starts_s and facts.scan_start_s is not None:
+        begins, late = facts.frame_starts_s[0], facts.frame_starts_s[0] - facts.scan_start_s
+        words = f"FrameTimesStart is {begins:g} s, and ScanStart {facts.scan_start_s:g} s"
+        if abs(late) > SAME_EVENT_S and abs(begins) <= _SAME_S:
+            notes.append(Note(f"{words}; the frame's is taken as counted from the start of the scan", CONTRADICTION))
+        elif abs(late) > SAME_EVENT_S:
+            notes.append(Note(f"{words}; the frame's counts", CONTRADICTION, CAUTION))
+    return 0.5 * max([0.0, *facts.frame_durations_s])
 
 
 def sidecar_factors(
@@ -92,13 +162,13 @@ def sidecar_factors(
 
 
 def uncorrected_factor(delay_s: float, half_life_s: float | None) -> tuple[float, str]:
-    """Factor from the middle of an uncorrected frame to the start of its scan, and a remark."""
+    """Factor from the middle of an uncorrected frame to its start, and a remark."""
     if not half_life_s or not delay_s:
         return 1.0, "the values are not decay corrected; they are taken as true at the start of the scan"
     factor = math.exp(math.log(2.0) * delay_s / half_life_s)
     return factor, (
-        f"the values are not decay corrected; they were brought from the middle of the frame, {delay_s:g} s after the "
-        f"start of the scan, to it: multiplied by {factor:.5g}"
+        f"the values are not decay corrected; they were brought from the middle of the frame, {delay_s:g} s after its "
+        f"start, to it: multiplied by {factor:.5g}"
     )
 
 

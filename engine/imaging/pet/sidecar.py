@@ -6,13 +6,17 @@ A key that is null, empty or ``"n/a"`` counts as absent. One of another type tha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ...bids import sidecars
 from ...errors import InputError
 from ...files import read_json
+from ...files import sidecar as sidecar_of
 
 ADVICE = "repair or remove this sidecar of the PET"
 #: What converters write where they know nothing.
@@ -113,27 +117,72 @@ class Sidecar(BaseModel):
     kernel: Words = Field("", alias="ConvolutionKernel")
 
 
-def read_sidecar(path: Path) -> Sidecar:
-    """What a sidecar says; one that says nothing where there is no file.
+class Origin:
+    """The file in which each key of a sidecar stands.
+
+    Attributes
+    ----------
+    own
+        The sidecar with the image's own name; whether it is there or not.
+    files
+        By key.
+    """
+
+    def __init__(self, own: Path) -> None:
+        self.own = own
+        self.files: dict[str, Path] = {}
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Refusals of a key of the own sidecar name the file in which it stands instead."""
+        try:
+            yield
+        except InputError as error:
+            path = self.files.get(error.field or "") if error.file == str(self.own) else None
+            if path is None or path == self.own:
+                raise
+            raise InputError(
+                error.problem, why=error.why, suggestion=error.suggestion, file=path, field=error.field
+            ) from None
+
+    def note(self) -> list[str]:
+        """A remark on the keys that the image inherits in its BIDS data set; nothing where there are none."""
+        known = {one.alias for one in Sidecar.model_fields.values()}
+        inherited = sorted(key for key, path in self.files.items() if path.name != self.own.name and key in known)
+        if not inherited:
+            return []
+        names = ", ".join(dict.fromkeys(self.files[key].name for key in inherited))
+        return [f"{', '.join(inherited)}: inherited in the BIDS data set, from {names}"]
+
+
+def read_sidecar(image: Path) -> tuple[Sidecar, Origin]:
+    """What the sidecars of an image say, and where each key stands; nothing where there is no file.
 
     Raises
     ------
     InputError
         No JSON object, or a key with a value of another type than its own; naming file and key.
     """
-    if not path.is_file():
-        return Sidecar()
-    facts = read_json(path, ADVICE)
-    if not isinstance(facts, dict):
-        raise InputError("does not contain a JSON object", why="a sidecar has keys", suggestion=ADVICE, file=path)
+    merged: dict[str, Any] = {}
+    origin = Origin(sidecar_of(image))
+    for path in sidecars(image):
+        facts = read_json(path, ADVICE)
+        if not isinstance(facts, dict):
+            raise InputError("does not contain a JSON object", why="a sidecar has keys", suggestion=ADVICE, file=path)
+        merged |= facts
+        origin.files.update(dict.fromkeys(facts, path))
     try:
-        return Sidecar.model_validate(facts)
+        return Sidecar.model_validate(merged), origin
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     key = str(first["loc"][0])
     why = first["msg"].removeprefix("Value error, ")
     raise InputError(
-        f"{key} is {shown(facts.get(key))}", why=f"{why} here", suggestion=f"correct {key} in it", file=path, field=key
+        f"{key} is {shown(merged.get(key))}",
+        why=f"{why} here",
+        suggestion=f"correct {key} in it",
+        file=origin.files[key],
+        field=key,
     )
 
 

@@ -68,10 +68,15 @@ def _since(administered: Moment, start: Moment, notes: list[str]) -> float:
     return hours
 
 
+def same_hours(case_h: float, header_h: float) -> bool:
+    """Whether case and header give a scan the same time [h]."""
+    return abs(header_h - case_h) <= max(_SAME_H, _SAME_SHARE * case_h)
+
+
 def _differ(said: str, case_h: float, header_h: float) -> list[str]:
-    off = abs(header_h - case_h)
-    if off <= max(_SAME_H, _SAME_SHARE * case_h):
+    if same_hours(case_h, header_h):
         return []
+    off = abs(header_h - case_h)
     words = (
         f"{said} {case_h:.4g} h from administration to scan, the header's times say {header_h:.4g} h; the case's is "
         "used"

@@ -14,6 +14,7 @@ from hevesy.engine.case.file import read_yaml
 from hevesy.engine.case.model import Case
 from hevesy.engine.errors import InputError
 from hevesy.engine.files import csv_text
+from hevesy.engine.imaging.ct_calibration import Calibration
 from hevesy.engine.log_lines import PlainFormatter
 from hevesy.engine.privacy import telling_name, without_folders
 from hevesy.engine.text import printable, shown_name
@@ -72,6 +73,8 @@ def test_folders_stay_out_of_files():
     assert telling_name(Path("/x/RS.Smith_John.dcm")) == "file.dcm"
     assert telling_name(Path("/x/RS.1.2.840.5.dcm")) == "RS.UID.dcm"
     assert telling_name(Path("/x/pet_24h.nii.gz")) == "pet_24h.nii.gz"
+    assert telling_name(Path("/x/rc Smith.csv")) == "table.csv"
+    assert telling_name(Path("/x/recovery_curve_i124.csv")) == "recovery_curve_i124.csv"
 
 
 @pytest.fixture
@@ -224,3 +227,8 @@ def test_no_damage_to_a_problem_gives_another_error(tmp_path):
 def test_read_yaml_allows_references(tmp_path):
     (tmp_path / "a.yaml").write_text("a: &x [1, 2]\nb: *x\n")
     assert read_yaml(tmp_path / "a.yaml")[0] == {"a": ["1", "2"], "b": ["1", "2"]}
+
+
+def test_a_calibration_is_named_without_the_patient(tmp_path):
+    (tmp_path / "cal Smith.csv").write_text("-1000,0.001\n0,1.0\n1000,1.6\n")
+    assert Calibration.read(tmp_path / "cal Smith.csv").name == "table.csv"

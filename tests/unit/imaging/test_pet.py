@@ -227,8 +227,8 @@ def test_another_nuclides_positron_fraction_is_reported(tmp_path):
 
 def test_negative_activity(tmp_path):
     values = TRUE.copy()
-    values[1, 2, 3] = -2000.0
-    with pytest.raises(InputError, match=r"1 PET voxel holds negative activity, down to -2000"):
+    values[1, 2, 3] = -9000.0
+    with pytest.raises(InputError, match=r"1 PET voxel holds negative activity, down to -9000"):
         imaging.read_pet(write_image(tmp_path / "p.nii.gz", GRID, values), after_h=24.0)
     values[1, 2, 3] = -1.0
     scan = imaging.read_pet(write_image(tmp_path / "q.nii.gz", GRID, values), after_h=24.0)
