@@ -216,18 +216,18 @@ TRAPS: tuple[Trap, ...] = (
         source="report",
     ),
     Trap(
-        "sidecar-frame-before-its-scan",
+        "sidecar-frame-before-its-scan-companions",
         "FrameTimesStart lies a minute after TimeZero, and ScanStart a day.",
         "Refused, naming both.",
         _timed(ScanStart=_DAY_S, FrameTimesStart=[60]),
-        _refused("FrameTimesStart is 60 s", "ScanStart at 86400 s"),
+        _refused("FrameTimesStart is 60 s", "ScanStart 86400 s"),
     ),
     Trap(
         "sidecar-corrected-to-the-day-after",
         "The values are corrected to a day after the scan and its frame of 20 minutes.",
         "Refused, naming both keys.",
         _timed(ScanStart=_DAY_S, FrameDuration=[1200], ImageDecayCorrectionTime=2 * _DAY_S),
-        _refused("ImageDecayCorrectionTime is 172800 s", "ScanStart at 86400 s"),
+        _refused("ImageDecayCorrectionTime is 172800 s", "ScanStart 86400 s"),
     ),
     Trap(
         "sidecar-corrected-within-the-frame",
