@@ -27,7 +27,7 @@ _PLAIN_DICOM = re.compile(
 #: The same of tables and texts, which are called after what they hold or after what they were measured with.
 _PLAIN_TABLE = re.compile(
     rf"(?:{_PLAIN.pattern}|rc|recovery|curves?|calibration|calib|cal|density|hu|phantom|nema|iec|spheres?|scanner|blood"
-    r"|samples?|retention|whole|body|table|i124|f18|ga68|cu64|zr89|y90|lu177|i131)*",
+    r"|samples?|retention|whole|body|table|readme|notes|i124|f18|ga68|cu64|zr89|y90|lu177|i131)*",
     re.IGNORECASE,
 )
 _TABLES = (".csv", ".tsv", ".txt", ".dat")

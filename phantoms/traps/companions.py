@@ -227,7 +227,7 @@ TRAPS: tuple[Trap, ...] = (
         "The values are corrected to a day after the scan and its frame of 20 minutes.",
         "Refused, naming both keys.",
         _timed(ScanStart=_DAY_S, FrameDuration=[1200], ImageDecayCorrectionTime=2 * _DAY_S),
-        _refused("ImageDecayCorrectionTime is 172800 s", "ScanStart 86400 s"),
+        _refused("ImageDecayCorrectionTime is 172800 s", "ScanStart at 86400 s"),
     ),
     Trap(
         "sidecar-corrected-within-the-frame",

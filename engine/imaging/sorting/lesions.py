@@ -77,7 +77,8 @@ def _matched(
     What a file says it was drawn on comes before its frame of reference, which programs leave stale inside one file;
     the first scan comes first, which kinetics are registered to. Of several that are related alike, all label maps are
     taken (one lesion a file is usual), and of RTSTRUCT and SEG the newest, with older ones of which it holds no
-    structure. Lesions of files that are left out, which no file used holds, are kept in their `lost`.
+    structure. Lesions of files that are left out, which no file used holds, are kept in their `lost`; what was drawn on
+    the CT of a scan is another drawing of the lesions that were drawn on its PET.
     """
     candidates = [item for _, item in related]
     ranks = {item.spec: rank for rank, item in related}
@@ -99,7 +100,7 @@ def _matched(
         notes.append(f"{names} hold different structures: all of them are used")
     used = {name.casefold() for item in taken for name in item.structures}
     for item in candidates:
-        if item not in taken:
+        if item not in taken and (best, ranks[item.spec]) not in ((5, 4), (3, 2)):
             item.lost = tuple(name for name in item.structures if name.casefold() not in used)
     return taken
 
