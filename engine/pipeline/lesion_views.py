@@ -36,6 +36,9 @@ MAD_TO_SIGMA = 1.4826
 #: half the mean) 0.2 % of the sum is lost, so that a clean background keeps its mean, which a median would not. The
 #: share: what lies within half the background, the lesion's own spill and other tissue, is background.
 ORGAN_SIGMA, ORGAN_SHARE = 6.0, 0.5
+#: What moves the mean by less than this share is the tail of the noise, a few voxels of hundreds, and stays: background
+#: differs as much from place to place.
+ORGAN_EFFECT = 0.05
 #: Resolution assumed for the background shell when the case gives none [mm].
 SHELL_FWHM_MM = 6.0
 
@@ -193,7 +196,7 @@ def without_organs(values: np.ndarray) -> np.ndarray:
     """Values of a shell that show background (n,), those of organs with more, or less, uptake left out.
 
     Median and median absolute deviation are taken again over what is left until nothing more is left out: an organ
-    that fills a third of the shell has moved both.
+    that fills a third of the shell has moved both. Where the mean hardly changes by it, all values are kept.
     """
     kept = values
     while kept.size:
@@ -204,7 +207,10 @@ def without_organs(values: np.ndarray) -> np.ndarray:
         if inside.size == kept.size:
             break
         kept = inside
-    return kept
+    if kept.size == values.size:
+        return values
+    mean = float(values.mean())
+    return kept if abs(float(kept.mean()) - mean) > ORGAN_EFFECT * abs(mean) else values
 
 
 def lesion_views(images: VisitImages, lesion: Lesion, fwhm_mm: float | None) -> list[LesionView]:
