@@ -34,6 +34,9 @@ BASE_BYTES = 600e6
 #: energy that single decays deposit there (0.34 to 0.57 measured on 131I lesions of 0.35 to 12 mL).
 SPREAD = 0.55
 
+#: What the tables leave out: remarks are lines of their own, and the origin of a time is one of them where it matters.
+_NOT_SHOWN = ("flags", "time_origin")
+
 
 @dataclass
 class VisitCheck:
@@ -79,7 +82,9 @@ class Check:
         tables: list[tuple[str, Sequence[str], list[list[Any]]]] = []
         for visit in self.visits:
             for title, rows in (("scans", visit.scans), ("lesions", visit.lesions)):
-                columns = [key for key in rows[0] if key != "flags"]  # remarks are lines of their own
+                columns = [
+                    key for key in rows[0] if key not in ("flags", "time_origin")
+                ]  # remarks are lines of their own
                 tables.append(
                     (
                         f"{visit.visit}: {title}",
@@ -176,6 +181,7 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
             {
                 "scan": images.scans[number].name,
                 "hours_after": float(t),
+                "time_origin": images.scans[number].time_origin,
                 "given_mbq": images.tracer_activity_mbq,
                 "left_by_decay_mbq": decayed,
                 "seen_mbq": total,

@@ -55,6 +55,9 @@ class VisitScan:
         How tables and report call it.
     ct_hu
         Its CT on the dose grid after the alignment (nz, ny, nx) [HU], for display.
+    time_origin
+        Where its time comes from: ``"case"`` (stated there as hours), or what the dates of header, sidecar and case
+        are: ``"measured"``, ``"completed"`` from a neighbouring field, or ``"assumed"``.
     alignment
         Registration of the scan to the first.
     own
@@ -63,6 +66,7 @@ class VisitScan:
 
     name: str
     ct_hu: np.ndarray
+    time_origin: str = "measured"
     alignment: Alignment = Alignment()
     own: AlignedPet | None = None
 
@@ -152,7 +156,8 @@ class _Read:
         """The scan as the visit stores it: ``grid`` is the dose grid, ``small`` the same cropped to the body."""
         elsewhere = self.alignment.moves or not self.pet.volume.grid.same_as(grid)
         ct_hu = _display_ct(self.ct, small, self.alignment)
-        return VisitScan(self.name, ct_hu, self.alignment, self.placed if elsewhere else None)
+        origin = self.pet.time_origin.value if self.source.after_h is None else "case"
+        return VisitScan(self.name, ct_hu, origin, self.alignment, self.placed if elsewhere else None)
 
 
 def read_visit(case: Case, visit: Visit, sources: Sources | None = None) -> VisitImages:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..volumes import Volume
-from .moments import Moment
+from .moments import Moment, Origin
 from .stated import Body
 
 
@@ -51,6 +51,12 @@ class PetScan:
     def administered(self) -> datetime | None:
         """Time of administration by the clock on the wall."""
         return None if self.given is None else self.given.wall
+
+    @property
+    def time_origin(self) -> Origin:
+        """Whether `time_h` was stated in all parts, completed from a neighbouring field, or rests on a convention."""
+        origins = {moment.origin for moment in (self.start, self.given) if moment is not None}
+        return next((one for one in (Origin.ASSUMED, Origin.COMPLETED) if one in origins), Origin.MEASURED)
 
     @property
     def left_bq(self) -> float | None:

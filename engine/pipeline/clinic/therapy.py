@@ -130,6 +130,10 @@ def visit_record(
             "dose_of_scan": None if case.judged else dose_of_scan(case, records),
             "blood": None if blood is None else _blood(blood),
             "eligibility": {} if judgement is None else judgement.to_dict(),
+            "scans": [
+                {"scan": scan.name, "hours": float(t), "time_origin": scan.time_origin}
+                for scan, t in zip(images.scans, images.times_h, strict=True)
+            ],
             "alignment": [
                 {"scan": scan.name, "hours": float(t), **scan.alignment.to_dict()}
                 for scan, t in zip(images.scans[1:], images.times_h[1:], strict=True)

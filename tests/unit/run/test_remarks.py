@@ -8,13 +8,14 @@ import dataclasses
 import html
 import importlib
 import inspect
+import json
 import pkgutil
 import shutil
 
 import h5py
 import hevesy.engine
 import pytest
-from hevesy.phantoms.traps.patient import write_patient, write_volumes
+from hevesy.phantoms.traps.patient import HALF_LIFE_F18_S, at, write_patient, write_volumes
 from hevesy.tests.unit.traps.driver import call
 
 #: Fields and properties that hold remarks.
@@ -121,6 +122,39 @@ def test_every_remark_reaches_every_surface(write, tmp_path, monkeypatch, capsys
         "VoxelKinetics",
         "LesionActivity",
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "origin"),
+    [({}, "measured"), ({"case": {"after": ("24 h", "96 h")}}, "case"), ({}, "assumed"), ({}, "completed")],
+)
+def test_the_origin_of_a_scan_s_time_is_in_the_result(tmp_path, monkeypatch, capsys, change, origin):
+    """Hours that the case states, that were measured, of a clock without a date, and with a date of another field."""
+
+    def clock(data, number):
+        item = data.RadiopharmaceuticalInformationSequence[0]
+        del item.RadiopharmaceuticalStartDateTime
+        item.RadionuclideHalfLife = HALF_LIFE_F18_S
+        item.RadionuclideCodeSequence[0].CodeMeaning = "^18^Fluorine"
+
+    def undated(data, number):
+        del data.AcquisitionDate
+        data.AcquisitionTime = "001000" if number > 9 else "235000"
+
+    if origin == "completed":
+        case = write_patient(tmp_path, pet24={"start": at(38.0 + 5.0 / 6.0), "change": undated})
+    elif origin == "assumed":
+        scans = {"start": at(2.0), "change": clock}
+        case = write_patient(tmp_path, pet24=scans, case={"pets": ("PET24",)})
+        case.write_text(case.read_text().replace("I-124", "F-18"))
+    else:
+        case = write_patient(tmp_path, **change)
+    code, out, err = call(["check", str(case), "--json"], monkeypatch, capsys)
+    assert code == 0, err
+    assert json.loads(out)["visits"][0]["scans"][0]["time_origin"] == origin
+    call(["run", str(case), "--method", "local", "-q", "--out", str(tmp_path / "out")], monkeypatch, capsys)
+    record = json.loads((tmp_path / "out" / "patient.json").read_text())["visits"][0]["scans"][0]
+    assert record["time_origin"] == origin
 
 
 def _copied_ct(folder):
