@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .errors import InputError
 from .privacy import telling_name
-from .text import counted
+from .text import counted, escaped
 
 #: SOP class of a DICOMDIR: a table of contents of a medium, whatever its file is called.
 _DICOMDIR = b"1.2.840.10008.1.3.10"
@@ -195,15 +195,14 @@ def left_out(others: Mapping[Path, str]) -> str:
     """One sentence on files that were left out, with some of their names; empty where there are none."""
     if not others:
         return ""
-    named = [f"{shown_name(path)} ({why})" for path, why in list(others.items())[:_NAMED]]
+    named = [f"{shown_file(path)} ({why})" for path, why in list(others.items())[:_NAMED]]
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     return f"{counted(len(others), 'file', ('was', 'were'))} left out: {', '.join(named)}{more}"
 
 
-def shown_name(path: Path) -> str:
+def shown_file(path: Path) -> str:
     """Name of a file with that of its folder where that only says what is in it; in characters that print."""
-    name = telling_name(path)
-    return "".join(c if c.isprintable() else c.encode("utf-8", "backslashreplace").decode() for c in name)
+    return escaped(telling_name(path))
 
 
 def require(path: Path, what: str) -> None:

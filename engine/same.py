@@ -12,6 +12,17 @@ SAME_SCAN_S = 300.0
 SESSION_HALF_LIVES, SESSION_ELAPSED = 0.02, 0.1
 #: Stamps of one event from two systems agree within this [s]; clocks of a department do.
 SAME_EVENT_S = 60.0
+#: Moments of one record are one within this [s]: they are stated in whole seconds, in which nothing decays.
+SAME_SECOND_S = 1.0
+#: Case and header give a scan the same time within this [h], a bed position or so, or this share of it.
+SAME_HOURS_H, SAME_HOURS_SHARE = 0.25, 0.02
+#: Times of one administration in several headers differ by less than this [s]: an infusion, or a clock.
+SAME_ADMINISTRATION_S = 3600.0
+#: Stated activities of one administration are the same within this share: headers round to whole kBq.
+SAME_ACTIVITY = 1e-4
+#: Values that two sources state (half-lives, weights, activities) are the same within this share: they are rounded, and
+#: tables differ.
+SAME_STATED = 0.01
 #: Voxels of two grids are the same where their places agree within this share of a voxel: headers are rounded.
 SAME_PLACE_VOXELS = 1e-3
 #: Slices lie on an even grid where none is off it by more than this share of their distance, or by this many mm (two
@@ -34,6 +45,9 @@ LEAST_SHARE = 1e-6
 WHOLE_LABEL = 1e-4
 #: Planes of contours are one plane within this [mm]: exporters round to 0.01 mm.
 SAME_PLANE_MM = 0.1
+#: Contours of one slice lie within this share of the slice distance: editors that draw on a resampled image put the
+#: contours of one slice some tenths of a millimetre apart, and those of two slices never so close.
+SAME_SLICE = 0.25
 
 
 def same_scan(a_h: float, b_h: float) -> bool:

@@ -200,6 +200,11 @@ def printable(text: str, *, lines: bool = False) -> str:
     return plain if lines else plain.replace("\n", " ").replace("\t", " ")
 
 
+def escaped(text: str) -> str:
+    """A foreign text for a message that says what is there: characters that do not print are written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def shown_name(name: object, otherwise: str = "unnamed") -> str:
     """The name of a structure of a file of others as it is used everywhere: printable, one line, not too long.
 

@@ -12,12 +12,7 @@ from ..errors import InputError
 from ..imaging.pet.moments import gap_s
 from ..imaging.pet.scan import PetScan
 from ..notes import CONTRADICTION, CRITICAL, Note
-from ..same import same_scan
-
-#: Stated activities of one administration are the same within this share: headers round to whole kBq.
-SAME_ACTIVITY = 1e-4
-#: Times of one administration in several headers differ by less than this [s]: an infusion, or a clock.
-SAME_ADMINISTRATION_S = 3600.0
+from ..same import SAME_ACTIVITY, SAME_ADMINISTRATION_S, same_scan
 
 
 def tracer_activity(case: Case, visit: Visit, pets: Sequence[PetScan]) -> float:

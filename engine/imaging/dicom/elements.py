@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
-from ...text import shortened
+from ...text import escaped, shortened
 
 if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement
@@ -125,12 +125,7 @@ def held(data: Dataset, keyword: str) -> str:
             words = [value.decode("latin-1").strip("\0 ")]
         elif _is_sequence(value):
             words = ["a sequence"]
-    return shortened(printable(chr(92).join(words)), 60) if any(words) else ""
-
-
-def printable(text: str) -> str:
-    """A foreign text with the characters that do not print written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return shortened(escaped(chr(92).join(words)), 60) if any(words) else ""
 
 
 def _is_sequence(value: object) -> bool:

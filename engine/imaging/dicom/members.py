@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ...errors import InputError
-from ...folders import dicom_files, left_out, shown_name
+from ...folders import dicom_files, left_out, shown_file
 from ...notes import CAUTION, NOTE, Note
 from ...privacy import series_code
 from ...text import counted
@@ -164,7 +164,7 @@ def _without_pictures(images: list[Header], notes: list[str]) -> list[Header]:
     for uid, reason in reasons.items():
         if reason:
             what = f"{series[uid][0].modality} series of {counted(len(series[uid]), 'image')}"
-            notes.append(f"a further {what} in the folder was left out: {reason} ({shown_name(series[uid][0].path)})")
+            notes.append(f"a further {what} in the folder was left out: {reason} ({shown_file(series[uid][0].path)})")
     return [header for header in images if not reasons[header.series]]
 
 
@@ -271,6 +271,6 @@ def _without_strays(slices: list[Header], notes: list[str]) -> list[Header]:
 
 
 def _stray_note(strays: dict[Path, str]) -> str:
-    names = ", ".join(f"{shown_name(path)} ({reason})" for path, reason in list(strays.items())[:3])
+    names = ", ".join(f"{shown_file(path)} ({reason})" for path, reason in list(strays.items())[:3])
     more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
     return f"{counted(len(strays), 'image', ('is', 'are'))} no slice of the volume and left out: {names}{more}"

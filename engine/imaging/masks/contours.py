@@ -20,7 +20,7 @@ import numpy as np
 from ...errors import InputError
 from ...grid import Grid, canonical
 from ...notes import CAUTION, NOTE, Note
-from ...same import SAME_PLANE_MM
+from ...same import SAME_PLANE_MM, SAME_SLICE
 from ...text import counted
 from ..resample import average, overlap_matrix
 from .regions import Region, area_fractions, combined, common_area, is_speck, near_pairs, winding_area
@@ -34,9 +34,6 @@ BRIDGED_MM, BRIDGED_SLICES = 10.0, 3.0
 LINKED = 0.1
 #: Plane distances differ by less than this share where a structure was drawn on every n-th slice; this share of them.
 REGULAR, MOSTLY = 0.1, 0.75
-#: Contours of one slice lie within this share of the slice distance: editors that draw on a resampled image put the
-#: contours of one slice some tenths of a millimetre apart, and those of two slices never so close.
-SAME_SLICE = 0.25
 #: A hole larger than this share of what surrounds it is said: two drawings of one lesion, one inside the other.
 LARGE_HOLE = 0.5
 #: Points of the fine grid that contours are drawn on where they are oblique to the image [memory].

@@ -11,6 +11,7 @@ import numpy as np
 from ...case.ranges import SCAN_TIME, TRACER_ACTIVITY, WEIGHT
 from ...errors import InputError
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
+from ...same import SAME_SECOND_S, SAME_STATED
 from ...units import ACTIVITY, unit_factor
 from ..volumes import read_file
 from .frame_times import (
@@ -38,10 +39,6 @@ FILE_UNITS = {"bq/ml": 1.0, "bqml": 1.0, "bq/cc": 1.0, "kbq/ml": 1e3, "kbqml": 1
 SUV_UNITS = frozenset({"gml", "g/ml", "suv", "suvbw", "suv (g/ml)", "suvbw (g/ml)"})
 #: Words in a file's name that say it is in other units than Bq/mL.
 _OTHER_UNITS = re.compile(r"(?i)(?<![a-z])(suv(?:bw|lbm|bsa|ibw)?|sul|kbq(?:ml)?|mbq(?:ml)?|counts|cnts|cps)(?![a-z])")
-#: Longest time [s] between two moments that are one: decay in it is nothing.
-_SAME_S = 1.0
-#: Values that two sources state are the same within this share: they are rounded.
-_SAME_SHARE = 0.01
 
 
 def header_of_file(path: Path, half_life_s: float | None = None) -> PetHeader:
@@ -241,7 +238,7 @@ def _decay(
         shift_s = by_time_s
         hours = abs(shift_s) / 3600.0
         _checked(SCAN_TIME.check, hours, f"{hours:.6g} h", "ImageDecayCorrectionTime", sidecar)
-    if abs(shift_s) <= _SAME_S:
+    if abs(shift_s) <= SAME_SECOND_S:
         stated = facts.decay_corrected is not None or facts.decay_correction
         return (
             1.0,
@@ -353,7 +350,7 @@ def _contradictions(info: PetHeader, known: Known) -> list[str]:
         (known.weight_kg, info.weight_kg, "weight", "kg"),
         (known.half_life_s, info.half_life_s, "half-life", "s"),
     ):
-        if not case or not file or abs(case / file - 1.0) <= _SAME_SHARE:
+        if not case or not file or abs(case / file - 1.0) <= SAME_STATED:
             continue
         words = f"the case's {what} {case:.5g} {unit} is used; the sidecar says {file:.5g} {unit}"
         other = what == "half-life" and abs(file / case - 1.0) > OTHER_NUCLIDE

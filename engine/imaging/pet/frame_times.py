@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
-from ...same import SAME_EVENT_S
+from ...same import SAME_EVENT_S, SAME_SECOND_S
 from ...text import counted
 from .factors import SCAN_S, factors_fit
 from .given import SAME_DAY_HALF_LIFE_S
@@ -15,8 +15,6 @@ from .header import PetHeader
 from .sidecar import Sidecar
 from .times import same_hours
 
-#: Longest time [s] between two moments that are one: times are stated in whole seconds.
-_SAME_S = 1.0
 #: A frame begins within this [s] of the start of its scan.
 _MOST_SCAN_S = 86400.0
 #: A long-lived tracer is seldom scanned within this [h] of its administration. Hours or minutes that were written in
@@ -36,9 +34,9 @@ def frame_start_s(facts: Sidecar, sidecar: Path) -> float | None:
         A frame that begins before its scan, or a day after it.
     """
     scan, frame = facts.scan_start_s, facts.frame_starts_s[0] if facts.frame_starts_s else None
-    if scan is None or frame is None or abs(frame) <= _SAME_S:
+    if scan is None or frame is None or abs(frame) <= SAME_SECOND_S:
         return scan
-    if not -_SAME_S <= frame - scan <= _MOST_SCAN_S:
+    if not -SAME_SECOND_S <= frame - scan <= _MOST_SCAN_S:
         raise InputError(
             f"FrameTimesStart is {frame:g} s, and ScanStart {scan:g} s",
             why="both count from TimeZero, and a frame begins with its scan or soon after it: one of them is wrong",
@@ -64,7 +62,7 @@ def check_corrected_to(facts: Sidecar, start_s: float, sidecar: Path) -> None:
     duration_s = sum(facts.frame_durations_s)
     assert facts.corrected_to_s is not None
     late_s = facts.corrected_to_s - start_s - max(duration_s, 0.0)
-    if late_s > _SAME_S:
+    if late_s > SAME_SECOND_S:
         key = "FrameTimesStart" if start_s != facts.scan_start_s else "ScanStart"
         raise InputError(
             f"ImageDecayCorrectionTime is {facts.corrected_to_s:g} s, {late_s:g} s after the frame, "
@@ -93,7 +91,11 @@ def check_agreement(facts: Sidecar, time_h: float, sidecar_h: float | None, side
     to_s, injection_s = facts.corrected_to_s, facts.injection_start_s
     if not facts.decay_corrected or to_s is None or injection_s is None or sidecar_h is None:
         return
-    if abs(to_s - injection_s) <= _SAME_S and sidecar_h * 3600.0 > _SAME_S and not same_hours(time_h, sidecar_h):
+    if (
+        abs(to_s - injection_s) <= SAME_SECOND_S
+        and sidecar_h * 3600.0 > SAME_SECOND_S
+        and not same_hours(time_h, sidecar_h)
+    ):
         raise InputError(
             f"ImageDecayCorrectionTime and InjectionStart are {sidecar_h:.4g} h before the scan, and the case gives "
             f"{time_h:.4g} h",
@@ -131,7 +133,7 @@ def half_frame_s(facts: Sidecar, sidecar: Path, notes: list[str]) -> float:
     if facts.frame_starts_s and facts.scan_start_s is not None:
         begins, late = facts.frame_starts_s[0], facts.frame_starts_s[0] - facts.scan_start_s
         words = f"FrameTimesStart is {begins:g} s, and ScanStart {facts.scan_start_s:g} s"
-        if abs(late) > SAME_EVENT_S and abs(begins) <= _SAME_S:
+        if abs(late) > SAME_EVENT_S and abs(begins) <= SAME_SECOND_S:
             notes.append(Note(f"{words}; the frame's is taken as counted from the start of the scan", CONTRADICTION))
         elif abs(late) > SAME_EVENT_S:
             notes.append(Note(f"{words}; the frame's counts", CONTRADICTION, CAUTION))

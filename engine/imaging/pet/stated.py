@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...case.ranges import HEIGHT, TRACER_ACTIVITY, WEIGHT, Range
 from ...errors import InputError
 from ...notes import CONTRADICTION, CRITICAL, Note
+from ...same import SAME_STATED
 from ..dicom.elements import number, text
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 LEAST_BQ = 1e5
 #: Half-lives of tracers [s]: 82Rb has 76 s, 22Na of sources 2.6 years.
 LEAST_HALF_LIFE_S, MOST_HALF_LIFE_S = 30.0, 1e9
-#: Units of time that exporters write for a half-life in place of seconds [s], and how far a rounded one may be off.
+#: Units of time that exporters write for a half-life in place of seconds [s].
 _TIME_UNITS = {"minutes": 60.0, "hours": 3600.0, "days": 86400.0}
-_SAME_HALF_LIFE = 0.01
 #: Largest value below that which is taken as MBq; those between may be Bq, kBq or MBq.
 MOST_MBQ = 12e3
 
@@ -72,7 +72,7 @@ def stated_half_life_s(stated: object, tracers_s: Iterable[float | None], notes:
     known = [tracer for tracer in tracers_s if tracer]
     for tracer in known:
         for unit, seconds in _TIME_UNITS.items():
-            if abs(found * seconds / tracer - 1.0) <= _SAME_HALF_LIFE:
+            if abs(found * seconds / tracer - 1.0) <= SAME_STATED:
                 words = f"the header's half-life {found:g} is that of the tracer in {unit}, and is taken as such"
                 notes.append(Note(words, CONTRADICTION))
                 return found * seconds

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from ...errors import InputError
 from ...notes import CAUTION, CONTRADICTION, CRITICAL, Note
+from ...same import SAME_HOURS_H, SAME_HOURS_SHARE
 from .header import PetHeader
 from .moments import Moment, seconds_between
 from .scan import Known
 
-#: Case and header say the same time within this [h], a bed position or so, or this share of it.
-_SAME_H, _SAME_SHARE = 0.25, 0.02
 #: A difference beyond this share of the time changes a dose by as much, and stands in the first box.
 _CRITICAL_SHARE = 0.1
 #: No scan follows an administration after more days than these.
@@ -70,7 +69,7 @@ def _since(administered: Moment, start: Moment, notes: list[str]) -> float:
 
 def same_hours(case_h: float, header_h: float) -> bool:
     """Whether case and header give a scan the same time [h]."""
-    return abs(header_h - case_h) <= max(_SAME_H, _SAME_SHARE * case_h)
+    return abs(header_h - case_h) <= max(SAME_HOURS_H, SAME_HOURS_SHARE * case_h)
 
 
 def _differ(said: str, case_h: float, header_h: float) -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...errors import InputError
+from ...same import SAME_STATED
 from ..pet.header import PetHeader, radionuclide_half_life_s
 from .item import Item
 from .wishes import Wishes
 
-#: Half-lives agree within this share when a header's stands for a nuclide.
-_SAME_HALF_LIFE = 0.01
 #: Scans of a tracer that a refusal names.
 _NAMED = 3
 
@@ -26,7 +25,7 @@ def _by_half_life(half_life_s: float | None) -> str | None:
         return None
     for name in ("F-18", "I-124", "Ga-68", "Cu-64", "Zr-89", "C-11", "Y-90", "I-131"):
         known = radionuclide_half_life_s(name)
-        if known and abs(half_life_s / known - 1.0) < _SAME_HALF_LIFE:
+        if known and abs(half_life_s / known - 1.0) < SAME_STATED:
             return name
     return None
 
