@@ -12,12 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from hevesy.benchmarks import cases, decay, machine, report, warps
+from hevesy.benchmarks import cases, decay, machine, report
 
 NAMES = ("I-131 patient 4 mm", "Lu-177 patient 4 mm", "Y-90 patient 4 mm")
-#: decays whose particles are recorded for the schedules of a warp
-RECORDED = 640
 #: bytes that a scattered access moves: one sector
 SECTOR = 32
 
@@ -69,22 +66,7 @@ def measure(names: tuple[str, ...], traced: int, decays: int, count: bool) -> di
     for number, name in enumerate(names):
         one = decay.profile(name, traced, decays, (1000, 301_000) if count and number == 0 else None)
         content["profiles"].append(one | {"sass_per_ptx": found.code_bytes / 16 / static})
-    cost = fitted_cost(content["profiles"])
-    content["cost"] = cost._asdict()
-    for one in content["profiles"]:
-        problem = cases.load(one["name"])
-        assert problem is not None
-        one["lanes_busy"] = warps.occupancy(problem, RECORDED if traced > warps.LANES else warps.LANES, cost)
     return content
-
-
-def fitted_cost(profiles: list[dict[str, Any]]) -> warps.Cost:
-    """Instructions of a flight and of a segment, with all that belongs to them: the best fit to those of all decays."""
-    events = np.array([[p["events"]["photon_flights"], p["events"]["electron_segments"]] for p in profiles])
-    total = np.array([p["gpu"]["total"] for p in profiles])
-    if len(profiles) < 2:  # nothing to tell them apart
-        return warps.Cost(*2 * (float(total[0] / events[0].sum()),))
-    return warps.Cost(*map(float, np.linalg.lstsq(events / total[:, None], np.ones(total.size), rcond=None)[0]))
 
 
 def tables(content: dict[str, Any]) -> str:
@@ -114,7 +96,6 @@ def tables(content: dict[str, Any]) -> str:
         limits.append(
             (card.name, "**arithmetic / 10**", *(report.number(bounds(p, card)["arithmetic"] / 10) for p in profiles))
         )
-    busy = [(schedule, *(f"{100 * p['lanes_busy'][schedule]:.0f} %" for p in profiles)) for schedule in warps.SCHEDULES]
     cpu = [("decays per CPU second", *(report.number(p["decays_per_cpu_s"]) for p in profiles))]
     counted = profiles[0]["cpu"]
     if counted:
@@ -129,9 +110,6 @@ def tables(content: dict[str, Any]) -> str:
         f"{kernel['machine_instructions']} in machine code, {kernel['registers']} registers):",
         report.table(("kind", *head), gpu),
         "Share of functions in them:", report.table(("function", *head), functions),
-        f"Lanes of a warp that have work, upper limit (a flight counts {report.number(content['cost']['flight'])} and "
-        f"a segment {report.number(content['cost']['segment'])} instructions, a fit to these decays):",
-        report.table(("schedule", *head), busy),
         "Upper limit of decays/s with every lane busy:", report.table(("card", "resource", *head), limits),
     ]  # fmt: skip
     return "\n\n".join(parts)

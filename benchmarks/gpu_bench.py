@@ -9,10 +9,9 @@ stop rule.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import os
 import platform
+import runpy
 import statistics
 import sys
 import time
@@ -21,23 +20,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-#: decays a second on an H200-class device, and seconds to both goals (docs/performance.md)
-TARGETS = {"lu177_patient_4mm": 3.0e8, "i131_patient_4mm": 1.5e8}
+#: goals of a run, and seconds to both (docs/performance.md)
 GOALS, GOAL_S = ("lesions:1%", "voxels>50%:2%"), 10.0
-
-
-def make_importable() -> None:
-    """Let ``import hevesy`` find this repository, whose root is the package, where it is not installed."""
-    if importlib.util.find_spec("hevesy") is not None:
-        return
-    found = importlib.util.spec_from_file_location(
-        "hevesy", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    assert found is not None
-    assert found.loader is not None
-    package = importlib.util.module_from_spec(found)
-    sys.modules["hevesy"] = package
-    found.loader.exec_module(package)
 
 
 def timed(engine: Any, voxels: int, per_batch: int, repeats: int) -> tuple[float, dict[str, int]]:
@@ -65,7 +49,7 @@ def timed_run(engine: Any, problem: Any, per_batch: int, repeats: int) -> dict[s
     seconds = []
     for batch in range(repeats + 1):
         start = time.perf_counter()
-        kept.run_batch(batch)
+        kept.run_batch(batch, batch + 1 if batch < repeats else None)
         seconds.append(time.perf_counter() - start)
     start = time.perf_counter()
     kept.settle()
@@ -92,17 +76,17 @@ def goal(problem: Any, until: str) -> dict[str, Any]:
     }
 
 
-def patient(name: str, per_batch: int, repeats: int) -> dict[str, Any] | None:
-    """Rate with every number of devices, and the goals, of a patient; None when it cannot be made here."""
+def patient(name: str, per_batch: int, repeats: int) -> dict[str, Any]:
+    """Rate with every number of devices, and the goals, of a patient."""
     from hevesy.benchmarks import gpu_problems as problems
+    from hevesy.benchmarks.gpu_goals import TARGETS
     from hevesy.kernels.backends import cuda, cuda_probe, cuda_target
 
     problem = problems.load(name)
-    if problem is None:
-        return None
     world, numbers = problems.world(problem), cuda_probe.devices()
     row: dict[str, Any] = {
-        "problem": name, "voxels": int(world.density.size), "target_per_s": TARGETS[name], "by_devices": {},
+        "problem": name, "voxels": int(world.density.size), "emission": problems.emission_source(name),
+        "target_per_s": TARGETS[name], "by_devices": {},
     }  # fmt: skip
     for count in range(1, len(numbers) + 1):
         engine = cuda.Engine(world, seed=1, devices=numbers[:count])
@@ -132,7 +116,7 @@ def reference(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
     start = time.perf_counter()
     engine = cuda.Engine(world, seed=1)
     ready = time.perf_counter() - start
-    definition = next(iter(engine.lanes[0].kernel.overloads.values()))
+    definition = problems.kernel_of(engine.lanes[0])
     seconds, counters = timed(engine, voxels, int(given.decays), given.repeats)
     row: dict[str, Any] = {
         "problem": name, "voxels": voxels, "decays": int(given.decays), "seconds": seconds,
@@ -157,9 +141,10 @@ def reference(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Measure, print, write; 1 where a device is required and there is none."""
-    make_importable()
+    """Measure, print, write; 1 where a device or a problem is required and missing."""
+    runpy.run_path(str(ROOT / "tools" / "importable.py"))
     from hevesy.benchmarks import gpu_problems as problems
+    from hevesy.benchmarks.gpu_goals import TARGETS
     from hevesy.engine.results import environment
     from hevesy.kernels.backends import cpu, cuda, cuda_probe
 
@@ -174,7 +159,7 @@ def main(words: list[str] | None = None) -> int:
     reason = cuda_probe.why_not()
     if reason is not None:
         print(f"no usable CUDA device: {reason}", file=sys.stderr)
-        return 1 if os.environ.get("HEVESY_REQUIRE_GPU", "0") not in ("", "0") else 0
+        return int(problems.required())
     report: dict[str, Any] = {
         "format": "hevesy-gpu-bench", "format_version": 2,
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"), "commit": environment.commit() or "unknown",
@@ -182,13 +167,26 @@ def main(words: list[str] | None = None) -> int:
         "python": platform.python_version(), "kernels": cuda.cache_folder().name,
     }  # fmt: skip
     report["rows"] = [row for name in problems.NAMES if (row := reference(name, given))]
-    report["patients"] = [row for name in TARGETS if (row := patient(name, int(given.decays), given.repeats))]
+    report["patients"] = [patient(name, int(given.decays), given.repeats) for name in TARGETS]
     given.output.mkdir(parents=True, exist_ok=True)
     file = given.output / f"gpu-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}.json"
     file.write_text(json.dumps(report, indent=1) + "\n")
     print(table(report))
     print(file.name)
-    return 0
+    return complain(report)
+
+
+def complain(report: dict[str, Any]) -> int:
+    """Name the problems that were not measured because they are not here; 1 if they are required."""
+    from hevesy.benchmarks import gpu_problems as problems
+
+    measured = {row["problem"] for row in report["rows"]}
+    missing = [name for name in problems.NAMES if name not in measured]
+    for name in missing:
+        print(f"not measured: {problems.lacking(name)}", file=sys.stderr)
+    if missing:
+        print("set HEVESY_SHARED to the folder that holds reference/", file=sys.stderr)
+    return int(bool(missing) and problems.required())
 
 
 def table(report: dict[str, Any]) -> str:

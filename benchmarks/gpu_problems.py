@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hevesy.benchmarks.gpu_emission import main_emission
 from hevesy.tools.reference import reference_folder
 
 HERE = "mixed_emission"
@@ -22,6 +24,24 @@ PATIENTS = {
     "lu177_patient_4mm": ("Lu-177", "lu177_voxel_3mm_water", 159.53),
     "i131_patient_4mm": ("I-131", "i131_voxel_3mm_water_icrp107", 192.50),
 }
+
+
+def required() -> bool:
+    """Whether whatever is missing here, a device or the file of a problem, is a failure (``HEVESY_REQUIRE_GPU``)."""
+    return os.environ.get("HEVESY_REQUIRE_GPU", "0") not in ("", "0")
+
+
+def lacking(name: str) -> str:
+    """What is missing for a problem that :func:`load` does not find."""
+    return f"{name}: no {name}.npz in {reference_folder() or 'any reference folder'}"
+
+
+def kernel_of(lane: Any) -> Any:
+    """The compiled kernel that a device of an engine runs: of its own problem's types, whatever else was compiled."""
+    from numba import typeof
+
+    types = typeof(lane.world)
+    return next(kernel for signature, kernel in lane.kernel.overloads.items() if signature[0] == types)
 
 
 def reference_file(name: str) -> Path | None:
@@ -75,29 +95,35 @@ def mixed_emission() -> Any:
     )
 
 
-def patient(name: str, voxel_mm: float = 4.0) -> Any | None:
-    """The synthetic patient with six lesions; None when neither decay data nor the reference file are here.
+def emission_source(name: str) -> str:
+    """Where a patient's emission comes from here: the decay data, else the reference file, else the main lines."""
+    from hevesy.engine.errors import InputError
+    from hevesy.engine.nuclides import decay
 
-    Where the decay data are not installed, as on a machine with the GPU packages alone, the emission is that of the
-    reference file.
-    """
+    nuclide, file, _ = PATIENTS[name]
+    try:
+        decay.nuclide(nuclide)
+    except (ImportError, InputError):
+        return "main lines" if reference_file(file) is None else f"reference file {file}"
+    return "decay data"
+
+
+def patient(name: str, voxel_mm: float = 4.0) -> Any:
+    """The synthetic patient with six lesions, with the emission of :func:`emission_source`."""
     from types import SimpleNamespace
     from unittest import mock
 
-    from hevesy.engine.errors import InputError
     from hevesy.engine.transport.problem import Problem
     from hevesy.phantoms import patient as phantom
 
     nuclide, file, half_life_h = PATIENTS[name]
     made = phantom.synthetic_patient(therapy=nuclide)
-    try:
+    if emission_source(name) == "decay data":
         return made.true_problem(voxel_mm=voxel_mm)
-    except (ImportError, InputError):
-        path = reference_file(file)
-        if path is None:
-            return None
+    path = reference_file(file)
     stand_in = SimpleNamespace(
-        emission=Problem.load(path).emission, decay_constant_per_h=float(np.log(2.0) / half_life_h)
+        emission=main_emission(nuclide) if path is None else Problem.load(path).emission,
+        decay_constant_per_h=float(np.log(2.0) / half_life_h),
     )
     with mock.patch.object(phantom.nuclides, "nuclide", lambda _: stand_in):
         return made.true_problem(voxel_mm=voxel_mm)

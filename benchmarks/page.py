@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hevesy.benchmarks import decay_report, machine, peers, report
+from hevesy.tools.ptx import model_tables
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
@@ -27,6 +28,7 @@ PARTS: dict[str, tuple[str, Callable[[dict[str, Any]], str], str]] = {
     "cpu": ("cpu", report.tables, "make bench"),
     "peers": ("peers", peers.tables, "make bench-peers"),
     "decay": ("decay", decay_report.tables, "python -m hevesy.benchmarks.decay_report"),
+    "model": ("model", model_tables.tables, "python -m hevesy.tools.ptx.model"),
     "gpu": ("gpu", gpu, "make gpu-bench"),
 }
 

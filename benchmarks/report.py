@@ -41,7 +41,22 @@ def heading(content: dict[str, Any]) -> str:
 
 def tables(content: dict[str, Any]) -> str:
     """All tables of a run."""
-    makers = (problems, goals, threads, histories, sums, modes, variance, starts, memory, images)
+    makers = (
+        problems,
+        goals,
+        threads,
+        histories,
+        sums,
+        checkpoints,
+        modes,
+        variance,
+        starts,
+        memory,
+        images,
+        methods,
+        kernels,
+        convolutions,
+    )
     parts = [heading(content), *(make(content) for make in makers)]
     return "\n\n".join(p for p in parts if p)
 
@@ -123,6 +138,26 @@ def sums(content: dict[str, Any]) -> str:
     return table(("sums of a full batch, host", "voxels", "s", "ns per voxel"), lines) if lines else ""
 
 
+def checkpoints(content: dict[str, Any]) -> str:
+    """Saving the sums of a run on the way."""
+    rows = rows_of(content, "checkpoints")
+    sizes = [
+        (size, number(f["voxels"]), f"{f['bytes'] / 1e6:.0f}", f"{f['s']:.3f}", f"{f['interval_s']:.0f}",
+         f"{100 * f['share']:.2f} %")
+        for row in rows
+        for size, f in row.get("by_size", {}).items()
+    ]  # fmt: skip
+    head = ("one checkpoint", "voxels", "MB", "s", "s between two, by default", "share of the run")
+    runs = [
+        (row["name"], number(row["wall_s"]), row["saved"], f"{100 * row['share']:.2f} %")
+        for row in rows
+        if "saved" in row
+    ]
+    parts = [table(head, sizes) if sizes else ""]
+    parts += [table(("saved whenever it may be", "run s", "checkpoints", "share of the run"), runs) if runs else ""]
+    return "\n\n".join(part for part in parts if part)
+
+
 def modes(content: dict[str, Any]) -> str:
     """Reduced modes against full transport."""
     lines = []
@@ -194,3 +229,51 @@ def images(content: dict[str, Any]) -> str:
         for r in rows_of(content, "images")
     ]
     return table(("images", "voxels", "s", "CPU s", "CPU us per voxel"), lines) if lines else ""
+
+
+def methods(content: dict[str, Any]) -> str:
+    """Time and lesion means of the dose methods."""
+    lines = [
+        (
+            r["name"],
+            name,
+            f"{row['s']:.2f}",
+            f"{row['cpu_s']:.2f}",
+            f"{100 * row['largest_error']:.2f}" if "largest_error" in row else "",
+            "" if name == "mc" else f"{100 * row['largest_bias']:+.1f}",
+        )
+        for r in rows_of(content, "methods")
+        for name, row in r["by_method"].items()
+    ]
+    head = ("methods", "", "s", "CPU s", "largest lesion s.e. %", "largest lesion bias %")
+    return table(head, lines) if lines else ""
+
+
+def kernels(content: dict[str, Any]) -> str:
+    """Kernels of the cases, simulated and from the cache."""
+    lines = [
+        (
+            r["name"],
+            number(r["voxels"]),
+            number(r["decays"]),
+            f"{r['made_s']:.1f}",
+            f"{r['made_cpu_s']:.1f}",
+            f"{r['cached_s']:.2f}",
+            f"{100 * r['source_error']:.3f}",
+        )
+        for r in rows_of(content, "kernel")
+    ]
+    head = ("kernel of", "voxels", "decays", "simulated s", "CPU s", "cached s", "source voxel s.e. %")
+    return table(head, lines) if lines else ""
+
+
+def convolutions(content: dict[str, Any]) -> str:
+    """The convolution alone, in double and single precision."""
+    lines = []
+    for r in rows_of(content, "convolution"):
+        far = r["float32_error_far"]
+        cells = [f"{r[f'{kind}_s']:.2f}" for kind in ("float64", "float64_cpu", "float32")]
+        errors = [number(r["float32_error"], 1), "-" if far is None else f"{100 * far:.0f}"]
+        lines.append([r["name"], str(r["reach"]), " x ".join(map(str, r["padded"])), *cells, *errors])
+    head = ("convolution", "reach", "padded", "s", "CPU s", "s in float32", "its error / largest", "in far voxels %")
+    return table(head, lines) if lines else ""

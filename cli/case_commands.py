@@ -10,7 +10,19 @@ import typer
 
 from ..engine.dose.methods import METHODS
 from .import_command import import_
-from .options import BACKENDS, DECAYS, JSON, Quiet, listed, out_option, with_verbose
+from .options import (
+    BACKENDS,
+    DECAYS,
+    EVERY,
+    JSON,
+    Checkpoint,
+    Quiet,
+    checkpoint_seconds,
+    listed,
+    out_option,
+    saying_what_is_kept,
+    with_verbose,
+)
 from .output import duration, echo, echo_json, echo_table, echo_text, progress_line
 
 if TYPE_CHECKING:
@@ -22,6 +34,9 @@ DEMO_DECAYS = 2_000_000
 
 WIDE = Annotated[bool, typer.Option("--wide", help="Every column, however wide the tables become.")]
 CaseFile = Annotated[Path, typer.Argument(help="A case file (YAML).", show_default=False)]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue a run that ended early, in whichever way, from what it left.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,21 +53,23 @@ def demo(
     out: Annotated[Path, out_option("Where patient, results and report go.")] = Path("hevesy-demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic patient and of the transport.")] = 1,
     backend: Annotated[str, typer.Option(help=BACKENDS)] = "auto",
+    resume: Resume = False,
     wide: WIDE = False,
     json: JSON = False,
 ) -> None:
     """Build a synthetic patient (124I PET/CT at 24 h and 96 h) and run the whole main job on it."""
     from ..engine.case.model import Case
-    from ..engine.export.folder import check_output_folder
+    from ..engine.export.folder import check_output_folder, replace_folder
     from ..phantoms.patient import synthetic_patient
 
     check_output_folder(out / "run")
-    patient = synthetic_patient(seed=seed)
-    case_file = patient.save_nifti(out / "patient")
+    with replace_folder(out / "patient", "truth.json", "demo", previous=False) as part:
+        case_file = out / "patient" / synthetic_patient(seed=seed).save_nifti(part).name
     echo(f"synthetic patient with known truth: {case_file.parent}", err=True)
     # A fixed number of decays: the same numbers on every machine, unless it is so slow that time ends it.
-    case = _changed(Case.load(case_file), seed=seed, backend=backend, decays=DEMO_DECAYS, time_limit="100 s")
-    _run_and_tell(case, out / "run", json=json, wide=wide)
+    limit = None if resume else "100 s"  # which would end a resumed run where it ended the first
+    case = _changed(Case.load(case_file), seed=seed, backend=backend, decays=DEMO_DECAYS, time_limit=limit)
+    _run_and_tell(case, out / "run", json=json, wide=wide, resume=resume)
 
 
 def check(case_file: CaseFile, json: JSON = False) -> None:
@@ -84,7 +101,8 @@ def run(
     time_limit: Annotated[str | None, typer.Option(help='Longest transport, e.g. "10 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
     backend: Annotated[str | None, typer.Option(help=BACKENDS)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its output folder.")] = False,
+    resume: Resume = False,
+    checkpoint: Checkpoint = EVERY,
     quiet: Quiet = False,
     wide: WIDE = False,
     json: JSON = False,
@@ -102,7 +120,8 @@ def run(
         backend=backend,
     )
     folder = out or case_file.with_name(case_file.stem + "-run")
-    _run_and_tell(case, folder, quiet=quiet, json=json, resume=resume, wide=wide)
+    how = {"resume": resume, "checkpoint_s": checkpoint_seconds(checkpoint)}
+    _run_and_tell(case, folder, quiet=quiet, json=json, wide=wide, **how)
 
 
 def report(
@@ -128,7 +147,7 @@ def schema(
     if out is None:
         echo(text)
     else:
-        check_output_file(out)
+        out = check_output_file(out, kind="schema")
         write_text(out, text + "\n")
         echo(f"wrote {out}")
 
@@ -143,22 +162,19 @@ def _changed(case: Case, time_limit: str | None = None, **flags: Any) -> Case:
 
 
 def _run_and_tell(
-    case: Case, out: Path, *, quiet: bool = False, json: bool = False, resume: bool = False, wide: bool = False
+    case: Case, out: Path, *, quiet: bool = False, json: bool = False, wide: bool = False, **how: Any
 ) -> None:
     from ..engine.run import run as run_case
     from .interrupt import stop_on_interrupt
 
-    with stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
-        outcome = run_case(case, out=out, progress=tell, stop=stop, resume=resume)
+    with saying_what_is_kept(out), stop_on_interrupt() as stop, progress_line(quiet or json) as tell:
+        outcome = run_case(case, out=out, progress=tell, stop=stop, **how)
     if json:
         echo_json(outcome.to_dict())
     else:
         _tell(outcome, out, wide)
     if outcome.incomplete:
-        echo(
-            "stopped early: the results are marked incomplete; `hevesy run` on the same case with --resume continues",
-            err=True,
-        )
+        echo("stopped early: the results are marked incomplete; the same command with --resume continues", err=True)
         raise typer.Exit(3)
 
 

@@ -49,18 +49,18 @@ def import_(
     """
     from ..engine.imaging.sorting.wishes import Wishes
 
-    _check_paths(folders, out, force)
+    out = _check_paths(folders, out, force)
     wishes = Wishes(
         tuple(take or ()), _nuclide(tracer), activity, _therapy(therapy), patient, _times(after or []), same_patient
     )
     _import(folders, out, wishes, quiet, json)
 
 
-def _check_paths(folders: list[Path], out: Path, force: bool) -> None:
-    """Refuse folders that are not there, and an output that would replace a case."""
+def _check_paths(folders: list[Path], out: Path, force: bool) -> Path:
+    """Refuse folders that are not there, and an output that would replace a case; the file to write."""
     from ..engine.files import check_output_file
 
-    check_output_file(out)
+    out = check_output_file(out, kind="case")
     if out.exists() and not force:
         raise InputError(
             "exists already",
@@ -73,6 +73,7 @@ def _check_paths(folders: list[Path], out: Path, force: bool) -> None:
             raise InputError(
                 "no such folder", why="there is nothing to import", file=folder, suggestion="check the path"
             )
+    return out
 
 
 def _import(folders: list[Path], out: Path, wishes: Wishes, quiet: bool, json: bool) -> None:

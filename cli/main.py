@@ -10,13 +10,26 @@ import io
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
+from ..engine.disk_errors import disk_error
 from ..engine.errors import HevesyError, InputError
 from ..engine.text import shortened
-from . import case_commands, cohort_commands, config_commands, transport_commands, trap_commands
+from ..engine.written import outputs_written
+from . import (
+    batch_command,
+    batch_commands,
+    case_commands,
+    cohort_commands,
+    compare_command,
+    config_commands,
+    kernels_command,
+    transport_commands,
+    trap_commands,
+)
 from .interrupt import Interrupted, end_on_signals, ignore_signals
 from .options import Verbose, start_messages, today
 from .output import echo
@@ -24,12 +37,16 @@ from .output import echo
 #: Environment variable: tracebacks of errors of hevesy itself in place of one sentence.
 TRACEBACK = "HEVESY_TRACEBACK"
 
+#: What a library that finds no memory for itself says.
+NOT_LOADED = ("failed to map", "annot allocate memory")
+
 app = typer.Typer(
     name="hevesy",
     help="Voxel-level Monte Carlo dosimetry for radionuclide therapy: PET/CT in; absorbed dose, uncertainty "
     "and the 20 Gy verdict out.",
-    epilog="Exit codes: 0 done; 1 a check failed, or an import lacks a scan; 2 invalid input, nothing was run; "
-    "3 stopped by Ctrl-C or SIGTERM.",
+    epilog="Exit codes: 0 done; 1 a check failed, a device failed during a run, or an import lacks a scan; "
+    "2 invalid input, or an output that cannot be written; 3 stopped by Ctrl-C, SIGTERM or SIGHUP, "
+    "or saved elsewhere.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": today},
@@ -56,13 +73,18 @@ def _common(
 
 case_commands.add_to(app)
 cohort_commands.add_to(app)
+batch_command.add_to(app)
+batch_commands.add_to(app)
 config_commands.add_to(app)
+compare_command.add_to(app)
 transport_commands.add_to(app)
+kernels_command.add_to(app)
 trap_commands.add_to(app)
 
 
 def entry() -> None:
     """Run the command line; exit 0 done, 1 a check failed, 2 bad input, 3 stopped early (docs/errors.md)."""
+    outputs_written()  # those of a command before this one in the same process
     atexit.register(ignore_signals)  # a command that is done is not stopped any more
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path need not be UTF-8, and a terminal not show all of Unicode
@@ -73,12 +95,24 @@ def entry() -> None:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
     except (Interrupted, KeyboardInterrupt):
-        echo("stopped; no result was written", err=True)
+        with suppress(OSError):  # nobody reads it
+            echo(_stopped(), err=True)
         code = 3
     except BrokenPipeError:
         _forget_reader()
         code = 0
+    except OSError as error:  # what was printed, to a file on a full disk, or to a terminal that is gone
+        with suppress(OSError):
+            echo(str(disk_error(error, "the printed output")), err=True)
+        _forget_reader()
+        code = 2
     sys.exit(code)
+
+
+def _stopped() -> str:
+    """The last word after a signal."""
+    outputs = outputs_written()
+    return f"stopped; {', '.join(map(str, outputs))}: written whole" if outputs else "stopped; no result was written"
 
 
 def _exit_code() -> Any:
@@ -106,15 +140,14 @@ def _exit_code() -> Any:
         return refusal.exit_code
     except OSError as error:
         # A disk or a path that fails while files are read or written, whichever library met it.
-        refusal = InputError(
-            error.strerror or str(error),
-            why="a file or folder could not be read or written",
-            suggestion="check the path, its permissions and the space left",
-            file=error.filename,
-        )
+        refusal = disk_error(error)
         echo(str(refusal), err=True)
         return refusal.exit_code
     except Exception as error:
+        if isinstance(error, ImportError) and any(text in str(error) for text in NOT_LOADED):
+            refusal = _too_large(MemoryError())
+            echo(str(refusal), err=True)
+            return refusal.exit_code
         # The last guard: what the readers let through is a fault of this program, and a traceback tells a user nothing.
         if _traceback_wanted():
             raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -13,6 +14,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from ..engine.log_lines import PlainFormatter
+from .interrupt import Interrupted
+from .output import echo
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,15 +31,47 @@ DECAYS = "Simulate this many decays (1e7) in place of the case's precision; at m
 #: Spellings of options that older command lines use, and what they are called today.
 FORMER_OPTIONS = {"output": "out"}
 
+Checkpoint = Annotated[
+    str, typer.Option("--checkpoint", help='Save the sums so often while running, for --resume: "1 min"; or off.')
+]
+#: How often by default.
+EVERY = "1 min"
+
+
+def checkpoint_seconds(text: str) -> float | None:
+    """Seconds between two checkpoints [s]; None for "off"."""
+    from ..engine.units import DURATION, parse
+
+    return None if text.strip().lower() == "off" else parse(text, DURATION, field="--checkpoint")
+
 
 def out_option(text: str) -> Any:
     """The option of where a command writes, the same in all of them."""
     return typer.Option("--out", "-o", help=text)
 
 
+@contextmanager
+def saying_what_is_kept(out: Path) -> Iterator[None]:
+    """Say, where the block ends without results, whether there is a checkpoint to continue from."""
+    from ..engine.errors import StoppedEarly
+    from ..engine.work_folder import work_folder
+
+    try:
+        yield
+    except (Interrupted, StoppedEarly):
+        folder = work_folder(out)
+        if any(folder.glob("[!.]*.npz")):
+            echo(f"the last checkpoint is in {folder.name}: the same command with --resume continues from it", err=True)
+        raise
+
+
 def today(word: str) -> str:
     """Today's name of an option; click asks for it with every name that it reads."""
     return FORMER_OPTIONS.get(word, word)
+
+
+#: how a message looks on the terminal: the module is for whoever looks for a fault
+BRIEF, WITH_NAMES = "%(levelname)s %(message)s", "%(levelname)s %(name)s: %(message)s"
 
 
 def start_messages(verbose: bool) -> None:
@@ -50,7 +85,7 @@ def start_messages(verbose: bool) -> None:
     logging.captureWarnings(True)
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)
-        handler.setFormatter(PlainFormatter("%(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(PlainFormatter(WITH_NAMES if verbose else BRIEF))
         if not verbose:
             handler.addFilter(logging.Filter("hevesy"))
 
@@ -61,6 +96,7 @@ def more_messages() -> None:
     root.setLevel(logging.INFO)
     for handler in root.handlers:
         handler.setLevel(logging.INFO)
+        handler.setFormatter(PlainFormatter(WITH_NAMES))
         for former in [f for f in handler.filters if isinstance(f, logging.Filter)]:
             handler.removeFilter(former)
 

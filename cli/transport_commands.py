@@ -8,16 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.errors import InputError, StoppedEarly
-from .options import BACKENDS, JSON, Quiet, out_option, with_verbose
+from ..engine.text import counted
+from .options import (
+    BACKENDS,
+    EVERY,
+    JSON,
+    Checkpoint,
+    Quiet,
+    checkpoint_seconds,
+    out_option,
+    saying_what_is_kept,
+    with_verbose,
+)
 from .output import duration, echo, echo_json, echo_table, progress_line, show
 
 if TYPE_CHECKING:
+    from ..engine.results.checkpoint import CheckpointFile
     from ..engine.results.result import Result
     from ..engine.transport.problem import Problem
 
 ProblemFile = Annotated[Path, typer.Argument(help="A problem file (.npz).", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the transport.")]
 Backend = Annotated[str, typer.Option(help=BACKENDS)]
+#: How long a merge waits for another command in the folder of the batch [s].
+MERGE_PATIENCE_S = 10.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,20 +50,35 @@ def simulate(
     backend: Backend = "auto",
     until: Annotated[str | None, typer.Option(help='Precision to stop at, e.g. "voxels>50%:2%".')] = None,
     time_limit: Annotated[str | None, typer.Option(help='Longest time, e.g. "10 min".')] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume a stopped run from its result file.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that ended early, in whichever way, from what it left.")
+    ] = False,
+    checkpoint: Checkpoint = EVERY,
     quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
     """Transport alone, on a fully specified problem."""
     from ..engine.files import check_output_file
+    from ..engine.results.checkpoint import checkpoint_of, say_left
     from ..engine.results.earlier import earlier_result
     from ..engine.transport.problem import Problem
+    from ..engine.work_folder import check_work_folder, work_folder, working
 
-    check_output_file(out, [problem_file])
+    out = check_output_file(out, [problem_file], "result")
+    check_work_folder(work_folder(out))
     problem = Problem.load(problem_file)
-    earlier = earlier_result(out) if resume else None
-    result, stopped = _simulate(problem, decays, seed, backend, until, time_limit, quiet or json, earlier)
-    result.save(out)
+    flags = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
+    with working(out, "simulates into this file"):
+        saved = checkpoint_of(out, checkpoint_seconds(checkpoint), resume=resume)
+        earlier = earlier_result(out, saved) if resume else None
+        if not resume:
+            say_left(saved.files)
+        with saying_what_is_kept(out):
+            result, stopped = _simulate(problem, flags, quiet or json, earlier, saved, resume)
+            _save(result, out)
+        saved.remove()
+    if earlier is not None and result.decays == earlier.decays and not stopped:
+        echo(f"nothing was left to simulate: the earlier run has {counted(result.decays, 'decay')}", err=True)
     summary = {**_facts(result), "output": str(out), "incomplete": stopped}
     if json:
         echo_json(summary)
@@ -58,6 +87,19 @@ def simulate(
     if stopped:
         echo("stopped early: the result is marked incomplete; the same command with --resume continues", err=True)
         raise typer.Exit(3)
+
+
+def _save(result: Result, out: Path) -> None:
+    """Save a result where it should go, or where there is room."""
+    from ..engine.durable import uninterrupted
+    from ..engine.written import has_been_written, saved_elsewhere
+
+    try:
+        with uninterrupted():
+            result.save(out)
+            has_been_written(out)
+    except OSError as error:
+        raise saved_elsewhere(result.save, out, error) from error
 
 
 def validate(
@@ -73,7 +115,7 @@ def validate(
     from ..engine.transport.problem import Problem
 
     problem = with_judged_regions(Problem.load(problem_file), problem_file)
-    result, stopped = _simulate(problem, decays, seed, backend, None, None, quiet or json)
+    result, stopped = _simulate(problem, {"decays": decays, "seed": seed, "backend": backend}, quiet or json)
     if stopped:
         raise StoppedEarly("stopped; nothing was compared, so there is no verdict")
     comparison = compare(result, problem).to_dict()
@@ -95,22 +137,68 @@ def validate(
 
 
 def merge(
-    results: Annotated[list[Path], typer.Argument(help="Result files of the same problem.", show_default=False)],
-    out: Annotated[Path, out_option("The merged result file to write.")],
+    results: Annotated[
+        list[Path],
+        typer.Argument(help="Result files of the same problem, or the folder of a batch.", show_default=False),
+    ],
+    out: Annotated[Path | None, out_option("The merged result file to write; of a batch, in its folder.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Decays may be missing: a stage of a merge.")] = False,
+    quiet: Quiet = False,
     json: JSON = False,
 ) -> None:
-    """Add up results of the same problem from different history ranges, exactly."""
+    """Add up results of the same problem from different decays, exactly; or all that a batch has done."""
     from ..engine.files import check_output_file
-    from ..engine.results.result import Result
+    from ..engine.results.merge import merge_files
 
-    check_output_file(out, results)
-    merged = Result.merge([Result.load(path) for path in results])
-    merged.save(out)
-    summary = {**_facts(merged), "output": str(out)}
+    if len(results) == 1 and results[0].is_dir():
+        _merge_batch(results[0], out, partial, quiet, json)
+        return
+    if out is None:
+        raise InputError("no output file", why="the sum is a new result", suggestion="-o merged.h5", field="--out")
+    out = check_output_file(out, results, "result")
+    _save_and_tell(merge_files(results, partial=partial), out, json)
+
+
+def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, json: bool) -> None:
+    """Write what the jobs of a batch have done: exit code 1 where some of it is missing."""
+    from ..engine.batch.collect import collect, merged_problem
+    from ..engine.batch.launch import held
+    from ..engine.batch.manifest import read_manifest
+    from ..engine.files import check_output_file
+
+    manifest = read_manifest(folder)
+    if out is not None or partial:
+        if out is None:
+            raise InputError(
+                "no output file",
+                why="a stage of a merge is not the result of the batch",
+                suggestion="--partial -o part.h5",
+                field="--out",
+            )
+        out = check_output_file(out, [folder / "manifest.json"], "result")
+        _save_and_tell(merged_problem(folder, manifest, partial=partial), out, json)
+        return
+    # a cluster may start the merge while the command that submitted it still ends
+    with held(folder, MERGE_PATIENCE_S), progress_line(quiet or json) as tell:
+        done = collect(folder, manifest, progress=tell)
+    if json:
+        echo_json({"written": done.written, "missing": done.missing})
+    else:
+        for path in done.written:
+            echo(f"wrote {path}")
+    for name, why in done.missing.items():
+        echo(f"{name}: {why}", err=True)
+    if done.missing:
+        raise typer.Exit(1)
+
+
+def _save_and_tell(result: Result, out: Path, json: bool) -> None:
+    _save(result, out)
+    summary = {**_facts(result), "output": str(out), "complete": result.complete, "stopped": result.stopped}
     if json:
         echo_json(summary)
-    else:
-        _tell_facts(summary)
+        return
+    _tell_facts({key: value for key, value in summary.items() if key != "stopped" or value})
 
 
 def info(json: JSON = False) -> None:
@@ -128,22 +216,20 @@ def info(json: JSON = False) -> None:
 
 def _simulate(
     problem: Problem,
-    decays: str,
-    seed: int,
-    backend: str,
-    until: str | None,
-    time_limit: str | None,
+    flags: dict[str, Any],
     quiet: bool,
     earlier: Result | None = None,
+    checkpoint: CheckpointFile | None = None,
+    resume: bool = False,
 ) -> tuple[Result, bool]:
     from ..engine.case.transport import checked_transport
     from ..engine.simulation import simulate as run_transport
     from .interrupt import stop_on_interrupt
 
-    flags = {"decays": decays, "seed": seed, "backend": backend, "until": until, "time_limit": time_limit}
     options = checked_transport({key: value for key, value in flags.items() if value is not None})
     with stop_on_interrupt(before=0) as stop, progress_line(quiet) as tell:
-        result = run_transport(problem, progress=tell, stop=stop, resume=earlier, **options)
+        how: dict[str, Any] = {"resume": earlier, "checkpoint": checkpoint, "from_checkpoint": resume}
+        result = run_transport(problem, progress=tell, stop=stop, **how, **options)
         return result, not result.complete
 
 

@@ -15,6 +15,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ DAMAGED = (
 LONGEST_TEXT = 64 << 20
 #: Bytes that are unpacked at a time.
 PIECE = 1 << 24
+#: End records of a ZIP file, the usual one and that of large files; how far from the end they begin at most.
+_END, _WIDE_END, _LONGEST_END = b"PK\5\6", b"PK\6\6", 22 + 65535 + 20 + 56
 #: Kinds of numbers: truth values, integers, floats.
 NUMBERS = "buif"
 
@@ -71,16 +74,32 @@ class Archive:
         self.path, self.kind = path, kind
         try:
             self._zip = zipfile.ZipFile(path)
-            self.entries = {name.removesuffix(".npy"): name for name in self._zip.namelist()}
+            names = self._zip.namelist()
+            if len(names) != stated_entries(path):
+                raise zipfile.BadZipFile("entries are missing")
+            for entry in self._zip.infolist():
+                self._check_place(entry)
         except DAMAGED as error:
             raise self.refusal(_reason(error, path)) from None
+        self.entries = {name.removesuffix(".npy"): name for name in names}
+        if len(self.entries) < len(names):
+            twice = next(name for name in self.entries if sum(one.removesuffix(".npy") == name for one in names) > 1)
+            raise self.refusal("it is there twice, and only one of the two would be read", shortened(twice, 60))
+
+    def _check_place(self, entry: zipfile.ZipInfo) -> None:
+        """Refuse an entry whose name in the list is not the one at its place.
+
+        An array that may be left out would be taken for absent otherwise, when one byte of its name is damaged.
+        """
+        with suppress(NotImplementedError, RuntimeError):  # encrypted or packed otherwise: matters to who reads it
+            self._zip.open(entry).close()
 
     def refusal(self, why: str, field: str | None = None) -> InputError:
         """An error about the archive, or one of its arrays."""
         return InputError(
             f"cannot be read as {self.kind}",
             why=why,
-            suggestion="problem files are NumPy .npz archives without pickled objects; copy or write it again",
+            suggestion=f"{self.kind} is a NumPy .npz archive without pickled objects; copy or write it again",
             file=self.path,
             field=field,
         )
@@ -110,7 +129,8 @@ class Archive:
             raise self.refusal(f"it declares the shape {shortened(shape, 60)}", name)
         if entry.start + entry.nbytes != info.file_size:
             raise self.refusal(
-                f"it declares {entry.nbytes:.6g} bytes of values, and the archive holds {info.file_size - entry.start}",
+                f"it declares {min(entry.nbytes, 1 << 64):.6g} bytes of values or more, and the archive holds "
+                f"{info.file_size - entry.start}",
                 name,
             )
         return entry
@@ -175,6 +195,35 @@ class Archive:
         if filled != entry.nbytes:
             raise self.refusal("it is cut short", name)
         return data
+
+
+def stated_entries(path: Path) -> int:
+    """How many entries a ZIP file has by its end record.
+
+    A damaged list of entries is read up to the damage, and what follows would be taken for absent.
+
+    Parameters
+    ----------
+    path
+        A ZIP file.
+
+    Returns
+    -------
+    int
+        The number; -1 where there is no end record.
+    """
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - _LONGEST_END))
+        tail = file.read()
+    at = tail.rfind(_END)
+    if at < 0 or len(tail) < at + 12:
+        return -1
+    count = int.from_bytes(tail[at + 10 : at + 12], "little")
+    wide = tail.rfind(_WIDE_END, 0, at)
+    if count == 0xFFFF and wide >= 0:  # more than fit into two bytes: the record before this one holds the number
+        return int.from_bytes(tail[wide + 32 : wide + 40], "little")
+    return count
 
 
 def _reason(error: BaseException, path: Path) -> str:

@@ -82,9 +82,7 @@ class Check:
         tables: list[tuple[str, Sequence[str], list[list[Any]]]] = []
         for visit in self.visits:
             for title, rows in (("scans", visit.scans), ("lesions", visit.lesions)):
-                columns = [
-                    key for key in rows[0] if key not in ("flags", "time_origin")
-                ]  # remarks are lines of their own
+                columns = [key for key in rows[0] if key not in _NOT_SHOWN]
                 tables.append(
                     (
                         f"{visit.visit}: {title}",
@@ -166,7 +164,7 @@ def check_case(case: Case) -> Check:
 def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitActivity) -> VisitCheck:
     voxels = images.grid.size
     memory = BASE_BYTES + voxels * (BYTES_PER_VOXEL + 4 * len(images.times_h) + 10 * len(images.lesions))
-    decays = _decays(case, images, activity)
+    decays = decays_needed(case, images, activity)
     seconds = 0.0
     if main_method(case.methods).simulates:
         seconds = decays / (SPEED_PER_CORE * usable_cores())
@@ -220,14 +218,29 @@ def _check_visit(case: Case, visit: Visit, images: VisitImages, activity: VisitA
     )
 
 
-def _decays(case: Case, images: VisitImages, activity: VisitActivity) -> float:
-    """Decays that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays."""
+def decays_needed(case: Case, images: VisitImages, activity: VisitActivity) -> float:
+    """Decays that the stop criterion will take: ``SPREAD / sqrt(n)`` for the lesion with fewest decays.
+
+    Parameters
+    ----------
+    case
+        The case.
+    images, activity
+        What was read and integrated for a visit.
+
+    Returns
+    -------
+    float
+        Zero where nothing is simulated; no more than the case allows.
+    """
     if not main_method(case.methods).simulates:
         return 0.0
     limit = case.transport.decays
     if case.transport.until is None:
         return float(limit or 1_000_000)
     needed = float(minimum_decays())
+    if main_method(case.methods).simulated_part:  # its precision follows from a few decays (docs/methods/local.md)
+        return min(needed, float(limit)) if limit else needed
     if case.transport.until.voxels_above is None:
         total = activity.total_decays
         shares = [float((activity.decays * lesion.fraction).sum()) / total for lesion in images.lesions]

@@ -57,6 +57,12 @@ class InputError(HevesyError):
         return "\n".join(map(printable, lines))
 
 
+class SavedElsewhere(InputError):
+    """Finished work that could not be written where it should go, and was saved in another folder."""
+
+    exit_code = 3
+
+
 class StoppedEarly(HevesyError):
     """A run that was interrupted with usable, resumable partial results."""
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import io
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .disk_errors import naming
+from .durable import durable_replace, new_part, remove_left_parts
 from .errors import InputError
-from .text import csv_cell, nearest, shortened
+from .own_files import kind_of
+from .text import counted, csv_cell, nearest, shortened
 
 #: Byte order marks and their encodings; UTF-32 first, whose mark begins like that of UTF-16.
 _MARKS = (
@@ -192,29 +197,47 @@ def _told_apart(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A new file in the same folder, renamed to ``path`` when the block ends without an error.
+    """A new file in the same folder, renamed to ``path`` when the block ends without an error and the disk holds it.
 
-    It is made here and nowhere else: a link of its name, which somebody else has laid, is removed and not followed.
+    It is made here and nowhere else, under a name that no other process has: two that write one file do not meet,
+    and a link of its name, which somebody else has laid, is not followed. Its name ends like that of ``path``. What
+    processes that were killed have left is removed.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made.
+
+    Yields
+    ------
+    Path
+        The empty temporary file, to be written by name.
+
+    Raises
+    ------
+    OSError
+        A disk that is full or fails, with ``path`` as its file; what was there before still is.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    remove_left_parts(path)
+    with naming(path):
+        part, descriptor = new_part(path)
+        try:
+            yield part
+            durable_replace(part, path)
+        finally:
+            os.close(descriptor)
+            with suppress(OSError):  # what went wrong before is what is told
+                part.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> Path:
     """Write a text file through a temporary name in the same folder; UTF-8, line ends as given."""
-    with written_whole(Path(path)) as part:
-        part.write_text(text, encoding="utf-8", newline="")
-    return Path(path)
+    return write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: str | Path, data: bytes) -> Path:
+def write_bytes(path: str | Path, data: bytes | memoryview) -> Path:
     """Write a file through a temporary name in the same folder."""
     with written_whole(Path(path)) as part:
         part.write_bytes(data)
@@ -245,29 +268,78 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str,
     return out.getvalue()
 
 
-def check_writable(path: Path) -> None:
+#: Characters that the temporary name of a file has more than its own, at most.
+_LONGEST_ADDITION = len(".part-4194304-01234567.")
+
+
+def check_writable(path: Path, ending: str = "") -> None:
     """Refuse an output file or folder before anything is calculated for it.
+
+    Parameters
+    ----------
+    path
+        The file or folder to write.
+    ending
+        The longest ending that its name is given; room for a temporary name of a file by default.
 
     Raises
     ------
     InputError
-        A parent that is a file, or a folder in which nothing may be written.
+        A parent that is a file, or a folder in which nothing may be written; a name that is too long.
     """
-    above = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
+    check_name(path, ending)
+    above = next((folder for folder in path.absolute().parents if os.path.lexists(folder)), Path("/"))
     if not above.is_dir():
         inside = path.absolute().relative_to(above).parts[0]
-        raise InputError("is a file, not a folder", why=f"{inside} would have to be in it", file=above)
-    if not os.access(above, os.W_OK):
+        what = "a file, not a folder" if above.exists() else "a link that leads nowhere"
+        raise InputError(
+            f"is {what}", why=f"{inside} would have to be in it", suggestion="give another output path", file=above
+        )
+    try:
+        with tempfile.TemporaryFile(dir=above):  # a read-only disk, or a folder of the system's own
+            pass
+        if not os.access(above, os.W_OK):
+            raise PermissionError("its permissions do not allow it")
+    except OSError as error:
         raise InputError(
             "nothing can be written in this folder",
-            why="its permissions do not allow it",
+            why=error.strerror or str(error),
             suggestion="give another output path",
             file=above,
-        )
+        ) from None
 
 
-def check_output_file(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """:func:`check_writable`, and not the name of a folder or of a file that is read.
+def check_name(path: Path, ending: str) -> None:
+    """Refuse a name that the file system does not take, or not with what is added to it.
+
+    Parameters
+    ----------
+    path
+        The file or folder to write.
+    ending
+        The longest ending that is added; room for a temporary name of a file if empty.
+
+    Raises
+    ------
+    InputError
+        A name that is too long.
+    """
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            path.with_name(path.name + (ending or "x" * _LONGEST_ADDITION)).lstat()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return
+        raise InputError(
+            f"the name of the output has {counted(len(os.fsencode(path.name)), 'byte')}",
+            why="with what is added to it for temporary and earlier output, it is longer than the file system allows",
+            suggestion="give a shorter name",
+            file=path,
+        ) from None
+
+
+def check_output_file(path: Path, inputs: Iterable[Path] = (), kind: str | None = None, *, any_: bool = False) -> Path:
+    """Refuse an output file: as :func:`check_writable`; a folder, an input, a file that hevesy did not write.
 
     Parameters
     ----------
@@ -275,12 +347,24 @@ def check_output_file(path: Path, inputs: Iterable[Path] = ()) -> None:
         The file to write.
     inputs
         Files that the same command reads.
+    kind
+        Which kind of output a file there may be to be replaced, as :func:`hevesy.engine.own_files.kind_of` names it;
+        any that hevesy writes by default.
+    any_
+        Whether any file there may be replaced, which the command has read as its own.
+
+    Returns
+    -------
+    Path
+        Where to write: the file that a link leads to, else the path as it is.
 
     Raises
     ------
     InputError
-        A path at which no file can be written, or one of the inputs.
+        A path at which no file can be written, one of the inputs, or something that would be lost.
     """
+    check_name(path, "")
+    path = Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
     if any(one.exists() and path.exists() and one.samefile(path) for one in inputs):
         raise InputError(
             "is the input itself",
@@ -293,3 +377,17 @@ def check_output_file(path: Path, inputs: Iterable[Path] = ()) -> None:
             "is a folder", why="the result is one file", suggestion=f"give for example {path / 'result'}", file=path
         )
     check_writable(path)
+    if not os.path.lexists(path) or any_:
+        return path
+    if not path.is_file():
+        what = "a link that leads nowhere" if path.is_symlink() else "a pipe or a device"
+        raise InputError(f"is {what}", why="the output is a file", suggestion="give another output path", file=path)
+    found = kind_of(path)
+    if found is None or kind not in (None, found):
+        raise InputError(
+            "exists already, and is not an earlier output of this command",
+            why="writing there would destroy it",
+            suggestion="give another output path, or move the file away",
+            file=path,
+        )
+    return path

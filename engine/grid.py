@@ -8,6 +8,11 @@ file never reaches the physics.
 
 from __future__ import annotations
 
+import errno
+import gzip
+import os
+import tempfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -16,7 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .disk_errors import complaints_held_back
 from .errors import InputError
+from .files import written_whole
 from .text import counted
 
 if TYPE_CHECKING:
@@ -316,17 +323,54 @@ def to_sitk(grid: Grid, values: np.ndarray) -> sitk.Image:
 
 def write_image(path: str | Path, grid: Grid, values: np.ndarray) -> Path:
     """Write an array as NIfTI, MHA or NRRD (by the file name's ending), compressed, whole or not at all."""
+    path = Path(path)
+    with written_whole(path) as part:
+        write_sitk(to_sitk(grid, values), part)
+    return path
+
+
+def write_sitk(image: sitk.Image, part: Path) -> None:
+    """Write an image compressed.
+
+    Raises
+    ------
+    OSError
+        The disk is full or fails, which the library that writes does not always notice, nor say why.
+    """
     import SimpleITK as sitk
 
-    path = Path(path)
-    part = path.with_name(".part-" + path.name)
-    part.unlink(missing_ok=True)  # a link of this name, which somebody else has laid, is not followed
     try:
-        sitk.WriteImage(to_sitk(grid, values), str(part), useCompression=True)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+        with complaints_held_back():
+            sitk.WriteImage(image, str(part), useCompression=True)
+    except RuntimeError as error:
+        _check_disk(part)
+        raise OSError(errno.EIO, "the image could not be written", str(part)) from error
+    if not part.name.endswith(".gz"):
+        _check_disk(part)
+        return
+    try:
+        with gzip.open(part) as stream:
+            while stream.read(1 << 20):
+                pass
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        _check_disk(part)
+        raise OSError(errno.ENOSPC, "the file is not whole: the disk is full or fails", str(part)) from error
+
+
+def _check_disk(part: Path) -> None:
+    """Have the system say what is wrong with a disk, if it is: a page more in a file beside this one.
+
+    Raises
+    ------
+    OSError
+        As the system says it.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=part.parent, buffering=0) as file:
+            file.write(bytes(1 << 16))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(part)) from None
 
 
 def dicom_affine(

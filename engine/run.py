@@ -8,16 +8,18 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from .case.changes import with_changes
 from .case.model import Case, Visit
-from .errors import StoppedEarly
+from .dose.methods import main_method
+from .errors import InputError, StoppedEarly
 from .export.clinic import patient_record
-from .export.folder import check_output_folder, replace_folder, therapy_folder, visit_folder, write_outcome
+from .export.folder import check_output_folder, replace_folder, result_files, write_outcome
 from .imaging.source import Sources
-from .log_lines import PlainFormatter
+from .log_lines import LogFile, PlainFormatter
 from .notes import NOTE, weight_of
 from .pipeline.activity import integrate
 from .pipeline.clinic.lesions import with_clinic
@@ -28,12 +30,20 @@ from .pipeline.lesion_records import lesion_records
 from .pipeline.outcome import Outcome, VisitOutcome
 from .pipeline.scans import read_visit
 from .progress import Progress, Stop
+from .results.checkpoint import EVERY_S, CheckpointFile, RunCheckpoints, say_left
 from .results.earlier import earlier_result
+from .results.identity import RunIdentity
 from .results.provenance import code_commit, code_version
 from .results.result import Result
+from .text import counted
 from .until import Until
+from .work_folder import working
+from .written import saved_elsewhere
 
 log = logging.getLogger(__name__)
+
+#: Results of transports by visit, of the case of one therapy.
+Transported = Callable[[Case], Mapping[str, Result]]
 
 
 def run(
@@ -49,6 +59,8 @@ def run(
     progress: Progress | None = None,
     stop: Stop | None = None,
     resume: bool = False,
+    checkpoint_s: float | None = EVERY_S,
+    transported: Transported | None = None,
 ) -> Outcome:
     """Run a case.
 
@@ -69,8 +81,15 @@ def run(
     stop
         Asked after every batch of the transport; True ends the run with what it has, marked incomplete.
     resume
-        Resume from the results that a stopped run of this case left in ``out``; it gives bit-identical results to
-        an uninterrupted run. Where there are none yet the run starts from the beginning.
+        Resume from what a run of this case that ended early left: results in ``out``, checkpoints beside it, of each
+        visit whichever is further. It gives bit-identical results to an uninterrupted run. Where there is nothing yet
+        the run starts from the beginning.
+    checkpoint_s
+        Shortest time between two checkpoints of the transport [s], in the folder ``.NAME.work`` beside ``out``; None
+        saves none.
+    transported
+        Called with the case of each therapy; returns what was simulated elsewhere, by visit, as ``resume`` takes it up:
+        nothing is simulated here of a visit whose decays are all there, whatever device they were simulated on.
 
     Returns
     -------
@@ -79,7 +98,9 @@ def run(
     Raises
     ------
     InputError
-        Input that cannot be used; nothing is written then.
+        Input that cannot be used, an output that another command works on; nothing is written then.
+    SavedElsewhere
+        The output folder did not take the results; they are in another one.
     StoppedEarly
         Stopped before there was anything to show; nothing is written then.
     """
@@ -94,34 +115,105 @@ def run(
         backend=backend,
     )
     if out is None:
-        return _run_therapies(case, progress, stop)
+        return _run_therapies(case, progress, stop, transported=transported)
 
     target = Path(out)
+    outcome: Outcome | None = None
     check_output_folder(target)
-    with replace_folder(target) as part:
-        if resume and (target / "log.txt").exists():
-            shutil.copyfile(target / "log.txt", part / "log.txt")
-        with _log_file(part / "log.txt"):
-            outcome = _run_therapies(case, progress, stop, target if resume else None)
-            if progress is not None:
-                progress(1.0, "writing results and report")
-            write_outcome(outcome, part, target)
-            log.info("done in %.1f s", outcome.wall_time_s)
-        outcome.folder = target
+    try:
+        with working(target, "runs a case into this folder") as work:
+            checkpoints = RunCheckpoints(work, checkpoint_s, resume=resume)
+            if not resume:
+                say_left(checkpoints.left)
+            with replace_folder(target) as part:
+                if resume and (target / "log.txt").exists():
+                    shutil.copyfile(target / "log.txt", part / "log.txt")
+                with _log_file(part / "log.txt"):
+                    outcome = _run_therapies(case, progress, stop, target if resume else None, checkpoints, transported)
+                    if resume and outcome.incomplete:
+                        _keep_what_was_not_reached(outcome, target, checkpoints)
+                    if progress is not None:
+                        progress(1.0, "writing results and report")
+                    write_outcome(outcome, part, target)
+                    log.info("done in %.1f s", outcome.wall_time_s)
+                outcome.folder = target
+            _remove_what_is_saved(outcome, checkpoints)
+    except OSError as error:
+        if outcome is None or isinstance(error, BrokenPipeError):
+            raise
+        raise saved_elsewhere(partial(_write_folder, outcome), target, error) from error
     return outcome
 
 
-def _earlier(case: Case, out: Path) -> dict[str, Result]:
+def _write_folder(outcome: Outcome, folder: Path) -> None:
+    """Write a run into a folder that nobody else knows of yet."""
+    folder.mkdir()
+    write_outcome(outcome, folder, folder)
+
+
+def _treatments(case: Case) -> list[Case]:
+    """The case, and as which further cases its scans are used."""
+    return [case, *(case.for_therapy(therapy) for therapy in case.further_therapies)]
+
+
+def _result_files(case: Case, folder: Path, therapy: int) -> list[Path]:
+    """Where the results of a treatment's visits are, in the folder of the whole run."""
+    further = "" if therapy == 0 else case.therapy.nuclide
+    return result_files(folder, [visit.name for visit in case.visits], further)
+
+
+def _earlier(case: Case, folder: Path, therapy: int, checkpoints: RunCheckpoints | None) -> dict[str, Result]:
     """Results of a stopped run, by visit."""
-    names = [visit.name for visit in case.visits]
-    results = {name: earlier_result(visit_folder(out, names, name) / "result.h5") for name in names}
+    main, results = main_method(case.methods).name, {}
+    for number, file in enumerate(_result_files(case, folder, therapy)):
+        checkpoint = None if checkpoints is None else checkpoints.file(therapy, number, main)
+        results[case.visits[number].name] = earlier_result(file, checkpoint)
     return {name: result for name, result in results.items() if result is not None}
 
 
-def _run_therapies(case: Case, progress: Progress | None, stop: Stop | None, earlier: Path | None = None) -> Outcome:
+def _remove_what_is_saved(outcome: Outcome, checkpoints: RunCheckpoints) -> None:
+    """Remove the checkpoints whose sums are in results now: all, unless the run ended early."""
+    if not outcome.incomplete:
+        checkpoints.remove()
+        return
+    for therapy, treated in enumerate((outcome, *outcome.further)):
+        for visit in range(len(treated.visits)):
+            checkpoints.file(therapy, visit, main_method(treated.case.methods).name).remove()
+
+
+def _keep_what_was_not_reached(outcome: Outcome, folder: Path, checkpoints: RunCheckpoints) -> None:
+    """Keep, as checkpoints, what earlier results hold of visits that a resumed run has not come to."""
+    reached = {
+        (therapy, visit)
+        for therapy, treated in enumerate((outcome, *outcome.further))
+        for visit in range(len(treated.visits))
+    }
+    for therapy, case in enumerate(_treatments(outcome.case)):
+        main = main_method(case.methods).name
+        for visit, file in enumerate(_result_files(case, folder, therapy)):
+            checkpoint = checkpoints.file(therapy, visit, main)
+            if (therapy, visit) in reached or checkpoint.files or not file.exists():
+                continue
+            with contextlib.suppress(InputError, OSError):
+                result = Result.load(file)
+                if result.tally is not None:
+                    checkpoint.save(RunIdentity.of(result.provenance), result.tally)
+
+
+def _run_therapies(
+    case: Case,
+    progress: Progress | None,
+    stop: Stop | None,
+    earlier: Path | None = None,
+    checkpoints: RunCheckpoints | None = None,
+    transported: Transported | None = None,
+) -> Outcome:
     """The case's therapy, then the further ones from the same scans; ``earlier`` is the folder of a stopped run."""
-    cases = [case, *(case.for_therapy(therapy) for therapy in case.further_therapies)]
+    if transported is None:
+        check_backend_of(case)
+    cases = _treatments(case)
     outcomes: list[Outcome] = []
+    left = False
     for number, treated in enumerate(cases):
         if outcomes and outcomes[-1].incomplete:
             outcomes[0].incomplete = True
@@ -132,8 +224,17 @@ def _run_therapies(case: Case, progress: Progress | None, stop: Stop | None, ear
                 label = f"{name}, " if len(cases) > 1 else ""
                 progress((number + fraction) / len(cases), label + text)
 
-        folder = earlier if earlier is None or number == 0 else earlier / therapy_folder(treated)
-        outcomes.append(_run(treated, tell, stop, {} if folder is None else _earlier(treated, folder)))
+        if transported is not None:
+            results: Mapping[str, Result] = transported(treated)
+        else:
+            results = {} if earlier is None else _earlier(treated, earlier, number, checkpoints)
+        files = None if checkpoints is None else partial(checkpoints.file, number)
+        outcomes.append(_run(treated, tell, stop, results, files))
+        left |= not _all_was_there(outcomes[-1], results)
+    if earlier is not None and not left:
+        decays = min(visit.result.decays for outcome in outcomes for visit in outcome.visits)
+        visit = "" if len(case.visits) == 1 else " a visit"
+        log.warning("nothing was left to simulate: the earlier run has %s%s", counted(decays, "decay"), visit)
     first, *others = outcomes
     first.further = others
     first.incomplete |= any(other.incomplete for other in others)
@@ -141,14 +242,24 @@ def _run_therapies(case: Case, progress: Progress | None, stop: Stop | None, ear
     return first
 
 
+def _all_was_there(outcome: Outcome, earlier: Mapping[str, Result]) -> bool:
+    """Whether a run has added no decays and no method to the results that it resumed from."""
+    pairs = [(visit.result, earlier.get(visit.name)) for visit in outcome.visits]
+    return not outcome.incomplete and all(
+        before is not None and before.tally is not None and result.tally is not None
+        and result.decays == before.decays and result.doses.keys() == before.doses.keys()
+        for result, before in pairs
+    )  # fmt: skip
+
+
 def _run(
     case: Case,
     progress: Progress | None,
     stop: Stop | None,
-    earlier: dict[str, Result] | None = None,
+    earlier: Mapping[str, Result],
+    checkpoints: Callable[[int, str], CheckpointFile] | None = None,
 ) -> Outcome:
     start = time.perf_counter()
-    check_backend_of(case)
     log.info("hevesy %s, commit %s", code_version(), code_commit() or "unknown")
     outcome = Outcome(case)
     sources = open_sources(case)
@@ -163,8 +274,9 @@ def _run(
         if stop is not None and stop():
             outcome.incomplete = True
             break
+        before = earlier.get(visit.name), None if checkpoints is None else partial(checkpoints, number)
         try:
-            done = _run_visit(case, visit, sources[visit.name], tell, stop, (earlier or {}).get(visit.name))
+            done = _run_visit(case, visit, sources[visit.name], tell, stop, before)
         except KeyboardInterrupt:
             outcome.incomplete = True
             break
@@ -181,7 +293,12 @@ def _run(
 
 
 def _run_visit(
-    case: Case, visit: Visit, sources: Sources, tell: Progress, stop: Stop | None, earlier: Result | None = None
+    case: Case,
+    visit: Visit,
+    sources: Sources,
+    tell: Progress,
+    stop: Stop | None,
+    before: tuple[Result | None, Callable[[str], CheckpointFile] | None],
 ) -> VisitOutcome:
     tell(0.0, "reading images")
     blood, blood_notes = blood_of_visit(case, visit)
@@ -190,7 +307,7 @@ def _run_visit(
     tell(0.02, "kinetics")
     activity = integrate(case, images)
     tell(0.04, "transport: preparing")
-    result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, earlier)
+    result, mc_sigma = dose_of_visit(case, images, activity, lambda f, text: tell(0.05 + 0.9 * f, text), stop, *before)
     tell(0.97, "lesions")
     # what weighs more than an assumption is a warning, see `visit_record`
     assumptions = [text for text in (*images.assumptions, *activity.assumptions) if weight_of(text) == NOTE]
@@ -236,9 +353,9 @@ def _run_visit(
 def _log_file(path: Path) -> Iterator[None]:
     """Log the messages of this run to a file: hevesy's own, and pydicom's remarks on the images."""
     logger = logging.getLogger(__package__.split(".")[0])
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = LogFile(path)
     handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
-    remarks = logging.FileHandler(path, encoding="utf-8")
+    remarks = LogFile(path)
     remarks.setFormatter(_WithoutValues("%(asctime)s %(levelname)s pydicom: %(message)s"))
     former = logger.level
     logger.addHandler(handler)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .progress import Progress, Stop
-from .results.earlier import earlier_tally
+from .results.checkpoint import CheckpointFile
+from .results.earlier import tally_to_resume
+from .results.provenance import Provenance
 from .results.result import Result
-from .transport.job import how_it_ended, in_short_batches
+from .transport.job import how_it_ended
 from .transport.problem import Problem
 from .transport.run import run_transport
 from .transport.run_options import RunOptions
@@ -26,6 +29,8 @@ def simulate(
     progress: Progress | None = None,
     stop: Stop | None = None,
     resume: Result | None = None,
+    checkpoint: CheckpointFile | None = None,
+    from_checkpoint: bool = True,
     **options: Any,
 ) -> Result:
     """Simulate decays of a problem.
@@ -51,6 +56,11 @@ def simulate(
     resume
         What a stopped run of this problem left (same seed). The run continues from there and gives bit-identical
         integers to an uninterrupted one. ``decays`` counts all, the earlier ones too.
+    checkpoint
+        Where the sums are saved on the way. It is the caller's to remove, when the result is saved.
+    from_checkpoint
+        Whether the checkpoint that is there is taken up, where it has more decays than ``resume``; one that cannot be
+        used is then an error, unless ``resume`` can. Else it is replaced by the first one of this run.
     options
         Further fields of :class:`~hevesy.engine.transport.run_options.RunOptions`: ``batches``, ``regions``,
         ``physics``, ``threads``, ``first_batch``, ``batch_histories``.
@@ -63,7 +73,7 @@ def simulate(
     Raises
     ------
     InputError
-        A problem or options that cannot be simulated, or a result that another run left.
+        A problem or options that cannot be simulated, or a result or checkpoint that is damaged or of another run.
     """
     asked = RunOptions(
         decays=decays,
@@ -73,8 +83,15 @@ def simulate(
         time_limit_s=time_limit_s,
         progress=progress,
         stop=stop,
-        resume=earlier_tally(resume, problem),
+        short_batches=True,
         **options,
     )
-    tally = run_transport(problem, in_short_batches(asked))
-    return Result.from_tally(problem, tally, **how_it_ended(tally, asked.until, problem.emission))
+    asked = replace(
+        asked,
+        resume=tally_to_resume(resume, checkpoint if from_checkpoint else None, problem, asked),
+        checkpoint=None if checkpoint is None else checkpoint.saving(problem, asked.regions),
+    )
+    tally = run_transport(problem, asked)
+    provenance = Provenance.of(problem, tally, asked.regions)
+    how = how_it_ended(tally, asked.until, problem.emission)
+    return Result.from_tally(problem, tally, provenance=provenance, **how)

@@ -105,9 +105,35 @@ def stated_chance(probability: float, relation: str = "=") -> str:
     return f"P {text}" if text[0] in "<>" else f"P {relation} {text}"
 
 
-def signed_percent(value: float) -> str:
+def signed(value: float | None, decimals: int = 1) -> str:
+    """A difference with its sign, in as many decimals: ``+4.3``, ``−0.02``, ``0.0``; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    text = f"{value:+.{decimals}f}".replace("-", "−")
+    return text[1:] if float(f"{value:.{decimals}f}") == 0 else text
+
+
+def covered_text(percent: float) -> str:
+    """What part of something is covered [%]; never the whole, of which nothing is said."""
+    if percent == 0.0:
+        return "outside"
+    decimals = 0 if percent < 99.0 else 1
+    return f"{min(percent, 99.0 if decimals == 0 else 99.9):.{decimals}f} % covered"
+
+
+def signed_percent(value: float | None, decimals: int = 1) -> str:
     """A difference given in per cent, with its sign."""
-    return f"{value:+.1f} %".replace("-", "−") if math.isfinite(value) else NONE
+    text = signed(value, decimals)
+    return text if text == NONE else f"{text} %"
+
+
+def interval_decimals(low: float | None, high: float | None) -> int:
+    """Decimals of a value in per cent and of the ends of its interval: two where the interval is narrow and near zero.
+
+    Every place that shows a bias rounds it so: a terminal, a sentence and a page have the same digits.
+    """
+    a, b = or_nan(low), or_nan(high)
+    return 2 if b - a < 0.5 and max(abs(a), abs(b)) < 10.0 else 1
 
 
 def counted(count: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
@@ -177,8 +203,10 @@ def csv_cell(value: Any) -> str:
 _FORMULA = re.compile(r"\s*[=+\-@]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 #: Signs that move a cursor, begin a terminal's escape sequence, break a line, turn the direction of writing, or are
-#: half of a character.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]")
+#: half of a character; and those that nobody sees, by which two names that look the same would differ.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2060-\u2064\ufeff\u2028-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]"
+)
 #: A terminal's escape sequence: colours, moves of the cursor, titles of the window.
 _ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]?")
 #: Longest name of a patient, a visit or a lesion [characters]: results are stored in folders of such names, and file

@@ -115,6 +115,8 @@ def parse(value: object, dimension: Dimension, *, field: str | None = None, file
     if match is None:
         raise refuse(f"{value!r} is not a quantity", f"{_article(dimension.name)} starts with a number")
     number, unit = _number(match[1], match[2], text, refuse), match[2]
+    if not unit and not math.isfinite(number):
+        raise refuse(f"{text} is not a quantity", f"{_article(dimension.name)} must be a finite number")
     if not unit:
         forms = " or ".join(f"{match[1]} {e.split(maxsplit=1)[1]}" for e in dimension.examples[:2])
         raise refuse(

@@ -8,7 +8,7 @@ Indices are unsigned here and wherever a table is read: with a signed one, compi
 indices, and 64-bit arithmetic costs a GPU several instructions where 32 bits cost one.
 """
 
-from .target import bits_float, device, float_bits, i32, real, u32
+from .target import bits_float, device, float_bits, i32, load4, real, u32
 
 
 @device
@@ -33,3 +33,11 @@ def lerp(table, index, stride, fraction):
     """Straight line between ``table[index]`` and ``table[index + stride]``."""
     a = table[u32(index)]
     return a + fraction * (table[u32(index + stride)] - a)
+
+
+@device
+def lerp4(table, index, stride, fraction):
+    """The straight lines of four columns, from ``table[index]`` on; ``index`` and ``stride`` are multiples of four."""
+    a0, a1, a2, a3 = load4(table, u32(index))
+    b0, b1, b2, b3 = load4(table, u32(index + stride))
+    return a0 + fraction * (b0 - a0), a1 + fraction * (b1 - a1), a2 + fraction * (b2 - a2), a3 + fraction * (b3 - a3)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
-import stat
 import sys
 import types
 from pathlib import Path
 
+from .cache import UnsafeCacheError, cache_root
+
+__all__ = ["NOT_NEUTRAL", "ROOT", "UnsafeCacheError", "cache_root", "load", "neutral_sources", "source_hash"]
+
 ROOT = Path(__file__).resolve().parent
 #: Files of the package that are not neutral physics.
-NOT_NEUTRAL = ("loader.py", "backends", "data")
+NOT_NEUTRAL = ("cache.py", "loader.py", "backends", "data")
 
 
 def load(name: str, target: types.ModuleType, module: str = "history") -> types.ModuleType:
@@ -49,34 +51,6 @@ def load(name: str, target: types.ModuleType, module: str = "history") -> types.
 def neutral_sources() -> list[Path]:
     """Every neutral source file, in a fixed order."""
     return sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in NOT_NEUTRAL)
-
-
-class UnsafeCacheError(ValueError):
-    """The cache is no folder that compiled code may be loaded from."""
-
-
-def cache_root() -> Path:
-    """Folder of data that can be regenerated: ``$HEVESY_CACHE``, else ``~/.cache/hevesy``.
-
-    Compiled code is loaded from it, so it must be one place, whoever's folder the program is started in, and nobody
-    else's to write to.
-
-    Raises
-    ------
-    UnsafeCacheError
-        Empty or relative; owned by another user than this one or the administrator; writable by everybody.
-    """
-    given = os.environ.get("HEVESY_CACHE")
-    root = Path.home() / ".cache" / "hevesy" if given is None else Path(given)
-    if not root.is_absolute():
-        raise UnsafeCacheError(f"HEVESY_CACHE is {given!r}, which depends on the folder that a command is started in")
-    if hasattr(os, "getuid") and root.exists():
-        found = root.stat()
-        if found.st_uid not in (os.getuid(), 0):
-            raise UnsafeCacheError(f"the cache {root} belongs to another user")
-        if found.st_mode & stat.S_IWOTH:
-            raise UnsafeCacheError(f"everybody may write to the cache {root}")
-    return root
 
 
 def source_hash(*more: str) -> str:

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from .scalar_types import F32, I32, U32
 
-#: What an advance returns: the particle goes on, has stopped (its last energy is not scored yet), or no longer exists.
-ALIVE, STOPPED, GONE = 0, 1, 2
+#: What an advance returns: the particle goes on, has stopped (its last energy is not scored yet), no longer exists, or
+#: has come to an interaction that is still to be simulated.
+ALIVE, STOPPED, GONE, INTERACTS = 0, 1, 2, 3
 
 
 class Position(NamedTuple):

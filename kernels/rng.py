@@ -6,7 +6,7 @@ seed, so the numbers of one history do not depend on threads, launch shape or th
 
 import numpy as np
 
-from .target import device, i32, real, u32, u64
+from .target import device, i32, own_form, real, u32, u64
 
 M0 = np.uint64(0xD2511F53)
 M1 = np.uint64(0xCD9E8D57)
@@ -18,7 +18,7 @@ SHIFT9 = np.uint32(9)
 INV23 = np.float32(1.0 / (1 << 23))
 
 
-@device
+@own_form
 def philox(c0, c1, c2, c3, k0, k1):
     """Ten rounds of Philox4x32; four uint32 words in, four out."""
     for _ in range(10):

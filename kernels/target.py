@@ -7,11 +7,15 @@ the same source, uncompiled, for tests and for reading.
 A target provides
 
 ``device``      decorator of every physics function
+``own_form``    the same, for a function that the target may have a form of its own of, with the same results
 ``real``        the floating-point type of the transport
 ``i32, i64, u32, u64``  integer types
 ``atomic_add``  ``array[index] += value``, safe between threads
 ``likely, unlikely``  a condition that is nearly always true, or false: compile a predicted branch, not a select
 ``fetch_add``   add to ``array[index]`` atomically and return its previous value
+``lanes``       number of the threads that run in step with this one for which a condition holds: 1 or 0 where each
+                runs alone. Every one of them must come to it
+``load4``       four neighbours of an array from an index on that is a multiple of four: one access of 16 bytes on a GPU
 ``prefetch``    hint that ``array[index]`` will be added to soon; changes no value
 ``float_bits, bits_float``  the bits of a ``real`` as an ``i32``, and back
 ``log, exp``    of a ``real``
@@ -34,6 +38,9 @@ def device(function):
     return function
 
 
+own_form = device
+
+
 def atomic_add(array, index, value):
     """Add ``value`` to ``array[index]``."""
     array[index] += value
@@ -54,6 +61,16 @@ def likely(condition):
 def unlikely(condition):
     """A condition that is nearly always false."""
     return condition
+
+
+def lanes(condition):
+    """1 where the condition holds, else 0: threads run alone."""
+    return np.int32(condition)
+
+
+def load4(array, index):
+    """``array[index]`` to ``array[index + 3]``; ``index`` is a multiple of four."""
+    return array[index], array[index + 1], array[index + 2], array[index + 3]
 
 
 def prefetch(array, index):

@@ -34,3 +34,10 @@ def petct_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real PET/CT not found at {folder}; set HEVESY_SHARED to the folder that holds it")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_temporary_cache():
+    """A cache that a test could not write to has no say in the tests after it."""
+    yield
+    os.environ.pop("HEVESY_TEMPORARY_CACHE", None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+from hevesy.kernels.backends.cuda_options import ASSEMBLER, SCHEDULE
+from hevesy.tools import ptx_cache
 
 #: what `make test` sets, because its environment has the extra `gates`: there a missing tool is a failure
 REQUIRED = os.environ.get("HEVESY_REQUIRE_GATES", "0") not in ("", "0")
@@ -71,7 +74,7 @@ class Kernel(NamedTuple):
 
     tiled: bool = False
     track_length: bool = False
-    schedule: str = "interleaved"
+    schedule: str = SCHEDULE
 
     def __str__(self) -> str:
         scoring = "track_length" if self.track_length else "analog"
@@ -79,8 +82,14 @@ class Kernel(NamedTuple):
 
 
 HISTORIES = Kernel(schedule="histories")
-KERNELS = (Kernel(), Kernel(tiled=True), Kernel(track_length=True), Kernel(tiled=True, track_length=True), HISTORIES)
+INTERLEAVED = Kernel(schedule="interleaved")
+KERNELS = (
+    Kernel(), Kernel(tiled=True), Kernel(track_length=True), Kernel(tiled=True, track_length=True),
+    INTERLEAVED, HISTORIES,
+)  # fmt: skip
 ARCHITECTURES = ((7, 5), (8, 0), (9, 0))
+#: three blocks of 128 threads a multiprocessor need at most 170 registers a thread, handed out in eights
+MOST_REGISTERS = 168
 
 
 @cache
@@ -125,38 +134,64 @@ def tiny_problem() -> Any:
     )
 
 
-def signature(kernel: Kernel) -> tuple[Any, ...]:
-    """Types of the kernel's arguments, as a launch passes them."""
+def arguments(kernel: Kernel) -> tuple[Any, ...]:
+    """Arguments of the kernel, as a launch passes them."""
     from hevesy.kernels.backends.cuda_target import Tile
-    from numba import typeof
 
     tally = np.zeros(1, np.int64)
-    return tuple(
-        typeof(a)
-        for a in (
-            world(kernel.track_length),
-            Tile(tally, np.int64(0)) if kernel.tiled else tally,
-            tally,
-            tally,
-            np.uint32(1),
-            np.uint32(1),
-            np.int64(0),
-            np.int64(0),
-            np.int64(0),
-            np.int64(1),
-        )
+    return (
+        world(kernel.track_length),
+        Tile(tally, np.int64(0)) if kernel.tiled else tally,
+        tally,
+        tally,
+        np.uint32(1),
+        np.uint32(1),
+        np.int64(0),
+        np.int64(0),
+        np.int64(0),
+        np.int64(1),
     )
+
+
+def signature(kernel: Kernel) -> tuple[Any, ...]:
+    """Types of the kernel's arguments."""
+    from numba import typeof
+
+    return tuple(typeof(argument) for argument in arguments(kernel))
 
 
 @cache
 def ptx(cc: tuple[int, int], kernel: Kernel = KERNELS[0]) -> str:
-    """PTX of a kernel."""
-    from hevesy.kernels.backends.cuda_target import OPTIONS, kernel_function
-    from numba import cuda
+    """PTX of a kernel; what was compiled from these sources before is taken from the disk."""
+    from hevesy.kernels.backends.cuda_target import kernel_function
+
+    kernel_function(kernel.tiled, kernel.schedule)  # whoever reads the PTX may look at its functions too
+    return ptx_cache.stored(ptx_folder() / f"{kernel}-sm{''.join(map(str, cc))}.ptx", lambda: compile_ptx(cc, kernel))
+
+
+@cache
+def ptx_folder() -> Path:
+    """Folder of what was made from exactly these sources and options."""
+    from hevesy.kernels.backends.cuda_target import OPTIONS
+
+    return ptx_cache.folder(repr(sorted(OPTIONS.items())), Path(__file__).read_text(encoding="utf-8"))
+
+
+def compile_ptx(cc: tuple[int, int], kernel: Kernel) -> str:
+    """PTX of a kernel, compiled now."""
+    from hevesy.kernels.backends.cuda_target import kernel_function
+
+    return compile_function(kernel_function(kernel.tiled, kernel.schedule), cc, kernel)
+
+
+def compile_function(function: Any, cc: tuple[int, int], kernel: Kernel) -> str:
+    """PTX of a function that takes the arguments of a kernel."""
+    from hevesy.kernels.backends.cuda_stack import cuda
+    from hevesy.kernels.backends.cuda_target import OPTIONS
 
     with device(cc):
         code, _ = cuda.compile(
-            kernel_function(kernel.tiled, kernel.schedule),
+            function,
             signature(kernel),
             device=False,
             abi="numba",
@@ -179,15 +214,33 @@ class Resources(NamedTuple):
 
 
 @cache
-def resources(cc: tuple[int, int], kernel: Kernel, folder: Path) -> Resources:
-    """Assemble a kernel and read the assembler's report."""
-    name = f"history-{kernel}-sm{cc[0]}{cc[1]}"
-    source, binary = folder / f"{name}.ptx", folder / f"{name}.cubin"
-    source.write_text(ptx(cc, kernel))
+def resources(cc: tuple[int, int], kernel: Kernel, folder: Path, max_registers: int | None = None) -> Resources:
+    """Assemble a kernel, with a ceiling of registers or as many as the assembler takes, and read its report."""
+    name = f"history-{kernel}-sm{cc[0]}{cc[1]}" + ("" if max_registers is None else f"-{max_registers}")
+    return assemble(ptx(cc, kernel), f"sm_{cc[0]}{cc[1]}", folder / name, max_registers)
+
+
+def assemble(code: str, architecture: str, stem: Path, max_registers: int | None = None) -> Resources:
+    """Assemble PTX for an architecture, which may be newer than the one it was compiled for.
+
+    Parameters
+    ----------
+    code
+        PTX of one kernel.
+    architecture
+        As ptxas names it: ``"sm_90a"``.
+    stem
+        Files to write, without the ending.
+    max_registers
+        Ceiling of registers per thread, if any.
+    """
+    source, binary = (stem.with_name(f"{stem.name}.{end}") for end in ("ptx", "cubin"))
+    source.write_text(code)
     tool = ptxas()
     assert tool is not None
+    ceiling = [] if max_registers is None else [f"-maxrregcount={max_registers}"]
     said = subprocess.run(
-        [tool, "-v", f"-arch=sm_{cc[0]}{cc[1]}", str(source), "-o", str(binary)],
+        [tool, "-v", ASSEMBLER, f"-arch={architecture}", *ceiling, str(source), "-o", str(binary)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
@@ -222,24 +275,28 @@ def text_bytes(binary: Path) -> int:
     return total
 
 
+def table(folder: Path) -> str:
+    """Resources of every kernel, architecture and ceiling of registers, as a Markdown table."""
+    from hevesy.kernels.backends.cuda_options import REGISTER_CEILINGS
+
+    lines = [
+        "| kernel | architecture | ceiling | registers | spill stores, loads [B] | stack [B] | shared [B] |"
+        " machine instructions | `.f64` |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for kernel, cc, ceiling in itertools.product(KERNELS, ARCHITECTURES, REGISTER_CEILINGS):
+        r = resources(cc, kernel, folder, ceiling)
+        double = sum(".f64" in line for line in ptx(cc, kernel).splitlines())
+        spills = f"{r.spill_stores}, {r.spill_loads}"
+        cells = (
+            kernel, f"sm_{cc[0]}{cc[1]}", ceiling or "none", r.registers, spills, r.stack, r.shared,
+            r.code_bytes // 16, double,
+        )  # fmt: skip
+        lines.append("| " + " | ".join(str(c) for c in cells) + " |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":  # a table of the kernels' resources: python tools/cuda_offline.py FOLDER
     import sys
 
-    out = Path(sys.argv[1])
-    print("| kernel | architecture | registers | spills | stack [B] | shared [B] | machine instructions | `.f64` |")
-    print("|---|---|---|---|---|---|---|---|")
-    for kernel in KERNELS:
-        for cc in ARCHITECTURES:
-            r = resources(cc, kernel, out)
-            double = sum(".f64" in line for line in ptx(cc, kernel).splitlines())
-            cells = (
-                kernel,
-                f"sm_{cc[0]}{cc[1]}",
-                r.registers,
-                r.spill_stores + r.spill_loads,
-                r.stack,
-                r.shared,
-                r.code_bytes // 16,
-                double,
-            )
-            print("| " + " | ".join(str(c) for c in cells) + " |")
+    print(table(Path(sys.argv[1])))

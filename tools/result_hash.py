@@ -35,7 +35,7 @@ def result_hashes(path: str | Path) -> tuple[str, str]:
         Hash of the integers and hash of the floating-point numbers, 64 hexadecimal digits each.
     """
     integers, floats = hashlib.sha256(), hashlib.sha256()
-    with h5py.File(path) as file:
+    with h5py.File(path, "r", locking=False) as file:
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
         for name in sorted(names):

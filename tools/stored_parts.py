@@ -87,5 +87,7 @@ def _stored(name: str, make: Callable[[str], Part], key: Sequence[Any], folder: 
     part: Part = plain({"name": name, "key": list(key), "cpu_time_s": time.process_time() - begun, **made})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(json.dumps(part) + "\n", encoding="utf-8")
+        begun_file = folder / f".{name}.{os.getpid()}"
+        begun_file.write_text(json.dumps(part) + "\n", encoding="utf-8")
+        begun_file.replace(folder / f"{name}.json")  # whole or not there, whenever the run is stopped
     return part

@@ -28,7 +28,7 @@ from ..errors import InputError
 from ..nuclides.names import canonical_name
 from ..privacy import telling_name
 from ..series_path import SeriesPath
-from ..text import LONGEST_NAME, printable
+from ..text import LONGEST_NAME, printable, shortened
 from ..until import EXAMPLES, Until
 from . import ranges
 from .file import Refused, refuse_unknown_keys
@@ -76,19 +76,30 @@ def read_path(value: Any, info: ValidationInfo) -> Path:
     """Resolve against the case file; a DICOM series may follow as ``folder#SeriesInstanceUID``."""
     context = info.context or {}
     if not isinstance(value, str | os.PathLike) or not str(value):
-        raise Refused(InputError(f"{value!r} is not a path", why="a file or folder is needed here"))
-    path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
-    on_disk = SeriesPath.parse(path).path
-    if context.get("check_files", True) and not on_disk.exists():
+        raise Refused(_no_path(value, "a file or folder is needed here"))
+    try:
+        path = Path(os.path.normpath(Path(context.get("base", Path.cwd())) / Path(value).expanduser()))
+        on_disk = SeriesPath.parse(path).path
+        missing = context.get("check_files", True) and not on_disk.exists()
         parent = next(p for p in on_disk.parents if p.exists())
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise Refused(_no_path(value, (error.strerror or "the system refuses it").lower())) from None
+    except (RuntimeError, ValueError):
+        raise Refused(_no_path(value, "it names a user that is not known here, or holds a zero byte")) from None
+    if missing:
         raise Refused(
             InputError(
-                f"no such file or folder: {value}",
+                f"no such file or folder: {shortened(value, 200)}",
                 why=f"{parent} exists, and {on_disk.relative_to(parent)} is not in it",
                 suggestion="paths are relative to the case file; correct it or bring the file",
             )
         )
     return path
+
+
+def _no_path(value: Any, why: str) -> InputError:
+    advice = "write one path, as in pet: pet_24h.nii.gz"
+    return InputError(f"{shortened(repr(value), 60)} is not a path", why=why, suggestion=advice)
 
 
 def _write_path(path: Path, info: SerializationInfo) -> str:

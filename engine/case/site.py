@@ -154,10 +154,10 @@ class Site:
         import yaml
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        check_output_file(self.path)
+        path = check_output_file(self.path, any_=True)
         text = yaml.safe_dump(self.data, sort_keys=False, allow_unicode=True, width=100) if self.data else ""
         head = "# Defaults that `hevesy import` writes into new cases (docs/formats/site.md); no patient's data.\n"
-        write_text(self.path, head + text)
+        write_text(path, head + text)
 
     def applied(self, case: dict[str, Any], scanner: str | None, base: Path) -> tuple[dict[str, Any], list[str]]:
         """A new case with these defaults in place of what `import` proposed.
@@ -200,7 +200,13 @@ class Site:
 def site_path() -> Path:
     """``$HEVESY_CONFIG``, else ``defaults.yaml`` in the platform's folder for a user's settings of hevesy."""
     given = os.environ.get(ENVIRONMENT)
-    return Path(given).expanduser() if given else user_config_path("hevesy", appauthor=False) / "defaults.yaml"
+    if not given:
+        return user_config_path("hevesy", appauthor=False) / "defaults.yaml"
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        why, advice = "it names a user that is not known here", f"set {ENVIRONMENT} to the path of a YAML file"
+        raise InputError("is not a path", why=why, suggestion=advice, file=given, field=ENVIRONMENT) from None
 
 
 def _checked(data: dict[str, Any], path: Path, lines: dict[tuple[Any, ...], int]) -> SiteDefaults:

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = face(
     {
         "Batch": "batch",
         "run_batch": "batch",
-        "check_executor": "batch",
+        "batch_of": "batch",
         "load_trial": "cohort_file",
         "PatientRun": "tables",
         "trial_tables": "tables",

@@ -1,40 +1,29 @@
-"""Running the cases of a trial on this machine: a failure does not stop the others, complete cases are not rerun."""
+"""The cases of a trial as a batch: planned, run by an executor, and how each of them ended."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
-import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...kernels.backends.machine import usable_cores
-from ..case.changes import with_changes
-from ..case.model import Case
-from ..errors import HevesyError, InputError, StoppedEarly
-from ..files import check_writable, read_json, write_json
-from ..privacy import without_folders
+from ..batch.goals import goal_sentences
+from ..batch.launch import Ended, hand_over, has_results, held
+from ..batch.manifest import Option, Whole, case_folder, job_folder
+from ..batch.marks import read_mark
+from ..batch.plan_cases import CaseOptions, plan_cases
+from ..batch.status import JobStatus, read_status
+from ..errors import InputError
+from ..files import check_writable
 from ..progress import Progress, Stop
-from ..results.provenance import code_version
-from ..run import run
 from ..text import counted
-from .cohort_file import CohortCase, Trial, folder_name
+from .cohort_file import Trial
 
 log = logging.getLogger(__name__)
 
-#: Written into a case's folder when it is complete: a digest of its input. Without it the case is run again.
-DONE_FILE = "batch.json"
-DONE_FORMAT = "hevesy-batch-case"
-DONE_VERSION = 1
-
-#: How a case ended.
-DONE, KEPT, FAILED, STOPPED = "done", "kept", "failed", "stopped"
-EXECUTORS = ("local", "slurm", "dask")
+#: How a case ended; it waits where its jobs were only submitted.
+DONE, KEPT, FAILED, STOPPED, WAITING = "done", "kept", "failed", "stopped", "waiting"
 
 
 @dataclass(frozen=True)
@@ -48,11 +37,12 @@ class CaseStatus:
     folder
         Where its results are.
     state
-        ``"done"``, ``"kept"`` (complete from an earlier batch), ``"failed"`` or ``"stopped"``.
-    message, told
-        Why it failed, for the terminal; and for files that leave this machine, without folders.
+        ``"done"``, ``"kept"`` (complete from an earlier batch), ``"failed"``, ``"stopped"``, or ``"waiting"`` where
+        its jobs were submitted and have not ended.
+    message
+        Why it failed, without folders of this machine.
     wall_time_s
-        Of this run, or of the one that was kept [s].
+        Of this run, or of the one that was kept [s]; of a divided case the sum over its jobs.
     """
 
     name: str
@@ -61,7 +51,6 @@ class CaseStatus:
     state: str
     message: str = ""
     wall_time_s: float = 0.0
-    told: str = ""
 
 
 @dataclass
@@ -74,10 +63,19 @@ class Batch:
         Folder of the batch.
     cases
         How each case ended, in the trial's order.
+    remarks
+        What the plan has decided and the executor has to say, a sentence each.
+    submitted
+        Whether the jobs were only handed over, and run somewhere else.
+    dry_run
+        Whether only their scripts were written: nothing runs.
     """
 
     out: Path
     cases: list[CaseStatus] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
+    submitted: bool = False
+    dry_run: bool = False
 
     def of(self, *states: str) -> list[CaseStatus]:
         """The cases that ended so."""
@@ -89,43 +87,13 @@ class Batch:
         return self.of(DONE, KEPT)
 
 
-def check_executor(name: str) -> None:
-    """Refuse an executor that is not there.
-
-    Parameters
-    ----------
-    name
-        As given on the command line.
-
-    Raises
-    ------
-    InputError
-        Always for anything but ``"local"``.
-    """
-    if name == "local":
-        return
-    if name in EXECUTORS:
-        raise InputError(
-            f"the executor '{name}' is not available yet",
-            why="this version runs batches on this machine only; clusters follow in a later one",
-            suggestion="--executor local; or one `hevesy run` per job, and then `hevesy batch --executor local` with "
-            "the same --out, which skips complete cases",
-            field="--executor",
-        )
-    raise InputError(
-        f"unknown executor '{name}'",
-        why="known executors are " + ", ".join(EXECUTORS),
-        suggestion="--executor local",
-        field="--executor",
-    )
-
-
 def run_batch(
     trial: Trial,
     out: Path,
     *,
-    changes: dict[str, Any] | None = None,
-    workers: int = 1,
+    options: CaseOptions | None = None,
+    executor: str = "here",
+    executor_options: Mapping[str, Option] | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Batch:
@@ -137,15 +105,14 @@ def run_batch(
         The cases.
     out
         Folder of the batch; each case gets one in it.
-    changes
-        Methods and transport values in place of the cases' own, as for :func:`hevesy.engine.case.changes.with_changes`.
-    workers
-        Cases at a time, each in a process of its own with its share of the cores; 1 runs them one after
-        another here, each on all cores.
+    options
+        How the cases become jobs: changes of their values, shards.
+    executor, executor_options
+        Where the jobs run (:func:`hevesy.engine.batch.executors.base.executor_of`).
     progress
         Called with the fraction done and a line of text.
     stop
-        Asked between cases, and between the batches of a transport with one worker; True ends the batch.
+        Asked between jobs, and between the batches of a transport; True ends the batch.
 
     Returns
     -------
@@ -155,171 +122,76 @@ def run_batch(
     Raises
     ------
     InputError
-        Fewer than one worker, or a file where the folder should be.
+        A file where the folder should be; the folder of another batch; an executor that cannot be used.
     """
-    if workers < 1:
-        raise InputError(
-            counted(workers, "worker"), why="at least one is needed", suggestion="--workers 1", field="--workers"
-        )
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError("is a file", why="results go to a folder", suggestion="give another --out", file=out)
     check_writable(out)
-    out.mkdir(parents=True, exist_ok=True)
-    wanted = changes or {}
-    ended: dict[str, CaseStatus] = {}
-    todo: list[CohortCase] = []
-    for case in trial.cases:
-        kept = _kept(case, out, wanted)
-        if kept is None:
-            todo.append(case)
-        else:
-            ended[case.name] = kept
-    total = len(trial.cases)
-    if ended:
-        log.info("%d of %d cases are already complete and were not run again", len(ended), total)
-    runner = _here if workers == 1 or len(todo) < 2 else _in_processes
-    for status in runner(todo, out, wanted, min(workers, max(len(todo), 1)), total, len(ended), progress, stop):
-        ended[status.name] = status
-        if progress is not None:
-            progress(len(ended) / total, f"{status.name}: {status.state}")
-    for case in trial.cases:
-        if case.name not in ended:
-            ended[case.name] = CaseStatus(case.name, case.arm, out / folder_name(case.name), STOPPED)
-    return Batch(out, [ended[case.name] for case in trial.cases])
+    with held(out):
+        manifest = plan_cases(trial.cases, out, options or CaseOptions(), title=trial.name, progress=progress)
+        ended = hand_over(out, executor, executor_options or {}, progress=progress, stop=stop)
+    batch = batch_of(ended)
+    kept = len(batch.of(KEPT))
+    if kept:
+        log.info("%d of %s were already complete and were not run again", kept, counted(len(trial.cases), "case"))
+    planned = (f"{whole.case}: {text}" for whole in manifest.wholes for text in whole.remarks)
+    reached = goal_sentences(out, manifest, ended.kept)
+    batch.remarks = (*planned, *batch.remarks, *reached)
+    if progress is not None and not (batch.submitted or batch.dry_run):
+        progress(1.0, f"{counted(len(batch.complete), 'case')} complete")
+    return batch
 
 
-def run_one(
-    one: CohortCase,
-    out: Path,
-    changes: dict[str, Any],
-    progress: Progress | None = None,
-    stop: Stop | None = None,
-) -> CaseStatus:
-    """Run one case into its folder; every failure becomes a status."""
-    folder = out / folder_name(one.name)
-    start = time.monotonic()
-    try:
-        case = _case(one, changes)
-        key = case_key(case)
-        # results that are about to be replaced must not look complete if this run ends half-way
-        (folder / DONE_FILE).unlink(missing_ok=True)
-        outcome = run(case, out=folder, progress=progress, stop=stop)
-    except StoppedEarly:
-        return CaseStatus(one.name, one.arm, folder, STOPPED)
-    except HevesyError as error:
-        return _failed(one, folder, str(error), time.monotonic() - start)
-    except Exception as error:  # the others go on, whatever went wrong with this one
-        log.exception("%s failed", one.name)
-        text = f"{type(error).__name__}: {error}"
-        return _failed(one, folder, text, time.monotonic() - start)
-    spent = time.monotonic() - start
-    if outcome.incomplete:
-        return CaseStatus(one.name, one.arm, folder, STOPPED, "", spent)
-    record = {"format": DONE_FORMAT, "format_version": DONE_VERSION, "key": key, "wall_time_s": spent}
-    write_json(folder / DONE_FILE, record)
-    return CaseStatus(one.name, one.arm, folder, DONE, "", spent)
+def batch_of(ended: Ended) -> Batch:
+    """How the cases of a batch ended.
 
+    Parameters
+    ----------
+    ended
+        What became of its jobs.
 
-def _failed(one: CohortCase, folder: Path, message: str, wall_time_s: float = 0.0) -> CaseStatus:
-    """The status of a case that failed."""
-    named = (one.file.absolute(), one.file, folder.absolute(), folder)
-    told = without_folders(message, *dict.fromkeys(parent for path in named for parent in path.parents))
-    return CaseStatus(one.name, one.arm, folder, FAILED, message, wall_time_s, told)
-
-
-def case_key(case: Case) -> str:
-    """Digest that identifies a complete case: the resolved case, its files' sizes and times, and the version.
-
-    It is a digest so that no path of the input appears in the output.
+    Returns
+    -------
+    Batch
+        One status per case, in the order of the manifest.
     """
-    text = json.dumps([code_version(), case.to_yaml(), [_stamp(file) for file in case.input_files()]])
-    return hashlib.sha256(text.encode()).hexdigest()
+    names = dict.fromkeys(whole.case for whole in ended.manifest.wholes if whole.case)
+    cases = [_case_status(ended, name) for name in names]
+    return Batch(ended.out, cases, ended.messages, ended.submitted, ended.dry_run)
 
 
-def _stamp(file: Path) -> list[Any]:
-    try:
-        about = file.stat()
-    except OSError:
-        return [str(file), -1, -1]  # not there
-    return [str(file), about.st_size, about.st_mtime_ns]
+def _case_status(ended: Ended, name: str) -> CaseStatus:
+    """The state of a case from those of its jobs."""
+    out, manifest = ended.out, ended.manifest
+    wholes = manifest.parts_of(name)
+    jobs = {job: read_status(job_folder(out, job)) for whole in wholes for job in whole.jobs}
+    folder = case_folder(out, name)
+    state, message = _state(ended, name, wholes, jobs)
+    mark = read_mark(folder)
+    spent = sum(status.wall_time_s for status in jobs.values())
+    if state in (DONE, KEPT) and mark is not None:
+        spent = mark.wall_time_s
+    return CaseStatus(name, wholes[0].arm, folder, state, message, spent)
 
 
-def _case(one: CohortCase, changes: dict[str, Any]) -> Case:
-    return with_changes(Case.load(one.file), **changes)
-
-
-def _kept(one: CohortCase, out: Path, changes: dict[str, Any]) -> CaseStatus | None:
-    """The status of a case that is complete and whose input and settings are still the same."""
-    folder = out / folder_name(one.name)
-    try:
-        record = read_json(folder / DONE_FILE)
-        if record["format_version"] != DONE_VERSION or record["key"] != case_key(_case(one, changes)):
-            return None
-        return CaseStatus(one.name, one.arm, folder, KEPT, "", float(record["wall_time_s"]))
-    except (OSError, ValueError, KeyError, TypeError, HevesyError):
-        return None  # a case that can no longer be read is run, and its run reports why
-
-
-def _here(
-    todo: list[CohortCase],
-    out: Path,
-    changes: dict[str, Any],
-    workers: int,
-    total: int,
-    before: int,
-    progress: Progress | None,
-    stop: Stop | None,
-) -> Iterator[CaseStatus]:
-    for number, one in enumerate(todo, before):
-        if stop is not None and stop():
-            return
-
-        def tell(fraction: float, text: str, number: int = number, name: str = one.name) -> None:
-            if progress is not None:
-                progress((number + fraction) / total, f"{name} ({number + 1} of {total}), {text}")
-
-        yield run_one(one, out, changes, tell, stop)
-
-
-def _in_processes(
-    todo: list[CohortCase],
-    out: Path,
-    changes: dict[str, Any],
-    workers: int,
-    total: int,
-    before: int,
-    progress: Progress | None,
-    stop: Stop | None,
-) -> Iterator[CaseStatus]:
-    import multiprocessing
-
-    share = max(usable_cores() // workers, 1)
-    with ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_use_threads, initargs=(share,)
-    ) as pool:
-        futures: dict[Future[CaseStatus], CohortCase] = {pool.submit(run_one, one, out, changes): one for one in todo}
-        if progress is not None:
-            progress(before / total, f"{counted(len(todo), 'case')}, {workers} at a time")
-        for future in as_completed(futures):
-            one = futures[future]
-            if future.cancelled():
-                continue
-            try:
-                yield future.result()
-            except Exception as error:  # the process itself died (memory, a signal)
-                text = f"its process ended: {type(error).__name__}: {error}"
-                yield _failed(one, out / folder_name(one.name), text)
-            if stop is not None and stop():
-                for other in futures:
-                    other.cancel()
-
-
-def _use_threads(count: int) -> None:
-    """Each worker keeps to its share of the cores."""
-    os.environ["HEVESY_THREADS"] = str(count)
+def _state(ended: Ended, name: str, wholes: list[Whole], jobs: dict[str, JobStatus]) -> tuple[str, str]:
+    refused = next((whole.refused for whole in wholes if whole.refused), "")
+    if refused:
+        return FAILED, refused
+    out, states = ended.out, {status.state for status in jobs.values()}
+    if states == {"done"} and all(has_results(out, ended.manifest, whole) for whole in wholes):
+        return (KEPT if jobs.keys() <= ended.kept else DONE), ""
+    if states == {"done"} and name in ended.collected.missing:
+        return FAILED, ended.collected.missing[name]
+    failed = {job: status for job, status in jobs.items() if status.state in ("failed", "lost")}
+    only_planned = ended.submitted or ended.dry_run
+    if failed and not only_planned:
+        job, status = next(iter(failed.items()))
+        return FAILED, status.message if len(jobs) == 1 else f"{job}: {status.message}"
+    return (WAITING if only_planned else STOPPED), ""
 
 
 def statuses(batch: Batch) -> list[dict[str, Any]]:
-    """Plain data for files: folders by name, and messages without the folders that they name."""
-    return [{**asdict(one), "folder": one.folder.name, "message": one.told} for one in batch.cases]
+    """Plain data for files: folders by name."""
+    return [{**asdict(one), "folder": one.folder.name} for one in batch.cases]

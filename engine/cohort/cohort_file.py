@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..batch.manifest import RESERVED, folder_name
 from ..case.fields import read_name
 from ..case.file import Refused, read_yaml
 from ..errors import InputError
@@ -78,8 +78,8 @@ def load_trial(files: Sequence[Path]) -> Trial:
         if file.suffix == ".npz":
             raise InputError(
                 "is a transport problem",
-                why="the local executor runs cases; a problem in many shards comes with the other executors",
-                suggestion="hevesy simulate runs one problem; give cohort or case files here",
+                why="a batch is of cases, or of one problem",
+                suggestion="give the problem alone: hevesy batch PROBLEM.npz --shards 4",
                 file=file,
             )
         data, _ = read_yaml(file)
@@ -96,10 +96,19 @@ def load_trial(files: Sequence[Path]) -> Trial:
                 file=file,
             )
     if not cases:
-        raise InputError("there is no case to run", suggestion="list at least one under 'cases:'", field="cases")
+        why, advice = "a trial consists of its cases", "list at least one under 'cases:'"
+        raise InputError("there is no case to run", why=why, suggestion=advice, field="cases")
     seen: dict[str, CohortCase] = {}
     for case in cases:
         key = folder_name(case.name).casefold()
+        if key in RESERVED:
+            raise InputError(
+                f"a case cannot be called {case.name!r}",
+                why="its results would go where the batch has a file or folder of its own",
+                suggestion="give it another 'patient:'",
+                file=case.file,
+                field="patient",
+            )
         if key in seen:
             raise InputError(
                 f"two cases are called {case.name!r}",
@@ -110,11 +119,6 @@ def load_trial(files: Sequence[Path]) -> Trial:
             )
         seen[key] = case
     return Trial(", ".join(dict.fromkeys(titles)) or "cases", tuple(cases))
-
-
-def folder_name(name: str) -> str:
-    """A name in the form of a folder name."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
 
 
 def _name_of(data: dict[str, Any], file: Path) -> str:

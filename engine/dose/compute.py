@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ..errors import InputError
 from ..transport.problem import Problem
 from ..transport.run_options import RunOptions
-from .map import DoseMap
+from .map import DoseMap, check_decays
 from .methods import dose_method
 
 
@@ -46,11 +43,5 @@ def compute_dose(
         Unknown method, empty source, or what the method itself refuses.
     """
     entry = dose_method(method)
-    if decays is not None and not (np.isfinite(decays) and decays >= 0):
-        raise InputError(
-            f"the number of decays is {decays}",
-            why="dose is stated for a finite number of decays",
-            suggestion="look at the time-integrated activity",
-            field="decays",
-        )
+    check_decays(decays)
     return entry.function(problem, decays, air_density_g_cm3, options or RunOptions())

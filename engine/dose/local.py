@@ -16,7 +16,7 @@ import numpy as np
 
 from ..constants import ELECTRON_REST_MEV
 from ..errors import InputError
-from ..nuclides.emission import Emission
+from ..nuclides.emission import Emission, spectrum_moments
 from ..statistics import gy_per_mev
 from ..text import count_of, counted
 from ..transport.problem import Problem
@@ -74,17 +74,6 @@ class LocalDeposit:
     energy_per_decay_mev: float
     air_voxels: int
     air_fraction: float
-
-
-def spectrum_moments(energy_mev: np.ndarray, per_mev: np.ndarray) -> tuple[float, float]:
-    """Particles per decay and their total energy [MeV per decay] of a spectrum of straight lines, exactly."""
-    if len(energy_mev) < 2:
-        return 0.0, 0.0
-    e, f = np.asarray(energy_mev, dtype=np.float64), np.asarray(per_mev, dtype=np.float64)
-    width = np.diff(e)
-    number = float(np.sum(width * (f[:-1] + f[1:])) / 2.0)
-    energy = float(np.sum(width * (e[:-1] * (2 * f[:-1] + f[1:]) + e[1:] * (f[:-1] + 2 * f[1:]))) / 6.0)
-    return number, energy
 
 
 def emitted_energy(emission: Emission) -> EmittedEnergy:

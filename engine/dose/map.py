@@ -52,6 +52,23 @@ class DoseMap:
         return replace(self, mean=self.mean * decays, sigma=sigma, unit="Gy", decays=float(decays))
 
 
+def check_decays(decays: float | None) -> None:
+    """Refuse a number of decays that dose cannot be stated for; None stands for dose per decay.
+
+    Raises
+    ------
+    InputError
+        A number that is negative or not finite.
+    """
+    if decays is not None and not (np.isfinite(decays) and decays >= 0):
+        raise InputError(
+            f"the number of decays is {decays}",
+            why="dose is stated for a finite number of decays",
+            suggestion="look at the time-integrated activity",
+            field="decays",
+        )
+
+
 def relative_source(problem: Problem) -> np.ndarray:
     """The source as the share of all decays in each voxel, float64 (nz, ny, nx), summing to one."""
     source = np.asarray(problem.source, dtype=np.float64)

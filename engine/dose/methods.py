@@ -41,6 +41,8 @@ class DoseMethod:
         ``options`` are those of a simulation; a method that simulates nothing ignores them.
     simulates
         Whether it simulates decays: its dose has a standard error and a tally, and takes long.
+    simulated_part
+        What of the emission it simulates, where that is not all.
     """
 
     name: str
@@ -48,6 +50,7 @@ class DoseMethod:
     sentence: str
     function: Function
     simulates: bool = False
+    simulated_part: str = ""
 
 
 def in_file(module: str, name: str) -> Function:
@@ -82,6 +85,27 @@ METHODS: dict[str, DoseMethod] = {
             label="local deposition, charged particles and photons",
             sentence="local deposition of charged particles and photons",
             function=in_file("local", "all_locally"),
+        ),
+        DoseMethod(
+            "hybrid",
+            label="local deposition of charged particles, Monte Carlo of photons",
+            sentence="local deposition of charged particles, and Monte Carlo transport of photons with track-length "
+            "scoring",
+            function=in_file("hybrid", "hybrid_dose"),
+            simulates=True,
+            simulated_part="photons",
+        ),
+        DoseMethod(
+            "kernel",
+            label="kernel convolution, scaled by voxel mass",
+            sentence="convolution with a voxel kernel of one medium, scaled by the mass of each voxel",
+            function=in_file("kernel_method", "scaled_dose"),
+        ),
+        DoseMethod(
+            "kernel-unscaled",
+            label="kernel convolution without density scaling",
+            sentence="convolution with a voxel kernel of one medium, without density scaling",
+            function=in_file("kernel_method", "unscaled_dose"),
         ),
     )
 }
@@ -143,7 +167,7 @@ def dose_method(name: str) -> DoseMethod:
     InputError
         The name is unknown; the message has the nearest one.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise InputError(
             f"unknown dose method {name!r}",
             why="the methods are " + ", ".join(METHODS),
@@ -154,6 +178,23 @@ def dose_method(name: str) -> DoseMethod:
 
 
 def main_method(names: Iterable[str]) -> DoseMethod:
-    """The method whose dose is used in the lesion table and the verdict: the first that simulates, else the first."""
+    """The method whose dose is used in the lesion table and the verdict.
+
+    The first that simulates all that a decay emits, else the first that simulates a part of it, else the first.
+    """
     methods = [dose_method(name) for name in names]
-    return next((method for method in methods if method.simulates), methods[0])
+    return min(methods, key=lambda method: (not method.simulates, bool(method.simulated_part)))
+
+
+def simulated_method(names: Iterable[str]) -> str | None:
+    """Which of the doses with standard errors is the one that a result keeps the tally of; None without any.
+
+    Parameters
+    ----------
+    names
+        Methods of these doses. One that is not registered here counts as one that simulates everything.
+    """
+    unknown = DoseMethod("", "", "", in_file("", ""), simulates=True)
+    simulating = {name: METHODS.get(name, unknown) for name in names}
+    simulating = {name: method for name, method in simulating.items() if method.simulates}
+    return min(simulating, key=lambda name: bool(simulating[name].simulated_part), default=None)

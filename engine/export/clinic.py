@@ -17,6 +17,7 @@ from ..pipeline.clinic.visits import VisitLesions, follow_up
 from ..report.clinic import overlay
 from ..text import plain
 from .patient_shape import check_patient_record
+from .sealed import check_seal, sealed
 
 if TYPE_CHECKING:
     from ..pipeline.outcome import VisitOutcome
@@ -93,7 +94,7 @@ def clinic_lines(record: Mapping[str, Any]) -> list[str]:
 
 def write_patient(record: Mapping[str, Any], folder: Path) -> None:
     """Write ``patient.json``, and ``visits.csv`` when there are several visits."""
-    write_json(folder / PATIENT_FILE, record)
+    write_json(folder / PATIENT_FILE, sealed(record))
     follow = record.get("follow_up")
     if follow:
         write_text(folder / VISITS_FILE, _visits_csv(str(record["patient"]), follow["rows"]))
@@ -148,6 +149,7 @@ def read_patient(folder: Path) -> dict[str, Any]:
             suggestion="run the case again",
             file=file,
         )
+    check_seal(record, file)
     check_patient_record(record, file)
     return dict(record)
 

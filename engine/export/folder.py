@@ -1,23 +1,22 @@
-"""A run's output folder: written to a temporary name and renamed atomically."""
+"""A run's output folder: its files, and its reports written again."""
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..disk_errors import disk_error
 from ..errors import InputError
-from ..files import check_writable, write_text
+from ..files import write_text
 from ..grid import write_image
+from ..inventory import add_to_inventory
+from ..output_folder import CASE_FILE, check_output_folder, replace_folder
 from ..report.page import write_report
 from ..results.result import Result
+from ..work_folder import holding, work_folder
 from . import report_input
 from .clinic import alignment_picture, write_alignment_picture, write_patient
 from .tables import write_lesions_csv, write_lesions_json
@@ -26,82 +25,14 @@ if TYPE_CHECKING:
     from ..case.model import Case
     from ..pipeline.outcome import Outcome
 
-__all__ = ["check_output_folder", "replace_folder", "rewrite_report", "therapy_folder", "visit_folder", "write_outcome"]
+__all__ = [
+    "check_output_folder", "replace_folder", "result_files", "rewrite_report", "therapy_folder", "visit_folder",
+    "write_outcome",
+]  # fmt: skip
 
-log = logging.getLogger(__name__)
-
-CASE_FILE, REPORT_FILE, RESULT_FILE = "case.resolved.yaml", "report.html", "result.h5"
-
-
-def check_output_folder(out: Path) -> None:
-    """Refuse, before anything is calculated, a folder that the results must not go to.
-
-    A folder that holds the resolved case of an earlier run may be replaced.
-
-    Parameters
-    ----------
-    out
-        Where results are to go.
-
-    Raises
-    ------
-    InputError
-        A file, or a folder that holds anything but the output of an earlier run.
-    """
-    check_writable(out)
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise InputError("is a file", why="the results need a folder", suggestion="give another --out", file=out)
-    if any(out.iterdir()) and not (out / CASE_FILE).exists():
-        raise InputError(
-            "holds files that are not of a hevesy run",
-            why="results replace the whole folder",
-            suggestion="give a new or empty folder",
-            file=out,
-        )
-
-
-@contextmanager
-def replace_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``out``; rename it to ``out`` when the block ends without an error.
-
-    The output of an earlier run there becomes ``<out>.previous`` (one generation).
-
-    Parameters
-    ----------
-    out
-        The folder to write.
-
-    Yields
-    ------
-    Path
-        The temporary folder; it is deleted when the block ends with an error.
-
-    Raises
-    ------
-    InputError
-        As :func:`check_output_folder`.
-    """
-    check_output_folder(out)
-    out = out.absolute()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part-{os.getpid()}")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    try:
-        yield part
-        if out.exists():
-            if any(out.iterdir()):
-                previous = out.with_name(out.name + ".previous")
-                shutil.rmtree(previous, ignore_errors=True)
-                out.rename(previous)
-                log.info("the earlier results are now in %s", previous.name)
-            else:
-                out.rmdir()
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+REPORT_FILE, RESULT_FILE = "report.html", "result.h5"
+#: What the names of the folders of further therapies begin with.
+_THERAPY = "therapy_"
 
 
 def visit_folder(root: Path, names: list[str], name: str) -> Path:
@@ -121,11 +52,42 @@ def visit_folder(root: Path, names: list[str], name: str) -> Path:
     Path
         ``root`` itself, or a folder in it named after the visit.
     """
-    if len(names) == 1:
-        return root
-    slugs = [re.sub(r"[^\w.-]+", "_", n).strip("._") or "visit" for n in names]
-    slug = slugs[names.index(name)]
-    return root / (slug if slugs.count(slug) == 1 else f"{slug}_{names.index(name) + 1}")
+    return root if len(names) == 1 else root / file_names(names, "visit")[names.index(name)]
+
+
+def result_files(folder: Path, visits: list[str], therapy: str = "") -> list[Path]:
+    """Where the results of a treatment's visits are.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    visits
+        Names of all visits of the case, in order.
+    therapy
+        Name of the nuclide of a further therapy; empty for the case's own.
+
+    Returns
+    -------
+    list of Path
+        A file for each visit.
+    """
+    root = folder / f"{_THERAPY}{therapy}" if therapy else folder
+    return [visit_folder(root, visits, name) / RESULT_FILE for name in visits]
+
+
+def file_names(names: list[str], otherwise: str) -> list[str]:
+    """Names that files can have, each different, for names that users give.
+
+    Parameters
+    ----------
+    names
+        The names, each different.
+    otherwise
+        Name of one that has no letter or digit.
+    """
+    slugs = [re.sub(r"[^\w.-]+", "_", name).strip("._") or otherwise for name in names]
+    return [slug if slugs.count(slug) == 1 else f"{slug}_{number}" for number, slug in enumerate(slugs, 1)]
 
 
 def write_outcome(outcome: Outcome, part: Path, out: Path) -> None:
@@ -175,7 +137,7 @@ def therapy_folder(case: Case) -> str:
     str
         Name of the folder.
     """
-    return f"therapy_{case.therapy.nuclide}"
+    return f"{_THERAPY}{case.therapy.nuclide}"
 
 
 def _write_result(result: Result, folder: Path) -> None:
@@ -209,6 +171,16 @@ def rewrite_report(run_dir: Path) -> list[Path]:
     InputError
         The folder holds no results, or records that no run has written.
     """
+    if not run_dir.is_dir() and not work_folder(run_dir).is_dir():
+        raise _no_results(run_dir)
+    with holding(run_dir, "writes the reports again"):
+        reports = [_rewritten(folder) for folder in _result_folders(run_dir)]
+        add_to_inventory(run_dir, *reports)
+    return reports
+
+
+def _result_folders(run_dir: Path) -> list[Path]:
+    """Folders of a run that hold a result each."""
     folders: dict[Path, None] = {}
     for folder in (run_dir, *sorted(run_dir.glob("therapy_*"))):
         here = sorted(folder.glob(RESULT_FILE))
@@ -216,19 +188,33 @@ def rewrite_report(run_dir: Path) -> list[Path]:
             here = sorted(folder.glob(f"*/{RESULT_FILE}"))
         folders |= dict.fromkeys(file.parent for file in here)
     if not folders:
-        raise InputError(
-            "holds no results of a run",
-            why=f"there is no {RESULT_FILE} in it",
-            suggestion="give the folder that `hevesy run` wrote",
-            file=run_dir,
-        )
-    return [_rewritten(folder) for folder in folders]
+        raise _no_results(run_dir)
+    return list(folders)
+
+
+def _no_results(run_dir: Path) -> InputError:
+    return InputError(
+        "holds no results of a run",
+        why=f"there is no {RESULT_FILE} in it",
+        suggestion="give the folder that `hevesy run` wrote",
+        file=run_dir,
+    )
 
 
 def _rewritten(folder: Path) -> Path:
     """The report of one visit, from files that may have been changed since the run wrote them."""
     try:
-        return write_report(report_input.from_folder(folder), folder / REPORT_FILE)
+        page = report_input.from_folder(folder)
+        try:
+            return write_report(page, folder / REPORT_FILE)
+        except OSError as error:
+            refused = disk_error(error, folder / REPORT_FILE)
+            raise InputError(
+                refused.problem,
+                why=refused.why,
+                suggestion="copy the whole folder of the run to a disk that takes it, and give the copy",
+                file=folder / REPORT_FILE,
+            ) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             "its records cannot be shown",

@@ -11,6 +11,7 @@ from ..lesions.columns import header
 from ..lesions.judge import judge_visits
 from ..lesions.record import LesionDose
 from ..lesions.verdict import Verdict
+from .sealed import check_seal, sealed
 
 LESIONS_FORMAT = "hevesy-lesions"
 #: Raised to 2 for renamed columns and keys; version 1 is read, its names are written too.
@@ -64,7 +65,7 @@ def write_lesions_json(
         "verdicts": [verdict.to_dict() for verdict in verdicts],
         "lesions": [lesion.to_dict() for lesion in lesions],
     }
-    return write_json(path, content)
+    return write_json(path, sealed(content))
 
 
 def read_lesions_json(path: str | Path) -> list[LesionDose]:
@@ -102,6 +103,7 @@ def read_lesions_json(path: str | Path) -> list[LesionDose]:
             file=path,
             field="format_version",
         )
+    check_seal(content, path)
     try:
         return [LesionDose.from_dict(record) for record in content["lesions"]]
     except (AttributeError, KeyError, TypeError, ValueError) as error:

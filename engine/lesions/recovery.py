@@ -257,11 +257,13 @@ class PhantomRecovery:
             raise InputError(
                 f"phantom curve with {counted(size.size, 'size')} and {counted(rc.size, 'coefficient')}",
                 why="two parameters and their uncertainty need at least three spheres",
+                suggestion="give one line for each sphere of the phantom, three or more",
                 field="recovery",
             )
         if np.any(~(size > 0.0)) or np.any(~((rc > 0.0) & (rc < 1.2))):
             raise InputError(
                 "phantom curve with a size that is not positive or a coefficient outside 0 to 1.2",
+                why="no phantom gives one",
                 suggestion="give recovery coefficients as fractions, such as 0.65",
                 field="recovery",
             )

@@ -34,3 +34,14 @@ class Emission:
     positron_mev: np.ndarray = field(default_factory=lambda: np.empty(0))
     positron_per_mev: np.ndarray = field(default_factory=lambda: np.empty(0))
     alpha_lines: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+
+
+def spectrum_moments(energy_mev: np.ndarray, per_mev: np.ndarray) -> tuple[float, float]:
+    """Particles per decay and their total energy [MeV per decay] of a spectrum of straight lines, exactly."""
+    if len(energy_mev) < 2:
+        return 0.0, 0.0
+    e, f = np.asarray(energy_mev, dtype=np.float64), np.asarray(per_mev, dtype=np.float64)
+    width = np.diff(e)
+    number = float(np.sum(width * (f[:-1] + f[1:])) / 2.0)
+    energy = float(np.sum(width * (e[:-1] * (2 * f[:-1] + f[1:]) + e[1:] * (f[:-1] + 2 * f[1:]))) / 6.0)
+    return number, energy

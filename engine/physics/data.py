@@ -33,7 +33,7 @@ def _load(path: Path) -> Mapping[str, np.ndarray]:
             suggestion="reinstall hevesy, or run tools/build_tables.py in a source checkout",
             file=path,
         )
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:  # a file system may have no locks
         found = (file.attrs.get("format"), int(file.attrs.get("format_version", 0)))
         if found != (FORMAT, FORMAT_VERSION):
             raise InputError(

@@ -14,15 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from ..constants import AVOGADRO_BARN, ELECTRON_REST_MEV
 from ..errors import InputError
 from .composition import composition, energies
 from .data import tables, z_max
 from .material import Material
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 LOWEST_MEV, HIGHEST_MEV = 1.0e-3, 20.0
 PROCESSES = ("coherent", "incoherent", "photoelectric", "pair", "triplet")
@@ -48,6 +51,8 @@ def _photoelectric(Z: int) -> tuple[np.ndarray, np.ndarray, list[_Function]]:
     by a straight line, so that it does not bend its neighbours. Pieces that rise (M shells of the rare
     earths) are straight lines too.
     """
+    from scipy.interpolate import PchipInterpolator
+
     t, rows = tables(), _rows(Z)
     energy, value, kind = t["photons/energy"][rows], t["photons/photoelectric"][rows], t["photons/kind"][rows]
     extra = t["photons/extra_photoelectric"]
@@ -133,6 +138,8 @@ def _scattering_points(energy: np.ndarray, kind: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=128)
 def _element(Z: int) -> _Element:
+    from scipy.interpolate import CubicSpline
+
     t, rows = tables(), _rows(Z)
     energy, kind = t["photons/energy"][rows], t["photons/kind"][rows]
     smooth = _scattering_points(energy, kind)

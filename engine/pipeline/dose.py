@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..case.model import Case
 from ..dose.compute import compute_dose
+from ..dose.hybrid import photon_emission
 from ..dose.local import NO_DOSE_BELOW_G_CM3
 from ..dose.map import DoseMap
-from ..dose.methods import main_method
+from ..dose.methods import dose_method, main_method
+from ..errors import InputError
+from ..nuclides.emission import Emission
+from ..privacy import series_code
 from ..progress import Progress, Stop
-from ..results.earlier import earlier_tally
+from ..results.checkpoint import CheckpointFile
+from ..results.earlier import tally_to_resume
 from ..results.provenance import Provenance
 from ..results.result import CASE, Result
 from ..transport.engines import check_usable
-from ..transport.job import how_it_ended, in_short_batches
+from ..transport.job import how_it_ended
 from ..transport.problem import Problem
 from ..transport.run_options import RunOptions
 from .activity import VisitActivity
 from .emission import emission_of
 from .lesion import Lesion
 from .scans import VisitImages
+
+log = logging.getLogger(__name__)
 
 #: Fractional masks become whole weights 0..255 in the transport, so that region sums stay exact integers.
 WEIGHT_ONE = 255
@@ -85,6 +94,7 @@ def dose_of_visit(
     progress: Progress,
     stop: Stop | None,
     earlier: Result | None = None,
+    checkpoints: Callable[[str], CheckpointFile] | None = None,
 ) -> tuple[Result, np.ndarray]:
     """Dose by every method of the case.
 
@@ -100,6 +110,8 @@ def dose_of_visit(
         Asked after every batch; True ends the transport.
     earlier
         What a stopped run of the same visit left.
+    checkpoints
+        The checkpoint of each method that simulates, by its name. What a stopped run left there is taken up.
 
     Returns
     -------
@@ -112,30 +124,28 @@ def dose_of_visit(
     problem = transport_problem(case, images, activity)
     weights = region_weights(images.lesions)
     main = main_method(case.methods)
-    options = _options(case, images, weights, progress, stop) if main.simulates else RunOptions()
-    # the main method first, since it can be stopped; local deposition always, because the lesion table compares with it
-    names = dict.fromkeys([main.name, *case.methods, "local"])
-    doses: dict[str, DoseMap] = {}
-    for name in names:
-        mine = options
-        if name == main.name and main.simulates:
-            mine = replace(options, resume=earlier_tally(earlier, problem, weights))
-        doses[name] = compute_dose(
-            name, problem, activity.total_decays, air_density_g_cm3=NO_DOSE_BELOW_G_CM3, options=mine
-        )
+    options = _options(case, images, weights, progress, stop)
+    starts = _Starts(problem, options, {main.name: earlier} if main.simulates else {}, checkpoints)
+    doses, ended = _doses(case, problem, activity.total_decays, options, starts)
     tally = doses[main.name].tally
+    if tally is not None:
+        simulated = photon_emission(problem.emission) if main.simulated_part else problem.emission
+        how = how_it_ended(tally, options.until, simulated)
+        ended = {**how, **ended, "warnings": (*how["warnings"], *_other_warnings(doses, main.name, options))}
     result = Result(
         kind=CASE,
         grid=images.grid,
         density_g_cm3=problem.density_g_cm3,
+        problem=problem,
         doses=doses,
         tally=tally,
         tia_bq_h_ml=activity.tia_bq_h_ml.astype(np.float32),
         lesion_masks=np.stack(weights),
         lesion_names=tuple(m.name for m in images.lesions),
         ct_hu=images.ct_hu,
-        provenance=Provenance.of(problem, tally),
-        **({} if tally is None else how_it_ended(tally, options.until, problem.emission)),
+        provenance=Provenance.of(problem, tally, weights),
+        frame_of_reference=series_code(images.frame_of_reference) if images.frame_of_reference else "",
+        **ended,
     )
     if tally is None:
         return result, np.zeros(len(weights))
@@ -143,23 +153,102 @@ def dose_of_visit(
     return result, result.region_dose_gy_per_decay(grams)[1] * activity.total_decays
 
 
+@dataclass(frozen=True)
+class _Starts:
+    """What each simulating method resumes from, and saves on the way."""
+
+    problem: Problem
+    options: RunOptions
+    results: dict[str, Result | None]
+    checkpoints: Callable[[str], CheckpointFile] | None
+
+    def of(self, method: str) -> dict[str, Any]:
+        """The options of a method's simulation that say so."""
+        file = None if self.checkpoints is None else self.checkpoints(method)
+        try:
+            tally = tally_to_resume(self.results.get(method), file, self.problem, self.options)
+        except InputError as refusal:
+            if method in self.results:
+                raise
+            # the dose that decides is there, and this one can be simulated again
+            log.warning("%s: %s; it is simulated again", method, refusal.problem)
+            tally = None
+        return {
+            "resume": tally,
+            "checkpoint": None if file is None else file.saving(self.problem, self.options.regions),
+        }
+
+
+def _doses(
+    case: Case, problem: Problem, decays: float, options: RunOptions, starts: _Starts
+) -> tuple[dict[str, DoseMap], dict[str, Any]]:
+    """Dose by every method, and the fields of a result that is incomplete because of one of them but the main one.
+
+    The main method comes first, since it can be stopped: then no other one simulates. A later one that is stopped,
+    also while it simulates its kernel, is left out. Local deposition comes always, because the lesion table compares
+    with it.
+    """
+    main = main_method(case.methods)
+    names = list(dict.fromkeys([main.name, *case.methods, "local"]))
+    simulating = [name for name in names if dose_method(name).simulates]
+    doses: dict[str, DoseMap] = {}
+    stopped = ""
+    for name in names:
+        mine = options
+        if name in simulating:
+            if stopped or _interrupted(doses.get(main.name)):
+                continue
+            share = simulating.index(name), len(simulating)
+            mine = replace(options, progress=_part_of(options.progress, *share), **starts.of(name))
+        try:
+            doses[name] = compute_dose(name, problem, decays, air_density_g_cm3=NO_DOSE_BELOW_G_CM3, options=mine)
+        except KeyboardInterrupt:
+            if main.name not in doses or not main.simulates:
+                raise
+            if not _interrupted(doses[main.name]):  # which is said by its tally
+                stopped = stopped or f"interrupted before {'the first batch of ' if name in simulating else ''}{name}"
+        if name != main.name and _interrupted(doses.get(name)):
+            # what it has is no dose to compare with; a resumed run begins it again
+            stopped = f"{name} was interrupted"
+            del doses[name]
+    return doses, {"complete": False, "stopped": stopped} if stopped else {}
+
+
+def _other_warnings(doses: dict[str, DoseMap], main: str, options: RunOptions) -> tuple[str, ...]:
+    """What ended the simulations of other methods than the main one too early."""
+    none = Emission()
+    others = {name: dose.tally for name, dose in doses.items() if name != main and dose.tally is not None}
+    warnings = {name: how_it_ended(tally, options.until, none)["warnings"] for name, tally in others.items()}
+    return tuple(f"{dose_method(name).label}: {text}" for name, texts in warnings.items() for text in texts)
+
+
+def _interrupted(dose: DoseMap | None) -> bool:
+    return dose is not None and dose.tally is not None and dose.tally.stopped_by == "interrupt"
+
+
+def _part_of(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Progress of one of several simulations, as a share of all of them."""
+    if progress is None or count == 1:
+        return progress
+    return lambda share, line: progress((number + share) / count, line)
+
+
 def _options(
     case: Case, images: VisitImages, weights: list[np.ndarray], progress: Progress, stop: Stop | None
 ) -> RunOptions:
     """Options of the case's simulation, with the lesions as regions."""
     chosen = case.transport
-    return in_short_batches(
-        RunOptions(
-            decays=chosen.decays,
-            seed=chosen.seed,
-            backend=chosen.backend,
-            until=chosen.until,
-            time_limit_s=chosen.time_limit_s,
-            regions=weights,
-            region_names=tuple(m.name for m in images.lesions),
-            progress=progress,
-            stop=stop,
-        )
+    return RunOptions(
+        decays=chosen.decays,
+        seed=chosen.seed,
+        backend=chosen.backend,
+        until=chosen.until,
+        time_limit_s=chosen.time_limit_s,
+        short_batches=True,
+        regions=weights,
+        region_names=tuple(m.name for m in images.lesions),
+        progress=progress,
+        stop=stop,
     )
 
 

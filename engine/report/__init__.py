@@ -1,4 +1,4 @@
-"""Self-contained HTML reports, of one visit and of a trial."""
+"""Self-contained HTML reports, of one visit, of a trial and of a comparison of methods."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ __getattr__, __dir__, __all__ = face(
     {
         "CaseSummary": "input",
         "ChecklistItem": "input",
+        "ComparisonPage": "comparison_input",
+        "DoseCurve": "comparison_input",
         "ReportInput": "input",
         "ScanNames": "input",
+        "VisitMaps": "comparison_input",
+        "render_comparison": "comparison",
         "render_report": "page",
+        "write_comparison": "comparison",
         "write_report": "page",
         "render_trial": "cohort",
         "write_trial_report": "cohort",

@@ -191,7 +191,7 @@ def transport_facts(given: ReportInput) -> list[tuple[str, str]]:
     if tally is None:
         return facts
     balance = result.balance
-    whole = balance.emitted or 1.0
+    whole, part = balance.emitted or 1.0, result.simulated_part
     facts += [
         (
             "Decays simulated",
@@ -200,7 +200,7 @@ def transport_facts(given: ReportInput) -> list[tuple[str, str]]:
         ("Backend", f"{result.backend} ({result.device})"),
         ("Time", f"{number(result.wall_time_s)} s"),
         ("Seed", str(result.seed)),
-        ("Energy emitted", f"{balance.emitted:.6g} MeV per decay"),
+        (f"Energy of {part} emitted" if part else "Energy emitted", f"{balance.emitted:.6g} MeV per decay"),
         ("… deposited in the grid", f"{balance.deposited:.6g} ({percent(balance.deposited / whole, 4)})"),
         ("… escaped from it", f"{balance.escaped:.6g} ({percent(balance.escaped / whole, 4)})"),
         (

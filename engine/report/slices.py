@@ -23,7 +23,7 @@ FIELD_MM, FIELD_DIAMETERS = 60.0, 2.0
 WINDOW_HU = (-850.0, 450.0)
 WINDOW_DENSITY = (0.0, 1.6)
 
-_PLANES = (
+PLANES = (
     # name, sliced axis, (vertical axis, horizontal axis), labels left, right, top, bottom
     ("axial", 0, (1, 2), ("R", "L", "A", "P")),
     ("coronal", 1, (0, 2), ("R", "L", "S", "I")),
@@ -59,24 +59,24 @@ def planes(result: Result, lesion: LesionDose, mask: np.ndarray | None, method: 
     grey, window = background(result)
     centre = centre_index(result.grid, lesion, mask)
     field = max(FIELD_MM, FIELD_DIAMETERS * lesion.diameter_mm)
-    boxes = [_window(result.grid, centre, axis, field) for axis in range(3)]
+    boxes = [field_box(result.grid, centre, axis, field) for axis in range(3)]
     inside = dose if mask is None else dose[mask > 127]
     top = float(inside.max(initial=0.0)) or float(dose.max()) or 1.0
     shown = {**STYLE, "axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
     with mpl.rc_context(shown):
         figure, panels = new_figure(7.4, 2.65, ncols=3)
         drawn: Any = None
-        for axes, (name, cut, (v, h), words) in zip(panels, _PLANES, strict=True):
+        for axes, (name, cut, (v, h), words) in zip(panels, PLANES, strict=True):
             index: list[Any] = list(boxes)
             index[cut] = centre[cut]
             place = tuple(index)
-            extent = _extent(result.grid, boxes, v, h)
+            extent = extent_mm(result.grid, boxes, v, h)
             how: dict[str, Any] = {"origin": "lower" if v == 0 else "upper", "extent": extent}
             axes.imshow(grey[place], cmap="gray", vmin=window[0], vmax=window[1], interpolation="bilinear", **how)
             values = dose[place]
             alpha = visibility(values, top)
             drawn = axes.imshow(values, cmap="inferno", vmin=0.0, vmax=top, alpha=alpha, interpolation="nearest", **how)
-            vertical, horizontal = _centres(result.grid, boxes[v], v), _centres(result.grid, boxes[h], h)
+            vertical, horizontal = centres_mm(result.grid, boxes[v], v), centres_mm(result.grid, boxes[h], h)
             if min(values.shape) > 1:
                 if values.max() >= lesion.threshold_gy > values.min():
                     axes.contour(horizontal, vertical, values, [lesion.threshold_gy], colors="#35e0ff", linewidths=1.1)
@@ -87,7 +87,7 @@ def planes(result: Result, lesion: LesionDose, mask: np.ndarray | None, method: 
             axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
             position = result.grid.index_to_xyz(np.array(centre, dtype=float))[2 - cut]
             axes.set_title(f"{name}, {'zyx'[cut]} = {position:.0f} mm", fontsize=8.5)
-            _letters(axes, words)
+            direction_letters(axes, words)
         bar = _colour_bar(figure, drawn, panels)
         if lesion.threshold_gy < top:
             bar.ax.axhline(lesion.threshold_gy, color="#35e0ff", linewidth=1.4)
@@ -109,8 +109,8 @@ def overview(result: Result, lesions: Sequence[LesionDose], method: str) -> str:
     with mpl.rc_context({**STYLE, "axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
         figure, panels = new_figure(7.4, height, ncols=2, width_ratios=[sizes[2], sizes[1]])
         drawn: Any = None
-        for axes, (name, cut, (v, h), words) in zip(panels, _PLANES[1:], strict=True):
-            extent = _extent(grid, whole, v, h)
+        for axes, (name, cut, (v, h), words) in zip(panels, PLANES[1:], strict=True):
+            extent = extent_mm(grid, whole, v, h)
             how: dict[str, Any] = {"origin": "lower", "extent": extent}
             body = np.clip(grey, *window).mean(axis=cut, dtype=np.float64)
             axes.imshow(body, cmap="gray", interpolation="bilinear", **how)
@@ -133,7 +133,7 @@ def overview(result: Result, lesions: Sequence[LesionDose], method: str) -> str:
                 )
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{name} maximum projection", fontsize=8.5)
-            _letters(axes, words)
+            direction_letters(axes, words)
         _colour_bar(figure, drawn, panels)
         return data_uri(to_png(figure, dpi=150))
 
@@ -146,8 +146,12 @@ def visibility(dose: np.ndarray, top: float) -> np.ndarray:
 def centre_index(grid: Grid, lesion: LesionDose, mask: np.ndarray | None) -> tuple[int, int, int]:
     """The voxel the planes go through: the lesion's centroid, moved into the mask when that is hollow."""
     z, y, x = lesion.centroid_mm
-    index = np.rint(grid.xyz_to_index(np.array([x, y, z]))).astype(int)
-    index = np.clip(index, 0, np.array(grid.shape) - 1)
+    return nearest_inside(grid, grid.xyz_to_index(np.array([x, y, z])), mask)
+
+
+def nearest_inside(grid: Grid, place_index: np.ndarray, mask: np.ndarray | None) -> tuple[int, int, int]:
+    """The voxel at a place in index coordinates (z, y, x), moved into the mask when that is hollow there."""
+    index = np.clip(np.rint(place_index).astype(int), 0, np.array(grid.shape) - 1)
     place = (int(index[0]), int(index[1]), int(index[2]))
     if mask is not None and mask[place] == 0 and mask.any():
         voxels = np.argwhere(mask == mask.max())
@@ -156,12 +160,14 @@ def centre_index(grid: Grid, lesion: LesionDose, mask: np.ndarray | None) -> tup
     return place
 
 
-def _window(grid: Grid, centre: tuple[int, int, int], axis: int, field_mm: float) -> slice:
+def field_box(grid: Grid, centre: tuple[int, int, int], axis: int, field_mm: float) -> slice:
+    """Voxels along an axis within a distance [mm] of the centre."""
     half = max(int(round(field_mm / grid.spacing_mm[axis])), 1)
     return slice(max(centre[axis] - half, 0), min(centre[axis] + half + 1, grid.shape[axis]))
 
 
-def _centres(grid: Grid, box: slice, axis: int) -> np.ndarray:
+def centres_mm(grid: Grid, box: slice, axis: int) -> np.ndarray:
+    """Centres of the voxels of a box along an axis [mm], as `Grid.edges_mm` counts them."""
     edges = grid.edges_mm(axis)
     return 0.5 * (edges[:-1] + edges[1:])[box]
 
@@ -173,7 +179,7 @@ def _along(grid: Grid, lesion: LesionDose, axis: int) -> float:
     return float(grid.edges_mm(axis)[0] + (index + 0.5) * grid.spacing_mm[axis])
 
 
-def _extent(grid: Grid, boxes: list[slice], v: int, h: int) -> tuple[float, float, float, float]:
+def extent_mm(grid: Grid, boxes: list[slice], v: int, h: int) -> tuple[float, float, float, float]:
     """Left, right, bottom, top [mm]; the y axis points down the page."""
     horizontal, vertical = grid.edges_mm(h), grid.edges_mm(v)
     low, high = vertical[boxes[v].start], vertical[boxes[v].stop]
@@ -190,7 +196,8 @@ def _colour_bar(figure: Any, drawn: Any, panels: Any) -> Any:
     return bar
 
 
-def _letters(axes: Any, words: tuple[str, str, str, str]) -> None:
+def direction_letters(axes: Any, words: tuple[str, str, str, str], colour: str = "#ffd84d") -> None:
+    """Letters of the patient's directions at the left, right, top and bottom of a picture."""
     places = (
         (0.02, 0.5, "left", "center"),
         (0.98, 0.5, "right", "center"),
@@ -198,4 +205,4 @@ def _letters(axes: Any, words: tuple[str, str, str, str]) -> None:
         (0.5, 0.02, "center", "bottom"),
     )
     for word, (x, y, ha, va) in zip(words, places, strict=True):
-        axes.text(x, y, word, transform=axes.transAxes, ha=ha, va=va, color="#ffd84d", fontsize=7.5)
+        axes.text(x, y, word, transform=axes.transAxes, ha=ha, va=va, color=colour, fontsize=7.5)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
+from ..text import printable
+
 
 def render(template: str, filters: Mapping[str, Callable[..., str]] | None = None, /, **values: Any) -> str:
     """A template of this package filled in, with the style sheet as ``style``.
@@ -17,7 +19,8 @@ def render(template: str, filters: Mapping[str, Callable[..., str]] | None = Non
     filters
         Further Jinja filters, by name.
     values
-        Variables of the template; one that is used and not given is an error. Text is escaped, `markup` is not.
+        Variables of the template; one that is used and not given is an error. Text is escaped and loses its control
+        characters, such as those that turn the direction of writing; `markup` stays as it is.
     """
     import jinja2
 
@@ -27,6 +30,7 @@ def render(template: str, filters: Mapping[str, Callable[..., str]] | None = Non
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_clean,
     )
     environment.filters.update(filters or {})
     return environment.get_template(template).render(style=markup(_text("report.css")), **values)
@@ -37,6 +41,11 @@ def markup(text: str) -> str:
     from markupsafe import Markup  # jinja2's own
 
     return Markup(text)
+
+
+def _clean(value: Any) -> Any:
+    """Text of files of others in printable characters; markup and other values as they are."""
+    return printable(value, lines=True) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _text(name: str) -> str:

@@ -4,35 +4,135 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..text import counted
+from ..transport.engines import backend_behind
 from ..transport.problem import Problem
+from ..transport.run import batches_of
+from ..transport.run_options import RunOptions
 from ..transport.tally import Tally
-from .provenance import Provenance, problem_hash
+from .checkpoint import CheckpointFile
+from .identity import RunIdentity, changed
 from .result import Result
 
 log = logging.getLogger(__name__)
 
 
-def earlier_result(file: Path) -> Result | None:
-    """The result of a stopped run, or None where there is none yet, which the log says.
+def earlier_result(file: Path, checkpoint: CheckpointFile | None = None) -> Result | None:
+    """The result of a stopped run, or None where there is none yet.
+
+    Parameters
+    ----------
+    file
+        The result file.
+    checkpoint
+        What a run left that ended without a result. The log says where there is neither.
+
+    Returns
+    -------
+    Result or None
+        None too where the file cannot be read and there is a checkpoint, which is taken instead; the log says so.
 
     Raises
     ------
     InputError
-        The file exists and cannot be read.
+        The file exists and cannot be read, and there is no checkpoint.
     """
+    other = checkpoint is not None and bool(checkpoint.files)
     if not file.exists():
-        log.warning("nothing to resume: there is no %s yet; starting with the first history", file.name)
+        if not other:
+            log.warning("nothing to resume: there is no %s yet; starting with the first history", file.name)
         return None
-    return Result.load(file)
+    try:
+        return Result.load(file)
+    except InputError as refusal:
+        if not other:
+            raise
+        log.warning("%s cannot be used: %s; the checkpoint is taken up", file.name, refusal.problem)
+        return None
 
 
-def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.ndarray] | None = None) -> Tally | None:
-    """The integers of a stopped run for the transport to resume from.
+def tally_to_resume(
+    result: Result | None, checkpoint: CheckpointFile | None, problem: Problem, asked: RunOptions
+) -> Tally | None:
+    """The integers for the transport to resume from: the furthest of a stopped result and a checkpoint.
+
+    Parameters
+    ----------
+    result, checkpoint
+        What the stopped run left.
+    problem
+        The problem as it is now.
+    asked
+        The run that resumes it, with the regions as they are now.
+
+    Returns
+    -------
+    Tally or None
+        None where there is nothing. One of the two that cannot be used is passed over for the other; the log says so.
+
+    Raises
+    ------
+    InputError
+        Nothing that is there can be used: damaged, or of another run.
+    """
+    tallies: list[Tally] = []
+    refusals: list[InputError] = []
+    for source in (result, checkpoint):
+        try:
+            if isinstance(source, CheckpointFile):
+                tally = source.load(problem, asked.regions)
+            else:
+                tally = earlier_tally(source, problem, asked.regions)
+        except InputError as refusal:
+            refusals.append(refusal)
+        else:
+            tallies += [] if tally is None else [tally]
+    if not tallies:
+        if refusals:
+            raise refusals[0]
+        return None
+    for other in refusals:
+        log.warning("%s: passed over, because there is another part of this run to resume from", other.problem)
+    backend = backend_behind(asked.backend)
+    per_batch, _ = batches_of(replace(asked, resume=None), backend)
+
+    def suits(tally: Tally) -> tuple[bool, bool, int]:
+        """The run that is asked for before another one, then what has most."""
+        return (tally.seed, tally.backend) == (asked.seed, backend), tally.batch_histories == per_batch, tally.decays
+
+    best = max(tallies, key=suits)
+    if not suits(best)[0] and checkpoint is not None and not checkpoint.strict:
+        log.warning("%s is of another seed or backend; what it held is simulated again", checkpoint.path.name)
+        return None
+    log.info("resuming after %s", counted(best.decays, "decay"))
+    if best.batch_histories != per_batch:
+        _say_batches_stay(best, asked, backend)
+    return best
+
+
+def _say_batches_stay(earlier: Tally, asked: RunOptions, backend: str) -> None:
+    """Say, where a run goes on with other batches than it would have by itself, what that changes."""
+    asked = replace(asked, resume=earlier)
+    per_batch, count = batches_of(asked, backend)
+    if count <= earlier.n_batches:  # nothing is simulated
+        return
+    end = "" if asked.open_ended else f": it ends after {counted(per_batch * count, 'decay')}"
+    log.warning(
+        "the batches of the stopped run, of %s each, stay%s, with other integers than a run that was not stopped",
+        counted(per_batch, "decay"), end,
+    )  # fmt: skip
+
+
+def earlier_tally(
+    result: Result | None, problem: Problem, weights: Sequence[np.ndarray] | np.ndarray | None = None
+) -> Tally | None:
+    """The integers of a stopped run's result.
 
     Parameters
     ----------
@@ -43,35 +143,22 @@ def earlier_tally(result: Result | None, problem: Problem, weights: Sequence[np.
     weights
         Lesion weights as they are now, uint8 (nz, ny, nx) each, when they are the regions.
 
+    Returns
+    -------
+    Tally or None
+        Whole batches.
+
     Raises
     ------
     InputError
-        The problem (geometry, tissue, activity, emission, physics), the lesions, the data tables or the code
-        are not those of the stopped run.
+        The problem (geometry, tissue, activity, emission, physics), the regions or lesions, the data tables or the
+        code are not those of the stopped run.
     """
     if result is None or result.tally is None:
         return None
-    now = Provenance.now()
-    was = result.provenance
-    if was.input_hash != problem_hash(problem):
-        raise _changed("the images, the activity or the physics are not those of the stopped run", "input_hash")
-    if was.table_hashes != now.table_hashes:
-        raise _changed("the physics tables are not those of the stopped run", "table_hashes")
-    if (was.version, was.commit) != (now.version, now.commit):
-        then, here = (" ".join(part for part in (p.version, p.commit) if part) for p in (was, now))
-        raise _changed(f"the stopped run used hevesy {then}, this is {here}", "version")
+    RunIdentity.of(result.provenance).check_same(RunIdentity.now(problem, weights))
     if weights is not None and result.lesion_masks is not None:
         masks = result.lesion_masks
         if len(masks) != len(weights) or not all(np.array_equal(a, b) for a, b in zip(masks, weights, strict=True)):
-            raise _changed("the lesions are not those of the stopped run", "lesions")
-    log.info("resuming after %d decays", result.tally.decays)
+            raise changed("the lesions are not those of the stopped run", "lesions")
     return result.tally
-
-
-def _changed(problem: str, field: str) -> InputError:
-    return InputError(
-        problem,
-        why="histories of two different runs must not be added up",
-        suggestion="undo the change, or run without --resume (the earlier results remain beside the new ones)",
-        field=field,
-    )

@@ -3,50 +3,45 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
 from ..dose.map import DoseMap
+from ..dose.methods import simulated_method
 from ..errors import InputError
-from ..files import parse_json
+from ..files import parse_json, written_whole
 from ..grid import Grid
 from ..lesions.columns import written_columns
 from ..lesions.record import LesionDose
 from ..text import shortened
 from ..transport.options import PhysicsOptions
 from ..transport.tally import BALANCE, Tally
+from .digest import ALL, sign
+from .identities import broken_identities
 from .provenance import Provenance
 from .result import Result
 from .stored import Stored
+from .stored_problem import read_problem, write_problem
+from .trailer import append_trailer, check_trailer
+from .writing import STRING, new_hdf5, put, put_text
 
 FORMAT = "hevesy-result"
 #: The major number rises when old readers would misread a file, the minor number for additions.
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.3"
+#: First minor number whose files state digests.
+SIGNED_SINCE = 3
 
 _MASK64 = (1 << 64) - 1
-_STRING = h5py.string_dtype("utf-8")
 
 
 def write_result(result: Result, path: Path) -> Path:
-    """Write `result` to `path` through a temporary name in the same folder, renamed when whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        with h5py.File(part, "w") as file:
+    """Write `result` to `path` whole or not at all: through a temporary name in the same folder."""
+    with written_whole(path) as part:
+        with new_hdf5(part) as file:
             _write(result, file)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is as readable as any other
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        append_trailer(part)
     return path
 
 
@@ -62,9 +57,10 @@ def read_result(path: Path) -> Result:
         why = "it is a pipe, a device or a folder" if path.exists() else "there is nothing at this path"
         raise InputError("no such file", why=why, suggestion="check the path", file=path)
     try:
-        with h5py.File(path, "r") as file:
+        check_trailer(path)
+        with h5py.File(path, "r", locking=False) as file:  # a file system may have no locks
             _check_format(file, path)
-            return _read(file)
+            return _read_checked(file)
     except InputError:
         raise
     except KeyError as error:
@@ -84,12 +80,6 @@ def read_result(path: Path) -> Result:
             suggestion="copy it again from where it was made, or run again",
             file=path,
         ) from error
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
@@ -112,32 +102,31 @@ def _check_format(file: h5py.File, path: Path) -> None:
             file=path,
             field="format_version",
         )
+    if stored.signed:
+        stored.check_attributes()
+    elif _minor(version) >= SIGNED_SINCE:
+        raise KeyError(f"the attribute '{ALL}'")
+
+
+def _minor(version: str) -> int:
+    minor = version.partition(".")[2]
+    return int(minor) if minor.isdecimal() else SIGNED_SINCE
 
 
 # ------------------------------------------------------------------------------------------------- writing
-
-
-def _put(file: h5py.File, name: str, values: Any, unit: str, description: str, **attributes: Any) -> None:
-    values = np.asarray(values)
-    options: dict[str, Any] = {}
-    if values.size > 1024:  # checksums reveal a damaged file; level 1 because doses hardly compress further
-        options = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
-    dataset = file.create_dataset(name, data=values, **options)
-    dataset.attrs["unit"] = unit
-    dataset.attrs["description"] = description
-    for key, value in attributes.items():
-        dataset.attrs[key] = value
 
 
 def _write(result: Result, file: h5py.File) -> None:
     _write_attributes(result, file)
     _write_images(result, file)
     _write_lesions(result, file)
+    if result.problem is not None:
+        write_problem(result.problem, file)
     if result.case_yaml:
-        file.create_dataset("case", data=result.case_yaml, dtype=_STRING)
-        file["case"].attrs.update(unit="", description="the resolved case, YAML")
+        put_text(file, "case", result.case_yaml, "the resolved case, YAML")
     if result.tally is not None:
         _write_tally(result.tally, result, file)
+    sign(file)
 
 
 def _write_attributes(result: Result, file: h5py.File) -> None:
@@ -146,13 +135,15 @@ def _write_attributes(result: Result, file: h5py.File) -> None:
     root["format"], root["format_version"] = FORMAT, FORMAT_VERSION
     root["kind"] = result.kind
     root["hevesy_version"], root["hevesy_commit"] = p.version, p.commit
-    root["input_hash"] = p.input_hash
+    root["input_hash"], root["regions_hash"] = p.input_hash, p.regions_hash
+    root["plan"] = json.dumps(p.plan, sort_keys=True)
     root["table_hashes"] = json.dumps(p.table_hashes, sort_keys=True)
     root["physics"] = json.dumps(p.physics, sort_keys=True, default=str)
     root["software"] = json.dumps(p.software, sort_keys=True)
     root["seed"], root["backend"], root["device"] = p.seed, p.backend, p.device
     root["wall_time_s"], root["created"] = p.wall_time_s, p.created
     root["complete"], root["stopped"] = result.complete, result.stopped
+    root["frame_of_reference"] = result.frame_of_reference
     root["assumptions"] = json.dumps(list(result.assumptions))
     root["warnings"] = json.dumps(list(result.warnings))
     root["critical"] = json.dumps(list(result.critical))
@@ -166,18 +157,18 @@ def _write_attributes(result: Result, file: h5py.File) -> None:
 
 def _write_images(result: Result, file: h5py.File) -> None:
     """Density, doses, activity and CT on the dose grid."""
-    _put(file, "density", np.asarray(result.density_g_cm3, np.float32), "g/cm3", "mass density")
+    put(file, "density", np.asarray(result.density_g_cm3, np.float32), "g/cm3", "mass density")
     for method, dose in result.doses.items():
         extra = {
             "decays": dose.decays,
             "air_density_g_cm3": dose.air_density_g_cm3,
             "notes": json.dumps(list(dose.notes)),
         }
-        _put(file, f"dose/{method}/mean", dose.mean, dose.unit, f"absorbed dose by method {method}", **extra)
+        put(file, f"dose/{method}/mean", dose.mean, dose.unit, f"absorbed dose by method {method}", **extra)
         if dose.sigma is not None:
-            _put(file, f"dose/{method}/sigma", dose.sigma, dose.unit, "one standard error of the mean dose")
+            put(file, f"dose/{method}/sigma", dose.sigma, dose.unit, "one standard error of the mean dose")
     if result.tia_bq_h_ml is not None:
-        _put(
+        put(
             file,
             "activity/tia",
             np.asarray(result.tia_bq_h_ml, np.float32),
@@ -186,13 +177,13 @@ def _write_images(result: Result, file: h5py.File) -> None:
         )
     if result.ct_hu is not None:
         hu = np.clip(np.rint(result.ct_hu), -32768, 32767).astype(np.int16)
-        _put(file, "image/ct", hu, "HU", "CT on the dose grid, for display")
+        put(file, "image/ct", hu, "HU", "CT on the dose grid, for display")
 
 
 def _write_lesions(result: Result, file: h5py.File) -> None:
     """Masks, table and full records of the lesions."""
     if result.lesion_masks is not None:
-        _put(
+        put(
             file,
             "lesions/mask",
             np.asarray(result.lesion_masks, np.uint8),
@@ -201,7 +192,7 @@ def _write_lesions(result: Result, file: h5py.File) -> None:
             names=json.dumps(list(result.lesion_names)),
         )
     if result.lesions:
-        _put(
+        put(
             file,
             "lesions/table",
             _table(result.lesions),
@@ -211,21 +202,20 @@ def _write_lesions(result: Result, file: h5py.File) -> None:
             descriptions=json.dumps({name: text for name, _, text in written_columns()}),
         )
         records = json.dumps([lesion.to_dict() for lesion in result.lesions], allow_nan=False)
-        file.create_dataset("lesions/records", data=records, dtype=_STRING)
-        file["lesions/records"].attrs.update(unit="", description="lesions.json: the same with histograms")
+        put_text(file, "lesions/records", records, "lesions.json: the same with histograms")
 
 
 def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
     quantum = "2^-26 MeV"
-    _put(file, "tally/energy_quanta", tally.energy_quanta, quantum, "energy deposited, sum over batches")
-    _put(
+    put(file, "tally/energy_quanta", tally.energy_quanta, quantum, "energy deposited, sum over batches")
+    put(
         file,
         "tally/energy_quanta_squared",
         tally.energy_quanta_squared,
         f"({quantum})^2",
         "sum over batches of the squared batch sums; [0] the low, [1] the high 64 bits",
     )
-    _put(
+    put(
         file,
         "tally/region_quanta",
         tally.region_quanta,
@@ -233,7 +223,7 @@ def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
         "energy in each region, one row per batch, times the integer mask weights (255 is the whole voxel)",
         names=json.dumps(list(tally.region_names)),
     )
-    _put(
+    put(
         file,
         "tally/batch_ids",
         tally.batch_ids,
@@ -244,7 +234,7 @@ def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
     values = [tally.balance[name] for name in BALANCE]
     limbs = np.array([[value & _MASK64, value >> 64] for value in values], dtype=np.uint64)
     balance = result.balance
-    _put(
+    put(
         file,
         "balance",
         limbs,
@@ -256,13 +246,14 @@ def _write_tally(tally: Tally, result: Result, file: h5py.File) -> None:
         deposited_mev_per_decay=balance.deposited,
         escaped_mev_per_decay=balance.escaped,
     )
+    file["tally"].attrs["simulated"] = result.simulated_part or "all that a decay emits"
     file["tally"].attrs["counters"] = json.dumps(tally.counters, sort_keys=True)
 
 
 def _table(lesions: list[LesionDose]) -> np.ndarray:
     """The lesion table (lesion,): UTF-8 text, and float64 for everything else."""
     text = {name: column.is_text for name, column, _ in written_columns()}
-    table = np.empty(len(lesions), dtype=[(name, _STRING if is_text else np.float64) for name, is_text in text.items()])
+    table = np.empty(len(lesions), dtype=[(name, STRING if is_text else np.float64) for name, is_text in text.items()])
     for i, lesion in enumerate(lesions):
         for name, value in lesion.to_row().items():
             missing = "" if text[name] else np.nan
@@ -273,8 +264,23 @@ def _table(lesions: list[LesionDose]) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------- reading
 
 
-def _read(file: h5py.File) -> Result:
+def _read_checked(file: h5py.File) -> Result:
+    """The result, with all of the file as it was written, and its numbers belonging together."""
     stored = Stored(file)
+    result = _read(stored)
+    if stored.signed:
+        stored.check_rest()
+    stated = {}
+    if result.tally is not None and "histories" in file["balance"].attrs:
+        stated["histories"] = stored.number("balance", "histories")
+    if "history_range" in file.attrs:
+        stated["history_range"] = stored.attribute("", "history_range")
+    for name, why in broken_identities(result, stated, errors=not stored.signed):
+        raise stored.refusal(name, why)
+    return result
+
+
+def _read(stored: Stored) -> Result:
     density = stored.numbers("density", (None, None, None), "f")
     shape = density.shape
     nz, ny, nx = (int(n) for n in shape)
@@ -288,13 +294,17 @@ def _read(file: h5py.File) -> Result:
         tuple(float(v) for v in np.ravel(stored.attribute("", "direction"))),
     )
     tally = _read_tally(stored, shape) if stored.has("tally") else None
-    doses = {method: _read_dose(stored, method, shape, tally) for method in stored.names("dose")}
+    methods = stored.names("dose")
+    simulated = simulated_method(name for name in methods if stored.has(f"dose/{name}/sigma"))
+    doses = {name: _read_dose(stored, name, shape, tally if name == simulated else None) for name in methods}
     masked = stored.has("lesions/mask")
     names = tuple(stored.json("lesions/mask", "names", list)) if masked else ()
     records = parse_json(stored.text("lesions/records") or "[]")
+    input_hash = str(stored.attribute("", "input_hash"))
     return Result(
         kind=str(stored.attribute("", "kind")),
         grid=grid,
+        problem=read_problem(stored, density, grid.spacing_mm, input_hash),
         density_g_cm3=density,
         doses=doses,
         tally=tally,
@@ -309,10 +319,11 @@ def _read(file: h5py.File) -> Result:
         case_yaml=stored.text("case"),
         complete=bool(stored.number("", "complete")),
         stopped=str(stored.attribute("", "stopped")),
+        frame_of_reference=str(stored.attribute("", "frame_of_reference", "")),
         provenance=Provenance(
             version=str(stored.attribute("", "hevesy_version")),
             commit=str(stored.attribute("", "hevesy_commit")),
-            input_hash=str(stored.attribute("", "input_hash")),
+            input_hash=input_hash,
             table_hashes=stored.json("", "table_hashes", dict),
             seed=int(stored.number("", "seed")),
             backend=str(stored.attribute("", "backend")),
@@ -321,6 +332,8 @@ def _read(file: h5py.File) -> Result:
             physics=PhysicsOptions.recorded(stored.json("", "physics", dict)),
             created=str(stored.attribute("", "created")),
             software=stored.json("", "software", dict),
+            regions_hash=str(stored.attribute("", "regions_hash", "")),
+            plan=stored.json("", "plan", dict, "{}"),
         ),
     )
 
@@ -328,16 +341,15 @@ def _read(file: h5py.File) -> Result:
 def _read_dose(stored: Stored, method: str, shape: tuple[int, ...], tally: Tally | None) -> DoseMap:
     """The dose of one method."""
     mean, sigma = f"dose/{method}/mean", f"dose/{method}/sigma"
-    simulated = stored.has(sigma)
     return DoseMap(
         method=method,
         mean=stored.numbers(mean, shape, "f"),
-        sigma=stored.numbers(sigma, shape, "f") if simulated else None,
+        sigma=stored.numbers(sigma, shape, "f") if stored.has(sigma) else None,
         unit=str(stored.attribute(mean, "unit")),
         decays=float(stored.number(mean, "decays")),
         notes=tuple(map(str, stored.json(mean, "notes", list))),
         air_density_g_cm3=float(stored.number(mean, "air_density_g_cm3")),
-        tally=tally if simulated else None,
+        tally=tally,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..transport.problem import Problem
+from ..transport.sums import regions_of
 from ..transport.tally import Tally
 from ..version import __version__
 from . import environment
@@ -30,6 +32,8 @@ class Provenance:
         Of hevesy; the commit is that of the checkout, empty when installed.
     input_hash
         SHA-256 of the transport problem (`problem_hash`).
+    regions_hash
+        SHA-256 of what the transport scored in regions (`regions_hash`); empty in files that do not say it.
     table_hashes
         SHA-256 of each shipped data table, by file name.
     seed, backend, device, wall_time_s
@@ -40,11 +44,15 @@ class Provenance:
         UTC, ISO 8601.
     software
         Versions of Python and of the numerical libraries.
+    plan
+        Of a shard, what the run that it is a part of consists of: ``batches``, their number, and ``mixed``, whether
+        results of several backends belong to it; empty where no plan is known.
     """
 
     version: str = ""
     commit: str = ""
     input_hash: str = ""
+    regions_hash: str = ""
     table_hashes: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     backend: str = ""
@@ -53,6 +61,7 @@ class Provenance:
     physics: dict[str, Any] = field(default_factory=dict)
     created: str = ""
     software: dict[str, str] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def now(cls, **values: Any) -> Provenance:
@@ -67,12 +76,18 @@ class Provenance:
         return cls(**{**known, **values})
 
     @classmethod
-    def of(cls, problem: Problem, tally: Tally | None = None) -> Provenance:
-        """Of doses of this problem, calculated now; with the tally of the simulation where there was one."""
+    def of(
+        cls, problem: Problem, tally: Tally | None = None, regions: Sequence[np.ndarray] | np.ndarray | None = None
+    ) -> Provenance:
+        """Of doses of this problem, calculated now; with the tally of the simulation where there was one.
+
+        ``regions`` are the weights that were scored, where they were not the problem's own regions.
+        """
         if tally is None:
             return cls.now(input_hash=problem_hash(problem), physics=dict(problem.physics))
         return cls.now(
             input_hash=problem_hash(problem),
+            regions_hash=regions_hash(problem, regions),
             seed=tally.seed,
             backend=tally.backend,
             device=tally.device,
@@ -134,4 +149,26 @@ def problem_hash(problem: Problem) -> str:
             add(f.name, value, "<f8")
     materials = [asdict(material) for material in problem.materials]
     digest.update(json.dumps([materials, problem.physics], sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+def regions_hash(problem: Problem, regions: Sequence[np.ndarray] | np.ndarray | None = None) -> str:
+    """SHA-256 of the regions that a transport scores: their voxels and weights, in order; the names are not part of it.
+
+    Parameters
+    ----------
+    problem
+        Its own regions count where no others are given.
+    regions
+        Integer weights per voxel of each region, (n, nz, ny, nx).
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for index, weight in regions_of(problem, regions, ())[1]:
+        digest.update(f"{index.size};".encode())
+        digest.update(np.ascontiguousarray(index, "<i8").tobytes() + np.ascontiguousarray(weight, "<i8").tobytes())
     return digest.hexdigest()

@@ -17,6 +17,7 @@ import numpy as np
 from .. import statistics
 from ..constants import JOULE_PER_MEV
 from ..dose.map import DoseMap, voxel_volume_ml
+from ..dose.methods import METHODS, simulated_method
 from ..dose.montecarlo import dose_map
 from ..errors import InputError
 from ..grid import Grid
@@ -59,6 +60,12 @@ class Result:
         Whether the run reached its goal; if not, why it stopped.
     provenance
         Where all of it comes from.
+    problem
+        The transport problem of a case, from which a dose of another method can be calculated; None for
+        ``"simulate"``, whose problem is a file of its own, and in files of a format before 1.2.
+    frame_of_reference
+        Code that stands for the DICOM frame of reference of the images (:func:`hevesy.engine.privacy.series_code`);
+        empty without one.
     """
 
     kind: str
@@ -78,6 +85,8 @@ class Result:
     complete: bool = True
     stopped: str = ""
     provenance: Provenance = field(default_factory=Provenance)
+    problem: Problem | None = None
+    frame_of_reference: str = ""
 
     @classmethod
     def from_tally(
@@ -179,6 +188,7 @@ class Result:
         if self.tally is None:
             raise self._no_transport()
         mean, sigma = statistics.region_mean_sigma(self.tally.region_quanta, self.tally.batch_histories)
+        mean = self._with_local(mean)
         factor = JOULE_PER_MEV / (np.asarray(mass_g, dtype=np.float64) * 1e-3)
         return mean * factor, sigma * factor
 
@@ -190,6 +200,7 @@ class Result:
         if self.tally is None:
             raise self._no_transport()
         mean, sigma = statistics.region_mean_sigma(self.tally.region_quanta, self.tally.batch_histories)
+        mean = self._with_local(mean)
         with np.errstate(divide="ignore", invalid="ignore"):
             merit = (mean / sigma) ** 2 / self.wall_time_s
         return {name: float(m) for name, m in zip(self.tally.region_names, merit, strict=False)}
@@ -208,25 +219,45 @@ class Result:
         return read_result(Path(path))
 
     @staticmethod
-    def merge(results: Sequence[Result]) -> Result:
+    def merge(results: Sequence[Result], *, partial: bool = False) -> Result:
         """Join shards of one problem; see :func:`hevesy.engine.results.merge.merge`."""
         from .merge import merge
 
-        return merge(results)
+        return merge(results, partial=partial)
 
     @property
     def simulated(self) -> DoseMap:
-        """The dose that was simulated: the one with standard errors.
+        """The dose that was simulated, whose tally this is: one of all that a decay emits before one of a part.
 
         Raises
         ------
         InputError
             No method of this result simulates.
         """
-        for dose in self.doses.values():
-            if dose.sigma is not None:
-                return dose
-        raise self._no_transport()
+        name = simulated_method(name for name, dose in self.doses.items() if dose.sigma is not None)
+        if name is None:
+            raise self._no_transport()
+        return self.doses[name]
+
+    @property
+    def simulated_part(self) -> str:
+        """What of the emission the tally holds, where that is not all: ``"photons"`` of a hybrid dose."""
+        name = simulated_method(name for name, dose in self.doses.items() if dose.sigma is not None)
+        return METHODS[name].simulated_part if self.tally is not None and name in METHODS else ""
+
+    def _with_local(self, mean_mev: np.ndarray) -> np.ndarray:
+        """Weighted region energies [MeV per decay], with what was not simulated where that is a part of the dose."""
+        if not self.simulated_part:
+            return mean_mev
+        if self.lesion_masks is None or "local" not in self.doses:
+            raise InputError(
+                "the energy of the regions is not known",
+                why="only the photons were simulated, and this result lacks the masks or the local dose",
+                suggestion="run again with this version",
+            )
+        local, volume = self.doses["local"], self.grid.voxel_volume_ml
+        energy = local.mean / local.decays * self.density_g_cm3 * (volume * 1e-3 / JOULE_PER_MEV)
+        return mean_mev + np.array([float((energy * mask).sum()) for mask in self.lesion_masks])
 
     def _no_transport(self) -> InputError:
         return InputError(

@@ -15,15 +15,18 @@ import numpy as np
 from ..errors import InputError
 from ..files import parse_json
 from ..text import shortened
+from .digest import ALL, EACH, VALUES, attribute_digests, differing, values_digest, whole_digest
 
 #: Bytes that one stored byte can unfold to: gzip's best on zeros is 1032.
 MOST_UNFOLDED = 1100
 #: Kinds of numbers: truth values, integers, floats.
 NUMBERS = "buif"
+#: All that a dataset can hold: numbers, texts, tables of both.
+ANYTHING = NUMBERS + "OSUV"
 
 
 class Stored:
-    """Typed access to an open result file.
+    """Typed access to an open result file; where it states digests, what is read is compared with them.
 
     Parameters
     ----------
@@ -33,12 +36,62 @@ class Stored:
 
     def __init__(self, file: h5py.File) -> None:
         self.file = file
+        #: Whether the file states digests.
+        self.signed = ALL in file.attrs
+        self._same: set[str] = set()  # datasets that were read and compared
 
     def refusal(self, name: str, why: str) -> InputError:
         """An error about one part of the file."""
         return InputError(
             "is not what a result holds",
             why=why,
+            suggestion="copy the result again from where it was made, or run again",
+            file=self.file.filename,
+            field=name,
+        )
+
+    def check_attributes(self) -> None:
+        """Compare all attributes with their digest, before one of them is used.
+
+        Raises
+        ------
+        InputError
+            Naming the first that differs.
+        """
+        each = attribute_digests(self.file)
+        if whole_digest(each) == self.file.attrs[ALL]:
+            return
+        try:
+            stated = parse_json(as_text(self.file.attrs[EACH]))
+        except (KeyError, ValueError, AttributeError):
+            stated = None
+        raise self._damaged(differing(each, stated) or ALL)
+
+    def check_rest(self) -> None:
+        """Compare the datasets that nothing has been read from: no part of a damaged file is trusted.
+
+        Raises
+        ------
+        InputError
+            Naming the first that differs.
+        """
+        names: list[str] = []
+        self.file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        for name in names:
+            if name not in self._same:
+                self._compare(name, self.dataset(name, ANYTHING)[()])
+
+    def _compare(self, name: str, values: Any) -> None:
+        if not self.signed or name in self._same:
+            return
+        if self.file[name].attrs.get(VALUES) != values_digest(values):
+            raise self._damaged(name)
+        self._same.add(name)
+
+    def _damaged(self, name: str) -> InputError:
+        return InputError(
+            "is not what was written",
+            why="its SHA-256 is not the one that was stored with it: the file is damaged, or was changed",
             suggestion="copy the result again from where it was made, or run again",
             file=self.file.filename,
             field=name,
@@ -111,7 +164,9 @@ class Stored:
         if len(own) != len(shape) or any(n is not None and n != m for n, m in zip(shape, own, strict=True)):
             wanted = ", ".join("any" if n is None else str(n) for n in shape)
             raise self.refusal(name, f"it has the shape {own}, not ({wanted})")
-        return np.asarray(found[()])
+        values = np.asarray(found[()])
+        self._compare(name, values)
+        return values
 
     def text(self, name: str) -> str:
         """A dataset of one text; empty where there is none."""
@@ -120,7 +175,9 @@ class Stored:
         found = self.dataset(name, "OSU")
         if found.shape != () or not (h5py.check_string_dtype(found.dtype) or found.dtype.kind in "SU"):
             raise self.refusal(name, "it is not one text")
-        return as_text(found[()])
+        value = found[()]
+        self._compare(name, value)
+        return as_text(value)
 
     def attribute(self, where: str, key: str, default: Any = None) -> Any:
         """An attribute of the file (``""``) or of one of its parts: a text, a number, or an array of numbers.

@@ -12,6 +12,8 @@ from ..nuclides.emission import Emission
 #: Energy that 64-bit sums of quanta hold [MeV], a tenth left for chance; the sums of a region count each voxel up to
 #: 255 times, one batch at a time.
 MOST_ENERGY_MEV, REGION_WEIGHT = 0.9 * 2.0**37, 255
+#: In every remark about rare emissions, so that a merge can recognise it.
+RARE = "are expected less than once in"
 #: Emissions that a run is expected to show less than once are missing from it; said where they carry this share.
 RARE_SHARE = 0.05
 
@@ -77,7 +79,7 @@ def rare_emissions(emission: Emission, decays: int) -> list[str]:
     if share < RARE_SHARE:
         return []
     text = (
-        f"emissions with {100.0 * share:.2g} % of the energy are expected less than once in {decays:.3g} decays: the "
+        f"emissions with {100.0 * share:.2g} % of the energy {RARE} {decays:.3g} decays: the "
         "run may not show them, and its standard error does not either; simulate more decays"
     )
     return [Note(text, weight=CRITICAL)]

@@ -1,9 +1,7 @@
-"""A transport run as a job that reports and can be stopped: short batches, and how it ended."""
+"""A transport run as a job that reports and can be stopped: how it ended."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import Any
 
 from ..nuclides.emission import Emission
@@ -11,28 +9,8 @@ from ..statistics import MINIMUM_BATCHES, few_batches_warning
 from ..text import counted
 from ..until import Until
 from .emission_checks import rare_emissions
-from .engines import chosen_backend
 from .run import OPEN_ENDED_BATCH
-from .run_options import RunOptions
 from .tally import Tally
-
-#: Batches that a given number of decays is divided into, unless they would be longer than the longest one
-#: (a second or two on two cores; on a GPU a fraction of a second).
-BATCHES, LONGEST_BATCH, LONGEST_BATCH_CUDA = 50, 100_000, 10_000_000
-
-
-def in_short_batches(options: RunOptions) -> RunOptions:
-    """The same run in short batches, since progress, a stop and a time limit act between batches.
-
-    Options that fix the batches, or leave the number of decays open, are returned as they are. A limit of time does
-    not change the batches: the random numbers belong to them, so one that is not reached leaves the same integers.
-    """
-    if options.decays is None or options.batches is not None or options.batch_histories is not None:
-        return options
-    backend = chosen_backend(options.backend)
-    longest = LONGEST_BATCH_CUDA if backend == "cuda" else LONGEST_BATCH
-    per_batch = min(max(math.ceil(options.decays / BATCHES), 1), longest)
-    return replace(options, backend=backend, batch_histories=per_batch)
 
 
 def how_it_ended(tally: Tally, until: Until | None, emission: Emission) -> dict[str, Any]:

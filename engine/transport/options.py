@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..case.ranges import CUTOFF
 from ..errors import InputError
-from ..text import did_you_mean
+from ..text import did_you_mean, shortened
 
 #: production threshold of delta rays [MeV], unless the electron cut-off is higher
 DEFAULT_DELTA_RAY_THRESHOLD_MEV = 0.010
@@ -63,7 +62,8 @@ class PhysicsOptions:
     def __post_init__(self) -> None:
         if self.photon_scoring not in PHOTON_SCORING:
             raise InputError(
-                f"unknown photon scoring {self.photon_scoring!r}",
+                f"unknown photon scoring {shortened(repr(self.photon_scoring), 60)}",
+                why="photons are scored in one of two ways",
                 suggestion=" or ".join(f'"{name}"' for name in PHOTON_SCORING),
                 field="physics.photon_scoring",
             )
@@ -128,6 +128,10 @@ class PhysicsOptions:
         return asdict(self)
 
 
+#: No option is as large; a whole number may have more digits than a float holds.
+_MOST = 1e300
+
+
 def _option_value(name: str, value: Any, file: object | None) -> Any:
     """A value of a problem file's ``physics`` as the option holds it.
 
@@ -142,9 +146,11 @@ def _option_value(name: str, value: Any, file: object | None) -> Any:
     if isinstance(default, bool):
         if value in ("on", "off"):
             return value == "on"
-        problem, suggestion = f"{value!r} is neither 'on' nor 'off'", 'write "on" or "off"'
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        problem, why = f"{shortened(repr(value), 60)} is neither 'on' nor 'off'", "it switches a part of the physics"
+        suggestion = 'write "on" or "off"'
+    elif isinstance(value, int | float) and not isinstance(value, bool) and -_MOST < value < _MOST:
         return float(value)
     else:
-        problem, suggestion = f"{value!r} is not a number", f"write for example {default or 0.010:g}"
-    raise InputError(problem, suggestion=suggestion, file=file, field=f"physics.{name}")
+        problem, why = f"{shortened(repr(value), 60)} is not a number", "this option is one finite number"
+        suggestion = f"write for example {default or 0.010:g}"
+    raise InputError(problem, why=why, suggestion=suggestion, file=file, field=f"physics.{name}")

@@ -38,7 +38,7 @@ def load_problem(path: str | Path) -> Problem:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError("no such file", file=path, suggestion="check the path")
+        raise InputError("no such file", why="there is no problem to read", file=path, suggestion="check the path")
     archive = Archive(path, "a problem file")
     content = archive.entries
     missing = [name for name in REQUIRED if name not in content]
@@ -54,7 +54,7 @@ def load_problem(path: str | Path) -> Problem:
     problem = Problem(
         density_g_cm3=np.asarray(archive.numbers("density_g_cm3"), np.float32),
         material=archive.numbers("material"),
-        materials=tuple(_material(i, entry, path) for i, entry in enumerate(listed)),
+        materials=tuple(material_from_json(i, entry, path) for i, entry in enumerate(listed)),
         voxel_size_mm=tuple(float(v) for v in np.ravel(archive.numbers("voxel_size_mm"))),  # type: ignore[arg-type]
         source=archive.numbers("source"),
         emission=emission_from_json(_json(archive, "emission"), path),
@@ -236,7 +236,8 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-def _material(index: int, entry: Any, path: Path) -> Material:
+def material_from_json(index: int, entry: Any, path: object = None) -> Material:
+    """The material at ``index`` of a list, from its JSON object."""
     try:
         return Material(
             name=str(entry.get("name", f"material {index}")),

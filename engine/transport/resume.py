@@ -11,7 +11,7 @@ from ..text import counted, shortened
 from .tally import Tally
 
 
-def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
+def take_up(earlier: Tally, tally: Tally, first_batch: int = 0, no_gpu: str = "") -> int:
     """Add the sums of an earlier part of a run to the empty tally of its continuation.
 
     Parameters
@@ -22,6 +22,8 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
         The empty tally of the run that continues.
     first_batch
         Number of the run's first batch.
+    no_gpu
+        Why the continuation has no GPU, where one was to be used if possible.
 
     Returns
     -------
@@ -35,9 +37,13 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
     """
     for name, was, now, advice in _identity(earlier, tally):
         if was != now:
+            why = "only the same run can be resumed: its histories would not belong together"
+            if name == "backend" and no_gpu:
+                why = f"{why}; no GPU now: {no_gpu}"
+                advice = "make the GPU usable again, or run without --resume"
             raise InputError(
                 f"the earlier part was run with {name} {shortened(was)}, this one with {shortened(now)}",
-                why="only the same run can be resumed: its histories would not belong together",
+                why=why,
                 suggestion=advice,
                 field=name,
             )
@@ -51,6 +57,34 @@ def take_up(earlier: Tally, tally: Tally, first_batch: int = 0) -> int:
         )
     tally.add(earlier)
     return count
+
+
+def nothing_left(earlier: Tally, tally: Tally, wanted: int, first_batch: int, backend: str) -> bool:
+    """Take up an earlier part that is all of a run of a fixed number of decays: no device is needed for it.
+
+    Parameters
+    ----------
+    earlier, tally, first_batch
+        As for :func:`take_up`; the tally is filled where there is nothing left.
+    wanted
+        Number of batches of the run.
+    backend
+        What the run asks for: one that did not simulate the earlier part is refused by the run itself.
+
+    Returns
+    -------
+    bool
+        Whether the tally is that of the whole run.
+
+    Raises
+    ------
+    InputError
+        As :func:`take_up`.
+    """
+    if earlier.n_batches != wanted or backend not in ("auto", *earlier.backend.split("+")):
+        return False
+    take_up(earlier, tally, first_batch)
+    return True
 
 
 def _identity(earlier: Tally, tally: Tally) -> Iterator[tuple[str, Any, Any, str]]:

@@ -13,6 +13,7 @@ from ..progress import Progress, Stop
 from ..text import counted
 from ..units import DURATION, in_range
 from ..until import Until
+from .checkpoints import Checkpoints
 from .engines import check_backend
 from .tally import Tally
 
@@ -37,6 +38,10 @@ class RunOptions:
         Longest simulation [s].
     batches
         Batches to divide ``decays`` into (default 50; at least 20 give standard errors).
+    short_batches
+        Whether ``decays``, where nothing else fixes the batches, are divided into batches that last a second or two at
+        most, because progress, a stop and a time limit act between them. A limit of time does not change the batches:
+        the random numbers belong to them, so one that is not reached leaves the same integers.
     batch_histories, first_batch
         For shards: decays in one batch (fixes the batch size), and number of the first batch.
     regions
@@ -50,9 +55,15 @@ class RunOptions:
     progress
         Called after every batch with the fraction done and a line of text.
     stop
-        Called after every batch; True ends the run with what it has, marked incomplete, as Ctrl-C does.
+        Called after every batch; True ends the run with what it has, marked incomplete, as Ctrl-C does. One that can be
+        asked at any moment (:func:`hevesy.engine.progress.at_once`) also ends a batch, which is then left out.
+    local_mev
+        Energy per decay that each voxel gets besides what is simulated, (nz, ny, nx) float64 [MeV]: ``until`` is an
+        error relative to the sum. It is not part of the tally.
     resume
-        The first batches of the same run, to resume from; ``decays`` counts them too.
+        The first batches of the same run, to resume from; ``decays`` and the limit of time count them too.
+    checkpoint
+        When the sums are saved on the way, and how.
 
     Raises
     ------
@@ -66,6 +77,7 @@ class RunOptions:
     until: Until | None = None
     time_limit_s: float | None = None
     batches: int | None = None
+    short_batches: bool = False
     batch_histories: int | None = None
     first_batch: int = 0
     regions: Sequence[np.ndarray] | np.ndarray | None = None
@@ -74,11 +86,14 @@ class RunOptions:
     threads: int | None = None
     progress: Progress | None = None
     stop: Stop | None = None
+    local_mev: np.ndarray | None = None
     resume: Tally | None = None
+    checkpoint: Checkpoints | None = None
 
     def __post_init__(self) -> None:
         if self.decays is not None and self.decays < 1:
-            raise InputError(counted(self.decays, "decay"), suggestion="simulate at least one decay", field="decays")
+            why, advice = "there would be no dose", "simulate at least one decay"
+            raise InputError(counted(self.decays, "decay"), why=why, suggestion=advice, field="decays")
         check_backend(self.backend)
         if self.until is not None:
             object.__setattr__(self, "until", Until.parse(self.until))

@@ -52,7 +52,7 @@ def build_world(problem: Problem, options: PhysicsOptions) -> World:
         "n_materials": np.int32(len(materials)),
         **_photons(tables, largest, options),
         **_electrons(tables.electrons, options),
-        **_source(source),
+        **source_fields(source),
     }
     return World(**fields)
 
@@ -150,7 +150,8 @@ def _electrons(e: ElectronTables, options: PhysicsOptions) -> dict[str, Any]:
     }
 
 
-def _source(source: SourceTables) -> dict[str, Any]:
+def source_fields(source: SourceTables) -> dict[str, Any]:
+    """The source and what it emits, as a world holds them."""
     return {
         "source_cdf": source.cdf,
         "source_voxel": source.voxel,

@@ -1,8 +1,8 @@
 """CPU backend: Numba-compiled histories on a pool of threads, atomic int64 tallies.
 
-Fast-math stays off: it gains little and makes results depend on inlining and on the processor. Compiled
-code is cached in a folder named by the hash of every kernel source, because Numba's own cache does not detect a change
-in a callee in another file.
+Fast-math stays off: it gains little and makes results depend on inlining and on the processor. Compiled code is cached
+in a folder named by the hash of every kernel source, because Numba's own cache does not detect a change in a callee in
+another file, nor damage of its own files.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import types as pytypes
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -22,11 +23,15 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core.extending import intrinsic
 
-from ..loader import cache_root, load, source_hash
+from .. import target
+from ..cache import cache_root, places
+from ..loader import load, source_hash
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
 from . import cpu_math
+from .cpu_kept import KeptFunctions
 from .device import Device
 from .machine import cpu_name, usable_cores
+from .shares import shared
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +102,11 @@ def _prefetch(array, index):
     _fetch_line(array, index)
 
 
+@njit(**OPTIONS)
+def _lanes(condition):
+    return np.int32(condition)
+
+
 def _expected(value: bool):
     """A condition whose usual value the compiler is told: it then emits a branch, never a select."""
 
@@ -121,11 +131,13 @@ def _target() -> pytypes.ModuleType:
     module.real = np.float32  # type: ignore[attr-defined]
     for name in ("int32", "int64", "uint32", "uint64"):
         setattr(module, name.replace("uint", "u").replace("int", "i"), getattr(np, name))
-    module.device = _device  # type: ignore[attr-defined]
+    module.device = module.own_form = _device  # type: ignore[attr-defined]
     module.atomic_add = _add  # type: ignore[attr-defined]
     module.fetch_add = _fetch_add  # type: ignore[attr-defined]
     module.prefetch = _prefetch  # type: ignore[attr-defined]
+    module.lanes = _lanes  # type: ignore[attr-defined]
     module.likely, module.unlikely = _expected(True), _expected(False)  # type: ignore[attr-defined]
+    module.load4 = njit(**OPTIONS)(target.load4)  # type: ignore[attr-defined]
     for function in (cpu_math.float_bits, cpu_math.bits_float, cpu_math.log, cpu_math.exp, cpu_math.cos_sin_2pi):
         setattr(module, function.__name__, njit(**OPTIONS)(function))
     return module
@@ -139,20 +151,40 @@ def cache_folder() -> Path:
 
 def compiled_before() -> bool:
     """Whether this machine has the compiled transport in its cache."""
-    return any(cache_folder().rglob("*.nbi"))
+    return any(any(place.parent.glob("*.nbc")) for place in places(cache_folder() / "any"))
 
 
-@lru_cache(maxsize=1)
-def _compiled():
-    """The batch loop, compiled (or read from the cache) at first use."""
-    # a module-level function: a closure would never be found in the cache
-    run_range = load("cpu", _target(), "batch").run_range
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
-    try:
-        return njit(cache=True, **OPTIONS)(run_range)
-    finally:
-        numba.config.CACHE_DIR = previous
+def kept(function: Any, **options: Any) -> Any:
+    """A function compiled with these options of Numba, or read from the cache, at its first use.
+
+    Parameters
+    ----------
+    function
+        A function at the top level of its module: a closure would never be found in the cache.
+    options
+        Of ``numba.njit``.
+    """
+    dispatcher = njit(**options)(function)
+    dispatcher._cache = KeptFunctions(function, cache_folder())
+    return dispatcher
+
+
+@lru_cache(maxsize=2)
+def compiled(module: str, name: str) -> Any:
+    """A loop over decays of the neutral source, compiled (or read from the cache) at first use.
+
+    Parameters
+    ----------
+    module
+        Name below ``kernels``.
+    name
+        A function at its top level: a closure would never be found in the cache.
+    """
+    return kept(getattr(load("cpu", _target(), module), name), **OPTIONS)
+
+
+def _compiled() -> Any:
+    return compiled("batch", "run_range")
 
 
 def threads(requested: int | None = None) -> int:
@@ -192,20 +224,29 @@ class Engine:
         self._voxels = int(world.nx) * int(world.ny) * int(world.nz)
         self.pool = ThreadPoolExecutor(self.device.threads, thread_name_prefix="hevesy")
         self._run = _compiled()
+        #: asked after every chunk; True gives up the batch
+        self.stop: Callable[[], bool] | None = None
 
     def compile(self) -> None:
         """Compile what runs a batch, or read it from the cache, without a history."""
         self._range(0, 0, 0, 1, np.zeros(self._voxels, np.int64))
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
-        """Simulate all histories of a batch into ``tally`` (int64, flat); returns the counters."""
-        starts = list(range(0, per_batch, CHUNK))
+        """Simulate all histories of a batch into ``tally`` (int64, flat); returns the counters.
+
+        What a signal handler or an error raises here leaves no chunk to be begun: each thread ends the one that it has.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            ``stop`` says so.
+        """
 
         def work(first: int) -> np.ndarray:
             return self._range(batch, first, min(first + CHUNK, per_batch), per_batch, tally)
 
         total = np.zeros(len(COUNTERS), np.int64)
-        for counters in self.pool.map(work, starts):
+        for counters in shared(self.pool, work, range(0, per_batch, CHUNK), self.stop):
             total += counters
         return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
 
@@ -221,5 +262,5 @@ class Engine:
         return counters
 
     def close(self) -> None:
-        """Shut down the thread pool."""
-        self.pool.shutdown(wait=True)
+        """Shut down the thread pool; what no thread has begun is given up."""
+        self.pool.shutdown(wait=True, cancel_futures=True)

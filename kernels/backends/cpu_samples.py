@@ -12,11 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
-from numba import njit
 
-from .cpu import cache_folder, threads
+from .cpu import kept, threads
+from .shares import shared
 
 
 def _mean_rows(values, matrix, shift, points, out, first, last):
@@ -82,12 +81,7 @@ def _inside_rows(sizes, reach, matrix, shift, points, values, sums, first, last)
 
 @lru_cache(maxsize=2)
 def _compiled(function: Callable[..., None]) -> Any:
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
-    try:
-        return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
-    finally:
-        numba.config.CACHE_DIR = previous
+    return kept(function, nogil=True, error_model="numpy", _nrt=False)
 
 
 def _over_rows(work: Callable[[int, int], None], rows: int) -> None:
@@ -99,7 +93,7 @@ def _over_rows(work: Callable[[int, int], None], rows: int) -> None:
         work(0, rows)
         return
     with ThreadPoolExecutor(count) as pool:
-        list(pool.map(lambda first: work(first, min(first + step, rows)), starts))
+        shared(pool, lambda first: work(first, min(first + step, rows)), starts)
 
 
 def sampled_mean(

@@ -9,11 +9,10 @@ from concurrent.futures import Executor
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
-from numba import njit
 
-from .cpu import cache_folder
+from .cpu import kept
+from .shares import shared
 
 #: voxels assigned to a thread at a time
 CHUNK = 1 << 17
@@ -49,12 +48,7 @@ def _add_range(quanta, total, low, high, first, last):
 
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
-    try:
-        return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(_add_range)
-    finally:
-        numba.config.CACHE_DIR = previous
+    return kept(_add_range, nogil=True, error_model="numpy", _nrt=False)
 
 
 def add_batch(
@@ -84,6 +78,6 @@ def add_batch(
         return bool(function(quanta, total, low, high, first, min(first + CHUNK, quanta.size)))
 
     starts = range(0, quanta.size, CHUNK)
-    overflows = list(map(part, starts) if pool is None else pool.map(part, starts))
+    overflows = list(map(part, starts)) if pool is None else shared(pool, part, starts)
     if any(overflows):
         raise OverflowError("a sum of squared batch energies does not fit into 128 bits")

@@ -8,74 +8,28 @@ within statistics: mathematical functions round differently.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..loader import cache_root, source_hash
-from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS, World
-from . import cuda_memory, cuda_probe, cuda_sums
+from ..tables import COUNTERS, World
+from . import cuda_memory, cuda_options, cuda_probe, cuda_sums
+from .cuda_cache import cache_folder, compiled, compiled_before
+from .cuda_errors import CudaFailure, CudaMemoryError, let_go, reported
+from .cuda_lane import LOCAL_BYTES, Lane, device_name
+from .cuda_launch import Launch
+from .cuda_options import CudaOptions
 from .cuda_probe import CudaUnavailable
 from .device import Device
 
+__all__ = [
+    "LOCAL_BYTES", "CudaFailure", "CudaMemoryError", "CudaOptions", "CudaUnavailable", "Engine", "Launch",
+    "cache_folder", "compiled", "compiled_before", "describe", "share",
+]  # fmt: skip
+
 log = logging.getLogger(__name__)
-
-#: threads of a block: four warps, so that registers are allocated in small portions
-THREADS = 128
-#: histories of one launch at most: a launch then lasts well under a second even on a small GPU, so that a display
-#: driver's watchdog does not end it and Ctrl-C is noticed
-HISTORIES_PER_LAUNCH = 1 << 22
-#: particle stack and counters of one thread [bytes]
-LOCAL_BYTES = 4 * STACK_DEPTH * (STACK_REALS + STACK_INTS) + 8 * len(COUNTERS)
-
-
-class Launch(NamedTuple):
-    """Shape of a launch, and the threads that the device can hold at a time."""
-
-    blocks: int
-    threads: int
-    resident: int
-
-
-def cache_folder() -> Path:
-    """Cache folder of kernels compiled from exactly these sources, with these versions and options."""
-    import numba
-    import numba_cuda
-
-    from . import cuda_target
-
-    versions = (numba.__version__, numba_cuda.__version__, np.__version__, sys.version)
-    key = source_hash("cuda", *versions, repr(sorted(cuda_target.OPTIONS.items())))
-    return cache_root() / f"kernels-cuda-{key[:24]}"
-
-
-def compiled_before() -> bool:
-    """Whether this machine has the compiled transport in its cache; the simulator compiles nothing."""
-    return cuda_probe.simulated() or any(cache_folder().rglob("*.nbi"))
-
-
-@lru_cache(maxsize=4)
-def compiled(tiled: bool = False, schedule: str = "interleaved") -> Any:
-    """The kernel; Numba compiles it, or reads it from the cache, at the first launch on a device."""
-    from numba import cuda
-
-    from . import cuda_target
-
-    function = cuda_target.kernel_function(tiled, schedule)
-    if cuda_probe.simulated():
-        return cuda.jit(function, **cuda_target.OPTIONS)
-    config: Any = cuda.config
-    previous = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_folder())
-    try:
-        return cuda.jit(function, cache=True, **cuda_target.OPTIONS)
-    finally:
-        config.CACHE_DIR = previous
 
 
 def share(first: int, last: int, lanes: int) -> list[tuple[int, int]]:
@@ -87,97 +41,6 @@ def share(first: int, last: int, lanes: int) -> list[tuple[int, int]]:
         ranges.append((start, stop))
         start = stop
     return ranges
-
-
-class _Lane:
-    """One device with its copy of the world, its tally and its counters."""
-
-    def __init__(
-        self, number: int, world: World, seed: tuple[Any, Any], launch: Launch | None, tiles: int | None, schedule: str
-    ) -> None:
-        self.number = number
-        self.seed = seed
-        self.memory: Any = cuda_memory.HostMemory() if cuda_probe.simulated() else cuda_memory.CupyMemory(number)
-        with self._context():
-            resident = launch.resident if launch else self._resident()
-            self.plan = cuda_memory.plan(world, self.memory.free(), resident * LOCAL_BYTES, tiles)
-            log.info("CUDA device %d: %s", number, self.plan.describe())
-            self.world = cuda_memory.upload(world, self.memory)
-            self.tally, self._tally_argument = self.memory.zeros(self.plan.tile_voxels)
-            self._totals, self._totals_argument = self.memory.zeros(len(COUNTERS))
-            self._tickets, self._tickets_argument = self.memory.zeros(1)
-            self.kernel = compiled(self.plan.tiles > 1, schedule)
-            self.launch = launch or self._measure_launch()
-        log.info("CUDA device %d: %d blocks of %d threads", number, self.launch.blocks, self.launch.threads)
-
-    def _context(self) -> Any:
-        from numba import cuda
-
-        return cuda.gpus[self.number]
-
-    def _resident(self) -> int:
-        """Threads resident on the device at a time; its driver reserves local memory for all of them."""
-        device = self._context()
-        return int(device.MULTIPROCESSOR_COUNT) * int(device.MAX_THREADS_PER_MULTI_PROCESSOR)
-
-    def _measure_launch(self) -> Launch:
-        """One wave: as many blocks as fit all multiprocessors at a time, given the registers of the kernel."""
-        from numba import typeof
-
-        arguments = self._arguments(0, 0, 0, 1, 0)
-        definition = self.kernel.compile(tuple(typeof(a) for a in arguments))
-        blocks = int(definition.max_cooperative_grid_blocks(THREADS))
-        log.info(
-            "CUDA kernel: %d registers, %d bytes of local memory per thread",
-            definition.regs_per_thread, definition.local_mem_per_thread,
-        )  # fmt: skip
-        return Launch(max(blocks, 1), THREADS, self._resident())
-
-    def _arguments(self, batch: int, first: int, last: int, per_batch: int, tile: int) -> tuple[Any, ...]:
-        from .cuda_target import Tile
-
-        tally = self._tally_argument
-        if self.plan.tiles > 1:
-            tally = Tile(tally, np.int64(tile * self.plan.tile_voxels))
-        numbers = (np.int64(n) for n in (batch, first, last, per_batch))
-        return (self.world, tally, self._totals_argument, self._tickets_argument, *self.seed, *numbers)
-
-    def simulate(self, batch: int, first: int, last: int, per_batch: int, tile: int = 0) -> np.ndarray:
-        """Simulate histories ``first`` to ``last - 1`` of a batch into this device's tally; the counters."""
-        with self._context():
-            self.memory.clear(self.tally)
-            self.memory.clear(self._totals)
-            for start in range(first, last, HISTORIES_PER_LAUNCH):
-                stop = min(start + HISTORIES_PER_LAUNCH, last)
-                self.memory.clear(self._tickets)
-                shape = self.kernel[self.launch.blocks, self.launch.threads]
-                shape(*self._arguments(batch, start, stop, per_batch, tile))
-            return self.memory.get(self._totals)
-
-    def run(self, batch: int, first: int, last: int, per_batch: int, out: np.ndarray) -> np.ndarray:
-        """Simulate histories ``first`` to ``last - 1`` of a batch and add their energy to ``out``; the counters."""
-        totals = np.zeros(len(COUNTERS), np.int64)
-        for tile in range(self.plan.tiles):
-            counters = self.simulate(batch, first, last, per_batch, tile)
-            window = out[tile * self.plan.tile_voxels : (tile + 1) * self.plan.tile_voxels]
-            window += self.fetch()[: window.size]
-            if tile and not np.array_equal(counters, totals):
-                raise RuntimeError("the same histories gave other counters for another window of the tally")
-            totals = counters
-        return totals
-
-    def fetch(self) -> np.ndarray:
-        """This device's tally, on the host."""
-        with self._context():
-            return self.memory.get(self.tally)
-
-    def close(self) -> None:
-        """Free device memory."""
-        arrays = ("tally", "_totals", "_tickets")
-        for name in ("world", *arrays, *(f"_{name.lstrip('_')}_argument" for name in arrays)):
-            if hasattr(self, name):
-                delattr(self, name)
-        self.memory.release()
 
 
 class Engine:
@@ -196,9 +59,11 @@ class Engine:
         Launch shape; default derived from the device and the kernel.
     tiles
         Windows that the tally is divided into; default as few as fit.
+    options
+        How the kernel is compiled and launched; default what was found best on each device
+        (:func:`.cuda_options.options_for`). The histories are the same; compiled code may round them differently.
     schedule
-        ``"interleaved"`` or ``"histories"``: the order in which a thread advances its decays (``cuda_kernels.py``). The
-        histories are the same; compiled code may round them differently.
+        Replaces the schedule of the options.
 
     Raises
     ------
@@ -206,6 +71,8 @@ class Engine:
         If there is no usable device, with the reason.
     CudaMemoryError
         If the problem does not fit, with the numbers.
+    CudaFailure
+        If a device does not run the kernel.
     """
 
     backend = "cuda"
@@ -217,7 +84,8 @@ class Engine:
         devices: Sequence[int] | None = None,
         launch: Launch | None = None,
         tiles: int | None = None,
-        schedule: str = "interleaved",
+        options: CudaOptions | None = None,
+        schedule: str | None = None,
     ) -> None:
         usable = cuda_probe.devices()
         numbers = usable if devices is None else tuple(devices)
@@ -227,16 +95,20 @@ class Engine:
         if cuda_probe.simulated() and launch is None:
             launch = Launch(2, 32, 64)
         words = (np.uint32(seed & 0xFFFFFFFF), np.uint32((seed >> 32) & 0xFFFFFFFF))
-        self.lanes: list[_Lane] = []
+        chosen = [_options(number, options, schedule) for number in numbers]
+        self.lanes: list[Lane] = []
+        self._totals: np.ndarray | None = None
+        #: what a tally of another device is added through
+        self._piece: Any = None
+        self._voxels = int(world.density.size)
         try:
-            for number in numbers:
-                self.lanes.append(_Lane(number, world, words, launch, tiles, schedule))
+            for number, how in zip(numbers, chosen, strict=True):
+                self.lanes.append(Lane(number, world, words, launch, tiles, how))
+            threads = sum(lane.launch.blocks * lane.launch.threads for lane in self.lanes)
+            self.device = describe(numbers, threads, chosen)
         except BaseException:
             self.close()
             raise
-        self._voxels = int(world.density.size)
-        threads = sum(lane.launch.blocks * lane.launch.threads for lane in self.lanes)
-        self.device = describe(numbers, threads)
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
         """Simulate all histories of a batch into ``tally`` (int64, flat); returns the counters."""
@@ -246,10 +118,12 @@ class Engine:
         )
         for out in outs[1:]:
             tally += out
-        return total
+        return _named(total)
 
     def sums(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> cuda_sums.Sums | None:
         """Sums over batches that stay on the device, or None if they do not fit (logged).
+
+        One device with room for a second tally simulates the next batch while the last is read.
 
         Parameters
         ----------
@@ -259,67 +133,125 @@ class Engine:
         first = self.lanes[0]
         entries = sum(index.size for index, _ in weights)
         needed, room = cuda_sums.needed_bytes(self._voxels, entries), first.plan.room
+        second = cuda_memory.TALLY_BYTES * self._voxels
+        alone, piece = len(self.lanes) == 1, min(self._voxels, cuda_sums.CHUNK)
+        ahead = alone and needed + second <= room
+        needed += second if ahead else 0 if alone else cuda_memory.TALLY_BYTES * piece
         numbers = f"{needed / cuda_memory.GIB:.2f} GiB of {room / cuda_memory.GIB:.2f} GiB left"
-        if first.plan.tiles > 1 or needed > room:
+        if any(lane.plan.tiles > 1 for lane in self.lanes) or needed > room:
             log.info("CUDA device %d: sums of batches on the host (on the device: %s)", first.number, numbers)
             return None
-        log.info("CUDA device %d: sums of batches on the device (%s)", first.number, numbers)
-        with first._context():
-            return cuda_sums.Sums(self._whole_batch, first.tally, first.memory, weights)
+        try:
+            if ahead and len(first.slots) == 1:
+                first.add_slot()
+            if not alone and self._piece is None:
+                self._piece = first.memory.zeros(piece)
+            sums = cuda_sums.Sums(self, first.memory, weights)
+        except CudaMemoryError as error:
+            let_go(error)
+            del first.slots[1:]
+            self._piece = None
+            first.memory.release()
+            log.info("CUDA device %d: sums of batches on the host (%s)", first.number, str(error))
+            return None
+        ahead_text = ", the next batch simulated while the last is read" if ahead else ""
+        log.info("CUDA device %d: sums of batches on the device (%s)%s", first.number, numbers, ahead_text)
+        return sums
 
-    def _whole_batch(self, batch: int, per_batch: int) -> dict[str, int]:
-        """Simulate a batch; its whole tally is left on the first device."""
-        total = self._on_all(
-            lambda lane, _, first, last: lane.simulate(batch, first, last, per_batch),
-            [None] * len(self.lanes),
-            per_batch,
-        )
+    @property
+    def slots(self) -> int:
+        """Batches that can be on the device at a time."""
+        return len(self.lanes[0].slots)
+
+    def start(self, batch: int, per_batch: int, slot: int) -> None:
+        """Ask for a batch, whose whole tally will be in a slot of the first device.
+
+        One device does not wait for it; of several, the parts of the others are added here.
+        """
+        if len(self.lanes) == 1:
+            self.lanes[0].start(batch, 0, per_batch, per_batch, slot)
+            return
+
+        def simulate(lane: Lane, _: None, first: int, last: int) -> np.ndarray:
+            lane.start(batch, first, last, per_batch)
+            return lane.counters()
+
+        self._totals = self._on_all(simulate, [None] * len(self.lanes), per_batch)
         home = self.lanes[0]
         for lane in self.lanes[1:]:
             part = lane.fetch()
-            with home._context(), home.memory.here():
-                home.tally += home.memory.array(part)
-        return total
+            with home.context("adding tallies"):
+                home.memory.add(home.slots[0].tally, part, self._piece)
 
-    def _on_all(self, work: Callable[..., np.ndarray], outs: Sequence[Any], per_batch: int) -> dict[str, int]:
+    def tally(self, slot: int) -> Any:
+        """Tally of a slot, on the first device."""
+        return self.lanes[0].slots[slot].tally
+
+    def counters(self, slot: int, mark: Any) -> dict[str, int]:
+        """Counters of the batch in a slot, when the device has come to the mark."""
+        return _named(self.lanes[0].counters(slot, mark) if self._totals is None else self._totals)
+
+    def _on_all(self, work: Callable[..., np.ndarray], outs: Sequence[Any], per_batch: int) -> np.ndarray:
         """Run ``work`` on every device with its range of a batch's histories; the sum of the counters."""
         ranges = share(0, per_batch, len(self.lanes))
         if len(self.lanes) == 1:
-            total = work(self.lanes[0], outs[0], *ranges[0])
-        else:
-            # the simulator runs one launch at a time
-            workers = 1 if cuda_probe.simulated() else len(self.lanes)
-            with ThreadPoolExecutor(workers, thread_name_prefix="hevesy-cuda") as pool:
-                jobs = [
-                    pool.submit(work, lane, out, first, last)
-                    for lane, (first, last), out in zip(self.lanes, ranges, outs, strict=True)
-                ]
-                total = np.sum([job.result() for job in jobs], axis=0)
-        return dict(zip(COUNTERS, (int(v) for v in total), strict=True))
+            return work(self.lanes[0], outs[0], *ranges[0])
+        # the simulator runs one launch at a time
+        workers = 1 if cuda_probe.simulated() else len(self.lanes)
+        with ThreadPoolExecutor(workers, thread_name_prefix="hevesy-cuda") as pool:
+            jobs = [
+                pool.submit(work, lane, out, first, last)
+                for lane, (first, last), out in zip(self.lanes, ranges, outs, strict=True)
+            ]
+            return np.sum([job.result() for job in jobs], axis=0)
 
     def close(self) -> None:
         """Free device memory."""
+        self._piece = None
         for lane in self.lanes:
             lane.close()
         self.lanes = []
 
 
-def describe(numbers: Sequence[int], threads: int) -> Device:
-    """Name, compute capability and driver of the devices; the simulator is reported as such."""
+def _named(totals: np.ndarray) -> dict[str, int]:
+    return dict(zip(COUNTERS, (int(v) for v in totals), strict=True))
+
+
+def _options(number: int, options: CudaOptions | None, schedule: str | None) -> CudaOptions:
+    """Options of a device: those given, else those that were found best on it."""
+    if options is None:
+        options = cuda_options.DEFAULT if cuda_probe.simulated() else cuda_options.options_for(device_name(number))
+    return cuda_options.check(options if schedule is None else options._replace(schedule=schedule))
+
+
+def describe(numbers: Sequence[int], threads: int, options: Sequence[CudaOptions] | None = None) -> Device:
+    """Name, compute capability, options and driver of the devices; the simulator is reported as such.
+
+    Parameters
+    ----------
+    numbers
+        Numbers of the devices.
+    threads
+        Threads of all devices together.
+    options
+        Options of each; default those that a run without any would have.
+    """
     if cuda_probe.simulated():
         return Device("cuda-simulator", "Numba's CUDA simulator (no device)", threads)
     import cupy
-    from numba import cuda
+
+    from .cuda_stack import cuda
 
     counts: dict[str, int] = {}
-    for number in numbers:
-        name = cupy.cuda.runtime.getDeviceProperties(number)["name"]
-        text = name.decode() if isinstance(name, bytes) else str(name)
-        major, minor = cuda.gpus[number].compute_capability
-        label = f"{text} (compute capability {major}.{minor})"
+    for i, number in enumerate(numbers):
+        with reported("asking a device for its compute capability"):
+            major, minor = cuda.gpus[number].compute_capability
+        how = _options(number, None, None) if options is None else options[i]
+        label = f"{device_name(number)} (compute capability {major}.{minor}, {how.provenance()})"
         counts[label] = counts.get(label, 0) + 1
     names = ", ".join(label if n == 1 else f"{n} x {label}" for label, n in counts.items())
-    version = cupy.cuda.runtime.driverGetVersion()
+    with reported("asking the driver for its version"):
+        version = cupy.cuda.runtime.driverGetVersion()
     api = f"CUDA {version // 1000}.{version % 1000 // 10}"
     driver = cuda_probe.driver_version()
     return Device("cuda", f"{names}, driver {driver or 'of unknown version'}, {api}", threads)

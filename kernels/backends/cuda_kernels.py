@@ -1,20 +1,21 @@
 """The kernels: every thread of a launch simulates histories until the range of the launch is used up.
 
-Two schedules of the same histories: *interleaved* (``interleaved.py``: one flight or segment per iteration of a lane)
-and *histories* (one decay to its end, then the next). Imported through the loader only, inside the alias package of a
+Three schedules of the same histories: *voted* (``voted.py``: in each turn a warp does the stage that most of its lanes
+wait for), *interleaved* (``interleaved.py``: one flight or segment per iteration of a lane) and *histories* (one decay
+to its end, then the next). Imported through the loader only, inside the alias package of a
 CUDA target. Which thread simulates a history does not matter: its random numbers are addressed by its number, and its
 deposits are integers.
 """
 
 import numpy as np
-from numba import cuda
 
 from ..batch import history_key
 from ..emission import batch_words
 from ..history import decay_history
 from ..interleaved import simulate_interleaved
 from ..tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
-from ..target import device, i64, u32
+from ..target import cuda, device, i64, u32
+from ..voted import simulate_voted
 
 N_COUNTERS = len(COUNTERS)
 N_REALS = STACK_DEPTH * STACK_REALS
@@ -65,6 +66,18 @@ def interleaved_kernel(world, tally, totals, tickets, seed_low, seed_high, batch
     stack_int = cuda.local.array(N_INTS, np.int32)
     clear(counters, u32(totals.size))
     simulate_interleaved(
+        world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch, tickets
+    )
+    add_up(counters, totals)
+
+
+def voted_kernel(world, tally, totals, tickets, seed_low, seed_high, batch, first, last, per_batch):
+    """The same, the lanes of a warp voting on what it does next; a block may have any number of threads."""
+    counters = cuda.local.array(N_COUNTERS, np.int64)
+    stack_real = cuda.local.array(N_REALS, np.float32)
+    stack_int = cuda.local.array(N_INTS, np.int32)
+    clear(counters, u32(totals.size))
+    simulate_voted(
         world, tally, counters, stack_real, stack_int, seed_low, seed_high, batch, first, last, per_batch, tickets
     )
     add_up(counters, totals)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..tables import World
+from .cuda_errors import CudaTooLarge, reported
+from .cuda_probe import CudaUnavailable
 
 #: Fraction of the free device memory that a run may use; the rest is left for the driver and fragmentation.
 SHARE = 0.92
 #: With more windows the same histories are simulated so often that the CPU is the better choice.
 MOST_TILES = 16
 GIB = 1024.0**3
+#: bytes of a voxel in a tally (int64)
+TALLY_BYTES = 8
+#: Bytes of one access of a thread to a table that is read by fours (``load4`` of the target).
+VECTOR_BYTES = 16
 #: World arrays as large as the grid, and as large as the source region; all others are physics tables.
 VOXEL_ARRAYS = ("density", "material")
 SOURCE_ARRAYS = ("source_cdf", "source_voxel", "source_guide")
-
-
-class CudaMemoryError(RuntimeError):
-    """The problem does not fit the device; the message gives the numbers."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class MemoryPlan:
     @property
     def tally(self) -> int:
         """Bytes of the tally (int64) on the device."""
-        return 8 * self.tile_voxels
+        return TALLY_BYTES * self.tile_voxels
 
     @property
     def total(self) -> int:
@@ -87,7 +90,7 @@ def plan(world: World, free: int, stacks: int = 0, tiles: int | None = None) -> 
 
     Raises
     ------
-    CudaMemoryError
+    CudaTooLarge
         When it does not fit, not even with :data:`MOST_TILES` windows.
     """
     fields = zip(world._fields, world, strict=True)
@@ -100,99 +103,149 @@ def plan(world: World, free: int, stacks: int = 0, tiles: int | None = None) -> 
         fitting = MemoryPlan(world.density.size, grid, source, tables, stacks, free, count)
         if fitting.total <= budget:
             return fitting
-    raise CudaMemoryError(f"needs {fitting.describe()}, of which {budget / GIB:.2f} GiB may be used")
+    raise CudaTooLarge(f"needs {fitting.describe()}, of which {budget / GIB:.2f} GiB may be used")
 
 
 class CupyMemory:
-    """Arrays on one CUDA device, allocated by CuPy, in the form that Numba's kernels accept."""
+    """Arrays on one CUDA device, allocated by CuPy, in the form that Numba's kernels accept.
+
+    Everything is done in the order it was asked for, by the device's default stream, which Numba's launches share.
+    Allocations raise :class:`~.cuda_errors.CudaMemoryError`; every method may raise :class:`~.cuda_errors.CudaFailure`.
+    """
 
     def __init__(self, number: int) -> None:
         import cupy
 
         self._cupy = cupy
         self._device = cupy.cuda.Device(number)
+        with self.here("opening the device"):
+            # reads past the default stream, and so does not wait for a batch that was asked for meanwhile
+            self._reading = cupy.cuda.Stream(non_blocking=True)
+            self._mark = cupy.cuda.Event(block=True, disable_timing=True)
+
+    @contextlib.contextmanager
+    def here(self, doing: str) -> Iterator[None]:
+        """Make this device CuPy's current one while ``doing`` something, which names it in an error."""
+        with reported(doing), self._device:
+            yield
 
     def free(self) -> int:
         """Free bytes on the device."""
-        with self._device:
+        with self.here("asking for the free memory"):
             return int(self._device.mem_info[0])
-
-    def put(self, host: np.ndarray) -> Any:
-        """A copy of a host array on the device."""
-        from numba import cuda
-
-        with self._device:
-            return cuda.as_cuda_array(self._cupy.asarray(host))
-
-    def here(self) -> Any:
-        """Context in which this device is CuPy's current one."""
-        return self._device
 
     def array(self, host: np.ndarray) -> Any:
         """A copy of a host array on the device, for CuPy's functions."""
-        with self._device:
+        with self.here(f"an array of {host.nbytes / GIB:.2f} GiB"):
             return self._cupy.asarray(host)
 
-    def zeros(self, size: int) -> tuple[Any, Any]:
-        """An int64 array of zeros: (handle for :meth:`clear` and :meth:`get`, kernel argument)."""
-        from numba import cuda
+    def zeros(self, size: int, dtype: Any = np.int64) -> Any:
+        """An array of zeros on the device, for CuPy's functions."""
+        with self.here(f"an array of {size * np.dtype(dtype).itemsize / GIB:.2f} GiB"):
+            return self._cupy.zeros(size, dtype)
 
-        with self._device:
-            handle = self._cupy.zeros(size, self._cupy.int64)
-            return handle, cuda.as_cuda_array(handle)
+    def put(self, array: Any, host: np.ndarray) -> None:
+        """Overwrite an array with a host array of its type and size; nothing is allocated."""
+        with self.here("copying to the device"):
+            array.set(np.ascontiguousarray(host))
 
-    def clear(self, handle: Any) -> None:
+    def add(self, array: Any, host: np.ndarray, piece: Any) -> None:
+        """Add a host array to one on the device, through a ``piece`` of memory there; nothing else is allocated."""
+        with self.here("adding tallies"):
+            for start in range(0, host.size, piece.size):
+                part = host[start : start + piece.size]
+                moved, window = piece[: part.size], array[start : start + part.size]
+                moved.set(part)
+                window += moved
+
+    def argument(self, array: Any) -> Any:
+        """The same array as a kernel takes it."""
+        from .cuda_stack import cuda
+
+        return cuda.as_cuda_array(array)
+
+    def clear(self, array: Any) -> None:
         """Set an array to zero."""
-        with self._device:
-            handle.fill(0)
+        with self.here("clearing an array"):
+            array.fill(0)
 
-    def get(self, handle: Any) -> np.ndarray:
-        """A copy on the host; waits for the kernels launched before."""
-        with self._device:
-            return handle.get()
+    def mark(self) -> Any:
+        """The point after all that was asked for so far; the last mark is none any longer."""
+        with self.here("recording an event"):
+            self._mark.record()
+            return self._mark
+
+    def get(self, array: Any, mark: Any = None) -> np.ndarray:
+        """A copy on the host, of what is there at a mark (nothing later may write to it), else after everything."""
+        with self.here("simulating histories"):
+            if mark is None:
+                return array.get()
+            mark.synchronize()
+            return array.get(stream=self._reading)
 
     def release(self) -> None:
         """Return unused memory to the driver."""
-        with self._device:
+        with self.here("freeing memory"):
             self._cupy.get_default_memory_pool().free_all_blocks()
 
 
 class HostMemory:
     """The same for Numba's simulator, whose device memory is the host's."""
 
+    def here(self, doing: str) -> Any:
+        """A context that does nothing: there is one device."""
+        return contextlib.nullcontext()
+
     def free(self) -> int:
         """Practically unlimited."""
         return 1 << 62
 
-    def put(self, host: np.ndarray) -> Any:
+    def array(self, host: np.ndarray) -> Any:
         """A copy, so that the "device" shares nothing with the caller."""
         return host.copy()
 
-    def here(self) -> Any:
-        """A context that does nothing: there is one device."""
-        return contextlib.nullcontext()
+    def zeros(self, size: int, dtype: Any = np.int64) -> Any:
+        """An array of zeros."""
+        return np.zeros(size, dtype)
 
-    def array(self, host: np.ndarray) -> Any:
-        """A copy."""
-        return host.copy()
+    def put(self, array: Any, host: np.ndarray) -> None:
+        """Overwrite an array."""
+        array[:] = host
 
-    def zeros(self, size: int) -> tuple[Any, Any]:
-        """An int64 array of zeros, as handle and as kernel argument."""
-        array = np.zeros(size, np.int64)
-        return array, array
+    def add(self, array: Any, host: np.ndarray, piece: Any) -> None:
+        """Add a host array to an array."""
+        array += host
 
-    def clear(self, handle: Any) -> None:
+    def argument(self, array: Any) -> Any:
+        """The array itself."""
+        return array
+
+    def clear(self, array: Any) -> None:
         """Set an array to zero."""
-        handle[:] = 0
+        array[:] = 0
 
-    def get(self, handle: Any) -> np.ndarray:
+    def mark(self) -> Any:
+        """Nothing: all that was asked for is done."""
+        return None
+
+    def get(self, array: Any, mark: Any = None) -> np.ndarray:
         """A copy."""
-        return handle.copy()
+        return array.copy()
 
     def release(self) -> None:
         """No memory to return."""
 
 
 def upload(world: World, memory: Any) -> World:
-    """The same world with its arrays on the device."""
-    return World(*(memory.put(v) if isinstance(v, np.ndarray) else v for v in world))
+    """The same world with its arrays on the device.
+
+    Raises
+    ------
+    CudaUnavailable
+        The device's memory manager has put a table that is read by fours where a GPU cannot read it so.
+    """
+    moved = World(*(memory.argument(memory.array(v)) if isinstance(v, np.ndarray) else v for v in world))
+    place = getattr(moved.track, "__cuda_array_interface__", None)  # none on the simulator
+    if place is not None and place["data"][0] % VECTOR_BYTES != 0:
+        raise CudaUnavailable(f"the slowing-down table begins at no multiple of {VECTOR_BYTES} bytes on the device")
+    return moved

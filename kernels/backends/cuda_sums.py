@@ -1,7 +1,8 @@
 """Sums and squares of batches on the device, bit-identical to those of the host.
 
 A batch of some ten milliseconds on a GPU leaves a tally whose copy, sum and square take the host longer than the
-batch. Here only its counters and region totals go to the host; the tally is added and squared on the device.
+batch. Here only its counters and region totals go to the host; the tally is added and squared on the device, and the
+next batch is asked for before the last one is read, so that the device does not wait for the host.
 Squares are 128-bit numbers in two limbs, as on the host. The code takes any array
 library with NumPy's functions, so tests without a device run the same lines.
 """
@@ -9,7 +10,7 @@ library with NumPy's functions, so tests without a device run the same lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -71,79 +72,135 @@ class RegionIndex:
             # where the cumulative sum is read: the last voxel of every region (the first of all when none precedes it)
             self._at = put(np.maximum(self.ends[1:] - 1, 0))
 
-    def totals(self, quanta: Any, get: Callable[[Any], np.ndarray]) -> np.ndarray:
-        """Weighted energy of each region, int64 (regions,): differences of one cumulative sum, exact modulo 2^64."""
-        count = self.ends.size - 1
+    def ask(self, quanta: Any) -> Any:
+        """Cumulative weighted energies at the end of each region, on the device; None when no region has a voxel."""
         if not self.entries:
-            return np.zeros(count, np.int64)
+            return None
         running = (quanta[self._index] * self._weight).cumsum()
-        ends = np.where(self.ends[1:] > 0, get(running[self._at]), 0)
-        return np.diff(np.concatenate([[0], ends]).astype(np.int64))
+        return running[self._at]
+
+    def totals(self, ends: np.ndarray | None) -> np.ndarray:
+        """Weighted energy of each region, int64 (regions,): differences of what was asked for, exact modulo 2^64."""
+        if ends is None:
+            return np.zeros(self.ends.size - 1, np.int64)
+        return np.diff(np.concatenate([[0], np.where(self.ends[1:] > 0, ends, 0)]).astype(np.int64))
+
+
+class Simulator(Protocol):
+    """What simulates batches and leaves each in a slot of its memory."""
+
+    #: batches that it can hold at a time
+    slots: int
+
+    def start(self, batch: int, per_batch: int, slot: int) -> None:
+        """Ask for a batch."""
+
+    def tally(self, slot: int) -> Any:
+        """The batch's tally on the device, int64 (voxels,)."""
+
+    def counters(self, slot: int, mark: Any) -> dict[str, int]:
+        """The batch's counters, when the device has come to the mark."""
 
 
 class Sums:
-    """Simulates batches of an engine and keeps their sums on its first device.
+    """Has batches simulated and keeps their sums on the device.
+
+    ``adding`` is True from the first write to the sums until :meth:`counted`: sums in that state may be half of a
+    batch, and are not to be used.
 
     Parameters
     ----------
-    simulate
-        Simulates one batch: leaves its whole tally in ``tally`` and returns its counters.
-    tally
-        The batch's tally on the device, int64 (voxels,).
+    simulator
+        Simulates the batches.
     memory
         Memory of the device (cuda_memory).
     weights
         Flat indices and integer weights of every region.
+
+    Raises
+    ------
+    CudaMemoryError
+        No room for the sums.
     """
 
-    def __init__(
-        self,
-        simulate: Callable[[int, int], dict[str, int]],
-        tally: Any,
-        memory: Any,
-        weights: Sequence[tuple[np.ndarray, np.ndarray]],
-    ) -> None:
-        self._simulate, self._tally, self._memory = simulate, tally, memory
-        with memory.here():
-            self._regions = RegionIndex(weights, memory.array)
-            self._total = memory.array(np.zeros(tally.size, np.int64))
-            self._low = memory.array(np.zeros(tally.size, np.uint64))
-            self._high = memory.array(np.zeros(tally.size, np.uint64))
+    def __init__(self, simulator: Simulator, memory: Any, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        self._simulator, self._memory = simulator, memory
+        tally = simulator.tally(0)
+        self._regions = RegionIndex(weights, memory.array)
+        self._total = memory.zeros(tally.size)
+        self._low, self._high = (memory.zeros(tally.size, np.uint64) for _ in range(2))
         self._bound = 0
-        self.batches = 0
+        #: a batch that was asked for and not yet read: (batch, decays, slot)
+        self._ahead: tuple[int, int, int] | None = None
+        self.batches, self.adding = 0, False
+        # nothing is added to nothing: what this allocates is allocated here, where there is still a way without it, and
+        # an array library that compiles its functions at first use has compiled them
+        memory.clear(tally)
+        with memory.here("sums of batches"):
+            self._regions.ask(tally)
+            add_batch(tally, self._total, self._low, self._high)
 
     def begin(self, total: np.ndarray, squares: np.ndarray) -> None:
         """Start from earlier sums: int64 (voxels,), and uint64 (2, voxels) limbs."""
-        with self._memory.here():
-            self._total = self._memory.array(np.ascontiguousarray(total.reshape(-1)))
-            limbs = squares.reshape(2, -1)
-            self._low, self._high = (self._memory.array(np.ascontiguousarray(limb)) for limb in limbs)
-            # upper bound of any voxel's sum of squares: the largest high limb, rounded up
-            self._bound = (int(limbs[1].max(initial=0)) + 1) << 64
+        limbs = squares.reshape(2, -1)
+        for held, given in ((self._total, total.reshape(-1)), (self._low, limbs[0]), (self._high, limbs[1])):
+            self._memory.put(held, given)
+        # upper bound of any voxel's sum of squares: the largest high limb, rounded up
+        self._bound = (int(limbs[1].max(initial=0)) + 1) << 64
 
-    def run_batch(self, batch: int, per_batch: int) -> tuple[dict[str, int], np.ndarray]:
+    def run_batch(self, batch: int, per_batch: int, following: int | None = None) -> tuple[dict[str, int], np.ndarray]:
         """Simulate a batch and add it; returns its counters and the totals of the regions.
+
+        Parameters
+        ----------
+        batch
+            Number of the batch.
+        per_batch
+            Its decays.
+        following
+            The batch that the device may begin meanwhile. It is not added; when another one is wanted next, it is
+            forgotten.
 
         Raises
         ------
         OverflowError
-            When a sum of squares could need more than 128 bits.
+            When a sum of squares could need more than 128 bits; the batch was added.
         """
-        counters = self._simulate(batch, per_batch)
-        with self._memory.here():
-            regions = self._regions.totals(self._tally, self._memory.get)
-            # no voxel holds more than the batch scored in total
-            scored = counters["deposited"] + abs(counters.get("track_scored", 0))
-            self._bound += scored * scored
-            if self._bound >= _LARGEST:
-                raise OverflowError("a sum of squared batch energies may not fit into 128 bits")
-            add_batch(self._tally, self._total, self._low, self._high)
+        slot = self._asked(batch, per_batch)
+        tally = self._simulator.tally(slot)
+        with self._memory.here("sums of batches"):
+            ends = self._regions.ask(tally)
+            self.adding = True
+            add_batch(tally, self._total, self._low, self._high)
+        mark = self._memory.mark()
+        if following is not None and self._simulator.slots > 1:
+            other = 1 - slot
+            self._simulator.start(following, per_batch, other)
+            self._ahead = following, per_batch, other
+        counters = self._simulator.counters(slot, mark)
+        regions = self._regions.totals(None if ends is None else self._memory.get(ends, mark))
+        # no voxel holds more than the batch scored in total
+        scored = counters["deposited"] + abs(counters.get("track_scored", 0))
+        self._bound += scored * scored
+        if self._bound >= _LARGEST:
+            raise OverflowError("a sum of squared batch energies may not fit into 128 bits")
         self.batches += 1
         return counters, regions
 
+    def counted(self) -> None:
+        """The batch that was added is in the host's counts as well."""
+        self.adding = False
+
+    def _asked(self, batch: int, per_batch: int) -> int:
+        """Slot of a batch that was asked for, now or before."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[:2] == (batch, per_batch):
+            return ahead[2]
+        self._simulator.start(batch, per_batch, 0)
+        return 0
+
     def fetch(self, total: np.ndarray, squares: np.ndarray) -> None:
         """Copy the sums so far into host arrays, int64 (voxels) and uint64 (2, voxels) of any shape of that size."""
-        with self._memory.here():
-            total.reshape(-1)[:] = self._memory.get(self._total)
-            limbs = squares.reshape(2, -1)
-            limbs[0], limbs[1] = self._memory.get(self._low), self._memory.get(self._high)
+        total.reshape(-1)[:] = self._memory.get(self._total)
+        limbs = squares.reshape(2, -1)
+        limbs[0], limbs[1] = self._memory.get(self._low), self._memory.get(self._high)

@@ -12,19 +12,29 @@ from .device import Device
 
 
 class Engine:
-    """Runs batches of one prepared world, one history after the other."""
+    """Runs batches of one prepared world, one history after the other.
+
+    Parameters
+    ----------
+    world
+        The flat tables.
+    seed
+        Seed of the run (64 bits).
+    name
+        Name of the target that the loader knows the neutral source by.
+    """
 
     backend = "python"
 
-    def __init__(self, world: World, seed: int) -> None:
-        self.world = world
+    def __init__(self, world: World, seed: int, name: str = "python") -> None:
+        self.world, self._name = world, name
         self.seed = (np.uint32(seed & 0xFFFFFFFF), np.uint32((seed >> 32) & 0xFFFFFFFF))
         self.device = Device("python", "Python interpreter", 1)
 
     def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
         """Simulate all histories of a batch into ``tally``; returns the counters."""
-        history = load("python", target, "history")
-        emission = load("python", target, "emission")
+        history = load(self._name, target, "history")
+        emission = load(self._name, target, "emission")
         counters = np.zeros(len(COUNTERS), np.int64)
         stack_real = np.zeros(STACK_DEPTH * STACK_REALS, np.float32)
         stack_int = np.zeros(STACK_DEPTH * STACK_INTS, np.int32)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...engine.errors import InputError
-from ...engine.files import check_writable
+from ...engine.output_folder import replace_folder
 from .trap import Trap
 
 _README = """\
@@ -45,17 +44,8 @@ def write_corpus(out: Path, picked: Sequence[tuple[str, Trap]]) -> Path:
             suggestion="give a new folder",
             file=out,
         )
-    check_writable(out)
-    part = out.absolute().with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with replace_folder(out, "README.txt", "trap corpus") as part:
         (part / "README.txt").write_text(_README, encoding="utf-8")
         for kind, trap in picked:
             trap.write(part / kind)
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return out

@@ -48,24 +48,21 @@ def main() -> None:
     found = {}
     tally, counters = plain_loop(world, per_batch)
     found["plain"] = summary(tally, dict(zip(COUNTERS, (int(v) for v in counters), strict=True)))
-    for name, options, longest in (
-        ("default", {}, None),
-        ("few threads", {"launch": cuda.Launch(3, 4, 12)}, None),
-        ("more threads than histories", {"launch": cuda.Launch(4, 16, 64)}, None),
-        ("two devices", {"devices": (0, 0)}, None),
-        ("three windows", {"tiles": 3}, None),
-        ("short launches", {}, 7),
-        ("history after history", {"schedule": "histories"}, None),
+    for name, options in (
+        ("default", {}),
+        ("few threads", {"launch": cuda.Launch(3, 4, 12)}),
+        ("more threads than histories", {"launch": cuda.Launch(4, 16, 64)}),
+        ("two devices", {"devices": (0, 0)}),
+        ("three windows", {"tiles": 3}),
+        ("short launches", {"options": cuda.CudaOptions(histories_per_launch=7)}),
+        ("history after history", {"options": cuda.CudaOptions(schedule="histories")}),
     ):
-        usual = cuda.HISTORIES_PER_LAUNCH
-        cuda.HISTORIES_PER_LAUNCH = longest or usual
         engine = cuda.Engine(world, SEED, **options)
         out = np.zeros(world.density.size, np.int64)
         counts = engine.run_batch(BATCH, per_batch, out)
         found[name] = summary(out, counts)
         found["device"] = engine.device._asdict()
         engine.close()
-        cuda.HISTORIES_PER_LAUNCH = usual
     scored = cuda_offline.world(track_length=True)
     tally, counters = plain_loop(scored, per_batch)
     found["track length, plain"] = summary(tally, dict(zip(COUNTERS, (int(v) for v in counters), strict=True)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.transport import run
-from hevesy.kernels.backends import cuda, cuda_memory, cuda_probe
+from hevesy.kernels.backends import cuda, cuda_errors, cuda_memory, cuda_probe
 from hevesy.tools import cuda_offline
 
 GIB = 1 << 30
@@ -43,12 +43,12 @@ def test_a_tally_that_does_not_fit_is_divided():
     assert planned.tiles == 4
     assert planned.tiles * planned.tile_voxels >= 512**3
     assert planned.total <= cuda_memory.SHARE * GIB
-    with pytest.raises(cuda_memory.CudaMemoryError):
+    with pytest.raises(cuda_errors.CudaTooLarge):
         cuda_memory.plan(world(512**3, 1000), 1 * GIB, tiles=3)
 
 
 def test_too_large_a_problem_is_refused_with_its_numbers():
-    with pytest.raises(cuda_memory.CudaMemoryError) as caught:
+    with pytest.raises(cuda_errors.CudaTooLarge) as caught:
         cuda_memory.plan(world(512**3, 512**3), 1 * GIB)
     text = str(caught.value)
     assert "2.69 GiB of 1.00 GiB free" in text
@@ -92,7 +92,7 @@ def test_auto_says_what_it_chose_and_why(no_gpu, caplog):
 
 
 def test_auto_takes_a_device_when_there_is_one(monkeypatch, caplog):
-    class Chosen(Exception):
+    class Chosen(BaseException):
         pass
 
     def engine(*_):
@@ -112,7 +112,7 @@ def test_auto_never_takes_the_simulator(monkeypatch):
 
 def test_a_problem_too_large_for_the_device_is_an_input_error(monkeypatch):
     def engine(*_):
-        raise cuda_memory.CudaMemoryError("needs 30.00 GiB of 24.00 GiB free")
+        raise cuda_errors.CudaTooLarge("needs 30.00 GiB of 24.00 GiB free")
 
     monkeypatch.setattr(cuda, "Engine", engine)
     with pytest.raises(InputError) as caught:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hevesy.tests.conftest import SUITE_ALPHA
+from hevesy.tests.gates import on_simulator
 from hevesy.tools import cuda_offline
 from scipy import stats
 
@@ -23,18 +19,7 @@ SHAPES = (
 
 @pytest.fixture(scope="module")
 def simulated():
-    if importlib.util.find_spec("numba_cuda") is None:
-        message = "numba-cuda is not installed: pip install 'hevesy[gates]'"
-        if cuda_offline.REQUIRED:
-            pytest.fail(message)
-        pytest.skip(message)
-    run = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("cuda_simulated.py"))],
-        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"},
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(run.stdout)
+    return on_simulator.output_of(Path(__file__).with_name("cuda_simulated.py"))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

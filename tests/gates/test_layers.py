@@ -28,7 +28,7 @@ MAY_IMPORT = {
 #: What the whole of hevesy.kernels outside backends and the loader may take from elsewhere: no array library
 #: that runs, no compiler, no engine.
 NOT_IN_NEUTRAL = {"numba", "cupy", "scipy", "h5py", "hevesy"}
-NEUTRAL_EXEMPT = {"kernels/loader.py", "kernels/tables.py", "kernels/target.py"}
+NEUTRAL_EXEMPT = {"kernels/cache.py", "kernels/loader.py", "kernels/tables.py", "kernels/target.py"}
 #: Slow libraries that must not be imported with a module of the engine, the kernels or the command line.
 LAZY = {"SimpleITK", "pydicom", "highdicom", "matplotlib", "icrp107", "radioactivedecay", "pint", "jinja2"}
 #: Modules whose whole purpose is one of those, themselves imported only inside functions.

@@ -19,9 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 #: from those below it. ``ground`` holds the flat files: words that every room uses.
 ROOMS = (
     "cohort",
+    "batch",
     "run",
     "check",
     "simulation",
+    "compare",
     "export",
     "report",
     "pipeline.clinic",
@@ -55,7 +57,8 @@ SAVE_AND_LOAD = (
 #: Libraries that take long to import (SimpleITK 0.2 s, matplotlib 0.3 s, SciPy's parts 0.1 s each ...) and modules
 #: that load such a one: these alone may be imported inside functions.
 SLOW = {
-    "SimpleITK", "cupy", "h5py", "highdicom", "icrp107", "jinja2", "markupsafe", "matplotlib", "multiprocessing",
+    "SimpleITK", "cupy", "dask", "dask_jobqueue", "distributed", "h5py", "highdicom", "icrp107", "jinja2", "markupsafe",
+    "matplotlib", "multiprocessing",
     "pint", "pydicom", "radioactivedecay", "scipy", "yaml",
 }  # fmt: skip
 LOADS_SLOW = {"kernels.backends", "engine.transport.tables.build"}

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    load = importlib.util.spec_from_file_location("gpu_conftest", HERE / "conftest.py")
-    assert load is not None
-    assert load.loader is not None
-    load.loader.exec_module(importlib.util.module_from_spec(load))  # makes `hevesy` importable
+    runpy.run_path(str(ROOT / "tools" / "importable.py"))
 
     import numpy as np
     from hevesy.benchmarks import gpu_problems as problems

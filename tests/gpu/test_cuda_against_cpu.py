@@ -61,7 +61,8 @@ def simulated(engine, world, masks, per_batch: int):
 def both(request):
     problem = problems.load(request.param)
     if problem is None:
-        pytest.skip(f"no file of {request.param}; set HEVESY_SHARED to the folder that holds reference/")
+        reason = f"{problems.lacking(request.param)}; set HEVESY_SHARED to the folder that holds reference/"
+        (pytest.fail if problems.required() else pytest.skip)(reason)
     world, masks = problems.world(problem), parts(problem)
     # other seeds: nothing but the physics is common
     on_cpu = simulated(cpu.Engine(world, seed=11), world, masks, CPU_DECAYS)
@@ -113,9 +114,9 @@ def test_events_happen_as_often(both):
 def test_random_words_are_the_cpu_s():
     """Philox on the device gives the very words of the uncompiled source."""
     from hevesy.kernels.backends import cuda_target
+    from hevesy.kernels.backends.cuda_stack import cuda as numba_cuda
     from hevesy.kernels.loader import load
     from hevesy.kernels.rng import philox as plain
-    from numba import cuda as numba_cuda
 
     cuda_target.kernel_function()
     philox = load("cuda", cuda_target._modules["cuda"], "rng").philox

@@ -172,12 +172,7 @@ def shoot(world, kind: int, place, offset_cm, direction, energy_mev: float, n: i
         run_stack = kernel("history").run_stack
         # run-time allocation is needed for the stacks
         options = {**cpu.OPTIONS, "_nrt": True}
-        previous = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(cpu.cache_folder())
-        try:
-            _compiled = numba.njit(cache=True, **options)(_shoot)
-        finally:
-            numba.config.CACHE_DIR = previous
+        _compiled = cpu.kept(_shoot, **options)
     tally = np.zeros(int(world.nx) * int(world.ny) * int(world.nz), np.int64)
     counters = np.zeros((n, len(COUNTERS)), np.int64)
     f32 = np.float32

@@ -132,3 +132,25 @@ def _is_sequence(value: object) -> bool:
     from pydicom.sequence import Sequence as DicomSequence
 
     return isinstance(value, DicomSequence)
+
+
+def compressed(data: Dataset) -> bool:
+    """Whether the pixels of an object are compressed.
+
+    Parameters
+    ----------
+    data
+        The object, with its file meta information where it has some.
+
+    Returns
+    -------
+    bool
+        True where the transfer syntax is none that is known: a decoder says then what is wrong.
+    """
+    syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
+    if not syntax:
+        return False
+    try:
+        return bool(syntax.is_compressed)
+    except (AttributeError, ValueError):
+        return True

@@ -160,7 +160,7 @@ def _dtype(raw: _Raw) -> np.dtype:
             "datatype",
             f"the image has values of type {code}{name}",
             "one number per voxel is needed",
-            "export a scalar image, not colour or vectors",
+            "export a scalar image of a type that the format has, such as float32; not colour or vectors",
         )
     dtype = np.dtype(raw.order + _TYPES[code])
     if raw.fields["bitpix"] not in (0, 8 * dtype.itemsize):

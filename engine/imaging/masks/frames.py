@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import InputError
 from ...notes import CAUTION, Note
 from ...same import EVEN_MM, EVEN_MOST, EVEN_SHARE, SAME_PLANE_MM
-from ..dicom.elements import items, number, numbers, text
+from ..dicom.elements import compressed, items, number, numbers, text
 from .references import CaseImage, Referenced, image_of, images_named
 
 if TYPE_CHECKING:
@@ -199,16 +199,15 @@ def _frames_fault(data: Dataset) -> _Fault | None:
 
 def _pixels_fault(data: Dataset) -> _Fault | None:
     """Fewer pixels than the frames need; of compressed ones the decoder judges."""
-    syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
     if "PixelData" not in data:
         return ("PixelData", "the segmentation has no pixels (PixelData)", "its lesions have no voxel")
-    if syntax is None or syntax.is_compressed:
+    if compressed(data):
         return None
     shape = [number(data, keyword) for keyword in ("NumberOfFrames", "Rows", "Columns", "BitsAllocated")]
     if any(n is None or n <= 0 for n in shape):
         return None
     needed = int(np.ceil(np.prod([n for n in shape if n is not None]) / 8.0))
-    held = len(data.PixelData)
+    held = len(data.PixelData or b"")
     if held >= needed:
         return None
     return (

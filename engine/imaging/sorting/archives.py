@@ -6,9 +6,11 @@ known before the first byte is written.
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ...archive import stated_entries
 from ...errors import InputError
 from ...text import counted, printable
 from ..dicom.find import is_volume_file
@@ -106,6 +109,9 @@ def unpack(path: Path, beside: Path) -> Unpacked:
     folder = beside / (own or "archive")
     with _opened(path) as archive:
         entries = dict(_entries(archive, path))
+        if not entries:
+            why = "there is nothing to import in it"
+            raise _refusal(path, "the ZIP file holds no file", why, "give the archive that holds the images")
         _check_size(path, list(entries.values()), beside)
         if folder.exists():
             _require_same(path, folder, entries)
@@ -126,11 +132,14 @@ def unpack(path: Path, beside: Path) -> Unpacked:
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeError, ValueError, OverflowError):
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeError, ValueError, OverflowError, struct.error):
         raise _refusal(
             path, "the ZIP file cannot be read", "it is damaged or truncated, or no ZIP file", "copy it again"
         ) from None
     with archive:
+        if len(archive.infolist()) != stated_entries(path):
+            why = "its list of entries is damaged, and files would be missing"
+            raise _refusal(path, "the ZIP file cannot be read", why, "copy it again")
         yield archive
 
 
@@ -143,14 +152,21 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[PurePosixPa
         raise _refusal(path, problem, f"more than {MOST_FILES} are no export of one patient", advice)
     seen: set[PurePosixPath] = set()
     for entry in entries:
+        if not entry.filename or "\0" in entry.orig_filename:
+            raise _refusal(
+                path, "an entry of the ZIP file has no name", "its list of entries is damaged", "copy it again"
+            )
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         shown = printable(entry.filename[:100])
-        if name.is_absolute() or ".." in name.parts or ":" in entry.filename[:2] or "\0" in entry.filename:
+        if name.is_absolute() or ".." in name.parts or ":" in entry.filename[:2]:
             why = "nothing in an archive may be written outside its own folder"
             raise _refusal(path, f"the entry {shown!r} leads outside the archive", why, advice)
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise _refusal(path, f"the entry {shown!r} is a link", "a link may lead anywhere on this machine", advice)
         if entry.is_dir() or entry.filename.endswith("\\") or not name.name or _is_litter(name):
+            if not entry.flag_bits & 0x1:
+                with _reading(path, name):  # a damaged name may look like that of a folder
+                    archive.open(entry).close()
             continue
         if entry.flag_bits & 0x1:
             why = f"the entry {shown!r} needs a password"
@@ -210,14 +226,21 @@ def _reading(path: Path, name: PurePosixPath) -> Iterator[None]:
     except NotImplementedError:
         why = f"the entry {shown!r} is compressed by a method that is not known here"
         raise _refusal(path, "the ZIP file cannot be unpacked", why, "unpack it, and name the folder") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, MemoryError):
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OverflowError, MemoryError,
+        struct.error, KeyError, IndexError,
+    ):  # fmt: skip
         why = f"the entry {shown!r} is damaged or truncated"
         raise _refusal(path, "the ZIP file cannot be unpacked", why, "copy it again") from None
     except FileExistsError:
         why = f"the entry {shown!r} is there as a file and as a folder, or twice"
         raise _refusal(path, "the ZIP file cannot be unpacked", why, "unpack it, and name the folder") from None
     except OSError as error:
-        why = f"the entry {shown!r} cannot be written: {error.strerror or 'the disk refuses it'}"
+        why = f"the entry {shown!r} cannot be written: {error.strerror}"
+        if error.errno is None:  # no error of the disk: bzip2 says so of bytes that are not its own
+            raise _refusal(
+                path, "the ZIP file cannot be unpacked", f"the entry {shown!r} is damaged or truncated", "copy it again"
+            ) from None
         raise _refusal(path, "the ZIP file cannot be unpacked", why, "unpack it, and name the folder") from None
 
 

@@ -1,17 +1,18 @@
 """Cache of physics tables in files: with cached tables, a start takes a tenth of a second.
 
 A file is named by the hash of all that its tables depend on: the needs, the cross sections, every module that
-makes tables, and the libraries under them. Whatever cannot be read is rebuilt; where nothing can be written the
-tables are built in every run.
+makes tables, and the libraries under them. It holds the hash of its own content: one that is damaged, or has other
+numbers than were stored, is rebuilt. Where nothing can be written the tables are built in every run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
@@ -22,7 +23,9 @@ from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from ....kernels.loader import cache_root
+from ....kernels.cache import cache_root
+from ....kernels.cache import load as sealed_content
+from ....kernels.cache import store as store_sealed
 
 log = logging.getLogger(__name__)
 
@@ -47,37 +50,34 @@ LARGEST_NUMBER_OF_FILES = 64
 def load(needs: Any, kind: type[T]) -> T | None:
     """Tables of this ``kind`` for these ``needs`` (both dataclasses), None when they are not cached."""
     file = path(needs)
-    try:
-        with np.load(file) as archive:
-            tables = _unpack(kind, {name: archive[name] for name in archive.files})
-        os.utime(file)
-    except FileNotFoundError:
+    content = sealed_content(file)
+    if content is None:
         return None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            tables = _unpack(kind, {name: archive[name] for name in archive.files})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         log.warning("cached physics tables cannot be read (%s): %s; rebuilding", file, error)
         return None
+    with contextlib.suppress(OSError):  # the time of the last use; in the temporary cache it does not matter
+        os.utime(file)
     return tables
 
 
 def store(needs: Any, tables: Any) -> None:
     """Cache tables; a failure to write only slows the next start."""
-    file = path(needs)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-            part = Path(folder) / file.name
-            np.savez(part, allow_pickle=False, **dict(_pack(tables)))
-            part.replace(file)
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **dict(_pack(tables)))
+    file = store_sealed(path(needs), out.getvalue())
+    if file is not None:
         _prune(file.parent)
-    except OSError as error:
-        log.info("physics tables are not cached: %s", error)
 
 
 def path(needs: Any) -> Path:
     """File of the tables for these needs."""
     digest = hashlib.sha256(_made_from().encode())
     digest.update(json.dumps(asdict(needs), sort_keys=True, default=float).encode())
-    return cache_root() / "tables" / f"{digest.hexdigest()[:32]}.npz"
+    return cache_root() / "tables" / f"{digest.hexdigest()[:32]}.tables"
 
 
 @lru_cache(maxsize=1)
@@ -114,6 +114,11 @@ def _unpack(kind: type[T], arrays: dict[str, np.ndarray], name: str = "") -> T:
 
 
 def _prune(folder: Path) -> None:
-    files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
-    for file in files[:-LARGEST_NUMBER_OF_FILES]:
-        file.unlink(missing_ok=True)
+    """Remove the files that were used longest ago; another process may be doing the same."""
+    ages = []
+    for file in folder.iterdir():
+        with contextlib.suppress(OSError):
+            ages.append((file.stat().st_mtime, file))
+    for _, file in sorted(ages)[:-LARGEST_NUMBER_OF_FILES]:
+        with contextlib.suppress(OSError):
+            file.unlink()

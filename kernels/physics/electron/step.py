@@ -11,7 +11,7 @@ Neglects: the skewness of the straggling factor, and all but the random-hinge pa
 
 import math
 
-from ...interp import lerp, locate
+from ...interp import lerp, lerp4, locate
 from ...rng import draw4, next_draw
 from ...tables import (
     ELECTRON_STEPS,
@@ -19,9 +19,7 @@ from ...tables import (
     HARD_COLUMNS,
     HARD_SHIFT,
     RANGE,
-    SKEW,
     STEP,
-    STRAGGLE,
     STRENGTH,
     TRACK_COLUMNS,
     TRACK_SHIFT,
@@ -94,11 +92,10 @@ def draw_step(world, counters, row, path, after_hinge, factor_after, key, draw):
     columns = i32(TRACK_COLUMNS)
     r1, r2, r3, r4 = draw4(key, draw)
     at, fraction = track_row(world, row, path)
-    step = lerp(world.track, at + STEP, columns, fraction)
-    sigma = lerp(world.track, at + STRAGGLE, columns, fraction)
+    energy, step, skew, sigma = lerp4(world.track, at + ENERGY, columns, fraction)
     strength = lerp(world.track, at + STRENGTH, columns, fraction)
-    before = hinge_share(strength, lerp(world.track, at + SKEW, columns, fraction), r1) * step
-    cosine = sample_scattering(world, row, lerp(world.track, at + ENERGY, columns, fraction), r4, r2)
+    before = hinge_share(strength, skew, r1) * step
+    cosine = sample_scattering(world, row, energy, r4, r2)
     # soft straggling, drawn from the low digits of r1, which the hinge does not use
     spread = real(r1 * 4096.0)
     following = straggling_factor(sigma, spread - real(i32(spread)))

@@ -19,7 +19,7 @@ import numpy as np
 from ...constants import MC2_QUANTA, PER_QUANTUM, QUANTA
 from ...geometry import face_distance, inside, rotate, voxel_index
 from ...interp import lerp, locate
-from ...particles import ALIVE, GONE, STOPPED, Charged
+from ...particles import ALIVE, GONE, INTERACTS, STOPPED, Charged
 from ...rng import draw4, next_draw
 from ...scoring import deposit, escape
 from ...tables import (
@@ -123,10 +123,10 @@ def cross_face(world, ix, iy, iz, px, py, pz, u, v, w, fx, fy, fz):
 
 
 @device
-def advance_charged(world, tally, counters, stack_real, stack_int, depth, charged, key, draw):
-    """One segment: to a face, a hinge, a hard event or the cut-off, and what happens there.
+def fly_segment(world, tally, counters, stack_real, stack_int, depth, charged, key, draw):
+    """One segment: to a face, a hinge, a hard event or the cut-off, and what happens at all but the hard event.
 
-    Returns (ALIVE, STOPPED or GONE, particle, depth, draw); secondaries go to the stack.
+    Returns (ALIVE, STOPPED, GONE or INTERACTS, particle, depth, draw); secondaries go to the stack.
     """
     (
         kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, unscored,
@@ -204,46 +204,79 @@ def advance_charged(world, tally, counters, stack_real, stack_int, depth, charge
     elif event == CUT:
         alive = False
     elif event == HARD_EVENT:
-        r1, r2, r3, r4 = draw4(key, draw)
-        draw = next_draw(draw)
-        depth_left = -log(r2)
-        node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
-        at = i32((row * world.e_nodes + node) * HARD_COLUMNS)
-        hard_columns = i32(HARD_COLUMNS)
-        collides = r3 < lerp(world.hard, at + COLLISION_SHARE, hard_columns, fraction)
-        # interpolation between table nodes may reach slightly below the threshold of two equal electrons
-        possible = not collides or kind == POSITRON or energy > 2.0 * world.delta_ray_threshold
-        if possible and r1 < lerp(world.hard, at + ACCEPT, hard_columns, fraction):
-            counters[HARD_COLLISIONS] += i64(1)
-            old_step = track_column(world, row, path_left, i32(STEP))
-            if collides:
-                u, v, w, quanta, unscored, depth, draw = collide(
-                    world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w,
-                    quanta, energy, unscored, r4, key, draw,
-                )  # fmt: skip
-            elif kind == ELECTRON or r3 < lerp(world.hard, at + RADIATIVE_SHARE, hard_columns, fraction):
-                quanta, depth, draw = radiate(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w, row,
-                    quanta, energy, key, draw,
-                )  # fmt: skip
-            else:
-                depth, draw = annihilate_in_flight(
-                    world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w,
-                    quanta, energy, key, draw,
-                )  # fmt: skip
-                deposit(tally, counters, voxel, unscored)
-                return GONE, charged, depth, draw
-            energy = real(quanta) * PER_QUANTUM
-            path_left = residual_range(world, row, energy)
-            alive = energy > world.electron_cutoff and path_left > cut_path
-            if alive:
-                to_hinge, after_hinge = rescale_step(world, row, path_left, old_step, to_hinge, after_hinge)
+        return INTERACTS, charged, depth, draw
     charged = Charged(
         kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, unscored,
         path_left, at, fraction, depth_left, r_photon, i32(event), to_hinge, after_hinge, factor, factor_after,
         cosine, azimuth,
     )  # fmt: skip
     return ALIVE if alive else STOPPED, charged, depth, draw
+
+
+@device
+def hard_event(world, tally, counters, stack_real, stack_int, depth, charged, key, draw):
+    """The hard event at the end of a segment, if it is a real one.
+
+    Returns (ALIVE, STOPPED or GONE, particle, depth, draw); secondaries go to the stack.
+    """
+    (
+        kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, unscored,
+        path_left, at, fraction, depth_left, r_photon, event, to_hinge, after_hinge, factor, factor_after,
+        cosine, azimuth,
+    ) = charged  # fmt: skip
+    alive = True
+    r1, r2, r3, r4 = draw4(key, draw)
+    draw = next_draw(draw)
+    depth_left = -log(r2)
+    node, fraction = locate(energy, world.e_low, world.e_nodes, HARD_SHIFT)
+    at = i32((row * world.e_nodes + node) * HARD_COLUMNS)
+    hard_columns = i32(HARD_COLUMNS)
+    collides = r3 < lerp(world.hard, at + COLLISION_SHARE, hard_columns, fraction)
+    # interpolation between table nodes may reach slightly below the threshold of two equal electrons
+    possible = not collides or kind == POSITRON or energy > 2.0 * world.delta_ray_threshold
+    if possible and r1 < lerp(world.hard, at + ACCEPT, hard_columns, fraction):
+        counters[HARD_COLLISIONS] += i64(1)
+        old_step = track_column(world, row, path_left, i32(STEP))
+        if collides:
+            u, v, w, quanta, unscored, depth, draw = collide(
+                world, tally, counters, stack_real, stack_int, depth, kind, ix, iy, iz, px, py, pz, u, v, w,
+                quanta, energy, unscored, r4, key, draw,
+            )  # fmt: skip
+        elif kind == ELECTRON or r3 < lerp(world.hard, at + RADIATIVE_SHARE, hard_columns, fraction):
+            quanta, depth, draw = radiate(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w, row,
+                quanta, energy, key, draw,
+            )  # fmt: skip
+        else:
+            depth, draw = annihilate_in_flight(
+                world, tally, counters, stack_real, stack_int, depth, ix, iy, iz, px, py, pz, u, v, w,
+                quanta, energy, key, draw,
+            )  # fmt: skip
+            deposit(tally, counters, voxel, unscored)
+            return GONE, charged, depth, draw
+        energy = real(quanta) * PER_QUANTUM
+        path_left = residual_range(world, row, energy)
+        alive = energy > world.electron_cutoff and path_left > cut_path
+        if alive:
+            to_hinge, after_hinge = rescale_step(world, row, path_left, old_step, to_hinge, after_hinge)
+    charged = Charged(
+        kind, ix, iy, iz, voxel, density, row, cut_path, px, py, pz, u, v, w, quanta, energy, unscored,
+        path_left, at, fraction, depth_left, r_photon, i32(event), to_hinge, after_hinge, factor, factor_after,
+        cosine, azimuth,
+    )  # fmt: skip
+    return ALIVE if alive else STOPPED, charged, depth, draw
+
+
+@device
+def advance_charged(world, tally, counters, stack_real, stack_int, depth, charged, key, draw):
+    """One segment and what happens at its end.
+
+    Returns (ALIVE, STOPPED or GONE, particle, depth, draw); secondaries go to the stack.
+    """
+    status, charged, depth, draw = fly_segment(world, tally, counters, stack_real, stack_int, depth, charged, key, draw)
+    if status == INTERACTS:
+        return hard_event(world, tally, counters, stack_real, stack_int, depth, charged, key, draw)
+    return status, charged, depth, draw
 
 
 @device

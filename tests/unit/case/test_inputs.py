@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from hevesy.cli.main import app
+from hevesy.engine.batch.inputs import input_hashes
 from hevesy.engine.case.model import Case
-from hevesy.engine.cohort.batch import case_key
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 from pydantic import BaseModel
 from typer.testing import CliRunner
@@ -65,17 +65,17 @@ def test_every_path_of_the_model_is_known_here():
 
 @pytest.mark.parametrize("field", FILES)
 def test_an_edit_of_any_input_file_is_noticed(case: Case, tmp_path: Path, field: str):
-    file, before = tmp_path / FILES[field], case_key(case)
+    file, before = tmp_path / FILES[field], input_hashes(case)
     assert file in case.input_files()
     edit(file)
-    assert case_key(case) != before
+    assert input_hashes(case) != before
 
 
 @pytest.mark.parametrize("name", ["lesions.json", "pet_24.json"])
 def test_what_stands_beside_an_image_counts(case: Case, tmp_path: Path, name: str):
-    before = case_key(case)
+    before = input_hashes(case)
     (tmp_path / name).write_text('{"1": "renamed"}')
-    assert case_key(case) != before
+    assert input_hashes(case) != before
 
 
 def test_slices_of_a_series_count_whether_folder_series_or_file_is_named(tmp_path: Path):
@@ -88,10 +88,10 @@ def test_slices_of_a_series_count_whether_folder_series_or_file_is_named(tmp_pat
         file = tmp_path / "case.yaml"
         file.write_text(TEXT.replace("ct: ct.nii.gz", f"ct: {name}"))
         case = Case.load(file)
-        before = case_key(case)
+        before = input_hashes(case)
         assert folder / "2" in case.input_files()
         edit(folder / "2")
-        assert case_key(case) != before
+        assert input_hashes(case) != before
 
 
 def test_voxels_of_a_detached_header_count(tmp_path: Path):
@@ -100,9 +100,9 @@ def test_voxels_of_a_detached_header_count(tmp_path: Path):
     (tmp_path / "ct.raw").write_bytes(b"\0\0")
     file = tmp_path / "case.yaml"
     file.write_text(TEXT.replace("ct.nii.gz", "ct.mhd"))
-    before = case_key(Case.load(file))
+    before = input_hashes(Case.load(file))
     edit(tmp_path / "ct.raw")
-    assert case_key(Case.load(file)) != before
+    assert input_hashes(Case.load(file)) != before
 
 
 def test_a_batch_runs_again_after_the_ct_calibration_was_edited(tmp_path: Path):

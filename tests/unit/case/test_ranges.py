@@ -1,12 +1,10 @@
 """Plausibility, met through `check` and `run`: what cannot be right is refused, what is rare is said and used."""
 
 import json
-import sys
 import time
 
 import numpy as np
 import pytest
-from hevesy.cli import main
 from hevesy.engine.case import ranges
 from hevesy.engine.errors import InputError
 from hevesy.engine.grid import write_image
@@ -73,18 +71,6 @@ USUAL = [
     ("nuclide: I-131, activity: 7.4 GBq", "nuclide: Ac-225, activity: 8 MBq"),
     ("transport:", "recovery: {fwhm: 6 mm, fwhm_sigma: 0.5 mm}\ntransport:"),
 ]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["hevesy", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            main.entry()
-        told = capsys.readouterr()
-        return caught.value.code or 0, told.out, told.err
-
-    return call
 
 
 def case_with(folder, change=("", "")):

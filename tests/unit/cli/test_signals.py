@@ -62,7 +62,7 @@ def ended(process, number):
     return process.returncode, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("words", "module", "name"),
     [
@@ -153,3 +153,89 @@ def test_a_reader_of_the_first_line_alone(folder):
     assert process.stdout.readline() == "{\n"
     process.stdout.close()
     assert (process.wait(timeout=30), process.stderr.read()) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_changes_neither_the_text_nor_the_code(command, monkeypatch, number):
+    """The second one comes while the first is being told, and while the interpreter unwinds to that."""
+    from hevesy.cli import main
+
+    def slow():
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(number)
+
+    tell = main.echo
+
+    def interrupted(text, **options):
+        for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(again)
+        tell(text, **options)
+
+    monkeypatch.setattr(main, "app", slow)
+    monkeypatch.setattr(main, "echo", interrupted)
+    code, _, err = command("check", "case.yaml")
+    assert (code, err) == (3, "stopped; no result was written\n")
+
+
+def test_a_signal_while_the_output_is_put_in_place_ends_after_it_and_says_so(folder, tmp_path, monkeypatch, command):
+    """Twice Ctrl-C: the first would only stop the transport, which is over."""
+    from hevesy.engine import swap
+
+    place = swap._place
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        place(*arguments)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(swap, "_place", interrupted)
+    code, _, err = command("run", folder / "case.yaml", "--method", "local", "-o", tmp_path / "out", "--quiet")
+    assert code == 3
+    assert err.splitlines()[-1] == f"stopped; {tmp_path / 'out'}: written whole"
+    assert (tmp_path / "out" / "report.html").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_nohup_keeps_its_meaning(command, monkeypatch):
+    from hevesy.cli import main
+
+    monkeypatch.setattr(main, "app", lambda: signal.raise_signal(signal.SIGHUP))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert command("check", "case.yaml")[0] == 0
+
+
+def test_a_terminal_that_is_closed_ends_a_run_with_its_results(folder):
+    """The shell is gone, and writing to the terminal fails: what there is is saved all the same."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hevesy", "run", "case.yaml", "-o", "hung up"], cwd=folder, stdin=theirs, stdout=theirs,
+        stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+    while b"decays" not in seen:
+        seen = seen[-100:] + os.read(ours, 4096)
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 3
+    assert (folder / "hung up" / "result.h5").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_command_line_is_loaded(number):
+    code = f"""
+import signal, sys
+import hevesy.__main__ as main
+class Loading:
+    def find_spec(self, name, path=None, target=None):
+        if name == "hevesy.cli":
+            signal.raise_signal({int(number)})
+sys.meta_path.insert(0, Loading())
+main.entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "stopped; no result was written\n")

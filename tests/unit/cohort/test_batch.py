@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from hevesy.cli.main import app
-from hevesy.engine.cohort.batch import DONE, DONE_FILE, FAILED, KEPT, STOPPED, check_executor, run_batch
+from hevesy.engine.batch.marks import read_mark
+from hevesy.engine.batch.plan_cases import CaseOptions
+from hevesy.engine.cohort.batch import DONE, FAILED, KEPT, STOPPED, run_batch
 from hevesy.engine.cohort.cohort_file import load_trial
 from hevesy.engine.cohort.outputs import write_trial
 from hevesy.engine.errors import InputError
@@ -26,7 +28,8 @@ TWO_VISITS = TEXT.replace(
     lesions: lesions.nii.gz
 transport:""",
 )
-LOCAL = {"method": "local"}
+LOCAL = CaseOptions({"method": "local"})
+PHOTONS = CaseOptions({"method": "local+photons"})
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def cohort(tmp_path: Path) -> Path:
 def test_one_failing_case_stops_no_other(cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told: list[float] = []
-    done = run_batch(load_trial([cohort]), out, changes=LOCAL, progress=lambda f, text: told.append(f))
+    done = run_batch(load_trial([cohort]), out, options=LOCAL, progress=lambda f, text: told.append(f))
     assert [one.state for one in done.cases] == [DONE, FAILED, DONE]
     assert "pet_96.nii.gz" in done.cases[1].message
     assert told == sorted(told) and told[-1] == 1.0
@@ -84,7 +87,7 @@ def test_one_failing_case_stops_no_other(cohort: Path, tmp_path: Path) -> None:
 
 
 def test_report_stands_alone_and_names_what_is_missing(cohort: Path, tmp_path: Path) -> None:
-    done = run_batch(load_trial([cohort]), tmp_path / "out", changes=LOCAL)
+    done = run_batch(load_trial([cohort]), tmp_path / "out", options=LOCAL)
     write_trial("small <trial>", done)
     page = (tmp_path / "out" / "trial.html").read_text()
     assert "small &lt;trial&gt;" in page and "small <trial>" not in page
@@ -96,30 +99,31 @@ def test_report_stands_alone_and_names_what_is_missing(cohort: Path, tmp_path: P
 
 def test_complete_cases_are_kept_until_input_or_settings_change(cohort: Path, tmp_path: Path) -> None:
     out, trial = tmp_path / "out", load_trial([cohort])
-    run_batch(trial, out, changes=LOCAL)
+    run_batch(trial, out, options=LOCAL)
     before = (out / "A1" / "lesions.csv").stat().st_mtime_ns
-    again = run_batch(trial, out, changes=LOCAL)
+    again = run_batch(trial, out, options=LOCAL)
     assert [one.state for one in again.cases] == [KEPT, FAILED, KEPT]
     assert (out / "A1" / "lesions.csv").stat().st_mtime_ns == before
-    other = run_batch(trial, out, changes={"method": "local+photons"})
+    other = run_batch(trial, out, options=PHOTONS)
     assert [one.state for one in other.cases] == [DONE, FAILED, DONE]
     # the missing file comes: only that case is run
     (cohort.parent / "A2" / "pet_96.nii.gz").write_bytes((cohort.parent / "A1" / "pet_96.nii.gz").read_bytes())
-    mended = run_batch(trial, out, changes={"method": "local+photons"})
+    mended = run_batch(trial, out, options=PHOTONS)
     assert [one.state for one in mended.cases] == [KEPT, DONE, KEPT]
     # names of the lesions are input too
     (cohort.parent / "B1" / "lesions.json").write_text('{"1": {"name": "renamed"}}')
-    renamed = run_batch(trial, out, changes={"method": "local+photons"})
+    renamed = run_batch(trial, out, options=PHOTONS)
     assert [one.state for one in renamed.cases] == [KEPT, KEPT, DONE]
 
 
 def test_stopped_case_is_not_complete(cohort: Path, tmp_path: Path) -> None:
     out, trial = tmp_path / "out", load_trial([cohort])
     asked = iter([False, False])
-    done = run_batch(trial, out, changes=LOCAL, stop=lambda: next(asked, True))
-    assert [one.state for one in done.cases] == [STOPPED, STOPPED, STOPPED]
-    assert not (out / "A1" / DONE_FILE).exists()
-    assert [one.state for one in run_batch(trial, out, changes=LOCAL).cases] == [DONE, FAILED, DONE]
+    done = run_batch(trial, out, options=LOCAL, stop=lambda: next(asked, True))
+    assert [one.state for one in done.cases] == [STOPPED, FAILED, STOPPED]  # the second cannot be read
+    mark = read_mark(out / "A1")
+    assert mark is None or not mark.complete
+    assert [one.state for one in run_batch(trial, out, options=LOCAL).cases] == [DONE, FAILED, DONE]
 
 
 def test_an_error_of_any_kind_is_that_case_s_alone(
@@ -128,8 +132,8 @@ def test_an_error_of_any_kind_is_that_case_s_alone(
     def broken(case: object, **options: object) -> None:
         raise ZeroDivisionError("no luck")
 
-    monkeypatch.setattr("hevesy.engine.cohort.batch.run", broken)
-    done = run_batch(load_trial([cohort]), tmp_path / "out", changes=LOCAL)
+    monkeypatch.setattr("hevesy.engine.batch.case_work.run", broken)
+    done = run_batch(load_trial([cohort]), tmp_path / "out", options=LOCAL)
     assert [one.state for one in done.cases] == [FAILED] * 3
     assert done.cases[0].message == "ZeroDivisionError: no luck"
     with pytest.raises(InputError, match="no case is complete"):
@@ -147,22 +151,6 @@ def test_batch_command_writes_the_trial_and_its_exit_codes(cohort: Path, tmp_pat
     found = CliRunner().invoke(app, ["batch", *good, "--out", str(tmp_path / "one"), "--method", "local", "--json"])
     assert found.exit_code == 0
     assert json.loads(found.stdout)["cases"][0]["state"] == DONE
-
-
-@pytest.mark.parametrize("name", ["slurm", "dask"])
-def test_executors_of_later_versions_are_refused_with_the_way_out(name: str, cohort: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        check_executor(name)
-    assert str(caught.value) == (
-        f"--executor: the executor '{name}' is not available yet\n"
-        "  why: this version runs batches on this machine only; clusters follow in a later one\n"
-        "  try: --executor local; or one `hevesy run` per job, and then `hevesy batch --executor local` with "
-        "the same --out, which skips complete cases"
-    )
-    assert caught.value.exit_code == 2
-    check_executor("local")
-    with pytest.raises(InputError, match="unknown executor 'cluster'"):
-        check_executor("cluster")
 
 
 def test_bad_flags_are_bad_input_of_the_batch(cohort: Path, tmp_path: Path) -> None:
@@ -195,10 +183,8 @@ def test_cohort_files_that_cannot_be(tmp_path: Path) -> None:
 
 def test_workers_run_in_processes_of_their_own(cohort: Path, tmp_path: Path) -> None:
     trial = load_trial([cohort])
-    done = run_batch(trial, tmp_path / "out", changes=LOCAL, workers=2)
+    done = run_batch(trial, tmp_path / "out", options=LOCAL, executor="processes", executor_options={"workers": 2})
     assert [one.state for one in done.cases] == [DONE, FAILED, DONE]
-    one = run_batch(trial, tmp_path / "alone", changes=LOCAL)
+    one = run_batch(trial, tmp_path / "alone", options=LOCAL)
     for a, b in zip(done.complete, one.complete, strict=True):
         assert (a.folder / "lesions.csv").read_text() == (b.folder / "lesions.csv").read_text()
-    with pytest.raises(InputError, match="0 workers"):
-        run_batch(trial, tmp_path / "none", workers=0)

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 from hevesy.engine import dose
-from hevesy.engine.dose.local import NO_DOSE_BELOW_G_CM3, deposit_locally, emitted_energy, local_dose, spectrum_moments
+from hevesy.engine.dose.local import NO_DOSE_BELOW_G_CM3, deposit_locally, emitted_energy, local_dose
 from hevesy.engine.errors import InputError
-from hevesy.engine.nuclides.emission import Emission
+from hevesy.engine.nuclides.emission import Emission, spectrum_moments
 from hevesy.engine.physics.material import Material
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run_options import RunOptions

@@ -94,7 +94,8 @@ def test_check_expects_no_simulation_from_it(toy, case_file):
 
 def test_the_schema_lists_it(toy):
     schema = Case.json_schema()
-    assert schema["properties"]["methods"]["items"]["enum"] == ["mc", "local", "local+photons", "toy"]
+    listed = schema["properties"]["methods"]["items"]["enum"]
+    assert listed == [*METHODS] and {"mc", "local", "local+photons", "hybrid", "kernel", "toy"} <= set(listed)
 
 
 def test_an_unknown_method_is_refused_by_name_file_and_line(tmp_path):
@@ -140,7 +141,8 @@ def test_a_method_that_simulates_has_its_errors_everywhere(tmp_path):
 
 def test_every_entry_is_whole():
     """Names as in the registry, texts for the reader, and a function that can be loaded and called."""
-    problem = block(electron_line(0.2), (3, 3, 3), 5.0, (WATER,))
+    emission = replace(electron_line(0.2), photon_lines=np.array([[0.3, 1.0]]))
+    problem = block(emission, (3, 3, 3), 5.0, (WATER,))
     options = RunOptions(decays=100, batches=20, backend="cpu")
     for name, method in METHODS.items():
         assert method.name == name and method.label and method.sentence

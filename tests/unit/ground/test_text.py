@@ -15,6 +15,7 @@ from hevesy.engine.text import (
     chance,
     count_of,
     counted,
+    covered_text,
     csv_cell,
     did_you_mean,
     dose_text,
@@ -163,3 +164,17 @@ def test_an_activity_has_the_unit_of_its_size(mbq: float, shown: str) -> None:
 )
 def test_a_dose_has_the_unit_of_its_size(gy: float, sigma: float, shown: str) -> None:
     assert dose_text(gy, sigma) == shown
+
+
+@pytest.mark.parametrize(
+    ("percent", "text"),
+    [
+        (0.0, "outside"),
+        (2.7, "3 % covered"),
+        (98.6, "99 % covered"),
+        (99.84, "99.8 % covered"),
+        (99.97, "99.9 % covered"),
+    ],
+)
+def test_a_part_is_never_said_to_be_the_whole(percent, text):
+    assert covered_text(percent) == text

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 
 import hevesy
 import pytest
 import yaml
-from hevesy.cli import main
 from hevesy.engine.case.changes import with_changes
 from hevesy.engine.check import check_case
 from hevesy.engine.errors import InputError
@@ -57,20 +55,6 @@ MALFORMED = {
     "voxels>nan%:2%": "the share of the largest dose 'nan%' is not a number in per cent",
     "voxels>5%:0%": "a goal of 0 %",
 }
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run ``hevesy`` in this process: (exit code, standard output, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["hevesy", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            main.entry()
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

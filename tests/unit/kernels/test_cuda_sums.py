@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,56 +12,9 @@ from hevesy.benchmarks import gpu_bench as bench
 from hevesy.engine.errors import HevesyError
 from hevesy.engine.statistics import add_limbs, square_limbs, zero_limbs
 from hevesy.engine.transport.sums import DeviceSums, HostSums, region_sums, sums_of
-from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cuda, cuda_memory, cuda_sums
-
-
-def batches(count: int, voxels: int, seed: int = 1) -> list[np.ndarray]:
-    """Energies of batches, small and as large as 64 bits hold, of either sign."""
-    random = np.random.default_rng(seed)
-    bits = random.integers(0, 62, (count, voxels))
-    values = random.integers(0, 1 << 62, (count, voxels)) >> bits
-    return list(np.where(random.random((count, voxels)) < 0.2, -values, values))
-
-
-class FakeDevice:
-    """Plays given batches: an engine with host memory."""
-
-    backend = "cuda"
-
-    def __init__(self, energies: list[np.ndarray], offer: bool = True) -> None:
-        self.energies, self.offer = energies, offer
-        self.tally = np.zeros(energies[0].size, np.int64)
-
-    def _counters(self, batch: int) -> dict[str, int]:
-        scored = int(np.abs(self.energies[batch]).astype(object).sum())
-        return {"emitted": scored, "deposited": scored, "escaped": 0}
-
-    def run_batch(self, batch: int, per_batch: int, tally: np.ndarray) -> dict[str, int]:
-        tally += self.energies[batch]
-        return self._counters(batch)
-
-    def _whole(self, batch: int, per_batch: int) -> dict[str, int]:
-        self.tally[:] = self.energies[batch]
-        return self._counters(batch)
-
-    def sums(self, weights):
-        return cuda_sums.Sums(self._whole, self.tally, cuda_memory.HostMemory(), weights) if self.offer else None
-
-
-def tally_of(shape=(3, 4, 5), regions: int = 3) -> Tally:
-    return Tally.empty(shape, regions, 10, 1, backend="cuda", device="none")
-
-
-def weights_of(voxels: int) -> list:
-    random = np.random.default_rng(2)
-    return [
-        (np.arange(0), np.arange(0)),  # first, without voxels
-        (np.arange(0, voxels, 3), random.integers(1, 256, len(range(0, voxels, 3)))),
-        (np.arange(0), np.arange(0)),  # in between
-        (np.arange(voxels), np.ones(voxels, np.int64)),
-        (np.arange(0), np.arange(0)),  # last
-    ]
+from hevesy.tests.gates import on_simulator
+from hevesy.tests.unit.kernels.cuda_fakes import FakeDevice, batches, tally_of, weights_of
 
 
 @pytest.mark.parametrize("chunk", [7, 1 << 21])
@@ -93,10 +41,11 @@ def test_regions_are_differences_of_one_running_sum():
     weights = weights_of(60)
     index = cuda_sums.RegionIndex(weights, np.copy)
     assert index.entries == 80
-    assert np.array_equal(index.totals(quanta, np.copy), region_sums(quanta, weights))
+    assert np.array_equal(index.totals(index.ask(quanta)), region_sums(quanta, weights))
     empty = cuda_sums.RegionIndex(weights[:1], np.copy)
-    assert np.array_equal(empty.totals(quanta, np.copy), [0])
-    assert cuda_sums.RegionIndex([], np.copy).totals(quanta, np.copy).shape == (0,)
+    assert np.array_equal(empty.totals(empty.ask(quanta)), [0])
+    none = cuda_sums.RegionIndex([], np.copy)
+    assert none.totals(none.ask(quanta)).shape == (0,)
 
 
 def test_a_run_is_the_same_on_the_device_and_on_the_host():
@@ -136,7 +85,7 @@ def test_a_batch_that_was_counted_by_halves_is_no_result():
     tally = tally_of(regions=0)
     device = FakeDevice([q >> 14 for q in batches(2, 60)])
     offered = device.sums([])
-    sums = DeviceSums(offered, tally)
+    sums = DeviceSums(offered, tally, [])
     sums.run_batch(0)
     offered.run_batch(1, 10)  # as if an interrupt came before the host counted it
     with pytest.raises(HevesyError, match="interrupted while a batch was being added"):
@@ -145,7 +94,7 @@ def test_a_batch_that_was_counted_by_halves_is_no_result():
 
 def test_more_than_128_bits_are_refused():
     device = FakeDevice([np.full(4, 1 << 61)] * 2)
-    device._counters = lambda batch: {"deposited": 1 << 64}
+    device._counters = lambda batch: {"deposited": 1 << 64}  # type: ignore[method-assign]
     with pytest.raises(OverflowError, match="128 bits"):
         device.sums([]).run_batch(0, 10)
 
@@ -182,15 +131,7 @@ def test_sums_of_the_largest_grid_fit_24_gib():
 
 @pytest.fixture(scope="module")
 def simulated():
-    if importlib.util.find_spec("numba_cuda") is None:
-        pytest.skip("numba-cuda is not installed: pip install 'hevesy[gates]'")
-    run = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("cuda_sums_simulated.py"))],
-        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"},
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(run.stdout)
+    return on_simulator.output_of(Path(__file__).with_name("cuda_sums_simulated.py"))
 
 
 def test_simulated_runs_leave_the_same_integers(simulated):
@@ -213,7 +154,7 @@ def test_gpu_bench_times_a_patient(simulated):
     assert row["target_per_s"] == 1.5e8
     assert row["by_devices"]["1"]["sums"] == "device"
     assert row["by_devices"]["1"]["decays_per_s"] > 0
-    assert row["by_schedule"].keys() == {"interleaved", "histories"}
+    assert row["by_schedule"].keys() == {"voted", "interleaved", "histories"}
     assert row["goals"]["voxels>50%:99%"]["reached"]
     problem = {
         "problem": "p",

@@ -12,6 +12,7 @@ import pytest
 from hevesy.engine.errors import InputError
 from hevesy.engine.results.result import Result
 from hevesy.engine.simulation import simulate
+from hevesy.tests.unit.results.older import without_digests
 from hevesy.tests.unit.transport.test_problem import good
 
 
@@ -19,7 +20,7 @@ from hevesy.tests.unit.transport.test_problem import good
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("result") / "r.h5"
     simulate(good(), 200, backend="cpu").save(file)
-    return file
+    return without_digests(file)
 
 
 def changed(whole: Path, folder: Path, change) -> Path:

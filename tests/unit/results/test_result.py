@@ -24,6 +24,7 @@ from hevesy.engine.results.result import Result
 from hevesy.engine.statistics import square_limbs
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.tally import Tally
+from hevesy.tests.unit.results.older import without_digests
 
 SHAPE, PER_BATCH = (9, 11, 12), 500
 WATER = Material("water", (1, 8), (0.111894, 0.888106), 78.0, 1.0)
@@ -255,6 +256,8 @@ def broken(path, how):
                 file.attrs["format_version"] = "2.0"
             elif how == "incomplete":
                 del file["density"]
+        if how == "incomplete":
+            without_digests(path)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +266,7 @@ def broken(path, how):
         ("missing", "no such file"),
         ("truncated", "cannot be read as HDF5"),
         ("text", "cannot be read as HDF5"),
-        ("damaged", "cannot be read as HDF5"),
+        ("damaged", "this file is damaged"),
         ("foreign", "this HDF5 file is of format 'statepoint'"),
         ("plain", "this HDF5 file is not a hevesy result"),
         ("newer", f"the result has format version 2.0; this is {FORMAT_VERSION}"),
@@ -284,7 +287,7 @@ def test_shards_merge_into_the_very_result_of_one_run(whole):
         merged = merge(order)
         same(merged, whole)
         assert merged.wall_time_s == 4.5 and merged.tally.history_range.tolist() == [[0, 30_000]]
-    same(merge([merge([a, c]), b]), whole)
+    same(merge([merge([a, c], partial=True), b]), whole)
     same(merge([whole]), whole)
 
 
@@ -333,7 +336,7 @@ def test_shards_of_different_runs_are_refused(name):
 def test_histories_in_common_are_refused():
     with pytest.raises(InputError) as error:
         merge([shard(range(20)), shard(range(19, 40))])
-    assert error.value.problem == "histories 9500 to 9999 are in more than one of the results"
+    assert error.value.problem == "decays 9500 to 9999 are in more than one of the results: result 1 and result 2"
     with pytest.raises(InputError, match="nothing to merge"):
         merge([])
 

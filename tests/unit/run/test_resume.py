@@ -116,7 +116,11 @@ def test_other_code_tables_or_lesions_are_refused(case_file, stopped, monkeypatc
         with pytest.raises(InputError, match="this is 9.9"):
             hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
     result = hevesy.Result.load(stopped / "result.h5")
-    replace(result, lesion_masks=result.lesion_masks[:, ::-1]).save(stopped / "result.h5")
+    masks = result.lesion_masks[:, ::-1]
+    regions = np.zeros_like(result.tally.region_quanta)  # the energy in the other lesions, or no reader lets it pass
+    regions[0] = [(mask * result.tally.energy_quanta).sum() for mask in masks]
+    tally = replace(result.tally, region_quanta=regions)
+    replace(result, lesion_masks=masks, tally=tally).save(stopped / "result.h5")
     with pytest.raises(InputError, match="lesions are not those"):
         hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
 
@@ -222,3 +226,24 @@ def test_simulate_resumes_from_its_result_file(problem, tmp_path, monkeypatch, c
     code, out, err = command(*words, "--resume")
     assert code == 0, err
     assert_same(hevesy.Result.load(result), hevesy.simulate(hevesy.Problem.load(path), decays=20_000, seed=3))
+
+
+def test_what_a_resumed_run_does_not_come_to_is_kept(case_file, tmp_path, monkeypatch):
+    """Stopped in the second visit, resumed, and stopped again before it: nothing of it is simulated twice."""
+    from hevesy.kernels.backends import cpu
+
+    case, out = case_file.with_name("two.yaml"), tmp_path / "out"
+    case.write_text(TWO_VISITS)
+    run = {"method": "mc", "backend": "cpu", "out": out}
+    assert hevesy.run(case, stop=after(60), **run).incomplete
+    done = [hevesy.Result.load(path).tally.n_batches for path in sorted(out.glob("*/result.h5"))]
+    assert done[0] == 50 and 0 < done[1] < 50
+    again = hevesy.run(case, stop=after(2), resume=True, **run)
+    assert again.incomplete and len(again.visits) == 1
+    assert not (out / "second_look").exists()
+    batches = []
+    run_batch = cpu.Engine.run_batch
+    monkeypatch.setattr(cpu.Engine, "run_batch", lambda self, b, *args: batches.append(b) or run_batch(self, b, *args))
+    assert not hevesy.run(case, resume=True, **run).incomplete
+    assert batches == list(range(done[1], 50))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.previous"]

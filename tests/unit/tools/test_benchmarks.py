@@ -20,7 +20,6 @@ from hevesy.benchmarks import (
     report,
     test_modes,
     versus,
-    warps,
 )
 from hevesy.phantoms.patient import synthetic_patient
 from hevesy.phantoms.problems import voxel_s
@@ -135,9 +134,16 @@ def test_tables_hold_every_part():
         {"part": "sums", "name": "host", "by_size": {"i": {"voxels": 10, "s": 0.1}}},
         {"part": "variance", "name": "h", "by_variant": {"default": dict.fromkeys(
             ("hot", "most", "cpu_s", "steps_per_decay", "merit_hot", "merit_most"), 1.0)}},
+        {"part": "methods", "name": "j", "voxels": 10, "by_method": {
+            "mc": {"s": 2.0, "cpu_s": 3.0, "largest_error": 0.01, "largest_bias": 0.0},
+            "kernel": {"s": 1.0, "cpu_s": 1.0, "largest_bias": -0.02}}},
+        {"part": "kernel", "name": "k", "voxels": 10, "decays": 100, "made_s": 1.0, "made_cpu_s": 2.0, "cached_s": 0.1,
+         "source_error": 1e-3},
+        {"part": "convolution", "name": "l", "reach": 3, "padded": [8, 8, 8], "float64_s": 1.0, "float64_cpu_s": 2.0,
+         "float32_s": 0.5, "float32_error": 1e-7, "float32_error_far": None},
     ]}  # fmt: skip
     text = report.tables(json.loads(json.dumps(content)))
-    for name in "abcdefghi":
+    for name in "abcdefghijkl":
         assert f"\n| {name} " in text
     for lines in text.split("\n\n")[1:]:
         assert len({line.count("|") for line in lines.splitlines()}) == 1
@@ -218,49 +224,6 @@ def test_bounds_follow_from_instructions():
     assert found["issue"] == pytest.approx(1e13 / 900)
     assert found["special"] == pytest.approx(1e13 / 1600) == found["arithmetic"]
     assert found["memory"] == pytest.approx(1e12 / 320)
-
-
-def test_lanes_wait_for_the_longest_loop():
-    cost = warps.Cost(flight=2.0, segment=1.0)
-
-    def history(*loops: tuple[bool, int]) -> warps.History:
-        return [warps.Particle((0, i), photon, rounds) for i, (photon, rounds) in enumerate(loops)]
-
-    alike = [history((True, 3), (False, 4))] * 64
-    assert warps.history_kernel(alike, cost) == pytest.approx(1.0)
-    # one lane in 32 flies ten times, the others once
-    uneven = ([history((True, 10))] + [history((True, 1))] * 31) * 2
-    assert warps.history_kernel(uneven, cost) == pytest.approx(41 / 320)
-    assert warps.step_loop(uneven, cost) == pytest.approx(1.0)
-    # a photon in half of the lanes, an electron in the others: each half waits for the other
-    mixed = [history((i % 2 == 0, 5)) for i in range(64)]
-    for schedule in warps.SCHEDULES.values():
-        assert schedule(mixed, cost) == pytest.approx(0.5)
-
-
-def test_recorded_histories_are_those_of_the_counters():
-    problem = voxel_s("I-131", voxels=5)
-    histories = warps.record(problem, 40)
-    assert len(histories) == 40
-    seen = decay.trace(problem, 40)
-    photons = sum(p.photon for h in histories for p in h)
-    assert photons == seen.calls["transport_photon"] > 0
-    assert sum(not p.photon for h in histories for p in h) == seen.calls["transport_charged"] > 0
-    assert sum(p.rounds for h in histories for p in h if p.photon) == seen.calls["fly"]
-    found = warps.occupancy(problem, 64, warps.Cost(400.0, 300.0))
-    assert all(0.0 < share <= 1.0 for share in found.values())
-
-
-def test_costs_are_fitted_to_all_profiles():
-    def profile(flights, segments):
-        return {
-            "events": {"photon_flights": flights, "electron_segments": segments},
-            "gpu": {"total": 400.0 * flights + 300.0 * segments},
-        }
-
-    cost = decay_report.fitted_cost([profile(5.0, 11.0), profile(2.0, 6.0), profile(0.7, 50.0)])
-    assert cost == pytest.approx((400.0, 300.0))
-    assert decay_report.fitted_cost([profile(1.0, 1.0)]) == (350.0, 350.0)
 
 
 def test_the_page_is_filled_from_the_newest_results(tmp_path):

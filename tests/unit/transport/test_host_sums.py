@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -64,11 +64,11 @@ def test_an_interrupt_leaves_whole_batches(monkeypatch) -> None:
 
     tally = Tally.empty((1, 2, 2), 0, 1, 1, backend="cpu", device="")
     plain = Tally.add_batch
-    begun = threading.Event()
+    begun, pressed = threading.Event(), threading.Event()
 
     def slowly(self, *given) -> None:
         begun.set()
-        time.sleep(0.3)
+        assert pressed.wait(60)
         plain(self, *given)
 
     monkeypatch.setattr(Tally, "add_batch", slowly)
@@ -76,10 +76,15 @@ def test_an_interrupt_leaves_whole_batches(monkeypatch) -> None:
     def press() -> None:
         begun.wait()
         _thread.interrupt_main()
+        pressed.set()
 
     threading.Thread(target=press).start()
-    with pytest.raises(KeyboardInterrupt):
-        sums.HostSums(Engine(), tally, []).run_batch(0)
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sums.HostSums(Engine(), tally, []).run_batch(0)
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert tally.batch_ids.tolist() == [0]
     assert (tally.energy_quanta == 3).all()
     assert (limbs_to_int(tally.energy_quanta_squared) == 9).all()

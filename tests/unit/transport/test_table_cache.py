@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
@@ -70,36 +73,70 @@ def test_everything_that_is_asked_for_is_part_of_the_name() -> None:
     assert len(paths) == len(changed) + 2
 
 
-@pytest.mark.parametrize("harm", ["cut", "flip", "empty", "other"])
-def test_a_broken_file_is_built_again(harm, builds, caplog) -> None:
+def archive(tables: PhysicsTables, change: Callable[[np.ndarray], np.ndarray]) -> bytes:
+    """What a program writes that takes the file for an archive of arrays."""
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **{name: change(array) for name, array in numbers(tables).items()})
+    return out.getvalue()
+
+
+def other_numbers(array: np.ndarray) -> np.ndarray:
+    return array * 1.01 if array.dtype.kind == "f" else array
+
+
+def no_numbers(array: np.ndarray) -> np.ndarray:
+    return array * np.nan if array.dtype.kind == "f" else array
+
+
+#: From the tables and the content of their file to another content.
+HARMS = {
+    "cut": lambda _, content: content[: len(content) // 2],
+    "one bit": lambda _, content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+    "a bit of the digest": lambda _, content: content[:20] + bytes([content[20] ^ 1]) + content[21:],
+    "empty": lambda *_: b"",
+    "noise": lambda _, content: np.random.default_rng(1).bytes(len(content)),
+    "another archive": lambda tables, _: archive(tables, lambda array: array),
+    "other numbers": lambda tables, content: content[:47] + archive(tables, other_numbers),
+    "no numbers": lambda tables, content: content[:47] + archive(tables, no_numbers),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_damaged_file_is_built_again_and_said_once(harm, builds, caplog) -> None:
     built = tables_of(NEEDS)
     file = table_cache.path(NEEDS)
-    content = bytearray(file.read_bytes())
-    if harm == "cut":
-        content = content[: len(content) // 2]
-    elif harm == "flip":
-        content[len(content) // 2] ^= 1  # one bit of one number
-    elif harm == "empty":
-        content.clear()
-    if harm == "other":
-        np.savez(file, something=np.zeros(3))
-    else:
-        file.write_bytes(content)
+    file.write_bytes(HARMS[harm](built, file.read_bytes()))
     with caplog.at_level(logging.WARNING):
         again = tables_of(NEEDS)
     assert len(builds) == 2
-    assert "rebuilding" in caplog.text
+    assert [record.getMessage() for record in caplog.records] == [
+        f"a file of the cache is damaged, and is made again: {file}"
+    ]
     assert_same(built, again)
     assert_same(built, tables_of(NEEDS))
     assert len(builds) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, builds) -> None:
+def test_a_file_of_other_needs_is_not_taken_for_these(cache, builds) -> None:
+    other = replace(NEEDS, step_strength=0.19)
+    built = tables_of(NEEDS)
+    tables_of(other)
+    table_cache.path(NEEDS).write_bytes(table_cache.path(other).read_bytes())
+    assert_same(built, tables_of(NEEDS))
+    assert len(builds) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, builds, caplog) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("HEVESY_CACHE", str(blocked))
-    assert_same(tables_of(NEEDS), tables_of(NEEDS))
-    assert len(builds) == 2
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("HEVESY_TEMPORARY_CACHE", "")
+    with caplog.at_level(logging.WARNING):
+        assert_same(tables_of(NEEDS), tables_of(NEEDS))
+    assert len(builds) == 1
+    assert len(caplog.records) == 1 and "a temporary cache is used" in caplog.text
 
 
 def test_the_oldest_files_go(cache, monkeypatch) -> None:

@@ -1,0 +1,162 @@
+"""Making the folder of a job: whole or not at all, and never over something that hevesy has not written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..durable import durable_replace, sync, sync_folder
+from ..errors import InputError
+from ..file_hash import file_hash
+from ..lock import is_locked
+from ..results.environment import table_hashes
+from ..results.provenance import code_commit, code_version
+from .job import (
+    CANCEL_FILE,
+    CASE_FILE,
+    CHECKPOINT_FILE,
+    JOB_FILE,
+    LOCK_FILE,
+    PROBLEM_FILE,
+    REGIONS_FILE,
+    RESULT_FILE,
+    STATUS_FILE,
+    BatchJob,
+    refuse_link,
+    write_record,
+)
+from .manifest import JOBS_FOLDER, job_folder
+
+#: What may be left of a job whose record is lost.
+_OURS = {PROBLEM_FILE, REGIONS_FILE, CASE_FILE, STATUS_FILE, RESULT_FILE, CHECKPOINT_FILE, CANCEL_FILE}
+
+
+def ours() -> dict[str, Any]:
+    """The fields of a job and of a manifest that say which hevesy made it."""
+    return {"version": code_version(), "commit": code_commit(), "table_hashes": table_hashes()}
+
+
+def make_job(out: Path, job: BatchJob, files: Mapping[str, Path], *, own: bool = True) -> str:
+    """Make the folder of a job; a former one of its name is replaced.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+    job
+        The job.
+    files
+        Where the files come from that it reads, by their name in its folder.
+    own
+        Whether it gets a copy of them; else, where the file system can, the same bytes under another name.
+
+    Returns
+    -------
+    str
+        SHA-256 of its ``job.json``.
+
+    Raises
+    ------
+    InputError
+        There is something else of its name, or the former job runs.
+    """
+    folder = job_folder(out, job.name)
+    _check_replaceable(folder)
+    part = folder.with_name(f".{job.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name, source in files.items():
+        (shutil.copyfile if own else linked)(source, part / name)
+    write_record(part / JOB_FILE, job)
+    sync_folder(part)  # before a manifest names it
+    content = file_hash(part / JOB_FILE)
+    if folder.exists():
+        shutil.rmtree(folder)
+    part.rename(folder)
+    return content
+
+
+def restore_job(out: Path, job: BatchJob, files: Mapping[str, Path]) -> str:
+    """Bring the files of a job that are missing or damaged; its status, result and checkpoint stay.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+    job
+        The job.
+    files
+        Where its files come from, by their name in its folder; those of other jobs are shared where that can be done.
+
+    Returns
+    -------
+    str
+        SHA-256 of its ``job.json``.
+
+    Raises
+    ------
+    InputError
+        Something else has the name of its folder.
+    """
+    folder = job_folder(out, job.name)
+    refuse_link(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file", why="a job goes there", suggestion="move it away", file=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in files.items():
+        file = folder / name
+        if file.is_file() and file_hash(file) == job.files[name]:
+            continue
+        part = folder / f".{name}.part"
+        part.unlink(missing_ok=True)
+        (linked if out / JOBS_FOLDER in source.parents else shutil.copyfile)(source, part)
+        durable_replace(part, file)
+    write_record(folder / JOB_FILE, job)  # last: without it there is no job
+    sync(folder.parent)
+    return file_hash(folder / JOB_FILE)
+
+
+def check_jobs_folder(out: Path) -> None:
+    """Refuse a folder for jobs that is a link or a file.
+
+    Raises
+    ------
+    InputError
+        ``jobs`` is not a folder of its own.
+    """
+    jobs = out / JOBS_FOLDER
+    refuse_link(jobs)
+    if jobs.exists() and not jobs.is_dir():
+        raise InputError("is a file", why="the jobs of the batch go there", suggestion="give another --out", file=jobs)
+
+
+def _check_replaceable(folder: Path) -> None:
+    refuse_link(folder)
+    if not folder.exists():
+        return
+    own = folder.is_dir() and ((folder / JOB_FILE).is_file() or {one.name for one in folder.iterdir()} <= _OURS)
+    if not own:
+        raise InputError(
+            "is not the folder of a job",
+            why="hevesy has not written it, and would have to replace it",
+            suggestion="move it away, or give another --out",
+            file=folder,
+        )
+    if is_locked(folder / LOCK_FILE):
+        raise InputError(
+            "runs now",
+            why="its settings or its input have changed, so that it would have to be made again",
+            suggestion="`hevesy cancel` it, or wait until it has ended",
+            file=folder,
+        )
+
+
+def linked(source: Path, target: Path) -> None:
+    """The same file in another folder, without its bytes a second time where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

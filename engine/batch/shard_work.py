@@ -1,0 +1,97 @@
+"""Running a shard: decays of a transport problem."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..file_hash import file_hash
+from ..results.checkpoint import CheckpointFile
+from ..results.result import Result
+from ..simulation import simulate
+from ..transport.problem import Problem
+from .attempt import Attempt
+from .job import CHECKPOINT_FILE, PROBLEM_FILE, REGIONS_FILE, RESULT_FILE, BatchJob, check_still_there, refuse_link
+from .regions import read_regions
+from .shard_result import check_result
+
+log = logging.getLogger(__name__)
+
+
+def run_shard(attempt: Attempt) -> dict[str, Any]:
+    """Simulate the decays of a shard.
+
+    Parameters
+    ----------
+    attempt
+        The job.
+
+    Returns
+    -------
+    dict
+        Fields of its status.
+
+    Raises
+    ------
+    HevesyError
+        It cannot be simulated.
+    """
+    folder, job = attempt.folder, attempt.job
+    left = _left_over(folder, job)
+    if left is not None:  # whole, and the process ended before it could say so
+        return _of_result(folder, left, 0.0)
+    problem = Problem.load(folder / PROBLEM_FILE)
+    options: dict[str, Any] = {}
+    if REGIONS_FILE in job.files:
+        weights, names = read_regions(folder / REGIONS_FILE, problem.density_g_cm3.shape)
+        options = {"regions": weights, "region_names": names}
+    refuse_link(folder / CHECKPOINT_FILE)
+    checkpoint = CheckpointFile(folder / CHECKPOINT_FILE, job.checkpoint_s, strict=False)
+    result = simulate(
+        problem,
+        decays=job.decays,
+        seed=job.seed,
+        backend=attempt.device if job.backend == "mixed" else job.backend,
+        first_batch=job.first_batch,
+        batch_histories=job.batch_histories,
+        threads=attempt.threads,
+        progress=attempt.tell,
+        stop=attempt.ends,
+        checkpoint=checkpoint,
+        **options,
+    )
+    result.provenance = replace(result.provenance, plan=job.plan)
+    if not result.complete:
+        return attempt.stopped(decays=result.decays, fraction=result.decays / job.decays)
+    check_still_there(folder)
+    result.save(folder / RESULT_FILE)
+    checkpoint.remove()
+    return _of_result(folder, result, result.provenance.wall_time_s)
+
+
+def _left_over(folder: Path, job: BatchJob) -> Result | None:
+    """A result in the folder of a shard that is the job's; None where there is none, or another one."""
+    file = folder / RESULT_FILE
+    if not file.exists():
+        return None
+    try:
+        refuse_link(file)
+        result = Result.load(file)
+        check_result(result, job, file)
+    except InputError as error:
+        log.warning("%s is made again: %s", RESULT_FILE, error.problem)
+        return None
+    return result
+
+
+def _of_result(folder: Path, result: Result, transport_s: float) -> dict[str, Any]:
+    return {
+        "state": "done",
+        "decays": result.decays,
+        "fraction": 1.0,
+        "transport_s": transport_s,
+        "result_sha256": file_hash(folder / RESULT_FILE),
+    }

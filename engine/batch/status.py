@@ -1,0 +1,105 @@
+"""What became of a job, in a file of its folder: whoever looks, on whichever machine, sees the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from ..errors import InputError
+from ..lock import is_locked
+from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, STATUS_FILE, Record, read_record, refuse_link, write_record
+
+State = Literal["waiting", "running", "done", "failed", "stopped", "cancelled", "lost"]
+#: States from which ``hevesy retry`` starts a job again.
+UNFINISHED: tuple[State, ...] = ("failed", "stopped", "cancelled", "lost")
+
+
+class JobStatus(Record):
+    """What became of a job.
+
+    Parameters
+    ----------
+    state
+        ``"lost"`` is never written: a job is lost that claims to run while no process holds its lock.
+    attempts
+        How often it was started.
+    host, pid
+        Where it runs or ran.
+    executor_id
+        What the executor calls it: the job and task of Slurm, the key of Dask.
+    started, updated, ended
+        UTC, ISO 8601; the second is when a job that runs last said how far it is.
+    wall_time_s, transport_s
+        Of the last attempt, and of the transport in it [s].
+    fraction
+        How much of it is done, 0 to 1.
+    decays
+        Simulated so far.
+    message
+        Why it failed, without folders of this machine.
+    result_sha256
+        Of the bytes of a shard's ``result.h5``.
+    """
+
+    state: State = "waiting"
+    attempts: int = 0
+    host: str = ""
+    pid: int = 0
+    executor_id: str = ""
+    started: str = ""
+    updated: str = ""
+    ended: str = ""
+    wall_time_s: float = Field(default=0.0, allow_inf_nan=False)
+    transport_s: float = Field(default=0.0, allow_inf_nan=False)
+    fraction: float = Field(default=0.0, ge=0.0, le=1.0)
+    decays: int = Field(default=0, ge=0)
+    message: str = ""
+    result_sha256: str = ""
+
+
+def read_status(folder: Path) -> JobStatus:
+    """What became of the job in a folder; nothing that stands in it makes this fail.
+
+    Parameters
+    ----------
+    folder
+        Folder of the job.
+
+    Returns
+    -------
+    JobStatus
+        ``"waiting"`` before anything has happened. ``"lost"`` where the job claims to run and no process holds its
+        lock, where it claims to be done and its result is gone, and where its status cannot be read.
+    """
+    file = folder / STATUS_FILE
+    if not file.exists():
+        if (folder / JOB_FILE).is_file():
+            return JobStatus()
+        return JobStatus(state="lost", message="its folder is gone, or its job.json: run the same `hevesy batch` again")
+    try:
+        status = _written(folder)
+        if status.state == "running" and not is_locked(folder / LOCK_FILE):
+            status = _written(folder)  # it may have ended between the two looks
+            if status.state == "running" and not is_locked(folder / LOCK_FILE):
+                return status.model_copy(update={"state": "lost", "message": "its process ended without a word"})
+    except InputError:
+        return JobStatus(state="lost", message=f"{STATUS_FILE} is damaged")
+    file = folder / RESULT_FILE
+    if status.state == "done" and status.result_sha256 and (file.is_symlink() or not file.is_file()):
+        why = "a link" if file.is_symlink() else "gone"
+        return status.model_copy(update={"state": "lost", "message": f"its {RESULT_FILE} is {why}"})
+    return status
+
+
+def _written(folder: Path) -> JobStatus:
+    refuse_link(folder)
+    status = read_record(folder / STATUS_FILE, JobStatus)
+    assert isinstance(status, JobStatus)
+    return status
+
+
+def write_status(folder: Path, status: JobStatus) -> None:
+    """Write the status of the job in a folder."""
+    write_record(folder / STATUS_FILE, status)

@@ -1,0 +1,203 @@
+"""Jobs in processes: the integers of the undivided run, also when processes are killed, starved, stopped, orphaned."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hevesy.engine.batch.collect import collect
+from hevesy.engine.batch.executors.base import executor_of
+from hevesy.engine.batch.executors.processes import ATTEMPTS
+from hevesy.engine.batch.status import read_status
+from hevesy.engine.errors import HevesyError, InputError
+from hevesy.engine.lock import is_locked
+from hevesy.tests.unit.batch.small_batch import planned, undivided
+from hevesy.tools.result_hash import result_hashes
+
+DECAYS = 20_000
+#: Long enough for a job to be met while it runs.
+LONG = 400_000
+
+
+def merged_hash(out: Path, manifest) -> tuple[str, str]:
+    done = collect(out, manifest)
+    assert not done.missing
+    return result_hashes(out / "result.h5")
+
+
+def states(folders) -> Counter[str]:
+    return Counter(read_status(folder).state for folder in folders)
+
+
+def running(folders) -> Iterator[int]:
+    """Processes that run a job now."""
+    for folder in folders:
+        status = read_status(folder)
+        if status.state == "running":
+            yield status.pid
+
+
+@pytest.mark.parametrize("how", [{"workers": 2}, {"devices": "cpu,cpu"}])
+def test_1_3_and_16_shards_are_the_undivided_run(problem, tmp_path, how):
+    batches = {
+        shards: (tmp_path / str(shards), *planned(problem, tmp_path / str(shards), shards, DECAYS))
+        for shards in (1, 3, 16)
+    }
+    folders = [folder for _, _, some in batches.values() for folder in some]
+    said = []
+    executor_of("processes", **how).run(tmp_path, folders, progress=lambda share, text: said.append((share, text)))
+    assert states(folders) == {"done": 20}
+    took = Counter(read_status(folder).executor_id for folder in folders)
+    assert len(took) == 2 and all(("(cpu)" in name) == ("devices" in how) for name in took), "both workers took jobs"
+    beyond = sorted(status.wall_time_s - status.transport_s for status in map(read_status, folders))
+    assert beyond[len(beyond) // 2] < 1.0, "processes that are warm"
+    expected = undivided(problem, DECAYS)
+    for out, manifest, _ in batches.values():
+        assert merged_hash(out, manifest) == expected
+    assert said[-1][0] == 1.0 and "20 of 20 jobs ended" in said[-1][1]
+    assert all(later >= 0.0 for later, _ in said)
+
+
+def test_a_killed_worker_loses_nothing(problem, tmp_path, caplog):
+    manifest, folders = planned(problem, tmp_path / "out", 4, LONG)
+    killed = []
+
+    def kill_one(share: float, text: str) -> None:
+        for pid in [] if killed else running(folders):
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+            return
+
+    with caplog.at_level(logging.WARNING):
+        executor_of("processes", workers=2).run(tmp_path / "out", folders, progress=kill_one)
+    assert states(folders) == {"done": 4}
+    (lost,) = [folder for folder in folders if read_status(folder).attempts == 2]
+    assert read_status(lost).pid != killed[0]
+    assert f"{lost.name}: worker" in caplog.text and "ended by SIGKILL; it is run again" in caplog.text
+    assert f"attempt 2 of {ATTEMPTS}" in caplog.text
+    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
+
+
+def test_a_job_that_kills_every_process_is_given_up_and_the_others_run(problem, tmp_path, caplog):
+    _, folders = planned(problem, tmp_path / "out", 3, LONG)
+    bad = folders[1]
+
+    def kill_that(share: float, text: str) -> None:
+        for pid in running([bad]):
+            os.kill(pid, signal.SIGKILL)
+
+    with caplog.at_level(logging.WARNING):
+        executor_of("processes", workers=1).run(tmp_path / "out", folders, progress=kill_that)
+    assert states(folders) == {"done": 2, "failed": 1}
+    status = read_status(bad)
+    assert status.attempts == ATTEMPTS and "SIGKILL" in status.message and "memory" in status.message
+    assert "it is not run again" in caplog.text
+
+
+def test_a_worker_without_memory_loses_nothing(problem, tmp_path):
+    """Whether its next allocation is an error or its end: the job is run again, in a process that has memory."""
+    manifest, folders = planned(problem, tmp_path / "out", 6, LONG)
+    starved = []
+
+    def starve_one(share: float, text: str) -> None:
+        for pid in [] if starved else running(folders):
+            resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+            starved.append(pid)
+            return
+
+    executor_of("processes", workers=2).run(tmp_path / "out", folders, progress=starve_one)
+    assert starved and states(folders) == {"done": 6}
+    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
+
+
+def test_a_stop_ends_jobs_as_stopped_and_the_next_run_completes_them(problem, tmp_path):
+    manifest, folders = planned(problem, tmp_path / "out", 4, LONG)
+
+    def one_runs() -> bool:
+        return any(running(folders))
+
+    executor_of("processes", workers=2).run(tmp_path / "out", folders, stop=one_runs)
+    after = states(folders)
+    assert after["stopped"] >= 1 and not after["running"] and not after["lost"] and not after["failed"]
+    executor_of("processes", workers=2).run(tmp_path / "out", folders)
+    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from hevesy.engine.batch.executors.base import executor_of
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    executor_of("processes", workers=2).run(out, sorted((out / "jobs").iterdir()))
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(problem, tmp_path):
+    manifest, folders = planned(problem, tmp_path / "out", 4, LONG)
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "out")])
+    try:
+        pids = list(until(lambda: list(running(folders))))
+        parent.kill()
+        parent.wait()
+        until(lambda: not any(map(alive, pids)))
+        until(lambda: not any(is_locked(folder / "lock") for folder in folders))
+    finally:
+        parent.kill()
+    after = states(folders)
+    assert after["stopped"] >= 1 and not after["running"]
+    executor_of("processes", workers=2).run(tmp_path / "out", folders)
+    assert states(folders) == {"done": 4}
+    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
+
+
+def until(true, patience_s: float = 60.0):
+    """What a function returns, once that is true."""
+    end = time.monotonic() + patience_s
+    while not (value := true()):
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+    return value
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_processes_that_cannot_start_are_an_error(problem, tmp_path, monkeypatch):
+    _, folders = planned(problem, tmp_path / "out", 2, DECAYS)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])  # what a new process imports from
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(HevesyError, match="end before they take a job: with exit status 1"):
+        executor_of("processes", workers=1).run(tmp_path / "out", folders)
+    assert states(folders) == {"waiting": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"workers": 0}, "0 is not a whole number from 1"),
+        ({"devices": "gpu:0"}, "unknown device 'gpu:0'"),
+        ({"devices": "cuda:0,cuda:0"}, "cuda:0 is listed twice"),
+        ({"devices": "cpu", "workers": 2}, "2 workers and 1 device"),
+    ],
+)
+def test_workers_and_devices_that_cannot_be_are_refused(options, told):
+    with pytest.raises(InputError) as error:
+        executor_of("processes", **options)
+    assert told in error.value.problem and error.value.field in ("--workers", "--devices")

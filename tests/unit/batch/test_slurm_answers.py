@@ -1,0 +1,235 @@
+"""What hevesy makes of the answers of Slurm, given by programs of its names: no Slurm is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hevesy.cli.interrupt import stop_on_interrupt, stop_on_warning
+from hevesy.engine.batch.executors.base import executor_of
+from hevesy.engine.batch.manifest import job_folder, read_manifest, write_manifest
+from hevesy.engine.batch.plan import plan_problem
+from hevesy.engine.batch.status import JobStatus, write_status
+from hevesy.engine.errors import InputError
+from hevesy.engine.imaging.tissue import water
+from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.transport.problem import Problem
+
+AWAY = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+NAMES = [f"shard-{number:04d}" for number in range(1, 5)]
+
+
+@pytest.fixture
+def out(tmp_path):
+    """A batch of four jobs."""
+    ones = np.ones((3, 3, 3), np.float32)
+    Problem(
+        density_g_cm3=ones, material=np.zeros(ones.shape, np.uint8), materials=(water(),),
+        voxel_size_mm=(4.0, 4.0, 4.0), source=ones, emission=nuclide("I-131").emission,
+    ).save(tmp_path / "water.npz")  # fmt: skip
+    plan_problem(tmp_path / "water.npz", tmp_path / "batch", shards=4, decays=4000, seed=1, backend="cpu")
+    manifest = read_manifest(tmp_path / "batch")
+    write_manifest(tmp_path / "batch", manifest.model_copy(update={"executor": "slurm"}))
+    return tmp_path / "batch"
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Give the programs of Slurm their answers: what they print, or what they refuse with."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "cat"):  # nothing else: no Slurm of this machine either
+        (tools / name).symlink_to(f"/bin/{name}")
+    monkeypatch.setenv("PATH", str(tools))
+
+    def answer(**texts: str | tuple[str, int]) -> None:
+        for name, text in texts.items():
+            said, code = text if isinstance(text, tuple) else (text, 0)
+            (tools / f"{name}.txt").write_text(said)
+            where = ">&2" if code else ""
+            lines = f'echo "{name} $*" >>"{tools}/calls"\ncat "{tools}/{name}.txt" {where}\nexit {code}\n'
+            (tools / name).write_text(f"#!/bin/bash\n{lines}")
+            (tools / name).chmod(0o755)
+
+    answer(squeue="", scancel="", sacct=("Slurm accounting storage is disabled\n", 1), sbatch="12\n",
+           scontrol="MaxArraySize            = 1001\n")  # fmt: skip
+    answer.calls = lambda: (tools / "calls").read_text().splitlines() if (tools / "calls").exists() else []
+    return answer
+
+
+def submit(out: Path, **options: object):
+    executor = executor_of("slurm", **options)
+    executor.run(out, [job_folder(out, name) for name in read_manifest(out).jobs])
+    return executor
+
+
+def submissions(out: Path) -> list[dict]:
+    return json.loads((out / "slurm.json").read_text())["submissions"]
+
+
+def says(out: Path, name: str, state: str, **values: object) -> None:
+    write_status(job_folder(out, name), JobStatus(state=state, **{"executor_id": f"12_{NAMES.index(name)}", **values}))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n",
+         "Batch job submission failed: Unable to contact slurm controller (connect failure)"),
+        ("sbatch: error: invalid partition specified: nosuch\nsbatch: error: Batch job submission failed: Invalid "
+         "partition name specified\n", "invalid partition specified: nosuch; Batch job submission failed"),
+        ("sbatch: unrecognized option '--qoz=long'\nTry \"sbatch --help\" for more information\n",
+         "unrecognized option '--qoz=long'"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_one_message_in_the_words_of_slurm(out, slurm, words, told):
+    slurm(sbatch=(words, 1))
+    with pytest.raises(InputError) as caught:
+        submit(out)
+    assert caught.value.exit_code == 2
+    assert caught.value.problem.startswith("sbatch of Slurm: ") and told in caught.value.problem
+    assert "error:" not in caught.value.problem
+    assert not (out / "slurm.json").exists() and sorted(read_manifest(out).jobs) == NAMES
+    slurm(sbatch="7\n")
+    assert submit(out).messages[0] == "submitted 4 jobs as array 7 of Slurm, 4 tasks"
+
+
+def test_without_slurm_there_is_a_dry_run(out, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="there is no sbatch here") as caught:
+        submit(out)
+    assert "--dry-run" in caught.value.suggestion
+    text = "\n".join(submit(out, dry_run=True, partition="long").messages)
+    assert "#SBATCH --partition=long" in text and "#SBATCH --array=0-3" in text
+    assert str(tmp_path) not in text.replace(os.path.realpath(os.sys.executable), "").replace(os.sys.executable, "")
+
+
+def test_a_merge_that_is_refused_leaves_the_array(out, slurm, tmp_path):
+    slurm()
+    sbatch = tmp_path / "tools" / "sbatch"
+    sbatch.write_text(
+        '#!/bin/bash\ncase "$*" in *dependency*) echo "sbatch: error: no" >&2; exit 1;; *) echo 12;; esac\n'
+    )
+    executor = submit(out)
+    assert "the merge was refused (sbatch of Slurm: no); when the jobs are done: hevesy merge" in executor.messages
+    assert [(one["array"], one["merge"]) for one in submissions(out)] == [("12", "")]
+
+
+def test_more_jobs_than_an_array_may_have(out, slurm):
+    slurm(scontrol="MaxArraySize            = 3\n", sbatch="12;cluster\n")
+    submit(out)
+    (one,) = submissions(out)
+    assert (one["array"], one["tasks"]) == ("12", 3)
+    assert "#SBATCH --array=0-2\n" in (out / one["home"] / "array.sh").read_text()
+    assert (out / one["home"] / "jobs.txt").read_text().split() == [f"jobs/{name}" for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("own", "slurm_says", "state", "message"),
+    [
+        ("waiting", "PENDING|Resources", "waiting", "task 12_0 in the queue of Slurm: Resources"),
+        ("stopped", "PENDING|BeginTime", "waiting", "BeginTime"),
+        ("waiting", "RUNNING|None", "running", ""),
+        ("running", "OUT_OF_MEMORY|OutOfMemory", "lost", "Slurm: out of memory, see {home}/0.log"),
+        ("running", "NODE_FAIL|NodeDown", "lost", "Slurm: node fail"),
+        ("running", "TIMEOUT|TimeLimit", "lost", "Slurm: timeout"),
+        ("stopped", "TIMEOUT|TimeLimit", "stopped", "Slurm: timeout"),
+        ("waiting", "FAILED|NonZeroExitCode", "lost", "Slurm: failed"),
+        ("failed", "FAILED|NonZeroExitCode", "failed", "its own words"),
+        ("stopped", "CANCELLED|None", "cancelled", "Slurm: cancelled"),
+        ("done", "COMPLETED|None", "done", "its own words"),
+        ("waiting", None, "lost", "is not in Slurm any more"),
+        ("cancelled", None, "cancelled", "its own words"),
+    ],
+)
+def test_a_job_is_what_it_says_and_what_slurm_says(out, slurm, own, slurm_says, state, message):
+    executor = submit(out)
+    if own != "waiting":
+        says(out, NAMES[0], own, message="its own words", host="another")
+    elif state == "running":  # on another node, whose lock is not seen here
+        says(out, NAMES[0], "running", host="another")
+    slurm(squeue="" if slurm_says is None else f"12|0|{slurm_says}\n")
+    (one,) = submissions(out)
+    status = executor.states(out)[NAMES[0]]
+    assert status.state == state and message.format(home=one["home"]) in status.message
+
+
+def test_what_a_former_attempt_said_is_not_of_this_task(out, slurm):
+    executor = submit(out)
+    says(out, NAMES[0], "failed", executor_id="3_0", message="of before")
+    slurm(squeue="12|0|RUNNING|None\n12|1|CANCELLED|None\n")
+    states = executor.states(out)
+    assert (states[NAMES[0]].state, states[NAMES[1]].state) == ("waiting", "cancelled")
+    slurm(squeue="12|0|FAILED|NonZeroExitCode\n")
+    assert executor.states(out)[NAMES[0]].state == "lost"
+
+
+def test_accounting_remembers_what_the_queue_has_forgotten(out, slurm):
+    executor = submit(out)
+    slurm(squeue=("slurm_load_jobs error: Invalid job id specified\n", 1),
+          sacct="12_0|CANCELLED by 1000\n12_1|OUT_OF_MEMORY\n12_[2-3]|PENDING\n")  # fmt: skip
+    states = [executor.states(out)[name].state for name in NAMES]
+    assert states == ["cancelled", "lost", "lost", "lost"]
+
+
+def test_only_what_is_not_there_yet_is_submitted_again(out, slurm):
+    submit(out)
+    says(out, NAMES[0], "done")
+    says(out, NAMES[3], "failed")
+    slurm(
+        squeue="12|1|PENDING|Resources\n12|2|COMPLETED|None\n12|3|FAILED|None\n13|N/A|PENDING|Dependency\n",
+        sbatch="20\n",
+    )
+    submit(out)
+    assert submissions(out)[1]["jobs"] == [NAMES[2], NAMES[3]]
+    merges = [call for call in slurm.calls() if "dependency" in call]
+    assert "--dependency=afterany:20 " in merges[-1]
+
+
+def test_a_controller_that_is_away_hides_no_state(out, slurm, command):
+    executor = submit(out)
+    says(out, NAMES[0], "done", decays=1000)
+    slurm(squeue=(AWAY + "\n", 1))
+    states = executor.states(out)
+    assert [states[name].state for name in NAMES] == ["done", "waiting", "waiting", "waiting"]
+    assert executor.messages == [f"squeue of Slurm: {AWAY}; shown is what the jobs themselves say"]
+    code, shown, err = command("status", out)
+    assert code == 0 and "done" in shown and "Unable to contact" in err
+    with pytest.raises(InputError, match="Unable to contact"):
+        submit(out)
+
+
+def test_cancelling_some_jobs_leaves_the_merge_of_the_others(out, slurm):
+    executor = submit(out)
+    slurm(squeue="".join(f"12|{i}|PENDING|Resources\n" for i in range(4)))
+    executor.cancel(out, [job_folder(out, name) for name in NAMES[1:3]])
+    assert slurm.calls()[-1] == "scancel --quiet 12_1 12_2"
+    assert [json.loads((job_folder(out, name) / "status.json").read_text())["state"] for name in NAMES[1:3]] == [
+        "cancelled"
+    ] * 2
+    assert not (job_folder(out, NAMES[0]) / "status.json").exists()
+
+
+def test_a_warning_never_aborts(capsys):
+    with stop_on_interrupt(before=-1) as asked, stop_on_warning(asked) as stop:
+        assert not stop()
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert stop()
+        os.kill(os.getpid(), signal.SIGTERM)  # the first that asks to end
+        assert stop()
+
+
+def test_a_job_says_which_task_it_is(out, command, monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    (job_folder(out, NAMES[1]) / "job.json").write_text("{}")
+    code, _, err = command("job", *(job_folder(out, name) for name in NAMES[:3]), "--quiet")
+    assert code == 1 and err.startswith("shard-0002: failed: ")
+    states = [json.loads((job_folder(out, name) / "status.json").read_text()) for name in NAMES[:3]]
+    assert [one["state"] for one in states] == ["done", "failed", "done"]
+    assert {one["executor_id"] for one in states} == {"12_3"}

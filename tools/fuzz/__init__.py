@@ -1,0 +1,1 @@
+"""Fuzzing of everything that hevesy reads: generated inputs by kind, and one judge of how each ends."""
