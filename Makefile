@@ -13,6 +13,8 @@ setup: $(STAMP)
 
 # The very packages of requirements.lock, each compared with its hash; without that file the newest that pyproject.toml
 # allows. setuptools is one of them: the project is built with it, and not with another that pip would fetch for that.
+# Then all modules are compiled to bytecode, on all cores: where Python may not write (PYTHONDONTWRITEBYTECODE), every
+# process would compile its libraries anew, which takes seconds.
 LOCK := $(wildcard requirements.lock)
 PIP   = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 $(STAMP): pyproject.toml $(LOCK)
@@ -26,6 +28,7 @@ else
 	@$(PIP) --upgrade pip
 	@$(PIP) --editable '.[test,gates]'
 endif
+	@$(BIN)/python -m compileall -q -j 0 -x 'site-packages/.*/tests?/' $(VENV)/lib cli engine kernels phantoms tools >/dev/null || true
 	@touch $@
 
 # The lock files anew, from what pyproject.toml allows: for `make setup`, for a computer that only runs hevesy, and for

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from hevesy.benchmarks import machine, report
+from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.transport.problem import Problem
 from hevesy.kernels.backends.machine import usable_cores
 from hevesy.phantoms.patient import synthetic_patient
@@ -30,6 +31,8 @@ DECAYS = (200_000, 2_000_000)
 SHARDS = (1, 4, 16)
 #: Decays of the problem in shards: some ten seconds on two cores.
 SHARDED_DECAYS = 8_000_000
+#: Shards and decays of the problems whose shards are timed beside their transport.
+FEW_SHARDS, FEW_DECAYS = 4, 400_000
 
 #: The study of the page: patients, visits of each, and the decays that 1 % on every lesion takes on this patient.
 PATIENTS, VISITS, SPACING_MM = 1000, 3, 2.0
@@ -90,24 +93,63 @@ def shards(folder: Path) -> list[dict[str, Any]]:
                 "batch", problem, "--out", out, "--shards", count, "--decays", SHARDED_DECAYS, "--backend", "cpu",
                 "--executor", executor, *words, "--quiet",
             )  # fmt: skip
-            states = [json.loads(file.read_text()) for file in sorted(out.glob("jobs/*/status.json"))]
-            beyond = [state["wall_time_s"] - state["transport_s"] for state in states]
+            jobs = sorted((out / "jobs").iterdir())
+            beyond = [_beyond(job) for job in jobs]
             merge = hevesy("merge", *sorted(out.glob("jobs/*/result.h5")), "-o", out / "again.h5")
             rows.append(
                 {
                     "executor": executor, "shards": count, "voxels": voxels, "wall_s": wall, "merge_s": merge,
                     "beyond_transport_s": float(np.median(beyond)), "most_beyond_s": max(beyond),
-                    "transport_s": sum(state["transport_s"] for state in states),
+                    "transport_s": sum(_status(job)["transport_s"] for job in jobs),
                 }
             )  # fmt: skip
     return rows
+
+
+def overheads(folder: Path) -> list[dict[str, Any]]:
+    """A shard beside its transport, at each spacing: planned, first and further of one process, and in one of its own.
+
+    The jobs run by `hevesy job`, as the tasks of a cluster do. The clock of a shard is that of its status; that of a
+    process includes its start and its end.
+    """
+    rows = []
+    for spacing in SPACINGS_MM:
+        problem = folder / f"problem-{spacing:g}.npz"
+        made = synthetic_patient().true_problem(voxel_mm=spacing)
+        made.save(problem)
+        out = folder / f"overhead-{spacing:g}"
+        begun = time.perf_counter()
+        plan_problem(problem, out, shards=FEW_SHARDS, decays=FEW_DECAYS, backend="cpu")
+        planned = time.perf_counter() - begun
+        first, *others = sorted((out / "jobs").iterdir())
+        alone = hevesy("job", first, "--quiet") - _status(first)["transport_s"]
+        hevesy("job", *others, "--quiet")
+        leader, *followers = (_beyond(folder) for folder in others)
+        rows.append(
+            {
+                "spacing_mm": spacing, "voxels": int(np.prod(made.density_g_cm3.shape)),
+                "planned_s": planned / FEW_SHARDS, "first_s": leader, "further_s": float(np.median(followers)),
+                "alone_s": alone,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _status(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "status.json").read_text())
+
+
+def _beyond(folder: Path) -> float:
+    status = _status(folder)
+    return status["wall_time_s"] - status["transport_s"]
 
 
 def measured() -> dict[str, Any]:
     """All measurements, with the machine."""
     with tempfile.TemporaryDirectory(prefix="hevesy-scaling-") as name:
         folder = Path(name)
-        return {**machine.provenance(), "runs": runs(folder), "shards": shards(folder)}
+        about = machine.provenance()
+        return {**about, "runs": runs(folder), "shards": shards(folder), "overheads": overheads(folder)}
 
 
 def costs(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -160,6 +202,11 @@ def tables(record: dict[str, Any]) -> dict[str, str]:
          f"{row['beyond_transport_s']:.2f}", f"{row['most_beyond_s']:.2f}", f"{row['merge_s']:.1f}"]
         for row in record["shards"]
     ]  # fmt: skip
+    beside = [
+        [f"{row['spacing_mm']:g}", f"{row['voxels']:.3g}",
+         *(f"{row[name]:.2f}" for name in ("planned_s", "first_s", "further_s", "alone_s"))]
+        for row in record["overheads"]
+    ]  # fmt: skip
     machines = [[r["machine"], f"{r['transport_h']:.3g}", f"{r['beside_h']:.3g}"] for r in study(record)]
     return {
         "spacings": report.table(
@@ -169,6 +216,9 @@ def tables(record: dict[str, Any]) -> dict[str, str]:
         "shards": report.table(
             ["executor", "shards", "s in all", "s of transport", "s beyond it per shard", "most", "s of merging"],
             pieces,
+        ),
+        "overheads": report.table(
+            ["spacing, mm", "voxels", "planning it", "first of a process", "further", "process of its own"], beside
         ),
         "study": report.table(["machine", "h of transport", "h beside it"], machines),
     }

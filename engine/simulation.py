@@ -31,6 +31,7 @@ def simulate(
     resume: Result | None = None,
     checkpoint: CheckpointFile | None = None,
     from_checkpoint: bool = True,
+    sums_alone: bool = False,
     **options: Any,
 ) -> Result:
     """Simulate decays of a problem.
@@ -61,6 +62,8 @@ def simulate(
     from_checkpoint
         Whether the checkpoint that is there is taken up, where it has more decays than ``resume``; one that cannot be
         used is then an error, unless ``resume`` can. Else it is replaced by the first one of this run.
+    sums_alone
+        Whether the result is to have its tally and no dose: for a part of a run, to be merged.
     options
         Further fields of :class:`~hevesy.engine.transport.run_options.RunOptions`: ``batches``, ``regions``,
         ``physics``, ``threads``, ``first_batch``, ``batch_histories``.
@@ -94,4 +97,4 @@ def simulate(
     tally = run_transport(problem, asked)
     provenance = Provenance.of(problem, tally, asked.regions)
     how = how_it_ended(tally, asked.until, problem.emission)
-    return Result.from_tally(problem, tally, provenance=provenance, **how)
+    return Result.from_tally(problem, tally, provenance=provenance, sums_alone=sums_alone, **how)

@@ -283,7 +283,7 @@ class _Visits(Mapping[str, Result]):
 def _loaded(file: Path) -> Result:
     """The result of a shard; where it is damaged, with the way to a sound one."""
     try:
-        return Result.load(file)
+        return Result.load(file, doses=False)
     except InputError as damage:
         raise InputError(
             damage.problem,

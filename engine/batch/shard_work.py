@@ -61,6 +61,7 @@ def run_shard(attempt: Attempt) -> dict[str, Any]:
         progress=attempt.tell,
         stop=attempt.ends,
         checkpoint=checkpoint,
+        sums_alone=True,
         **options,
     )
     result.provenance = replace(result.provenance, plan=job.plan)
@@ -79,7 +80,7 @@ def _left_over(folder: Path, job: BatchJob) -> Result | None:
         return None
     try:
         refuse_link(file)
-        result = Result.load(file)
+        result = Result.load(file, doses=False)
         check_result(result, job, file)
     except InputError as error:
         log.warning("%s is made again: %s", RESULT_FILE, error.problem)

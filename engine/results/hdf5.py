@@ -143,6 +143,7 @@ def _write_attributes(result: Result, file: h5py.File) -> None:
     root["seed"], root["backend"], root["device"] = p.seed, p.backend, p.device
     root["wall_time_s"], root["created"] = p.wall_time_s, p.created
     root["complete"], root["stopped"] = result.complete, result.stopped
+    root["sums_alone"] = result.sums_alone
     root["frame_of_reference"] = result.frame_of_reference
     root["assumptions"] = json.dumps(list(result.assumptions))
     root["warnings"] = json.dumps(list(result.warnings))
@@ -320,6 +321,7 @@ def _read(stored: Stored) -> Result:
         complete=bool(stored.number("", "complete")),
         stopped=str(stored.attribute("", "stopped")),
         frame_of_reference=str(stored.attribute("", "frame_of_reference", "")),
+        sums_alone=bool(stored.attribute("", "sums_alone", False)),
         provenance=Provenance(
             version=str(stored.attribute("", "hevesy_version")),
             commit=str(stored.attribute("", "hevesy_commit")),

@@ -105,7 +105,7 @@ def merge_files(files: Sequence[Path], *, partial: bool = False) -> Result:
                 suggestion="give every result once",
                 file=file,
             )
-    return merged(((str(file), Result.load(file)) for file in files), partial=partial)
+    return merged(((str(file), Result.load(file, doses=False)) for file in files), partial=partial)
 
 
 def merged(shards: Iterable[tuple[str, Result]], *, partial: bool = False, emission: Emission | None = None) -> Result:
@@ -219,6 +219,7 @@ class _Sum:
             first,
             tally=tally,
             doses=_doses(first, tally),
+            sums_alone=False,
             lesions=[],
             complete=complete,
             stopped=stopped,
@@ -272,6 +273,9 @@ class _Sum:
 
 def _doses(first: Result, tally: Tally) -> dict[str, DoseMap]:
     """The doses of a shard with that of the sum in place of its simulated one."""
+    if first.sums_alone:
+        dose = dose_map(tally, first.density_g_cm3, first.grid.voxel_volume_ml)
+        return {dose.method: dose}
     dose = first.simulated
     decays = None if dose.unit == "Gy per decay" else dose.decays
     simulated = dose_map(tally, first.density_g_cm3, first.grid.voxel_volume_ml, decays, dose.air_density_g_cm3)
@@ -364,5 +368,11 @@ def _identity(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
     yield "lesions", masks[0], masks[1]
     if a.lesion_masks is not None and b.lesion_masks is not None:
         yield "lesion masks", True, bool(np.array_equal(a.lesion_masks, b.lesion_masks))
-    yield "method", a.simulated.method, b.simulated.method
-    yield "decays", a.simulated.decays, b.simulated.decays
+    (method, decays), (its_method, its_decays) = _dose(a), _dose(b)
+    yield "method", method, its_method
+    yield "decays", decays, its_decays
+
+
+def _dose(result: Result) -> tuple[str, float]:
+    """Method of the dose that a tally gives, and the decays that it is stated for."""
+    return ("mc", 1.0) if result.sums_alone else (result.simulated.method, result.simulated.decays)

@@ -8,7 +8,7 @@ The file format is in docs/formats/result.md; reading and writing is in `hevesy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,9 @@ class Result:
     frame_of_reference
         Code that stands for the DICOM frame of reference of the images (:func:`hevesy.engine.privacy.series_code`);
         empty without one.
+    sums_alone
+        Whether the tally is all, as of a shard, whose doses nobody needs before it is merged: its file holds none, and
+        reading it calculates them where they are asked for (:meth:`with_doses`).
     """
 
     kind: str
@@ -87,6 +90,7 @@ class Result:
     provenance: Provenance = field(default_factory=Provenance)
     problem: Problem | None = None
     frame_of_reference: str = ""
+    sums_alone: bool = False
 
     @classmethod
     def from_tally(
@@ -97,6 +101,7 @@ class Result:
         grid: Grid | None = None,
         decays: float | None = None,
         air_density_g_cm3: float = 0.0,
+        sums_alone: bool = False,
         **values: Any,
     ) -> Result:
         """A result with the Monte Carlo dose of a finished tally.
@@ -113,6 +118,8 @@ class Result:
             Decays in the whole grid that the dose stands for; None: dose per decay.
         air_density_g_cm3
             Voxels below get no dose.
+        sums_alone
+            Leave the dose, per decay, to be calculated when the result is read or merged.
         values
             Other fields of the result.
         """
@@ -128,9 +135,17 @@ class Result:
             values.setdefault("stopped", tally.stopped_by)
         density = np.asarray(problem.density_g_cm3, dtype=np.float32)
         tally = tally.frozen()
-        result = cls(grid=grid, density_g_cm3=density, tally=tally, **values)
-        result.doses["mc"] = dose_map(tally, density, volume, decays, air_density_g_cm3)
+        result = cls(grid=grid, density_g_cm3=density, tally=tally, sums_alone=sums_alone, **values)
+        if not sums_alone:
+            result.doses["mc"] = dose_map(tally, density, volume, decays, air_density_g_cm3)
         return result
+
+    def with_doses(self) -> Result:
+        """This result; where the tally is all, with the dose per decay that it gives."""
+        if not self.sums_alone or self.tally is None:
+            return self
+        dose = dose_map(self.tally, self.density_g_cm3, self.grid.voxel_volume_ml)
+        return replace(self, doses={dose.method: dose}, sums_alone=False)
 
     @property
     def dose_gy_per_decay(self) -> np.ndarray:
@@ -212,11 +227,25 @@ class Result:
         return write_result(self, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path) -> Result:
-        """Read a result; a foreign, truncated or newer file is an InputError."""
+    def load(cls, path: str | Path, *, doses: bool = True) -> Result:
+        """Read a result; a foreign, truncated or newer file is an InputError.
+
+        Parameters
+        ----------
+        path
+            The file.
+        doses
+            Whether the dose of a shard, whose file holds none, is calculated.
+
+        Returns
+        -------
+        Result
+            All that the file holds.
+        """
         from .hdf5 import read_result
 
-        return read_result(Path(path))
+        result = read_result(Path(path))
+        return result.with_doses() if doses else result
 
     @staticmethod
     def merge(results: Sequence[Result], *, partial: bool = False) -> Result:

@@ -124,7 +124,9 @@ def _check_labels(problem: Problem, refuse: Callable[..., NoReturn]) -> None:
     if problem.regions is None:
         return
     regions = np.asarray(problem.regions)
-    whole = regions.dtype.kind in "buif" and np.all(np.isfinite(regions)) and np.all(regions == np.rint(regions))
+    whole = regions.dtype.kind in "bui" or (
+        regions.dtype.kind == "f" and np.all(np.isfinite(regions)) and np.all(regions == np.rint(regions))
+    )
     if not whole or regions.min() < 0 or regions.max() > MOST_REGIONS:
         refuse(
             f"holds labels from {regions.min():g} to {regions.max():g}"
