@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InputError
+from ..results.code import ThisCode, code_difference, same_code
+from ..results.environment import table_hashes
 from ..text import shortened
-from .folders import ours
+from .job import BatchJob
 from .manifest import Manifest
 
 #: What to do where two hevesy meet in one batch.
-SAME_CODE = "plan and run from one checkout, or from one installed wheel or image everywhere"
+SAME_CODE = "plan and run with the same sources everywhere: one checkout, wheel or image"
 
 
 def check_asked(out: Path, before: Mapping[str, str], now: Mapping[str, str], what: str) -> None:
@@ -46,36 +48,37 @@ def check_asked(out: Path, before: Mapping[str, str], now: Mapping[str, str], wh
             )
 
 
-def code_text(version: str, commit: str) -> str:
-    """A hevesy in words, as messages compare two: the commit is that of a checkout, an installed one has none."""
-    head, changed, _ = commit.partition("+")
-    where = f"from a checkout at {head[:10]}{' with changes' if changed else ''}" if commit else "as installed"
-    return f"hevesy {version} {where}"
+def check_same_code(made: Manifest | BatchJob, otherwise: str, out: Path | None = None) -> None:
+    """Refuse to add decays of other code to those of a batch.
 
-
-def check_same_code(out: Path, manifest: Manifest) -> None:
-    """Refuse to add shards to those of another version.
+    Parameters
+    ----------
+    made
+        The batch, or a job of it.
+    otherwise
+        What to do where the code that made it is not at hand.
+    out
+        Folder of the batch, for the message.
 
     Raises
     ------
     InputError
-        The manifest is of another version, commit, or set of physics tables.
+        Its sources or its physics tables are not those of this hevesy.
     """
-    now = ours()
-    if (now["version"], now["commit"]) != (manifest.version, manifest.commit):
+    now = ThisCode.now()
+    if not same_code(made, now):
         raise InputError(
-            f"the batch was made by {code_text(manifest.version, manifest.commit)}, this is "
-            f"{code_text(now['version'], now['commit'])}",
+            f"the batch was made by {code_difference(made, now)}",
             why="histories of two versions must not be added up",
-            suggestion=f"{SAME_CODE}, or give another --out",
+            suggestion=f"{SAME_CODE}, or {otherwise}",
             file=out,
-            field="version" if now["version"] != manifest.version else "commit",
+            field="code_hash",
         )
-    if now["table_hashes"] != manifest.table_hashes:
+    if made.table_hashes != table_hashes():
         raise InputError(
             "the physics tables are not those of the batch",
             why="histories with two tables must not be added up",
-            suggestion="use the installation that made the batch, or give another --out",
+            suggestion=f"use hevesy as it was installed where the batch was made, or {otherwise}",
             file=out,
             field="table_hashes",
         )

@@ -15,6 +15,7 @@ import numpy as np
 from ..case.model import Case
 from ..errors import InputError, SavedElsewhere, StoppedEarly
 from ..progress import Progress, Stop
+from ..results.code import same_code
 from ..results.merge import merged
 from ..results.result import Result
 from ..run import run
@@ -306,8 +307,8 @@ def _shards(out: Path, manifest: Manifest, whole: Whole, names: list[str]) -> It
         for fact in ("input_hash", "seed", "batch_histories"):
             if getattr(job, fact) != getattr(whole, fact):
                 raise refused(file, f"is not that of the manifest: another {fact}", "its job is of another transport")
-        if (job.version, job.commit, job.table_hashes) != (manifest.version, manifest.commit, manifest.table_hashes):
-            raise refused(file, "is not that of the manifest: another version", "the two say so themselves")
+        if not same_code(job, manifest) or job.table_hashes != manifest.table_hashes:
+            raise refused(file, "is not that of the manifest: another code", "the two say so themselves")
         result = _loaded(file)
         check_result(result, job, file)
         # shards lie in the folder of the batch: this is how a user finds the file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from ..durable import durable_replace, sync, sync_folder
 from ..errors import InputError
 from ..file_hash import file_hash
 from ..lock import is_locked
+from ..results.code import ThisCode
 from ..results.environment import table_hashes
-from ..results.provenance import code_commit, code_version
 from .job import (
     CANCEL_FILE,
     CASE_FILE,
@@ -36,7 +37,7 @@ _OURS = {PROBLEM_FILE, REGIONS_FILE, CASE_FILE, STATUS_FILE, RESULT_FILE, CHECKP
 
 def ours() -> dict[str, Any]:
     """The fields of a job and of a manifest that say which hevesy made it."""
-    return {"version": code_version(), "commit": code_commit(), "table_hashes": table_hashes()}
+    return {**asdict(ThisCode.now()), "table_hashes": table_hashes()}
 
 
 def make_job(out: Path, job: BatchJob, files: Mapping[str, Path], *, own: bool = True) -> str:

@@ -25,6 +25,8 @@ CANCEL_FILE = "cancelled"
 #: A name that is one part of a path, whatever the platform.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+#: Of the sources of hevesy; empty where only compiled files are installed.
+CodeHash = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 #: The files that a job may read; whatever else a record names is refused.
 InputFile = Annotated[str, StringConstraints(pattern=r"^(problem\.npz|regions\.npz|case\.yaml)$")]
 #: Most batches of a transport, and decays in one: more than a year of the fastest machine.
@@ -59,8 +61,8 @@ class BatchJob(Record):
         missing.
     input_hash
         Of a shard: :func:`hevesy.engine.results.provenance.problem_hash` of its problem.
-    version, commit, table_hashes
-        Of the hevesy that made the job: another one does not run it.
+    version, commit, code_hash, table_hashes
+        Of the hevesy that made the job: one with other sources or tables does not run it.
     files
         The files in its folder that it reads, with the SHA-256 of their bytes.
     inputs
@@ -84,6 +86,7 @@ class BatchJob(Record):
     input_hash: str = ""
     version: str
     commit: str
+    code_hash: CodeHash
     table_hashes: dict[str, str]
     files: dict[InputFile, Sha256]
     inputs: list[Sha256] = []

@@ -20,6 +20,7 @@ from .job import (
     MOST_BATCHES,
     MOST_HISTORIES,
     BatchJob,
+    CodeHash,
     Name,
     Record,
     Sha256,
@@ -100,7 +101,7 @@ class Manifest(Record):
     ----------
     title
         Of the trial, the case or the problem.
-    version, commit, table_hashes
+    version, commit, code_hash, table_hashes
         Of the hevesy that made it.
     wholes
         What it makes.
@@ -118,6 +119,7 @@ class Manifest(Record):
     created: str
     version: str
     commit: str
+    code_hash: CodeHash
     table_hashes: dict[str, str]
     wholes: list[Whole]
     jobs: dict[Name, Sha256]

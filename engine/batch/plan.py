@@ -10,6 +10,7 @@ from pathlib import Path
 from ..durable import sync
 from ..errors import InputError
 from ..file_hash import file_hash
+from ..results.code import same_code
 from ..transport.engines import backend_behind
 from ..transport.pilot import pilot_decays
 from ..transport.problem import Problem
@@ -74,7 +75,7 @@ def plan_problem(
                 "is the folder of a batch of cases", why="this is a problem", suggestion="give another --out", file=out
             )
         check_asked(out, manifest.wholes[0].asked, asked, file.name)
-        check_same_code(out, manifest)
+        check_same_code(manifest, "give another --out", out)
         whole = manifest.wholes[0]
 
         def again(scratch: Path) -> tuple[BatchJob, Mapping[str, Path]]:
@@ -100,12 +101,14 @@ def plan_problem(
 
 
 def written_manifest(out: Path, title: str, wholes: Sequence[Whole], jobs: Mapping[str, str]) -> Manifest:
-    """Write the manifest of a plan, with what runs it left open; a former one keeps when it was made."""
+    """Write the manifest of a plan, with what runs it left open; when and by which code a former one was made stays."""
     former = read_manifest(out) if (out / MANIFEST_FILE).exists() else None
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     manifest = Manifest(title=title, created=created, wholes=list(wholes), jobs=dict(jobs), **ours())
     if former is not None:
         kept = {"created": former.created, "executor": former.executor, "options": former.options}
+        if same_code(former, manifest):
+            kept |= {"version": former.version, "commit": former.commit}
         manifest = manifest.model_copy(update=kept)
     for folder in (out / JOBS_FOLDER, out):  # what the manifest names is on the disk before it is
         if folder.is_dir():

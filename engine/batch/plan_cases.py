@@ -20,6 +20,7 @@ from ..file_hash import file_hash
 from ..files import write_text
 from ..privacy import without_folders
 from ..progress import Progress
+from ..results.code import same_code
 from ..transport.engines import backend_behind
 from .asked import check_asked, check_same_code
 from .folders import check_jobs_folder, make_job, ours
@@ -172,7 +173,7 @@ class _Plan:
         if not divided:
             return False
         assert self.former is not None
-        check_same_code(self.out, self.former)
+        check_same_code(self.former, "give another --out", self.out)
         for whole in before:
             again = repaired(self.out, self.former, whole, partial(self._again, case, whole))
             self.jobs |= {name: again.get(name, self.former.jobs[name]) for name in whole.jobs}
@@ -225,7 +226,10 @@ class _Plan:
             there = read_job(folder)
         except InputError:
             return None
-        same = there.model_copy(update={"checkpoint_s": job.checkpoint_s}) == job
+        free: dict[str, Any] = {"checkpoint_s": job.checkpoint_s}
+        if same_code(there, job):
+            free |= {"version": job.version, "commit": job.commit}
+        same = there.model_copy(update=free) == job
         return file_hash(folder / "job.json") if same else None
 
     def _job_of(self, job: BatchJob, text: str) -> str:

@@ -51,7 +51,7 @@ def repaired(out: Path, manifest: Manifest, whole: Whole, make: Make | None = No
     ranges = dict(zip(whole.jobs, shard_ranges(whole.batches, len(whole.jobs)), strict=True))
     known = next((job for job in jobs.values() if job is not None), None) or _record(out, manifest, lost)
     with TemporaryDirectory() as scratch:
-        pattern, files = _origin(out, whole, known, make, Path(scratch), hashes)
+        pattern, files = _origin(out, manifest, whole, known, make, Path(scratch), hashes)
         for name in lost:
             first, count = ranges[name]
             job = pattern.model_copy(update={"name": name, "first_batch": first, "batches": count})
@@ -114,7 +114,13 @@ def _record(out: Path, manifest: Manifest, names: list[str]) -> BatchJob | None:
 
 
 def _origin(
-    out: Path, whole: Whole, known: BatchJob | None, make: Make | None, scratch: Path, hashes: _Hashes
+    out: Path,
+    manifest: Manifest,
+    whole: Whole,
+    known: BatchJob | None,
+    make: Make | None,
+    scratch: Path,
+    hashes: _Hashes,
 ) -> tuple[BatchJob, Mapping[str, Path]]:
     """A job of the whole, and where its files come from."""
     files: dict[str, Path] = {}
@@ -141,7 +147,8 @@ def _origin(
             )
     if known is not None and all(name in files or fresh.files[name] == sha for name, sha in known.files.items()):
         return known, {**made, **files}
-    return fresh, made
+    # the same sources, which may be of another commit by now: the record is to be the one of the plan, byte by byte
+    return fresh.model_copy(update={"version": manifest.version, "commit": manifest.commit}), made
 
 
 def _lost(folder: Path) -> InputError:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..results.code import code_difference, same_code
 from ..results.result import Result
 from .job import BatchJob
 
@@ -35,7 +36,6 @@ def check_result(result: Result, job: BatchJob, file: Path) -> None:
         "input_hash": (job.input_hash, came.input_hash),
         "seed": (job.seed, came.seed),
         "batch size": (job.batch_histories, tally.batch_histories),
-        "version": (f"{job.version} {job.commit}", f"{came.version} {came.commit}"),
         "table_hashes": (job.table_hashes, came.table_hashes),
     }
     if job.backend not in ("auto", "mixed"):
@@ -43,6 +43,9 @@ def check_result(result: Result, job: BatchJob, file: Path) -> None:
     for name, (mine, its) in wanted.items():
         if mine != its:
             raise refused(file, f"is not that of its job: another {name}", f"{its} is not {mine}")
+    if not same_code(job, came):
+        differ = code_difference(job, came, "its result by")
+        raise refused(file, "is not that of its job: other sources of hevesy", f"the job was made by {differ}")
     ids = np.arange(job.first_batch, job.first_batch + job.batches)
     if not np.array_equal(tally.batch_ids, ids):
         held = tally.batch_ids

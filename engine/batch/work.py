@@ -16,12 +16,10 @@ from ..file_hash import file_hash
 from ..lock import locked
 from ..privacy import without_folders
 from ..progress import Progress, Stop
-from ..results.environment import table_hashes
-from ..results.provenance import code_commit, code_version
-from .asked import SAME_CODE, code_text
+from .asked import check_same_code
 from .attempt import Attempt, now
 from .control import is_cancelled
-from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, BatchJob, batch_of, check_still_there, refuse_link
+from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, batch_of, check_still_there, refuse_link
 from .manifest import case_folder, read_job
 from .marks import is_complete
 from .status import JobStatus, read_status, write_status
@@ -94,7 +92,7 @@ def run_job(
         start = time.monotonic()
         try:
             job = read_job(folder)
-            _check_code(job)
+            check_same_code(job, "make the batch again")
             attempt = Attempt(folder, job, running, threads, device, progress, stop)
             return _written(folder, running, start, **_run(attempt))
         except (StoppedEarly, KeyboardInterrupt):
@@ -135,25 +133,6 @@ def stands(folder: Path, status: JobStatus) -> bool:
         return file_hash(folder / RESULT_FILE) == status.result_sha256
     except (InputError, OSError):
         return False
-
-
-def _check_code(job: BatchJob) -> None:
-    """Refuse to run a job of another version, whose histories would not belong to the others."""
-    if (job.version, job.commit) != (code_version(), code_commit()):
-        raise InputError(
-            f"the batch was made by {code_text(job.version, job.commit)}, this is "
-            f"{code_text(code_version(), code_commit())}",
-            why="histories of two versions must not be added up",
-            suggestion=f"{SAME_CODE}, or make the batch again",
-            field="version",
-        )
-    if job.table_hashes != table_hashes():
-        raise InputError(
-            "the physics tables are not those of the batch",
-            why="histories with two tables must not be added up",
-            suggestion="run the job where hevesy is installed as it was, or make the batch again",
-            field="table_hashes",
-        )
 
 
 def _told(message: str, folder: Path) -> str:

@@ -254,6 +254,8 @@ def _read(path: Path) -> tuple[RunIdentity, Tally]:
         if (content["format"], content["format_version"]) != (FORMAT, FORMAT_VERSION):
             raise ValueError("another format")
         facts: dict[str, Any] = {name: content["tally"][name] for name in FACTS}
+        if "code_hash" not in content["run"]:
+            raise changed("the stopped run was made by another hevesy, of which the sources are unknown", "code_hash")
         identity = RunIdentity(**content["run"])
         given = {"region_names": tuple(facts["region_names"]), "options": PhysicsOptions.recorded(facts["options"])}
         values: dict[str, Any] = {**arrays, **facts, **given}

@@ -24,12 +24,18 @@ PACKAGES = (*NUMERICAL_PACKAGES, "pydantic", "pint", "highdicom", "matplotlib")
 #: what a run on a GPU passes through, by the names of the distributions that bring it
 GPU_PACKAGES = {"numba-cuda": ("numba-cuda",), "CuPy": ("cupy-cuda13x", "cupy-cuda12x", "cupy")}
 ROOT = Path(__file__).resolve().parents[2]
+#: What decides the numbers of a result, besides the tables; the command line is not part of it.
+CODE_FOLDERS = ("engine", "kernels")
 
 
 def describe() -> dict[str, Any]:
     """Versions, machine, backends and data tables, as plain nested dictionaries."""
     return {
-        "hevesy": {"version": __version__, "commit": commit() or "unknown (not a checkout)"},
+        "hevesy": {
+            "version": __version__,
+            "commit": commit() or "unknown (not a checkout)",
+            "sources": f"sha256 {code_hash()}" if code_hash() else "unknown (only compiled files)",
+        },
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
@@ -101,6 +107,23 @@ def backends() -> dict[str, str]:
         devices["cuda"] += f", driver {cuda_probe.driver_version() or 'of unknown version'}"
         devices["cuda"] += "".join(f"; not used: {text}" for text in survey.refused())
     return devices
+
+
+@lru_cache(maxsize=1)
+def code_hash() -> str:
+    """SHA-256 of the Python sources of ``engine`` and ``kernels``: the same for a checkout and a wheel made from it.
+
+    Names are those of POSIX and lines end as there. Hidden files and folders, which editors leave, are not part of it.
+    Where there are no sources, only compiled files, it is empty.
+    """
+    digest = sha256()
+    found = {path.relative_to(ROOT): path for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    sources = {name.as_posix(): path for name, path in found.items() if not any(p.startswith(".") for p in name.parts)}
+    for name in sorted(sources):
+        content = sources[name].read_bytes().replace(b"\r\n", b"\n")
+        digest.update(f"{name}:{len(content)};".encode())
+        digest.update(content)
+    return digest.hexdigest() if sources else ""
 
 
 @lru_cache(maxsize=1)

@@ -134,7 +134,7 @@ def _write_attributes(result: Result, file: h5py.File) -> None:
     p, root = result.provenance, file.attrs
     root["format"], root["format_version"] = FORMAT, FORMAT_VERSION
     root["kind"] = result.kind
-    root["hevesy_version"], root["hevesy_commit"] = p.version, p.commit
+    root["hevesy_version"], root["hevesy_commit"], root["hevesy_code"] = p.version, p.commit, p.code_hash
     root["input_hash"], root["regions_hash"] = p.input_hash, p.regions_hash
     root["plan"] = json.dumps(p.plan, sort_keys=True)
     root["table_hashes"] = json.dumps(p.table_hashes, sort_keys=True)
@@ -325,6 +325,7 @@ def _read(stored: Stored) -> Result:
         provenance=Provenance(
             version=str(stored.attribute("", "hevesy_version")),
             commit=str(stored.attribute("", "hevesy_commit")),
+            code_hash=str(stored.attribute("", "hevesy_code", "")),
             input_hash=input_hash,
             table_hashes=stored.json("", "table_hashes", dict),
             seed=int(stored.number("", "seed")),

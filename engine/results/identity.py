@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..transport.problem import Problem
+from .code import code_difference, same_code
 from .provenance import Provenance, problem_hash, regions_hash
 
 
@@ -19,7 +20,7 @@ class RunIdentity:
 
     Parameters
     ----------
-    input_hash, regions_hash, table_hashes, version, commit
+    input_hash, regions_hash, table_hashes, version, commit, code_hash
         As in :class:`~hevesy.engine.results.provenance.Provenance`.
     """
 
@@ -28,6 +29,7 @@ class RunIdentity:
     table_hashes: dict[str, str]
     version: str
     commit: str
+    code_hash: str
 
     @classmethod
     def now(cls, problem: Problem, regions: Sequence[np.ndarray] | np.ndarray | None = None) -> RunIdentity:
@@ -58,9 +60,8 @@ class RunIdentity:
             raise changed("the regions or lesions are not those of the stopped run", "regions_hash")
         if self.table_hashes != now.table_hashes:
             raise changed("the physics tables are not those of the stopped run", "table_hashes")
-        if (self.version, self.commit) != (now.version, now.commit):
-            then, here = (" ".join(part for part in (p.version, p.commit) if part) for p in (self, now))
-            raise changed(f"the stopped run used hevesy {then}, this is {here}", "version")
+        if not same_code(self, now):
+            raise changed(f"the stopped run was made by {code_difference(self, now)}", "code_hash")
 
 
 def changed(problem: str, field: str) -> InputError:

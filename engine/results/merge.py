@@ -23,6 +23,7 @@ from ..nuclides.emission import Emission
 from ..text import counted, shortened
 from ..transport.emission_checks import RARE, rare_emissions
 from ..transport.tally import Tally
+from .code import code_text, same_code
 from .result import Result
 
 #: How a partial result says that it is one, so that the next stage of the merge can tell whether it still is.
@@ -159,6 +160,8 @@ class _Sum:
         if self.whole.backend != result.backend and not (self._mixed(self.whole) and self._mixed(result)):
             raise _differ("backend", (self.name, self.whole.backend), (name, result.backend))
         for other in self.shards:
+            if not same_code(other.result.provenance, result.provenance):
+                raise _differ("code", (other.name, _code(other.result)), (name, _code(result)))
             common = np.intersect1d(other.ids, _tally(result).batch_ids)
             if common.size:
                 raise _overlap(other, name, _tally(result), common)
@@ -196,6 +199,9 @@ class _Sum:
         device = f" {AND} ".join(_several((part.device for part in parts), f" {AND} "))
         provenance = replace(
             first.provenance,
+            # of the same sources, which one may have from a checkout and another from a wheel
+            commit=min((part.provenance.commit for part in parts if part.provenance.commit), default=""),
+            code_hash=min(part.provenance.code_hash for part in parts),
             wall_time_s=math.fsum(part.wall_time_s for part in parts),
             device=device,
             backend=backend,
@@ -351,6 +357,12 @@ def _ranges(ranges: Sequence[tuple[int, int]]) -> str:
     return f"decays {shown}" + (f" and {counted(len(ranges) - LISTED, 'more range')}" if len(ranges) > LISTED else "")
 
 
+def _code(result: Result) -> str:
+    """Which code made a result, in words."""
+    sources = result.provenance.code_hash
+    return code_text(result.provenance) + (f" (sources {shortened(sources[:10])})" if sources else "")
+
+
 def _tally(result: Result) -> Tally:
     assert result.tally is not None
     return result.tally
@@ -360,7 +372,7 @@ def _identity(a: Result, b: Result) -> Iterator[tuple[str, Any, Any]]:
     """What two shards must have in common but for the backend: (name, value of a, value of b)."""
     yield "kind", a.kind, b.kind
     yield "grid", (a.grid.shape, a.grid.spacing_mm), (b.grid.shape, b.grid.spacing_mm)
-    for name in ("input_hash", "regions_hash", "physics", "table_hashes", "seed", "version", "commit"):
+    for name in ("input_hash", "regions_hash", "physics", "table_hashes", "seed"):
         yield name.replace("_", " "), getattr(a.provenance, name), getattr(b.provenance, name)
     yield "batch size", _tally(a).batch_histories, _tally(b).batch_histories
     yield "regions", _tally(a).region_names, _tally(b).region_names

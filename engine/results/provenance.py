@@ -19,7 +19,7 @@ from ..transport.sums import regions_of
 from ..transport.tally import Tally
 from ..version import __version__
 from . import environment
-from .environment import table_hashes
+from .environment import code_hash, table_hashes
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Provenance:
     ----------
     version, commit
         Of hevesy; the commit is that of the checkout, empty when installed.
+    code_hash
+        SHA-256 of its sources (`environment.code_hash`), by which two are told to be the same; empty in files that do
+        not say it.
     input_hash
         SHA-256 of the transport problem (`problem_hash`).
     regions_hash
@@ -51,6 +54,7 @@ class Provenance:
 
     version: str = ""
     commit: str = ""
+    code_hash: str = ""
     input_hash: str = ""
     regions_hash: str = ""
     table_hashes: dict[str, str] = field(default_factory=dict)
@@ -69,6 +73,7 @@ class Provenance:
         known: dict[str, Any] = {
             "version": code_version(),
             "commit": code_commit(),
+            "code_hash": code_hash(),
             "table_hashes": table_hashes(),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "software": software_versions(),

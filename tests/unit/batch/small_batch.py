@@ -21,7 +21,7 @@ from hevesy.engine.pipeline.activity import integrate
 from hevesy.engine.pipeline.dose import region_weights, transport_problem
 from hevesy.engine.pipeline.identity import open_sources
 from hevesy.engine.pipeline.scans import read_visit
-from hevesy.engine.results.environment import table_hashes
+from hevesy.engine.results.environment import code_hash, table_hashes
 from hevesy.engine.results.provenance import code_commit, code_version, problem_hash
 from hevesy.engine.simulation import simulate
 from hevesy.engine.transport.problem import Problem
@@ -61,7 +61,8 @@ def planned(problem: Path, out: Path, shards: int, decays: int) -> tuple[Manifes
 
 def ours() -> dict:
     """What a job and a manifest say of the code that made them."""
-    return {"version": code_version(), "commit": code_commit(), "table_hashes": table_hashes()}
+    code = {"version": code_version(), "commit": code_commit(), "code_hash": code_hash()}
+    return {**code, "table_hashes": table_hashes()}
 
 
 def plan_small_case(case_file: Path, out: Path, *, shards: int, per_batch: int, backend: str = "cpu") -> Manifest:

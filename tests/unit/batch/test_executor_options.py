@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from hevesy.cli import transport_commands
-from hevesy.engine.batch import folders, work
 from hevesy.engine.batch.executors.base import executor_of
 from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.lock import locked
+from hevesy.engine.results import code as code_of
 from hevesy.engine.results.provenance import code_commit, code_version
 from hevesy.tests.unit.batch.small_batch import small_problem
 from hevesy.tests.unit.small_case import write_small_case
@@ -212,20 +212,35 @@ def test_a_merge_and_a_run_of_one_batch_wait_for_each_other(problem, tmp_path, c
 @pytest.mark.parametrize(
     ("planned", "here", "words"),
     [
-        ("", "e" * 40, "as installed, this is hevesy {} from a checkout at eeeeeeeeee\n"),
-        ("f" * 40 + "+changes", "", "from a checkout at ffffffffff with changes, this is hevesy {} as installed\n"),
+        ("", "e" * 40, "as installed, this is hevesy {} from a checkout at eeeeeeeeee, with other sources\n"),
+        (
+            "f" * 40 + "+changes",
+            "",
+            "from a checkout at ffffffffff with changes, this is hevesy {} as installed, with other sources\n",
+        ),
+        ("", "", "as installed, this is hevesy {} as installed too, but their sources differ\n"),
+        (
+            "f" * 40 + "+changes",
+            "f" * 40 + "+changes",
+            "from a checkout at ffffffffff with changes, this is hevesy {} from a checkout at ffffffffff with changes "
+            "too, but their sources differ\n",
+        ),
     ],
 )
 def test_a_checkout_and_an_installed_hevesy_say_what_they_are(
     problem, tmp_path, command, monkeypatch, planned, here, words
 ):
     out = tmp_path / "b"
-    monkeypatch.setattr(folders, "code_commit", lambda: planned)
+    monkeypatch.setattr(code_of, "code_commit", lambda: planned)
     plan_problem(problem, out, shards=2, decays=2000, seed=1, backend="cpu")
-    for module in (folders, work):
-        monkeypatch.setattr(module, "code_commit", lambda: here)
+    monkeypatch.setattr(code_of, "code_commit", lambda: here)
+    monkeypatch.setattr(code_of, "code_hash", lambda: "0" * 64)
     words = words.format(code_version())
     code, _, err = command("job", out / "jobs" / "shard-0001", "--quiet")
-    assert code == 1 and words in err and "from one checkout, or from one installed wheel or image" in err
+    assert (
+        code == 1
+        and words in err
+        and "with the same sources everywhere: one checkout, wheel or image, or make the" in err
+    )
     code, _, err = command("batch", problem, "--out", out, *SETTINGS)
-    assert code == 2 and words in err and "from one checkout" in err
+    assert code == 2 and words in err and "image, or give another --out" in err

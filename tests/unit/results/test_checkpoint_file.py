@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 
 import numpy as np
@@ -11,7 +12,7 @@ from hevesy import simulate
 from hevesy.engine.errors import InputError
 from hevesy.engine.imaging.tissue import water
 from hevesy.engine.nuclides.decay import nuclide
-from hevesy.engine.results import identity, provenance
+from hevesy.engine.results import checkpoint, identity, provenance
 from hevesy.engine.results.checkpoint import CheckpointFile, RunCheckpoints
 from hevesy.engine.results.earlier import earlier_result
 from hevesy.engine.transport.problem import Problem
@@ -105,8 +106,26 @@ def test_other_code_or_tables_are_refused_by_name(problem, file, monkeypatch):
         patch.setattr(provenance, "table_hashes", lambda: {"physics.h5": "0" * 64})
         with pytest.raises(InputError, match="physics tables are not those"):
             file.load(problem)
-    monkeypatch.setattr(provenance, "code_version", lambda: "9.9")
-    with pytest.raises(InputError, match="this is 9.9"):
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "code_commit", lambda: "0" * 40)
+        patch.setattr(provenance, "code_version", lambda: "9.9")
+        assert file.load(problem) is not None, "the same sources, whatever they are called"
+        patch.setattr(provenance, "code_hash", lambda: "0" * 64)
+        with pytest.raises(InputError, match="this is hevesy 9.9 from a checkout at 0000000000, with other sources"):
+            file.load(problem)
+
+
+def test_a_checkpoint_that_does_not_say_its_sources_is_of_another_code(problem, file):
+    """As a hevesy saved it that told code by its commit; its SHA-256 is right."""
+    for path in file.files:
+        with np.load(path) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(arrays.pop("about").item())
+        del about["run"]["code_hash"], arrays["sha256"]
+        text = json.dumps(about)
+        digest = checkpoint._digest(text, {name: arrays[name] for name in checkpoint.ARRAYS})
+        np.savez(path, about=np.array(text.encode()), sha256=np.array(digest.encode()), **arrays)
+    with pytest.raises(InputError, match="(?s)another hevesy, of which the sources are unknown.*run without --resume"):
         file.load(problem)
 
 

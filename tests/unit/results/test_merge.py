@@ -181,8 +181,7 @@ STRANGERS = {
     "regions": lambda: shard(6, 6, problem=replace(small_problem(), region_names=("hot", "warm"))),
     "plan": lambda: shard(6, 6, plan={"batches": 25, "mixed": False}),
     "backend": lambda: of("backend", "cuda"),
-    "version": lambda: of("version", "9.9"),
-    "commit": lambda: of("commit", "0" * 40),
+    "code": lambda: of("code_hash", "0" * 64),
     "table hashes": lambda: of("table_hashes", {"physics.h5": "0" * 64}),
     "batch size": lambda: simulate(
         small_problem(), decays=600, seed=SEED, backend="cpu", first_batch=3, batch_histories=100
@@ -202,6 +201,31 @@ def test_a_stranger_is_refused_by_what_differs_and_by_name(command, files, tmp_p
     err = refused(command, files[0], stranger, files[2], files[3], "-o", tmp_path / "m.h5")
     assert f"results differ in their {what}: " in err and str(stranger) in err and str(files[0]) in err
     assert not (tmp_path / "m.h5").exists()
+
+
+@pytest.mark.parametrize("older", [0, 1])
+def test_an_older_file_is_told_by_version_and_commit(command, files, tmp_path, older):
+    """It does not hold the hash of its sources; whichever of the two comes first."""
+    results = [Result.load(file) for file in files]
+    results[older].provenance = replace(results[older].provenance, code_hash="")
+    merged = merge(results)
+    assert merged.complete and merged.provenance.code_hash == "", "not more is known of the sum than of its parts"
+    for name, value in (("version", "0.0.9"), ("commit", "1" * 40)):
+        results[older].provenance = replace(results[older].provenance, **{name: value})
+        results[older].save(files[older])
+        err = refused(command, *files, "-o", tmp_path / "m.h5")
+        assert f"results differ in their code: hevesy {results[0].provenance.version} " in err
+        assert " ".join(err.split()).count("(sources ") == 1
+
+
+def test_commits_of_the_same_sources_add_up_in_any_order(files):
+    commits = ("", "b" * 40, "a" * 40, "a" * 40 + "+changes")
+    parts = [Result.load(file) for file in files]
+    for part, commit in zip(parts, commits, strict=True):
+        part.provenance = replace(part.provenance, commit=commit)
+    staged = merge([merge([parts[1], parts[3]], partial=True), merge([parts[2], parts[0]], partial=True)])
+    for result in (merge(parts), merge(parts[::-1]), staged):
+        assert result.provenance.commit == "a" * 40 and result.provenance.code_hash == parts[0].provenance.code_hash
 
 
 def test_weights_of_regions_are_told_apart_and_their_form_is_not(tmp_path):

@@ -113,7 +113,8 @@ def test_other_code_tables_or_lesions_are_refused(case_file, stopped, monkeypatc
             hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
     with monkeypatch.context() as patch:
         patch.setattr(provenance, "code_version", lambda: "9.9")
-        with pytest.raises(InputError, match="this is 9.9"):
+        patch.setattr(provenance, "code_hash", lambda: "0" * 64)
+        with pytest.raises(InputError, match="this is hevesy 9.9 .*with other sources"):
             hevesy.run(case_file, method="mc", seed=6, out=stopped, resume=True)
     result = hevesy.Result.load(stopped / "result.h5")
     masks = result.lesion_masks[:, ::-1]

@@ -23,7 +23,7 @@ PAYLOAD = b"payload"
 JOB: dict[str, Any] = {
     "format": "hevesy-batch-job", "format_version": 1, "name": "shard-0001", "kind": "shard", "whole": "problem",
     "seed": 7, "backend": "cpu", "first_batch": 10, "batches": 5, "batch_histories": 1000, "input_hash": "ab" * 32,
-    "version": "0.1.0", "commit": "abc", "table_hashes": {"photons": "cd" * 32},
+    "version": "0.1.0", "commit": "abc", "code_hash": "ef" * 32, "table_hashes": {"photons": "cd" * 32},
     "files": {"problem.npz": hashlib.sha256(PAYLOAD).hexdigest()},
 }  # fmt: skip
 STATUS: dict[str, Any] = {
@@ -33,7 +33,7 @@ STATUS: dict[str, Any] = {
 }  # fmt: skip
 MANIFEST: dict[str, Any] = {
     "format": "hevesy-batch", "format_version": 1, "title": "trial", "created": "2026-01-05T09:00:00+00:00",
-    "version": "0.1.0", "commit": "abc", "table_hashes": {"photons": "cd" * 32},
+    "version": "0.1.0", "commit": "abc", "code_hash": "ef" * 32, "table_hashes": {"photons": "cd" * 32},
     "wholes": [
         {"name": "problem", "case": "", "visit": "", "therapy": "", "input_hash": "ab" * 32, "seed": 7,
          "batches": 15, "batch_histories": 1000, "jobs": ["shard-0001", "shard-0002"]},
