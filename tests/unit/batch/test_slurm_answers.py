@@ -52,9 +52,17 @@ def slurm(tmp_path, monkeypatch):
             (tools / f"{name}.txt").write_text(said)
             where = ">&2" if code else ""
             lines = f'echo "{name} $*" >>"{tools}/calls"\ncat "{tools}/{name}.txt" {where}\nexit {code}\n'
+            if name == "squeue" and not code:  # where a job works, and what it runs
+                asked = "".join(f'case "$*" in *%{one}*) cat "{tools}/{one}.txt"; exit;; esac\n' for one in "Zo")
+                lines = asked + lines
             (tools / name).write_text(f"#!/bin/bash\n{lines}")
             (tools / name).chmod(0o755)
 
+    answer.works_in = lambda folder, script="": [
+        (tools / f"{field}.txt").write_text("".join(f"{job}|{text}\n" for job in (7, 12, 13, 20)))
+        for field, text in (("Z", folder), ("o", script))
+    ]
+    answer.works_in(tmp_path / "batch")
     answer(squeue="", scancel="", sacct=("Slurm accounting storage is disabled\n", 1), sbatch="12\n",
            scontrol="MaxArraySize            = 1001\n")  # fmt: skip
     answer.calls = lambda: (tools / "calls").read_text().splitlines() if (tools / "calls").exists() else []
