@@ -65,7 +65,7 @@ def job(
 
 
 def status(out: BatchFolder, quiet: Quiet = False, json: JSON = False) -> None:
-    """What became of a batch: its cases or its problem, and every job. It may run meanwhile, on any machine."""
+    """What became of a batch: its cases or its problem, and every job. It may be running, on any machine."""
     from ..engine.batch.manifest import read_manifest
     from ..engine.batch.overview import overview
 
@@ -83,7 +83,7 @@ def status(out: BatchFolder, quiet: Quiet = False, json: JSON = False) -> None:
 def retry(
     out: Annotated[Path, typer.Argument(help="The --out of `hevesy batch`.", show_default=False)],
     jobs: Names = None,
-    executor: where.Executor = None,
+    executor: where.ExecutorAgain = None,
     workers: where.Workers = None,
     devices: where.Devices = None,
     partition: where.Partition = None,

@@ -1,4 +1,4 @@
-"""Jobs that Slurm has: other executors leave them to it, and nothing of another folder is touched. No Slurm is needed."""
+"""Jobs that Slurm has: other executors leave them to it, and nothing of another folder is touched; no Slurm needed."""
 
 from __future__ import annotations
 
