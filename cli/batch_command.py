@@ -106,9 +106,10 @@ def _problem(
     with held(out), stop_on_interrupt(-1) as stop, progress_line(quiet or json) as tell:
         manifest = plan_problem(file, out, **options)
         for text in (text for whole in manifest.wholes for text in whole.remarks):
-            echo(text, err=True)
+            if not quiet:
+                echo(text, err=True)
         ended = hand_over(out, *runner, progress=tell, stop=stop)
-    end_of_problem(ended, json=json)
+    end_of_problem(ended, json=json, quiet=quiet)
 
 
 def _problem_options(asked: dict[str, Any]) -> dict[str, Any]:
@@ -157,8 +158,8 @@ def _cases(
     with stop_on_interrupt(before) as stop, progress_line(quiet or json) as tell:
         done = run_batch(trial, out, options=options, executor=name, executor_options=given, progress=tell, stop=stop)
     record = write_trial(trial.name, done) if done.complete else None
-    tell_cases(done, record, json=json)
-    end_of_cases(done)
+    tell_cases(done, record, json=json, quiet=quiet)
+    end_of_cases(done, quiet=quiet or json)
 
 
 def _check_flags(trial: Trial, options: CaseOptions) -> None:

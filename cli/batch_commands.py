@@ -64,8 +64,8 @@ def job(
         raise typer.Exit(max(codes))
 
 
-def status(out: BatchFolder, json: JSON = False) -> None:
-    """What became of a batch: its cases or its problem, and every job. It may run meanwhile, on any machine."""
+def status(out: BatchFolder, quiet: Quiet = False, json: JSON = False) -> None:
+    """What became of a batch: its cases or its problem, and every job. It may be running, on any machine."""
     from ..engine.batch.manifest import read_manifest
     from ..engine.batch.overview import overview
 
@@ -83,7 +83,7 @@ def status(out: BatchFolder, json: JSON = False) -> None:
 def retry(
     out: Annotated[Path, typer.Argument(help="The --out of `hevesy batch`.", show_default=False)],
     jobs: Names = None,
-    executor: where.Executor = None,
+    executor: where.ExecutorAgain = None,
     workers: where.Workers = None,
     devices: where.Devices = None,
     partition: where.Partition = None,
@@ -115,14 +115,14 @@ def retry(
     with held(out):
         manifest = with_jobs(out, manifest, repaired_from_jobs(out, manifest))
         names = _to_retry(out, manifest, jobs)
-        if not names and not json:
+        if not names and not json and not quiet:
             echo("no job is to be run again: none has failed, was stopped, cancelled or lost")
         with stop_on_interrupt(-1) as stop, progress_line(quiet or json) as tell:
             ended = hand_over(out, runner, options, only=names, progress=tell, stop=stop)
     if any(whole.case for whole in manifest.wholes):
-        _end_of_cases(ended, json=json)
+        _end_of_cases(ended, json=json, quiet=quiet)
     else:
-        end_of_problem(ended, json=json)
+        end_of_problem(ended, json=json, quiet=quiet)
 
 
 def _to_retry(out: Path, manifest: Manifest, given: Sequence[str] | None) -> list[str]:
@@ -135,26 +135,29 @@ def _to_retry(out: Path, manifest: Manifest, given: Sequence[str] | None) -> lis
     return [name for name in manifest.jobs if not is_done(out, manifest, name)]
 
 
-def cancel(out: BatchFolder, jobs: Names = None, json: JSON = False) -> None:
+def cancel(out: BatchFolder, jobs: Names = None, quiet: Quiet = False, json: JSON = False) -> None:
     """End jobs: those that run save a checkpoint and end, those that wait do not start. `hevesy retry` resumes them."""
     from ..engine.batch.control import cancel_jobs
     from ..engine.batch.executors.base import executor_of
     from ..engine.batch.manifest import job_folder, read_manifest
+    from ..engine.batch.status import read_status
 
     manifest = read_manifest(out)
     names = _named(out, manifest, jobs) if jobs else [*manifest.jobs]
+    done = sum(read_status(job_folder(out, name)).state == "done" for name in names)
     ended = cancel_jobs(job_folder(out, name) for name in names)
     messages: tuple[str, ...] = ()
     if ended:
-        runner = executor_of(manifest.executor)
+        runner = executor_of("slurm" if _was_in_slurm(out, manifest) else manifest.executor)
         runner.cancel(out, ended)
         messages = tuple(getattr(runner, "messages", ()))
     if json:
         echo_json({"cancelled": [folder.name for folder in ended], "messages": messages})
         return
-    for text in messages:
+    for text in messages if not quiet else ():
         echo(text)
-    echo(f"cancelled {counted(len(ended), 'job')}; {len(names) - len(ended)} of {len(names)} were done")
+    if not quiet:
+        echo(f"cancelled {counted(len(ended), 'job')}; {done} of {len(names)} were done")
 
 
 def _named(out: Path, manifest: Manifest, given: Sequence[str]) -> list[str]:
@@ -184,14 +187,21 @@ def _known_to_executor(out: Path, manifest: Manifest) -> tuple[dict[str, JobStat
     """What an executor knows of jobs beyond their folders, and what it could not find out."""
     from ..engine.batch.executors.base import executor_of
 
-    if manifest.executor != "slurm":
+    if not _was_in_slurm(out, manifest):
         return {}, []
     try:
-        runner = executor_of(manifest.executor)
+        runner = executor_of("slurm")
         states: dict[str, JobStatus] = runner.states(out)  # type: ignore[attr-defined]
         return states, list(getattr(runner, "messages", ()))
     except InputError as error:  # this machine need not be of the cluster
-        return {}, [f"{manifest.executor} could not be asked: {error.problem}"]
+        return {}, [f"slurm could not be asked: {error.problem}"]
+
+
+def _was_in_slurm(out: Path, manifest: Manifest) -> bool:
+    """Whether Slurm may have jobs of a batch, though a later command may have run others elsewhere."""
+    from ..engine.batch.executors.slurm_record import RECORD_FILE
+
+    return manifest.executor == "slurm" or (out / RECORD_FILE).exists()
 
 
 def _tell(now: Overview) -> None:
@@ -222,7 +232,7 @@ def _decays(done: int, wanted: int) -> str:
     return f"{done:.3g} of {wanted:.3g}" if wanted else f"{done:.3g}"
 
 
-def _end_of_cases(ended: Any, *, json: bool) -> None:
+def _end_of_cases(ended: Any, *, json: bool, quiet: bool) -> None:
     """What `batch` shows of cases: the tables of the trial are written again."""
     from ..engine.batch.goals import goal_sentences
     from ..engine.cohort.batch import batch_of
@@ -231,5 +241,5 @@ def _end_of_cases(ended: Any, *, json: bool) -> None:
     done = batch_of(ended)
     done.remarks = (*done.remarks, *goal_sentences(ended.out, ended.manifest, ended.kept))
     record = write_trial(ended.manifest.title, done) if done.complete else None
-    tell_cases(done, record, json=json)
-    end_of_cases(done)
+    tell_cases(done, record, json=json, quiet=quiet)
+    end_of_cases(done, quiet=quiet or json)

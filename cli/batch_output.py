@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..engine.cohort.batch import Batch
 
 
-def end_of_problem(ended: Ended, *, json: bool) -> None:
+def end_of_problem(ended: Ended, *, json: bool, quiet: bool = False) -> None:
     """What became of one problem in shards, and the exit code: 0 merged or submitted, 1 failed, 3 to be resumed.
 
     Raises
@@ -34,9 +34,10 @@ def end_of_problem(ended: Ended, *, json: bool) -> None:
             echo(text)
     if ended.dry_run:
         return
-    failed = {name: one for name, one in now.jobs.items() if one.state in ("failed", "lost")}
+    open_jobs = {name: one for name, one in now.jobs.items() if one.state != "done" and name not in ended.elsewhere}
+    failed = {name: one for name, one in open_jobs.items() if one.state in ("failed", "lost")}
     if ended.submitted:
-        _submitted(ended.out, json)
+        _submitted(ended.out, json or quiet)
         return
     for name, status in failed.items():
         echo(f"{status.state.upper()} {name}: {status.message}", err=True)
@@ -49,10 +50,11 @@ def end_of_problem(ended: Ended, *, json: bool) -> None:
     if ended.collected.stopped:
         echo("stopped early: all jobs are done, their results are not merged; run the same command again", err=True)
         raise typer.Exit(3)
-    left = len(now.jobs) - now.states.get("done", 0)
-    if left:
-        echo(f"stopped early: {counted(left, 'job')} not done; run the same command again", err=True)
+    if open_jobs:
+        echo(f"stopped early: {counted(len(open_jobs), 'job')} not done; run the same command again", err=True)
         raise typer.Exit(3)
+    if ended.elsewhere:
+        return
     if not json:
         spent = sum(status.wall_time_s for status in now.jobs.values())
         decays = sum(whole.decays for whole in now.wholes)
@@ -63,7 +65,7 @@ def end_of_problem(ended: Ended, *, json: bool) -> None:
             echo(text)
 
 
-def tell_cases(done: Batch, record: dict[str, Any] | None, *, json: bool) -> None:
+def tell_cases(done: Batch, record: dict[str, Any] | None, *, json: bool, quiet: bool = False) -> None:
     """Tables of a trial, or all of it as JSON."""
     if json:
         tables = None if record is None else record["tables"]
@@ -72,7 +74,8 @@ def tell_cases(done: Batch, record: dict[str, Any] | None, *, json: bool) -> Non
                    "tables": tables})  # fmt: skip
         return
     for text in done.remarks:
-        echo(text)
+        if not (quiet and text in done.planned):
+            echo(text)
     if record is not None:
         _tell_trial(record, done)
 
@@ -104,7 +107,7 @@ def _of(share: dict[str, Any], noun: str) -> str:
     return count_of(share["count"], share["of"], noun)
 
 
-def end_of_cases(done: Batch) -> None:
+def end_of_cases(done: Batch, *, quiet: bool = False) -> None:
     """The exit code of a batch of cases: 0 complete or submitted, 1 one failed, 3 to be resumed.
 
     Raises
@@ -124,9 +127,9 @@ def end_of_cases(done: Batch) -> None:
         echo(f"{count_of(len(failed), len(done.cases), 'case')} failed", err=True)
         raise typer.Exit(1)
     if done.submitted:
-        _submitted(done.out, False)
+        _submitted(done.out, quiet)
 
 
-def _submitted(out: Path, json: bool) -> None:
-    if not json:
+def _submitted(out: Path, quiet: bool) -> None:
+    if not quiet:
         echo(f"the jobs run elsewhere; look at them with: hevesy status {out}")

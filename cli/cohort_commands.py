@@ -25,7 +25,7 @@ def cohort(
     noise_seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of image and sample noise; --seed by default.")
     ] = None,
-    voxel_mm: Annotated[float, typer.Option(min=1.0, max=16.0, help="PET voxel size [mm].")] = 4.0,
+    voxel_mm: Annotated[float, typer.Option(min=1.0, max=16.0, help="PET voxel size in mm.")] = 4.0,
     truth: Annotated[
         str, typer.Option(help="True doses by transport, or by the sphere formula (at once).")
     ] = "transport",

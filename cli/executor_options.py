@@ -15,6 +15,10 @@ Executor = Annotated[
     str | None,
     typer.Option(help="here, processes, slurm or dask; here by default, processes with several --workers or devices."),
 ]
+ExecutorAgain = Annotated[
+    str | None,
+    typer.Option("--executor", help="here, processes, slurm or dask; as the batch was run by default."),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Jobs at a time; they share the cores.")]
 Devices = Annotated[
     str | None, typer.Option(help='One worker for each of these devices, e.g. "cuda:0,cuda:1,cpu".', metavar="LIST")

@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from ..engine.progress import TimeLeft
 from ..engine.text import plain, printable, significant
 
 
@@ -147,44 +148,44 @@ def progress_line(quiet: bool = False) -> Iterator[Callable[..., None]]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
 
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeLeft(),
+        TextColumn("{task.fields[left]}", markup=False),
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task("", total=1.0)
+        task, left_of = bar.add_task("", total=1.0, left=""), TimeLeft()
 
         def update(fraction: float, message: str = "") -> None:
-            bar.update(task, completed=min(max(fraction, 0.0), 1.0), description=printable(message))
+            seconds = left_of(fraction, message)
+            left = "" if seconds is None else f"about {duration(seconds)} left"
+            bar.update(task, completed=min(max(fraction, 0.0), 1.0), description=printable(message), left=left)
 
         yield update
 
 
 #: Longest silence of the progress lines in a log [s].
 SILENCE_S = 10.0
+#: From this fraction on a log does not say how little time is left.
+_ENDS = 0.97
 
 
 def _lines() -> Callable[..., None]:
-    start = time.monotonic()
-    last_tenth, last_kind, last_time = -1, "", start
+    left_of = TimeLeft()
+    last_tenth, last_kind, last_time = -1, "", time.monotonic()
 
     def tell(fraction: float, message: str = "") -> None:
         nonlocal last_tenth, last_kind, last_time
         now, tenth, kind = time.monotonic(), int(10 * fraction), message.split(":")[0]
+        seconds = left_of(fraction, message)
         if tenth == last_tenth and kind == last_kind and now - last_time < SILENCE_S:
             return
         last_tenth, last_kind, last_time = tenth, kind, now
-        elapsed = now - start
-        left = ""
-        if 0.05 < fraction < 0.97 and elapsed > 5.0:
-            left = f", about {duration(elapsed / fraction - elapsed)} left"
+        left = "" if seconds is None or fraction >= _ENDS else f", about {duration(seconds)} left"
         echo(f"{100 * fraction:3.0f} %  {message}{left}", err=True)
 
     return tell

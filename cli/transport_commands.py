@@ -162,6 +162,7 @@ def merge(
 def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, json: bool) -> None:
     """Write what the jobs of a batch have done: exit code 1 where some of it is missing."""
     from ..engine.batch.collect import collect, merged_problem
+    from ..engine.batch.executors.slurm_record import submitted_again
     from ..engine.batch.launch import held
     from ..engine.batch.manifest import read_manifest
     from ..engine.files import check_output_file
@@ -186,6 +187,10 @@ def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, jso
     else:
         for path in done.written:
             echo(f"wrote {path}")
+    again = submitted_again(folder) if done.missing else ""
+    if again:  # the merge of a former submission: what is missing is for the next one
+        echo(again)
+        return
     for name, why in done.missing.items():
         echo(f"{name}: {why}", err=True)
     if done.missing:

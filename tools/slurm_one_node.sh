@@ -26,9 +26,11 @@ free_port() {  # the first of two ports on which nobody listens
   return 1
 }
 
-ended() {  # whether a process has ended, within ten seconds
+ended() {  # whether a process has ended, within ten seconds; a zombie has, its parent has only not asked for it yet
+  local state
   for _ in $(seq 100); do
-    kill -0 "$1" 2>/dev/null || return 0
+    state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null) || return 0
+    case $state in '' | Z | X) return 0 ;; esac
     sleep 0.1
   done
   return 1

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..progress import Progress, Stop
+from ..progress import Progress, Stop, TimeLeft
 from .control import is_cancelled
 from .job import BatchJob
 from .status import JobStatus, write_status
@@ -62,17 +62,18 @@ class Attempt:
     progress: Progress | None = None
     stop: Stop | None = None
     _said: float = field(default_factory=time.monotonic)
+    _left: TimeLeft = field(default_factory=TimeLeft)
 
     def tell(self, fraction: float, text: str) -> None:
         """Pass progress on, and now and then write it into the status."""
         if self.progress is not None:
             self.progress(fraction, text)
-        moment = time.monotonic()
+        moment, left_s = time.monotonic(), self._left(fraction, text)
         if moment - self._said >= TELL_EVERY_S:
             self._said = moment
             done = min(max(fraction, 0.0), 1.0)
             decays = max(round(done * self.job.decays), self.status.decays)
-            changes = {"fraction": done, "decays": decays, "updated": now()}
+            changes = {"fraction": done, "decays": decays, "left_s": left_s, "updated": now()}
             write_status(self.folder, self.status.model_copy(update=changes))
 
     @property

@@ -31,11 +31,11 @@ def cancel_jobs(folders: Iterable[Path]) -> list[Path]:
     Returns
     -------
     list of Path
-        Those that are not done: what was cancelled.
+        Those that are not done: what was cancelled. A folder that is a link is left alone.
     """
     ended = []
     for folder in folders:
-        if read_status(folder).state == "done":
+        if folder.is_symlink() or read_status(folder).state == "done":  # nothing runs a link, and it leads out of here
             continue
         write_text(folder / CANCEL_FILE, "cancelled\n")
         ended.append(folder)

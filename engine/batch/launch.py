@@ -14,10 +14,14 @@ from typing import Any
 from ..errors import InputError
 from ..lock import locked
 from ..progress import Progress, Stop
+from ..text import counted
 from .collect import Collected, collect
-from .control import allow_jobs
+from .control import allow_jobs, is_cancelled
 from .executors.base import FORMER, executor_of
 from .executors.options import ONCE, flag, is_kept, names_text
+from .executors.slurm import Slurm
+from .executors.slurm_record import RECORD_FILE
+from .executors.slurm_states import held_sentence
 from .job import LOCK_FILE, RESULT_FILE
 from .manifest import Manifest, Option, Whole, case_folder, job_folder, read_manifest, write_manifest
 from .marks import is_complete, shards_key
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: How often a command that waits for another looks whether that has ended [s].
 _LOOK_S = 0.2
+#: How long jobs may take to save a checkpoint and end, when they were cancelled and are to run again [s].
+ENDING_S = 30.0
 #: Share of the merge in the progress of a batch.
 _MERGE = 0.03
 
@@ -87,6 +93,8 @@ class Ended:
         Names of jobs that were done before.
     collected
         What of the divided ones could be put together, and what not.
+    elsewhere
+        Jobs that were left out because Slurm has them already: ``"waiting"`` or ``"running"``, by name.
     """
 
     out: Path
@@ -96,6 +104,7 @@ class Ended:
     messages: tuple[str, ...] = ()
     kept: frozenset[str] = frozenset()
     collected: Collected = field(default_factory=Collected)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 def hand_over(
@@ -108,6 +117,9 @@ def hand_over(
     stop: Stop | None = None,
 ) -> Ended:
     """Have an executor run the jobs of a batch that are not done, then put the results together.
+
+    Jobs that wait or run in Slurm are left to it, whatever the executor. Jobs that still end because they were
+    cancelled are waited for.
 
     Parameters
     ----------
@@ -135,24 +147,65 @@ def hand_over(
     """
     manifest, executor = read_manifest(out), FORMER.get(executor, executor)
     runner = executor_of(executor, **options)
-    manifest = manifest.model_copy(update={"executor": executor, **_to_keep(executor, options)})
-    write_manifest(out, manifest)
     kept = frozenset(name for name in manifest.jobs if is_done(out, manifest, name))
-    names = [name for name in manifest.jobs if name in only] if only is not None else [*manifest.jobs]
-    if only is None:
-        names = [name for name in names if name not in kept]
+    names = [name for name in manifest.jobs if (name not in kept if only is None else name in only)]
+    held = {} if executor == "slurm" else _in_slurm(out, names)  # the executor itself asks
+    names, messages = _free(out, names, held, stop)
+    if names or not held:
+        manifest = manifest.model_copy(update={"executor": executor, **_to_keep(executor, options)})
+        write_manifest(out, manifest)
     folders = [job_folder(out, name) for name in names]
     _take_back_damaged(folders)
     allow_jobs(folders)
     share = _MERGE if any(whole.sharded for whole in manifest.wholes) else 0.0
     if folders:
         runner.run(out, folders, progress=_part(progress, 0.0, 1.0 - share), stop=stop)
-    messages = tuple(getattr(runner, "messages", ()))
+    messages += getattr(runner, "messages", ())
+    held |= getattr(runner, "held", {})
+    ended = Ended(out, manifest, messages=tuple(messages), kept=kept, elsewhere=held)
     if not runner.waits and folders:
-        dry_run = getattr(runner, "dry_run", False)
-        return Ended(out, manifest, not dry_run, dry_run, messages, kept)
-    merged = collect(out, manifest, progress=_part(progress, 1.0 - share, 1.0), stop=stop)
-    return Ended(out, manifest, messages=messages, kept=kept, collected=merged)
+        ended.dry_run = getattr(runner, "dry_run", False)
+        ended.submitted = getattr(runner, "submitted", False) or bool(held)
+        if ended.dry_run or ended.submitted:
+            return ended
+    ended.collected = collect(out, manifest, progress=_part(progress, 1.0 - share, 1.0), stop=stop)
+    return ended
+
+
+def _in_slurm(out: Path, names: Sequence[str]) -> dict[str, str]:
+    """Jobs that wait or run in Slurm, to which a former command has handed them; where it cannot be asked, none."""
+    if not names or not (out / RECORD_FILE).exists():
+        return {}
+    try:
+        slurm = Slurm()
+        held = slurm.occupied(out)
+        for text in slurm.messages:
+            log.warning(text)
+        return held
+    except InputError as error:
+        log.warning("Slurm could not be asked whether it has jobs of this batch: %s", error.problem)
+        return {}
+
+
+def _free(out: Path, names: Sequence[str], held: Mapping[str, str], stop: Stop | None) -> tuple[list[str], list[str]]:
+    """Jobs that nobody else has, and what is said of the others.
+
+    Jobs that run although they were cancelled are waited for; those that do not end in time are left out.
+    """
+    messages = [f"{held_sentence(held)}; `hevesy cancel` takes them from there"] if held else []
+    free, until = [name for name in names if name not in held], time.monotonic() + ENDING_S
+    while True:
+        ending = [name for name in free if _still_ends(job_folder(out, name))]
+        if not ending or time.monotonic() > until or (stop is not None and stop()):
+            break
+        time.sleep(_LOOK_S)
+    if ending:
+        messages.append(f"{counted(len(ending), 'job')} not ended yet since `hevesy cancel`")
+    return [name for name in free if name not in ending], messages
+
+
+def _still_ends(folder: Path) -> bool:
+    return is_cancelled(folder) and read_status(folder).state == "running"
 
 
 def _part(progress: Progress | None, first: float, last: float) -> Progress | None:

@@ -162,20 +162,22 @@ def _since(moment: str) -> float:
 
 
 def _left(out: Path, jobs: Mapping[str, JobStatus]) -> float | None:
-    """Expected time until the end [s], from what a decay, or a case, has taken so far."""
-    spent = done = left = 0.0
-    running = 0
-    for name, status in jobs.items():
-        size = _size(job_folder(out, name))
-        if status.state in ("done", "running"):
-            spent += _timed(status).wall_time_s
-            done += size * (1.0 if status.state == "done" else status.fraction)
-        if status.state in ("running", "waiting"):
-            left += size * (1.0 - status.fraction)
-        running += status.state == "running"
-    if not running or done <= 0.0:
+    """Expected time until the end [s]: what the jobs that run say of themselves, then what waits, at the usual pace.
+
+    A job that runs says nothing until its transport has come some way. The pace is that of the jobs that are done, with
+    all that a job takes beside its transport; before there are any, that of those that run and know when they will end.
+    """
+    running = [(name, _timed(status)) for name, status in jobs.items() if status.state == "running"]
+    knows = {name: max(s.left_s - _since(s.updated), 0.0) for name, s in running if s.left_s is not None}
+    sizes = {name: _size(job_folder(out, name)) for name in jobs}
+    whole = {name: s.wall_time_s for name, s in jobs.items() if s.state == "done"}
+    whole = whole or {name: s.wall_time_s + knows[name] for name, s in running if name in knows}
+    if not running or not whole:
         return None
-    return left * spent / done / running
+    pace = sum(whole.values()) / sum(sizes[name] for name in whole)
+    mine = [knows.get(name, max(pace * sizes[name] - s.wall_time_s, 0.0)) for name, s in running]
+    waiting = sum(pace * sizes[name] for name, status in jobs.items() if status.state == "waiting")
+    return max((sum(mine) + waiting) / len(mine), max(mine))
 
 
 def _size(folder: Path) -> float:

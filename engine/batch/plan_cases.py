@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,8 +28,9 @@ from .asked import check_asked, check_same_code
 from .folders import check_jobs_folder, make_job, ours
 from .inputs import case_text, check_inputs, input_hashes
 from .job import CASE_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob
-from .manifest import MANIFEST_FILE, Manifest, Whole, job_folder, read_job, read_manifest
+from .manifest import JOBS_FOLDER, MANIFEST_FILE, Manifest, Whole, job_folder, read_job, read_manifest
 from .plan import check_shards, written_manifest
+from .refusals import raise_refusals
 from .regions import write_regions
 from .repair import repaired
 from .shards import Shards, make_shards
@@ -103,12 +106,13 @@ def plan_cases(
     Returns
     -------
     Manifest
-        As written. A case that cannot be read is in it with the reason, and without a job.
+        As written.
 
     Raises
     ------
     InputError
-        The folder of another batch, or a divided case that has changed, naming what differs.
+        The folder of another batch; a divided case that has changed, naming what differs; cases that cannot be read or
+        divided, all of them: no case has got a job then that it did not have before.
     """
     check_shards(options.shards)
     check_jobs_folder(out)
@@ -121,10 +125,12 @@ def plan_cases(
             file=out,
         )
     plan = _Plan(out, options, former, {case.name for case in cases})
-    for number, case in enumerate(cases):
+    read = plan.read(cases)
+    for number, (listed, case) in enumerate(read):
         if progress is not None:
-            progress(0.0, f"planning: {case.name} ({number + 1} of {len(cases)})")
-        plan.add(case)
+            progress(0.0, f"planning: {listed.name} ({number + 1} of {len(cases)})")
+        plan.add(listed, case)
+    plan.check()
     return written_manifest(out, title, plan.wholes, plan.jobs)
 
 
@@ -135,19 +141,31 @@ class _Plan:
         self.out, self.options, self.former = out, options, former
         self.wholes: list[Whole] = []
         self.jobs: dict[str, str] = {}
+        self.refused: dict[str, InputError] = {}
         #: names of jobs of other cases, which a new job must not take
         self.taken = {job for w in (former.wholes if former else ()) if w.case in names for job in w.jobs}
 
-    def add(self, listed: Listed) -> None:
+    def read(self, cases: Sequence[Listed]) -> list[tuple[Listed, Case]]:
+        """The cases as their files say, with the changes of the command.
+
+        Raises
+        ------
+        InputError
+            Some cannot be read: all of them.
+        """
+        read = []
+        for listed in cases:
+            try:
+                read.append((listed, with_changes(Case.load(listed.file), **self.options.changes)))
+            except InputError as error:
+                self.refused[listed.name] = error
+        raise_refusals(self.refused, len(cases))
+        return read
+
+    def add(self, listed: Listed, case: Case) -> None:
+        """Jobs for a case, unless it has them; one that cannot have any is noted."""
         before = self.former.parts_of(listed.name) if self.former else []
         divided = any(whole.sharded for whole in before)
-        try:
-            case = with_changes(Case.load(listed.file), **self.options.changes)
-        except HevesyError as error:
-            if divided:
-                raise
-            self.wholes.append(_refused(listed, self.out, error))
-            return
         if self._kept(listed, case, before, divided):
             return
         try:
@@ -155,8 +173,27 @@ class _Plan:
                 self._divide(listed, case)
             else:
                 self._add_whole(listed, case, before)
+        except InputError as error:
+            self.refused[listed.name] = error
         except HevesyError as error:
             self.wholes.append(_refused(listed, self.out, error))
+
+    def check(self) -> None:
+        """Refuse the batch where a case is refused; what was made for the others goes.
+
+        Raises
+        ------
+        InputError
+            All that are refused.
+        """
+        if not self.refused:
+            return
+        for name in self.jobs:
+            if self.former is None or name not in self.former.jobs:
+                shutil.rmtree(job_folder(self.out, name))
+        with contextlib.suppress(OSError):  # it holds others, or is not there
+            (self.out / JOBS_FOLDER).rmdir()
+        raise_refusals(self.refused, len(self.refused) + len({whole.case for whole in self.wholes}))
 
     def _kept(self, listed: Listed, case: Case, before: Sequence[Whole], divided: bool) -> bool:
         """Whether the jobs of a divided case stay.

@@ -35,6 +35,8 @@ class JobStatus(Record):
         Of the last attempt, and of the transport in it [s].
     fraction
         How much of it is done, 0 to 1.
+    left_s
+        While it runs: how long it still takes [s], at the moment ``updated``; None as long as nobody can say.
     decays
         Simulated so far.
     message
@@ -54,6 +56,7 @@ class JobStatus(Record):
     wall_time_s: float = Field(default=0.0, allow_inf_nan=False)
     transport_s: float = Field(default=0.0, allow_inf_nan=False)
     fraction: float = Field(default=0.0, ge=0.0, le=1.0)
+    left_s: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
     decays: int = Field(default=0, ge=0)
     message: str = ""
     result_sha256: str = ""
@@ -74,7 +77,9 @@ def read_status(folder: Path) -> JobStatus:
         lock, where it claims to be done and its result is gone, and where its status cannot be read.
     """
     file = folder / STATUS_FILE
-    if not file.exists():
+    if folder.is_symlink():
+        return JobStatus(state="lost", message=_why_not(folder))
+    if not file.exists() and not file.is_symlink():
         if (folder / JOB_FILE).is_file():
             return JobStatus()
         return JobStatus(state="lost", message="its folder is gone, or its job.json: run the same `hevesy batch` again")
@@ -85,12 +90,21 @@ def read_status(folder: Path) -> JobStatus:
             if status.state == "running" and not is_locked(folder / LOCK_FILE):
                 return status.model_copy(update={"state": "lost", "message": "its process ended without a word"})
     except InputError:
-        return JobStatus(state="lost", message=f"{STATUS_FILE} is damaged")
+        return JobStatus(state="lost", message=_why_not(folder))
     file = folder / RESULT_FILE
     if status.state == "done" and status.result_sha256 and (file.is_symlink() or not file.is_file()):
         why = "a link" if file.is_symlink() else "gone"
         return status.model_copy(update={"state": "lost", "message": f"its {RESULT_FILE} is {why}"})
     return status
+
+
+def _why_not(folder: Path) -> str:
+    """Why there is no status to be read in the folder of a job, in which there is one."""
+    if folder.is_symlink():
+        return "its folder is a symbolic link, which a batch does not follow: put the folder itself there"
+    if (folder / STATUS_FILE).is_symlink():
+        return f"its {STATUS_FILE} is a symbolic link, which a batch does not follow"
+    return f"{STATUS_FILE} is damaged"
 
 
 def _written(folder: Path) -> JobStatus:

@@ -65,6 +65,8 @@ class Batch:
         How each case ended, in the trial's order.
     remarks
         What the plan has decided and the executor has to say, a sentence each.
+    planned
+        Those of the remarks that say what the plan has decided.
     submitted
         Whether the jobs were only handed over, and run somewhere else.
     dry_run
@@ -74,6 +76,7 @@ class Batch:
     out: Path
     cases: list[CaseStatus] = field(default_factory=list)
     remarks: tuple[str, ...] = ()
+    planned: tuple[str, ...] = ()
     submitted: bool = False
     dry_run: bool = False
 
@@ -135,9 +138,9 @@ def run_batch(
     kept = len(batch.of(KEPT))
     if kept:
         log.info("%d of %s were already complete and were not run again", kept, counted(len(trial.cases), "case"))
-    planned = (f"{whole.case}: {text}" for whole in manifest.wholes for text in whole.remarks)
+    batch.planned = tuple(f"{whole.case}: {text}" for whole in manifest.wholes for text in whole.remarks)
     reached = goal_sentences(out, manifest, ended.kept)
-    batch.remarks = (*planned, *batch.remarks, *reached)
+    batch.remarks = (*batch.planned, *batch.remarks, *reached)
     if progress is not None and not (batch.submitted or batch.dry_run):
         progress(1.0, f"{counted(len(batch.complete), 'case')} complete")
     return batch
@@ -158,7 +161,7 @@ def batch_of(ended: Ended) -> Batch:
     """
     names = dict.fromkeys(whole.case for whole in ended.manifest.wholes if whole.case)
     cases = [_case_status(ended, name) for name in names]
-    return Batch(ended.out, cases, ended.messages, ended.submitted, ended.dry_run)
+    return Batch(ended.out, cases, ended.messages, submitted=ended.submitted, dry_run=ended.dry_run)
 
 
 def _case_status(ended: Ended, name: str) -> CaseStatus:
@@ -184,9 +187,9 @@ def _state(ended: Ended, name: str, wholes: list[Whole], jobs: dict[str, JobStat
         return (KEPT if jobs.keys() <= ended.kept else DONE), ""
     if states == {"done"} and name in ended.collected.missing:
         return FAILED, ended.collected.missing[name]
-    failed = {job: status for job, status in jobs.items() if status.state in ("failed", "lost")}
-    only_planned = ended.submitted or ended.dry_run
-    if failed and not only_planned:
+    failed = {job: s for job, s in jobs.items() if s.state in ("failed", "lost") and job not in ended.elsewhere}
+    only_planned = ended.submitted or ended.dry_run or bool(jobs.keys() & ended.elsewhere.keys())
+    if failed and not (ended.submitted or ended.dry_run):
         job, status = next(iter(failed.items()))
         return FAILED, status.message if len(jobs) == 1 else f"{job}: {status.message}"
     return (WAITING if only_planned else STOPPED), ""

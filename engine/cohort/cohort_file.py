@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..batch.manifest import RESERVED, folder_name
+from ..batch.refusals import raise_refusals
 from ..case.fields import read_name
 from ..case.file import Refused, read_yaml
+from ..case.model import Case
 from ..errors import InputError
 from ..text import did_you_mean, shown_name
 
@@ -74,27 +76,13 @@ def load_trial(files: Sequence[Path]) -> Trial:
     """
     cases: list[CohortCase] = []
     titles: list[str] = []
+    refused: dict[str, InputError] = {}
     for file in files:
-        if file.suffix == ".npz":
-            raise InputError(
-                "is a transport problem",
-                why="a batch is of cases, or of one problem",
-                suggestion="give the problem alone: hevesy batch PROBLEM.npz --shards 4",
-                file=file,
-            )
-        data, _ = read_yaml(file)
-        if "cases" in data:
-            cases += _cases(data, file)
-            titles.append(_title(data.get("name"), file))
-        elif "visits" in data:
-            cases.append(CohortCase(_name_of(data, file), NO_ARM, file))
-        else:
-            raise InputError(
-                "is neither a cohort nor a case",
-                why="a cohort file has 'cases:', a case file 'visits:'",
-                suggestion="see docs/formats/cohort.md and docs/formats/case.md",
-                file=file,
-            )
+        try:
+            cases += _cases_of(file, titles)
+        except InputError as error:
+            refused[str(file)] = error
+    _raise_all(refused, cases)
     if not cases:
         why, advice = "a trial consists of its cases", "list at least one under 'cases:'"
         raise InputError("there is no case to run", why=why, suggestion=advice, field="cases")
@@ -119,6 +107,43 @@ def load_trial(files: Sequence[Path]) -> Trial:
             )
         seen[key] = case
     return Trial(", ".join(dict.fromkeys(titles)) or "cases", tuple(cases))
+
+
+def _cases_of(file: Path, titles: list[str]) -> list[CohortCase]:
+    """The cases of one file; the title of a cohort is added to ``titles``."""
+    if file.suffix == ".npz":
+        raise InputError(
+            "is a transport problem",
+            why="a batch is of cases, or of one problem",
+            suggestion="give the problem alone: hevesy batch PROBLEM.npz --shards 4",
+            file=file,
+        )
+    data, _ = read_yaml(file)
+    if "cases" in data:
+        cases = _cases(data, file)
+        titles.append(_title(data.get("name"), file))
+        return cases
+    if "visits" in data:
+        return [CohortCase(_name_of(data, file), NO_ARM, file)]
+    raise InputError(
+        "is neither a cohort nor a case",
+        why="a cohort file has 'cases:', a case file 'visits:'",
+        suggestion="see docs/formats/cohort.md and docs/formats/case.md",
+        file=file,
+    )
+
+
+def _raise_all(refused: dict[str, InputError], cases: Sequence[CohortCase]) -> None:
+    """Refuse files that cannot be read, together with those of the other cases that cannot be."""
+    if not refused:
+        return
+    total = len(refused) + len(cases)
+    for case in cases:
+        try:
+            Case.load(case.file)
+        except InputError as error:
+            refused[case.name] = error
+    raise_refusals(refused, total, "file")
 
 
 def _name_of(data: dict[str, Any], file: Path) -> str:

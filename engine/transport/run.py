@@ -13,7 +13,7 @@ import numpy as np
 from ...kernels.backends.cuda_errors import let_go
 from ...kernels.tables import World
 from ..errors import InputError
-from ..progress import at_once
+from ..progress import TRANSPORT, at_once
 from ..statistics import MINIMUM_BATCHES
 from .emission_checks import check_sums
 from .engines import (
@@ -309,7 +309,7 @@ class _Batches:
         return float(elapsed / (elapsed + max(min(remaining), 0.0)))
 
     def _line(self, error: float | None) -> str:
-        text = f"transport: {self.tally.decays:.3g} decays"
+        text = f"{TRANSPORT}{self.tally.decays:.3g} decays"
         if self.goal is not None and error is not None:
             text += f", {100 * error:.2g} % of {self.goal.until}"
         return text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,7 +43,7 @@ def test_sixteen_shards_add_up_to_the_undivided_run(batch, undivided):
     (only,) = arrays(made)
     assert [status.executor_id for status in states.values()] == [f"{only['array']}_{i % 5}" for i in range(16)]
     made.submit()
-    assert made.slurm.messages == ["nothing to submit: every job is done, in the queue, or running"]
+    assert made.slurm.messages == ["nothing to submit: every job is done"]
 
 
 def test_a_job_that_fails_stops_no_other_and_the_merge_says_which(batch, undivided):
@@ -173,3 +175,61 @@ def test_the_status_command_asks_slurm(batch):
     jobs = json.loads(done.stdout)["jobs"]
     assert all("in the queue of Slurm" in job["message"] for job in jobs.values())
     made.slurm.cancel(made.out, made.folders())
+
+
+def hevesy(*words: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "hevesy", *map(str, words)], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_commands_leave_to_slurm_what_it_has(batch, undivided):
+    """`retry` with the same executor and with another one, while two jobs run and one waits."""
+    made = batch(3, hold=True, max_concurrent=2)
+    made.submit()
+    made.wait_for_states("running", "running", "waiting")
+    for words, told in (((), "nothing to submit: "), (("--executor", "here"), ""), (("--executor", "processes"), "")):
+        code, out, err = hevesy("retry", made.out, *words)
+        assert code == 0 and f"{told}1 job waits in Slurm, 2 jobs run there" in out and "stopped early" not in err
+    made.go()
+    assert_identical(made.wait_for_merge(), undivided)
+    assert len(arrays(made)) == 1 and [status.attempts for status in made.states().values()] == [1] * 3
+
+
+def test_a_copy_of_a_batch_does_not_touch_the_jobs_of_the_other(batch, undivided, tmp_path):
+    made = batch(2, hold=True, max_concurrent=1)
+    made.submit()
+    made.wait_for_states("running", "waiting")
+    (one,) = arrays(made)
+    copy = tmp_path / "copy of it"
+    shutil.copytree(made.out, copy)
+    code, out, _ = hevesy("cancel", copy)
+    assert code == 0 and f"array {one['array']} of Slurm is not of this batch: it works in {made.out}" in out
+    code, out, err = hevesy("status", copy, "--json")
+    assert (
+        json.loads(out)["totals"]["states"] == {"cancelled": 2}
+        and f"works in {made.out}" in json.loads(out)["remarks"][0]
+    )
+    made.go()
+    assert_identical(made.wait_for_merge(), undivided)
+
+
+def test_after_cancel_and_retry_no_merge_says_an_error(batch, undivided, monkeypatch):
+    made = batch(2, hold=True)
+    made.submit()
+    made.wait_for_states("running", "running")
+    assert hevesy("cancel", made.out)[0] == 0
+    command = shlex.join(made.slurm.request.command)
+    code, out, err = hevesy("retry", made.out, "--option", f"command={command}")
+    assert code == 0 and "submitted 2 jobs" in out, err  # though both were running a moment ago
+    first, second = arrays(made)
+    # the former merge, as if it had begun before it could be removed
+    monkeypatch.setenv("SLURM_JOB_ID", first["merge"])
+    line = f"the batch was submitted again, as array {second['array']} of Slurm; job {second['merge']} merges it\n"
+    assert hevesy("merge", made.out, "-q") == (0, line, "")
+    monkeypatch.delenv("SLURM_JOB_ID")
+    made.go()
+    assert_identical(made.wait_for_merge(), undivided)
+    until(lambda: slurm_says("squeue", "-h", "-j", second["merge"]) == "", made.account)
+    merges = "".join(log.read_text() for log in sorted(made.out.glob("slurm/*/merge.log")))
+    assert merges.endswith("wrote result.h5\n") and "not done" not in merges

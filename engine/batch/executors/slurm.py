@@ -9,61 +9,27 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, StringConstraints
+from typing import Any
 
 from ...errors import InputError
 from ...files import write_text
 from ...lock import locked
 from ...progress import Progress, Stop
 from ...text import counted
-from ..job import Name, Record, read_record, write_record
+from ..job import write_record
 from ..manifest import MANIFEST_FILE, Manifest, job_folder, read_job, read_manifest
 from ..status import JobStatus, read_status, write_status
 from . import slurm_queue as queue
+from .slurm_record import RECORD_FILE, SlurmRecord, Submission, last_tasks, read_submissions
 from .slurm_request import SlurmRequest, request_of
 from .slurm_script import ARRAY_SCRIPT, LIST_FILE, MERGE_SCRIPT, array_script, merge_script
+from .slurm_states import both_words, held_sentence, is_occupied
 
-RECORD_FILE, SCRIPTS_FOLDER = "slurm.json", "slurm"
-
-
-class Submission(Record):
-    """Jobs that were handed to Slurm at once.
-
-    Parameters
-    ----------
-    home
-        Folder of its scripts and logs, relative to that of the batch.
-    array, merge
-        Numbers of the array and of the merge; ``merge`` is empty where Slurm refused it.
-    tasks
-        Tasks of the array: task ``i`` runs the jobs ``i``, ``i + tasks``, ...
-    jobs
-        Names of the jobs.
-    submitted
-        UTC, ISO 8601.
-    """
-
-    home: Annotated[str, StringConstraints(pattern=r"^slurm/[0-9]{3,9}-[0-9a-f]{8}$")]
-    array: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}$")]
-    merge: Annotated[str, StringConstraints(pattern=r"^([0-9]{1,12})?$")] = ""
-    tasks: int = Field(ge=1)
-    jobs: tuple[Name, ...]
-    submitted: str
-
-
-class SlurmRecord(Record):
-    """What was submitted for a batch, in ``slurm.json``."""
-
-    format: Literal["hevesy-slurm"] = "hevesy-slurm"
-    format_version: Literal[1] = 1
-    submissions: tuple[Submission, ...] = ()
+SCRIPTS_FOLDER = "slurm"
 
 
 class Slurm:
@@ -81,6 +47,11 @@ class Slurm:
     messages
         What :meth:`run`, :meth:`states` and :meth:`cancel` have to say to the user, a line each; after a dry run the
         scripts.
+    held
+        Jobs that :meth:`run` has left out because they have a task already, with their state: ``"waiting"`` or
+        ``"running"``.
+    submitted
+        Whether :meth:`run` has handed jobs over.
     """
 
     waits = False
@@ -88,6 +59,8 @@ class Slurm:
     def __init__(self, *, dry_run: bool = False, **options: Any) -> None:
         self.request, self.dry_run = request_of(**options), dry_run
         self.messages: list[str] = []
+        self.held: dict[str, str] = {}
+        self.submitted = False
 
     def run(
         self, out: Path, folders: Sequence[Path], *, progress: Progress | None = None, stop: Stop | None = None
@@ -96,25 +69,53 @@ class Slurm:
 
         Those that are done, in the queue or running are left out.
         """
-        self.messages = []
+        self.messages, self.held, self.submitted = [], {}, False
         manifest = read_manifest(out)
         names = [folder.name for folder in folders]
         self._check_gpus(out, manifest, names)
         with locked(out / SCRIPTS_FOLDER / "lock", "submits jobs to Slurm"):
-            record = _record(out)
+            record = read_submissions(out)
             request = self.request
             if not request.command:
                 request = request.model_copy(update={"command": _own_command(request)})
-            now = _statuses(out, manifest, record, ask=not self.dry_run)
-            todo = [name for name in names if not _occupied(*now[name])]
+            now = self._statuses(out, manifest, record, ask=not self.dry_run)
+            todo = [name for name in names if not is_occupied(*now[name])]
+            self.held = {name: now[name][0].state for name in names if name not in todo}
+            self.held = {name: state for name, state in self.held.items() if state != "done"}
             if not todo:
-                self.messages = ["nothing to submit: every job is done, in the queue, or running"]
+                self.messages.append(f"nothing to submit: {held_sentence(self.held) or 'every job is done'}")
                 return
+            if self.held:
+                self.messages.append(f"{held_sentence(self.held)}: not submitted again")
             home, tasks = _written(out, manifest, request, todo)
             if self.dry_run:
                 self.messages = _shown(out, home)
                 return
             self._submit(out, record, request, home, tasks, todo)
+            self.submitted = True
+
+    def occupied(self, out: Path) -> dict[str, str]:
+        """Jobs that wait in the queue or run, with that word; for whoever would run them elsewhere.
+
+        Parameters
+        ----------
+        out
+            Folder of the batch.
+
+        Returns
+        -------
+        dict
+            Job name to ``"waiting"`` or ``"running"``.
+
+        Raises
+        ------
+        InputError
+            Slurm cannot be asked.
+        """
+        self.messages = []
+        both = self._statuses(out, read_manifest(out), read_submissions(out))
+        there = {name: status.state for name, (status, state) in both.items() if state in queue.WAITING | queue.RUNNING}
+        return {name: state for name, state in there.items() if state in ("waiting", "running")}
 
     def cancel(self, out: Path, folders: Sequence[Path]) -> None:
         """Have the tasks of these jobs end, running ones with a checkpoint, and with all of them the merge.
@@ -124,18 +125,21 @@ class Slurm:
         InputError
             Slurm cannot be asked.
         """
-        manifest, record, names = read_manifest(out), _record(out), {folder.name for folder in folders}
-        tasks = _tasks(manifest, record, _statuses(out, manifest, record, ask=False))
-        states = queue.task_states(array for array, _ in tasks.values())
+        self.messages = []
+        manifest, record, names = read_manifest(out), read_submissions(out), {folder.name for folder in folders}
+        own = _own(out, manifest)
+        tasks = last_tasks(manifest, record, own)
+        states, _ = self._task_states(out, tasks.values(), "not cancelled")
         active = {task for task, (state, _) in states.items() if state in queue.WAITING | queue.RUNNING}
         ending = {tasks[name] for name in names if tasks.get(name) in active}
-        whole = ending == active  # nothing is left to merge
-        merges = queue.active_jobs(one.merge for one in record.submissions if one.merge) if whole else []
+        goes_on = {name for name, task in tasks.items() if task in active - ending and own[name].state != "done"}
+        merges = [] if goes_on else self._active(out, [one.merge for one in record.submissions if one.merge])
         queue.cancel([*merges, *(f"{array}_{task}" for array, task in sorted(ending))])
         for name, task in tasks.items():
             if task in ending and (states[task][0] in queue.WAITING or name in names):
                 _mark_cancelled(job_folder(out, name))
-        self.messages = [f"cancelled {counted(len(ending), 'task')} of Slurm"] if ending else []
+        if ending:
+            self.messages.append(f"cancelled {counted(len(ending), 'task')} of Slurm")
 
     def states(self, out: Path) -> dict[str, JobStatus]:
         """What became of every job, by its own word and by that of Slurm.
@@ -157,12 +161,12 @@ class Slurm:
             Not the folder of a batch, or a file in it that is damaged.
         """
         self.messages = []
-        manifest, record = read_manifest(out), _record(out)
+        manifest, record = read_manifest(out), read_submissions(out)
         try:
-            both = _statuses(out, manifest, record)
+            both = self._statuses(out, manifest, record)
         except InputError as error:
             self.messages = [f"{error.problem}; shown is what the jobs themselves say"]
-            both = _statuses(out, manifest, record, ask=False)
+            both = self._statuses(out, manifest, record, ask=False)
         return {name: status for name, (status, _) in both.items()}
 
     def _check_gpus(self, out: Path, manifest: Manifest, names: Sequence[str]) -> None:
@@ -182,14 +186,14 @@ class Slurm:
         self, out: Path, record: SlurmRecord, request: SlurmRequest, home: str, tasks: int, names: Sequence[str]
     ) -> None:
         """Submit the array, and the merge that depends on it and on all arrays that are still there."""
-        former = queue.active_jobs(one.array for one in record.submissions)
-        outdated = queue.active_jobs(one.merge for one in record.submissions if one.merge)
+        former = self._active(out, [one.array for one in record.submissions])
+        outdated = self._active(out, [one.merge for one in record.submissions if one.merge])
         array = queue.submit(f"{home}/{ARRAY_SCRIPT}", out, _log(request, f"{home}/%a.log"))
         done = Submission(home=home, array=array, tasks=tasks, jobs=tuple(names), submitted=_now())
         record = record.model_copy(update={"submissions": (*record.submissions, done)})
         write_record(out / RECORD_FILE, record)  # at once: these tasks are out now
-        self.messages = [f"submitted {counted(len(done.jobs), 'job')} as array {array} of Slurm, "
-                         f"{counted(done.tasks, 'task')}"]  # fmt: skip
+        told = f"submitted {counted(len(done.jobs), 'job')} as array {array} of Slurm, {counted(done.tasks, 'task')}"
+        self.messages.append(told)
         after = ":".join([array, *former])
         words = [f"--dependency=afterany:{after}", *_log(request, f"{home}/merge.log")]
         try:
@@ -202,81 +206,48 @@ class Slurm:
         queue.cancel(outdated)
         self.messages.append(f"job {merge} merges when they have ended")
 
+    def _active(self, out: Path, jobs: list[str]) -> list[str]:
+        """Those of these jobs of Slurm that have not ended and are of this batch."""
+        active = queue.active_jobs(jobs)
+        strange = queue.folders_of_others(active, out)
+        return [job for job in active if job not in strange]
 
-def _record(out: Path) -> SlurmRecord:
-    if not (out / RECORD_FILE).exists():
-        return SlurmRecord()
-    record = read_record(out / RECORD_FILE, SlurmRecord)
-    assert isinstance(record, SlurmRecord)
-    return record
+    def _task_states(
+        self, out: Path, tasks: Iterable[queue.Task], so: str = "left out"
+    ) -> tuple[dict[queue.Task, tuple[str, str]], set[str]]:
+        """State and reason of tasks of this batch; and the arrays that are not of it: that is said."""
+        states = queue.task_states(array for array, _ in tasks)
+        strange = queue.folders_of_others({array for array, _ in states}, out)
+        self.messages += [
+            f"array {array} of Slurm is not of this batch: it works in {where}, and was {so} (if the batch was moved "
+            f"from there: scancel {array})"
+            for array, where in strange.items()
+        ]
+        return {task: state for task, state in states.items() if task[0] not in strange}, set(strange)
 
-
-def _tasks(manifest: Manifest, record: SlurmRecord, own: dict[str, tuple[JobStatus, str]]) -> dict[str, queue.Task]:
-    """The last task of Slurm that each job was given to: by us, or by who submitted a script by hand."""
-    tasks: dict[str, queue.Task] = {}
-    for one in record.submissions:
-        tasks.update({name: (one.array, number % one.tasks) for number, name in enumerate(one.jobs)})
-    for name in manifest.jobs:
-        by_hand = queue.task_of(own[name][0].executor_id)
-        if by_hand is not None and int(by_hand[0]) > int(tasks.get(name, ("0", 0))[0]):
-            tasks[name] = by_hand
-    return tasks
-
-
-def _statuses(
-    out: Path, manifest: Manifest, record: SlurmRecord, *, ask: bool = True
-) -> dict[str, tuple[JobStatus, str]]:
-    """Status of each job, and the state of its task in the words of Slurm, empty where that knows of none."""
-    own = {name: (read_status(job_folder(out, name)), "") for name in manifest.jobs}
-    tasks = _tasks(manifest, record, own) if ask else {}
-    if not tasks:
-        return own
-    states = queue.task_states(array for array, _ in tasks.values())
-    logs = {one.array: one.home for one in record.submissions}
-    for name, task in tasks.items():
-        log = f"{logs[task[0]]}/{task[1]}.log" if task[0] in logs else ""
-        state = states.get(task)
-        own[name] = (_both(own[name][0], task, state, log), state[0] if state else "")
-    return own
-
-
-def _occupied(status: JobStatus, state: str) -> bool:
-    """Whether a job needs no task, or has one."""
-    queued = status.state == "waiting" and state in queue.WAITING | queue.RUNNING
-    return queued or status.state in ("done", "running")
+    def _statuses(
+        self, out: Path, manifest: Manifest, record: SlurmRecord, *, ask: bool = True
+    ) -> dict[str, tuple[JobStatus, str]]:
+        """Status of each job, and the state of its task in the words of Slurm, empty where that knows of none."""
+        own = _own(out, manifest)
+        told = {name: (status, "") for name, status in own.items()}
+        tasks = last_tasks(manifest, record, own) if ask else {}
+        if not tasks:
+            return told
+        states, strange = self._task_states(out, tasks.values())
+        logs = {one.array: one.home for one in record.submissions}
+        for name, task in tasks.items():
+            if task[0] in strange:
+                continue
+            log = f"{logs[task[0]]}/{task[1]}.log" if task[0] in logs else ""
+            state = states.get(task)
+            told[name] = (both_words(own[name], task, state, log), state[0] if state else "")
+        return told
 
 
-def _both(status: JobStatus, task: queue.Task, slurm: tuple[str, str] | None, log: str) -> JobStatus:
-    """What a job says of itself, and what Slurm says of its task, as one status."""
-    if status.state == "done":
-        return status
-    array, number = task
-    here = status.executor_id == f"{array}_{number}"  # else what it says is of an attempt before this task
-
-    def now(state: str, message: str) -> JobStatus:
-        return status.model_copy(update={"state": state, "message": message})
-
-    if slurm is None:
-        # a task that is cancelled before it begins leaves nothing in the queue, and accounting need not be there
-        gone = f"task {array}_{number} is not in Slurm any more: cancelled while it waited, or forgotten"
-        return now("lost", gone) if status.state == "waiting" else status
-    state, reason = slurm
-    if state in queue.WAITING:
-        return now("waiting", f"task {array}_{number} in the queue of Slurm: {reason}")
-    if state in queue.RUNNING:
-        if not here:
-            return now("waiting", f"task {array}_{number} of Slurm has not come to it yet")
-        # the lock of a process on another node need not be seen from here
-        elsewhere = status.state == "lost" and status.host != socket.gethostname()
-        return now("running", "") if elsewhere else status
-    if here and status.state == "failed":
-        return status
-    word = f"Slurm: {state.lower().replace('_', ' ')}" + (f", see {log}" if log else "")
-    if state == "CANCELLED":
-        return now("cancelled", word)
-    if here and status.state == "stopped":
-        return now("stopped", word)
-    return now("lost", word)
+def _own(out: Path, manifest: Manifest) -> dict[str, JobStatus]:
+    """What the jobs themselves say."""
+    return {name: read_status(job_folder(out, name)) for name in manifest.jobs}
 
 
 def _written(out: Path, manifest: Manifest, request: SlurmRequest, names: Sequence[str]) -> tuple[str, int]:

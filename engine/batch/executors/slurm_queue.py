@@ -138,6 +138,35 @@ def active_jobs(jobs: Iterable[str]) -> list[str]:
     return [job for job in wanted if job in active]
 
 
+def folders_of_others(jobs: Iterable[str], out: Path) -> dict[str, str]:
+    """Those of these jobs and arrays that are not of a batch, with the folder in which each works.
+
+    The numbers stand in the folder of a batch, which may be a copy, and another Slurm counts anew.
+
+    Parameters
+    ----------
+    jobs
+        Numbers.
+    out
+        Folder of the batch: a job of it works there, or runs one of its scripts.
+
+    Returns
+    -------
+    dict
+        Number to folder; without those that the queue does not know any more.
+
+    Raises
+    ------
+    InputError
+        Slurm cannot be asked.
+    """
+    wanted = sorted(set(jobs), key=int)
+    works_in = _of_each("%Z", wanted)
+    strange = {job: where for job, where in works_in.items() if not _same(Path(where), out)}
+    scripts = _of_each("%o", [*strange])  # that was submitted by hand, from anywhere
+    return {job: where for job, where in strange.items() if not _same(_batch_of(scripts.get(job, "")), out)}
+
+
 def max_array_size() -> int:
     """How many tasks an array may have; the default of Slurm where it cannot be asked."""
     try:
@@ -167,6 +196,25 @@ def _queued(arrays: list[str]) -> dict[Task, tuple[str, str]]:
         if task.isdigit():
             states[array, int(task)] = (state, reason)
     return states
+
+
+def _of_each(field: str, jobs: list[str]) -> dict[str, str]:
+    """What the queue says of each job in a field of its format."""
+    lines = _squeue([f"--format=%F|{field}"], jobs) if jobs else []
+    return {job: value for job, _, value in (line.partition("|") for line in lines)}
+
+
+def _batch_of(script: str) -> Path:
+    """The folder of the batch to which a script belongs, ``OUT/slurm/NNN-.../array.sh``."""
+    parents = Path(script).parents
+    return parents[2] if len(parents) > 2 else Path(script)
+
+
+def _same(folder: Path, out: Path) -> bool:
+    try:
+        return folder.is_absolute() and folder.samefile(out)
+    except OSError:  # it is gone, or not to be seen from here
+        return folder == out.absolute()
 
 
 def _squeue(options: list[str], jobs: list[str]) -> list[str]:

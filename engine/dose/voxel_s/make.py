@@ -14,7 +14,7 @@ from ...errors import HevesyError, InputError
 from ...nuclides.emission import Emission
 from ...physics import stopping
 from ...physics.material import Material
-from ...progress import Progress, Stop
+from ...progress import TRANSPORT, Progress, Stop
 from ...statistics import MINIMUM_BATCHES
 from ...text import number, percent
 from ...transport.emission_checks import check_sums, rare_emissions
@@ -157,7 +157,7 @@ def make_kernel(
                 octants.add(quanta.reshape(problem.source.shape), counters, per_batch)
                 done = octants.reached(request.until)
                 if progress is not None:
-                    progress(octants.share(most), f"transport: {octants.batches * per_batch:.3g} decays")
+                    progress(octants.share(most), f"{TRANSPORT}{octants.batches * per_batch:.3g} decays")
                 if done:
                     break
                 if stop is not None and stop():

@@ -7,58 +7,15 @@ import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hevesy.cli.interrupt import stop_on_interrupt, stop_on_warning
 from hevesy.engine.batch.executors.base import executor_of
-from hevesy.engine.batch.manifest import job_folder, read_manifest, write_manifest
-from hevesy.engine.batch.plan import plan_problem
+from hevesy.engine.batch.manifest import job_folder, read_manifest
 from hevesy.engine.batch.status import JobStatus, write_status
 from hevesy.engine.errors import InputError
-from hevesy.engine.imaging.tissue import water
-from hevesy.engine.nuclides.decay import nuclide
-from hevesy.engine.transport.problem import Problem
 
 AWAY = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
 NAMES = [f"shard-{number:04d}" for number in range(1, 5)]
-
-
-@pytest.fixture
-def out(tmp_path):
-    """A batch of four jobs."""
-    ones = np.ones((3, 3, 3), np.float32)
-    Problem(
-        density_g_cm3=ones, material=np.zeros(ones.shape, np.uint8), materials=(water(),),
-        voxel_size_mm=(4.0, 4.0, 4.0), source=ones, emission=nuclide("I-131").emission,
-    ).save(tmp_path / "water.npz")  # fmt: skip
-    plan_problem(tmp_path / "water.npz", tmp_path / "batch", shards=4, decays=4000, seed=1, backend="cpu")
-    manifest = read_manifest(tmp_path / "batch")
-    write_manifest(tmp_path / "batch", manifest.model_copy(update={"executor": "slurm"}))
-    return tmp_path / "batch"
-
-
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    """Give the programs of Slurm their answers: what they print, or what they refuse with."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in ("bash", "cat"):  # nothing else: no Slurm of this machine either
-        (tools / name).symlink_to(f"/bin/{name}")
-    monkeypatch.setenv("PATH", str(tools))
-
-    def answer(**texts: str | tuple[str, int]) -> None:
-        for name, text in texts.items():
-            said, code = text if isinstance(text, tuple) else (text, 0)
-            (tools / f"{name}.txt").write_text(said)
-            where = ">&2" if code else ""
-            lines = f'echo "{name} $*" >>"{tools}/calls"\ncat "{tools}/{name}.txt" {where}\nexit {code}\n'
-            (tools / name).write_text(f"#!/bin/bash\n{lines}")
-            (tools / name).chmod(0o755)
-
-    answer(squeue="", scancel="", sacct=("Slurm accounting storage is disabled\n", 1), sbatch="12\n",
-           scontrol="MaxArraySize            = 1001\n")  # fmt: skip
-    answer.calls = lambda: (tools / "calls").read_text().splitlines() if (tools / "calls").exists() else []
-    return answer
 
 
 def submit(out: Path, **options: object):

@@ -34,11 +34,11 @@ PHOTONS = CaseOptions({"method": "local+photons"})
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
-    """Two cases that run, and between them one whose PET is missing."""
+    """Two cases that run, and between them one whose PET is no image."""
     write_small_case(tmp_path / "A1", TWO_VISITS)
     write_small_case(tmp_path / "A2", TWO_VISITS.replace("patient: T1", "patient: T2"))
     write_small_case(tmp_path / "B1", TWO_VISITS)
-    (tmp_path / "A2" / "pet_96.nii.gz").unlink()
+    (tmp_path / "A2" / "pet_96.nii.gz").write_bytes(b"no image")
     file = tmp_path / "cohort.yaml"
     file.write_text(
         "name: small trial\ncases:\n"
@@ -106,7 +106,7 @@ def test_complete_cases_are_kept_until_input_or_settings_change(cohort: Path, tm
     assert (out / "A1" / "lesions.csv").stat().st_mtime_ns == before
     other = run_batch(trial, out, options=PHOTONS)
     assert [one.state for one in other.cases] == [DONE, FAILED, DONE]
-    # the missing file comes: only that case is run
+    # the image comes: only that case is run
     (cohort.parent / "A2" / "pet_96.nii.gz").write_bytes((cohort.parent / "A1" / "pet_96.nii.gz").read_bytes())
     mended = run_batch(trial, out, options=PHOTONS)
     assert [one.state for one in mended.cases] == [KEPT, DONE, KEPT]
@@ -120,7 +120,7 @@ def test_stopped_case_is_not_complete(cohort: Path, tmp_path: Path) -> None:
     out, trial = tmp_path / "out", load_trial([cohort])
     asked = iter([False, False])
     done = run_batch(trial, out, options=LOCAL, stop=lambda: next(asked, True))
-    assert [one.state for one in done.cases] == [STOPPED, FAILED, STOPPED]  # the second cannot be read
+    assert [one.state for one in done.cases] == [STOPPED] * 3
     mark = read_mark(out / "A1")
     assert mark is None or not mark.complete
     assert [one.state for one in run_batch(trial, out, options=LOCAL).cases] == [DONE, FAILED, DONE]
@@ -151,6 +151,46 @@ def test_batch_command_writes_the_trial_and_its_exit_codes(cohort: Path, tmp_pat
     found = CliRunner().invoke(app, ["batch", *good, "--out", str(tmp_path / "one"), "--method", "local", "--json"])
     assert found.exit_code == 0
     assert json.loads(found.stdout)["cases"][0]["state"] == DONE
+
+
+def test_bad_cases_are_bad_input_of_the_batch_and_all_are_named(tmp_path: Path, command) -> None:
+    out = tmp_path / "out"
+    good = write_small_case(tmp_path / "A", TEXT)
+    typo = write_small_case(tmp_path / "B", TEXT.replace("patient: T1", "patient: T2").replace("threshold", "treshold"))
+    gone = write_small_case(tmp_path / "C", TEXT.replace("patient: T1", "patient: T3"))
+    (tmp_path / "C" / "pet_96.nii.gz").unlink()
+    other = tmp_path / "D.yaml"
+    other.write_text("nonsense: 1\n")
+    # one: the very message of `hevesy check`
+    code, told, err = command("batch", typo, "--out", out, "--method", "local", "--quiet")
+    assert (code, told, err) == (2, "", command("check", typo)[2]) and "unknown key 'treshold'" in err
+    assert not out.exists()
+    # several: all of them, and nothing is started
+    for files, count in (((good, typo, gone), "2 of 3 cases are"), ((typo, good, other, gone), "3 of 4 files are")):
+        code, told, err = command("batch", *files, "--out", out, "--method", "local")
+        assert code == 2 and f"{count} refused" in err and "nothing was started" in err
+        assert "unknown key 'treshold'" in err and "pet_96.nii.gz" in err
+        assert ("is neither a cohort nor a case" in err) == (other in files)
+        assert not out.exists()
+    # so it is where a case that ran before has become bad
+    assert command("batch", good, gone.parent / "../A/../A/case.yaml", "--out", out, "--quiet")[0] == 2  # of one name
+    assert command("batch", good, "--out", out, "--method", "local", "--quiet")[0] == 0
+    before = (out / "manifest.json").read_bytes()
+    assert command("batch", good, gone, "--out", out, "--method", "local", "--quiet")[0] == 2
+    assert (out / "manifest.json").read_bytes() == before
+
+
+def test_a_case_that_cannot_be_divided_leaves_nothing_of_the_others(tmp_path: Path, command) -> None:
+    out = tmp_path / "out"
+    good = write_small_case(tmp_path / "A", TEXT.replace("decays: 40000", "decays: 4000"))
+    bad = write_small_case(tmp_path / "B", TEXT.replace("patient: T1", "patient: T2"))
+    (tmp_path / "B" / "pet_96.nii.gz").write_bytes(b"no image")
+    words = ("batch", good, bad, "--out", out, "--shards", 2, "--backend", "cpu", "--quiet")
+    code, told, err = command(*words)
+    assert code == 2 and told == "" and "it is no NIfTI file" in err and "1 of 2 cases is refused" in err
+    assert not out.exists()
+    write_small_case(tmp_path / "B", TEXT.replace("patient: T1", "patient: T2").replace("40000", "4000"))
+    assert command(*words)[0] == 0
 
 
 def test_bad_flags_are_bad_input_of_the_batch(cohort: Path, tmp_path: Path) -> None:
