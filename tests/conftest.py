@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ import pytest
 os.environ["HEVESY_CONFIG"] = os.devnull + "/none.yaml"
 # an error of hevesy itself fails a test with its traceback
 os.environ["HEVESY_TRACEBACK"] = "1"
+
+# started by nohup, or in the background of a script, these would be ignored in every process that a test starts
+for _name in ("SIGHUP", "SIGINT", "SIGTERM"):
+    if signal.getsignal(_number := getattr(signal, _name, signal.SIGTERM)) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 SHARED = Path(os.environ.get("HEVESY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

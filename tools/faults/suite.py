@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .ground import Ended, Ground, Work
+from .ground import SIMULATE, Ended, Ground, Work
+
+#: How long the undisturbed transport takes on two free cores, with its start [s].
+USUAL = 4.0
 
 
 class Skipped(Exception):
@@ -82,6 +85,10 @@ class Suite:
     short: bool = False
     seed: int = 1
     _undisturbed: dict[str, tuple[dict[str, str], float]] = field(default_factory=dict)
+
+    def patience(self, seconds: float) -> float:
+        """Seconds on a free machine, as seconds on this one [s], which may be slow or busy."""
+        return seconds * max(1.0, self.undisturbed(SIMULATE)[1] / USUAL)
 
     def random(self, name: str) -> random.Random:
         """Random numbers of one case: the same whichever other cases run."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -13,6 +15,7 @@ from hevesy.engine.batch.manifest import Manifest, Whole, job_folder, write_mani
 from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.batch.regions import write_regions
 from hevesy.engine.batch.shards import shard_ranges
+from hevesy.engine.batch.status import read_status
 from hevesy.engine.case.model import Case
 from hevesy.engine.file_hash import file_hash
 from hevesy.engine.nuclides.decay import nuclide
@@ -111,3 +114,16 @@ def plan_small_case(case_file: Path, out: Path, *, shards: int, per_batch: int, 
     manifest = Manifest(title="small", created=created, wholes=wholes, jobs=jobs, **ours())
     write_manifest(out, manifest)
     return manifest
+
+
+def frozen_mid_run(folders) -> tuple[Path, int] | None:
+    """A job that runs, and its process, which does nothing more: it cannot end between the look and the kill."""
+    for folder in folders:
+        status = read_status(folder)
+        if status.state != "running":
+            continue
+        os.kill(status.pid, signal.SIGSTOP)
+        if read_status(folder).state == "running":
+            return folder, status.pid
+        os.kill(status.pid, signal.SIGCONT)
+    return None

@@ -6,16 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from hevesy.kernels.loader import cache_root
+from hevesy.tests.patience import PATIENCE_S, cpu_of, cpu_s, slowness
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
-#: Longest time from a signal to the end of the process [s]; a batch that is not given up takes minutes.
-PATIENCE_S = 15.0
+#: Most processor time from a signal to the end of the process [s]; a batch that is not given up takes minutes.
+LONGEST_S = 15.0
 #: The command line in a process that signals itself while its batch is handed out to threads, or some time after.
 SELF_SIGNALLED = """
 import concurrent.futures.thread as pool, os, sys, threading
@@ -57,14 +57,22 @@ def read_until(process, *words):
     raise AssertionError(f"ended with code {process.wait()} before {words}: {seen}")
 
 
-def ended(process):
-    """Exit code and the rest of standard error, within the time allowed."""
+def ended(process, number=None):
+    """Exit code and the rest of standard error, within the time allowed from here on; the process may be sent a signal.
+
+    The yardstick waits for the process, which would go on meanwhile.
+    """
+    before, begun = cpu_of(process.pid), cpu_s()
+    if number is not None:
+        process.send_signal(number)
     try:
         _, err = process.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         raise AssertionError(f"still running {PATIENCE_S:g} s after the signal") from None
+    used = cpu_s() - begun - before
+    assert used < LONGEST_S * slowness(), f"{used:.1f} s of processor time since the signal"
     return process.returncode, err
 
 
@@ -112,8 +120,7 @@ def test_a_signal_ends_a_run_that_makes_its_kernel(case, cache, tmp_path, number
     words = ("run", "case.yaml", "--method", "kernel", "-o", str(tmp_path / "out"))
     process = start(case, ("-m", "hevesy"), words, cache)
     read_until(process, "kernel", " decays")  # its progress is shown
-    process.send_signal(number)
-    code, err = ended(process)
+    code, err = ended(process, number)
     assert code == 3 and "Traceback" not in err
     assert not (tmp_path / "out").exists() and not list((cache / "voxel_s").glob("*.npz"))
 
@@ -122,8 +129,7 @@ def test_a_signal_in_the_kernel_keeps_the_simulation_before_it(case, cache, tmp_
     words = ("run", "case.yaml", "--method", "mc,kernel", "-o", str(tmp_path / "out"))
     process = start(case, ("-m", "hevesy"), words, cache)
     read_until(process, "kernel", " decays")
-    process.send_signal(signal.SIGINT)
-    code, err = ended(process)
+    code, err = ended(process, signal.SIGINT)
     assert code == 3 and "stopped early: the results are marked incomplete" in err and "Traceback" not in err
     assert (tmp_path / "out" / "result.h5").is_file()
     again = subprocess.run(
@@ -138,8 +144,6 @@ def test_a_signal_ends_a_comparison_that_makes_its_kernel(case, cache, tmp_path)
                    capture_output=True)  # fmt: skip
     process = start(case, ("-m", "hevesy"), ("compare", out), cache)
     read_until(process, "kernel", " decays")
-    began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    code, err = ended(process)
-    assert code == 3 and "Traceback" not in err and time.monotonic() - began < PATIENCE_S
+    code, err = ended(process, signal.SIGTERM)
+    assert code == 3 and "Traceback" not in err
     assert not (tmp_path / "out" / "compare").exists()
