@@ -95,7 +95,7 @@ traps: $(STAMP)
 
 # The long form of the fuzzer: everything that hevesy reads, 100,000 inputs (about an hour on two cores); stop and go
 # on as you like, the state and what was found are kept in build/fuzz. GUIDED: seconds with atheris for each parser,
-# where that is installed (pip install 'hevesy[fuzz]').
+# where that is installed (pip install '.[fuzz]').
 INPUTS  ?= 100000
 SECONDS ?= 7200
 GUIDED  ?= 30

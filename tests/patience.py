@@ -9,6 +9,7 @@ promises were made, four times as long is allowed.
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def end_all(processes: list[subprocess.Popen]) -> None:
+    """End what a test that failed has left, and forget all: a process that goes on would slow the tests that follow."""
+    while processes:
+        process = processes.pop()
+        process.kill()
+        process.wait()
+
+
 def cpu_s() -> float:
     """Processor time so far of this process, and of those that it has started and waited for [s]."""
     used = os.times()
@@ -70,7 +79,7 @@ def _interpreter() -> None:
 def _arrays() -> None:
     """What numbers of a body do: more than the caches hold, and products of it."""
     field = np.ones((96, 96, 96))
-    np.fft.irfftn(np.fft.rfftn(field) * 2.0, s=field.shape)
+    np.fft.irfftn(np.fft.rfftn(field) * 2.0)
 
 
 def measured(passes: int = 4) -> dict[str, float]:

@@ -154,7 +154,7 @@ def test_damaged_results_are_read_in_a_process_of_their_own() -> None:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("atheris") is None, reason="atheris is not installed: pip install hevesy[fuzz]"
+    importlib.util.find_spec("atheris") is None, reason="atheris is not installed: pip install '.[fuzz]'"
 )
 def test_the_guided_form_reads_inputs(tmp_path: Path) -> None:
     executed, found = guide("job", 3.0, tmp_path)

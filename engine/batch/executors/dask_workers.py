@@ -70,7 +70,7 @@ def imported(module: str) -> Any:
         raise InputError(
             f"the executor dask needs the package {module.replace('_', '-')}",
             why=str(error),
-            suggestion="in the checkout: pip install '.[dask]'",
+            suggestion="pip install '.[dask]' in the checkout",
             field="--executor",
         ) from None
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from hevesy.kernels.loader import cache_root
-from hevesy.tests.patience import PATIENCE_S, cpu_of, cpu_s, slowness
+from hevesy.tests.patience import PATIENCE_S, cpu_of, cpu_s, end_all, slowness
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -41,11 +41,23 @@ entry()
 LONG = ("kernels", "I-131", "--voxel", "3 mm", "--density", "4 g/cm3", "--extent", "2 voxels", "--decays", "1e9")
 
 
+#: The processes of a test.
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended():
+    yield
+    end_all(STARTED)
+
+
 def start(folder, command, words, cache=None):
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, *command, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ if cache is None else {**os.environ, "HEVESY_CACHE": str(cache)},
     )  # fmt: skip
+    STARTED.append(process)
+    return process
 
 
 def read_until(process, *words):
@@ -65,12 +77,7 @@ def ended(process, number=None):
     before, begun = cpu_of(process.pid), cpu_s()
     if number is not None:
         process.send_signal(number)
-    try:
-        _, err = process.communicate(timeout=PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise AssertionError(f"still running {PATIENCE_S:g} s after the signal") from None
+    _, err = process.communicate(timeout=PATIENCE_S)
     used = cpu_s() - begun - before
     assert used < LONGEST_S * slowness(), f"{used:.1f} s of processor time since the signal"
     return process.returncode, err

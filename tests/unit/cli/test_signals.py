@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from hevesy.kernels.loader import cache_root
-from hevesy.tests.patience import PATIENCE_S
+from hevesy.tests.patience import PATIENCE_S, end_all
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
@@ -35,12 +35,24 @@ def folder(tmp_path_factory):
     return path
 
 
+#: The processes of a test.
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended():
+    yield
+    end_all(STARTED)
+
+
 def start(folder, words, code=None, **environment):
     command = ["-m", "hevesy"] if code is None else ["-c", code]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, *command, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, **environment},
     )  # fmt: skip
+    STARTED.append(process)
+    return process
 
 
 def read_until(process, word):
@@ -213,6 +225,7 @@ def test_a_terminal_that_is_closed_ends_a_run_with_its_results(folder):
         [sys.executable, "-m", "hevesy", "run", "case.yaml", "-o", "hung up"], cwd=folder, stdin=theirs, stdout=theirs,
         stderr=theirs, start_new_session=True,
     )  # fmt: skip
+    STARTED.append(process)
     os.close(theirs)
     seen = b""
     while b"decays" not in seen:
