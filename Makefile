@@ -60,8 +60,9 @@ container-check:
 demo: $(STAMP)
 	$(BIN)/hevesy demo --out demo
 
+# In the order of tests/conftest.py, the longest files first; pytest-xdist alone begins with those of the most tests.
 test: $(STAMP) lint
-	HEVESY_REQUIRE_GATES=$(GATES) $(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile
+	HEVESY_REQUIRE_GATES=$(GATES) $(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Batches on a real Slurm: on the one that runs here, else on a node of its own (as root, with slurm-wlm and munge).
 slurm-test: $(STAMP)
