@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import numpy as np
 
 from ...engine.transport.problem import Problem
 from .ground import BATCH, CASES, DECAYS, RUN, SIMULATE, WORKS, Ended, ended, kill_group
-from .kills import go_on, inside
+from .kills import checkpoints, go_on, inside, wait
 from .suite import Findings, Suite, case
 
 #: Shares of a command's usual time at which it is interrupted, until it was not done by then.
@@ -125,7 +123,7 @@ def input_changes(suite: Suite, found: Findings) -> None:
         out = folder / work.out
         words, again = ([_moved(word, suite.ground.inputs, inputs) for word in call(suite.ground, out)]
                         for call in (work.words, work.again))  # fmt: skip
-        first = next((end for part in LATE if (end := _stopped(suite, words, out, part * seconds))), None)
+        first = next((end for part in (*LATE, None) if (end := _stopped(suite, words, out, part, seconds))), None)
         if first is None:
             found.untold.append(f"{work.name}: it ended each time before it could be stopped: nothing was tried")
             continue
@@ -142,14 +140,19 @@ def input_changes(suite: Suite, found: Findings) -> None:
         shutil.copytree(suite.ground.inputs, inputs)
 
 
-def _stopped(suite: Suite, words: list[str], out: Path, seconds: float) -> Ended | None:
-    """How a new command ended that was interrupted after some time; None where it was done before, or not begun."""
+def _stopped(suite: Suite, words: list[str], out: Path, part: float | None, seconds: float) -> Ended | None:
+    """How a new command ended that was interrupted after a part of its time, or as soon as it has a checkpoint.
+
+    None where it was done before.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.unlink(missing_ok=True)
     begun = time.monotonic()
     process = suite.ground.start(words)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
+    if part is not None:
+        wait(process, part * seconds)
+    while part is None and process.poll() is None and not checkpoints(out):
+        time.sleep(0.005)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     end = ended(process, words, begun)
