@@ -53,10 +53,9 @@ def test_shards_on_all_gpus_are_the_undivided_run(tmp_path):
 def test_a_gpu_and_the_cpu_share_a_run_whose_statistics_are_right(tmp_path):
     """Means and standard errors of the whole, against a run of other histories, all on the GPU.
 
-    Two judgements, each with a hundredth of the suite's error budget: Welch's t of every sharp voxel, and Fisher's F of
-    the variance between batches in every region; the least of n p-values is multiplied by n, whatever the correlation.
-    Of 100 pairs of runs on the CPU the p-values were below 0.05 and 0.1 as often as that, or less
-    (tests/unit/transport/test_two_runs.py repeats it in small).
+    Three judgements, each with a hundredth of the suite's error budget: Welch's t of every sharp voxel and of every
+    region, and Fisher's F of the variance between batches in every region; the least of n p-values is multiplied by n,
+    which holds whatever the correlation. tests/unit/transport/test_two_runs.py tries the judge on the CPU.
     """
     merged, shards, _ = batch(tmp_path, f"cuda:{cuda_probe.devices()[0]},cpu")
     kinds = {shard.backend for shard in shards}
@@ -67,4 +66,5 @@ def test_a_gpu_and_the_cpu_share_a_run_whose_statistics_are_right(tmp_path):
         batch_histories=merged.tally.batch_histories,
     )  # fmt: skip
     assert two_runs.same_means(merged, other) > ALPHA
+    assert two_runs.same_regions(merged, other) > ALPHA
     assert two_runs.same_scatter(merged, other) > ALPHA

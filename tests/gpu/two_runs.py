@@ -1,6 +1,6 @@
 """Two runs of the same problem with different histories: how likely their differences are by chance alone.
 
-Either test holds whatever the correlation between voxels or regions is: the least p-value of n tests is multiplied by n
+Each test holds whatever the correlation between voxels or regions is: the least p-value of n tests is multiplied by n
 (Bonferroni), so the answer is a p-value too, on the safe side.
 """
 
@@ -29,12 +29,19 @@ def same_means(a, b) -> float:
     return least(2 * stats.t.sf(np.abs(mean - other) / np.hypot(s, t), freedom))
 
 
-def same_scatter(a, b) -> float:
-    """p-value of the ratios of the variances between batches, region by region: Fisher's F.
+def by_batch(run) -> np.ndarray:
+    """Energy of every region in every batch: a sum over many decays, so nearly normal, and batches are independent."""
+    return run.tally.region_quanta.reshape(run.tally.n_batches, -1).astype(float)
 
-    The energy of a region in a batch is a sum over many decays, so it is nearly normal, and batches are independent.
-    """
-    x, y = (run.tally.region_quanta.reshape(run.tally.n_batches, -1).astype(float) for run in (a, b))
+
+def same_regions(a, b) -> float:
+    """p-value of the differences of the regions: Welch's t of their batches, which have the same size."""
+    return least(stats.ttest_ind(by_batch(a), by_batch(b), equal_var=False).pvalue)
+
+
+def same_scatter(a, b) -> float:
+    """p-value of the ratios of the variances between batches, region by region: Fisher's F."""
+    x, y = by_batch(a), by_batch(b)
     ratio = x.var(axis=0, ddof=1) / y.var(axis=0, ddof=1)
     law = stats.f(len(x) - 1, len(y) - 1)
     return least(2 * np.minimum(law.cdf(ratio), law.sf(ratio)))

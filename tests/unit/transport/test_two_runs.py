@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from hevesy.benchmarks import gpu_problems as problems
 from hevesy.engine.simulation import simulate
 from hevesy.tests.gpu import two_runs
 from hevesy.tests.verification.budget import ALPHA
-from scipy import stats
 
-PAIRS, DECAYS = 12, 40_000
+PAIRS, DECAYS = 6, 40_000
 
 
 @pytest.fixture(scope="module")
@@ -22,21 +20,22 @@ def runs():
     return [simulate(problem, decays=DECAYS, seed=seed, backend="cpu") for seed in range(2 * PAIRS)]
 
 
-@pytest.mark.parametrize("judged", [two_runs.same_means, two_runs.same_scatter])
-def test_runs_of_two_seeds_pass_as_often_as_they_should(runs, judged):
-    """The p-value is below a half in half of the pairs or fewer: a binomial number with that as its bound."""
-    found = np.array([judged(a, b) for a, b in zip(runs[::2], runs[1::2], strict=True)])
-    assert stats.binom.sf((found < 0.5).sum() - 1, PAIRS, 0.5) > ALPHA
-    assert found.min() > ALPHA
+@pytest.mark.parametrize("judged", [two_runs.same_means, two_runs.same_regions, two_runs.same_scatter])
+def test_runs_of_two_seeds_are_the_same(runs, judged):
+    assert min(judged(a, b) for a, b in zip(runs[::2], runs[1::2], strict=True)) > ALPHA
 
 
 def test_a_bias_and_wrong_errors_are_seen(runs):
-    """A tenth too much dose; batches that scatter two and a half times as much."""
+    """Half as much dose again in the voxels, a tenth in the regions; batches that scatter two and a half times more."""
     a, b = runs[:2]
-    more = SimpleNamespace(
-        dose_gy_per_decay=1.1 * b.dose_gy_per_decay, sigma_gy_per_decay=b.sigma_gy_per_decay, tally=b.tally
-    )
-    assert two_runs.same_means(a, more) < ALPHA
     quanta = b.tally.region_quanta
-    wider = quanta.mean(axis=0) + 2.5 * (quanta - quanta.mean(axis=0))
-    assert two_runs.same_scatter(a, SimpleNamespace(tally=replace(b.tally, region_quanta=wider))) < ALPHA
+
+    def other(regions):
+        tally = replace(b.tally, region_quanta=regions)
+        return SimpleNamespace(
+            dose_gy_per_decay=1.5 * b.dose_gy_per_decay, sigma_gy_per_decay=b.sigma_gy_per_decay, tally=tally
+        )
+
+    assert two_runs.same_means(a, other(quanta)) < ALPHA
+    assert two_runs.same_regions(a, other(1.1 * quanta)) < ALPHA
+    assert two_runs.same_scatter(a, other(quanta.mean(axis=0) + 2.5 * (quanta - quanta.mean(axis=0)))) < ALPHA
