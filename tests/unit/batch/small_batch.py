@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from datetime import datetime, timezone
@@ -9,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hevesy.engine.batch.inputs import input_hashes
 from hevesy.engine.batch.job import CASE_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob, write_record
 from hevesy.engine.batch.manifest import Manifest, Whole, job_folder, write_manifest
@@ -114,6 +116,17 @@ def plan_small_case(case_file: Path, out: Path, *, shards: int, per_batch: int, 
     manifest = Manifest(title="small", created=created, wholes=wholes, jobs=jobs, **ours())
     write_manifest(out, manifest)
     return manifest
+
+
+def _locks_can_be() -> bool:
+    try:
+        return bool(multiprocessing.get_context("spawn").Lock())
+    except OSError:
+        return False
+
+
+#: Workers that Dask starts wait for each other by locks, which on Linux lie in /dev/shm.
+LOCKS = pytest.mark.skipif(not _locks_can_be(), reason="processes cannot share a lock here: is /dev/shm full?")
 
 
 def frozen_mid_run(folders) -> tuple[Path, int] | None:

@@ -24,7 +24,7 @@ from hevesy.engine.batch.status import read_status
 from hevesy.engine.errors import InputError, StoppedEarly
 from hevesy.engine.lock import locked
 from hevesy.tests.patience import PATIENCE_S, until
-from hevesy.tests.unit.batch.small_batch import frozen_mid_run, planned, undivided
+from hevesy.tests.unit.batch.small_batch import LOCKS, frozen_mid_run, planned, undivided
 from hevesy.tools.result_hash import result_hashes
 
 pytest.importorskip("distributed", reason="needs the extra dask")
@@ -68,6 +68,7 @@ def cluster(tmp_path_factory) -> Iterator[tuple[str, Path]]:
             process.wait()
 
 
+@LOCKS
 def test_1_3_and_16_shards_are_the_undivided_run(problem, tmp_path):
     batches = {
         shards: (tmp_path / str(shards), *planned(problem, tmp_path / str(shards), shards, DECAYS))
@@ -93,6 +94,7 @@ def test_workers_of_a_scheduler_that_runs(problem, tmp_path, cluster):
         assert merged_hash(out, manifest) == undivided(problem, DECAYS)
 
 
+@LOCKS
 def test_a_worker_killed_in_the_middle_of_a_job_loses_nothing(problem, tmp_path):
     out = tmp_path / "out"
     manifest, folders = planned(problem, out, 4, LONG)
@@ -111,6 +113,7 @@ def test_a_worker_killed_in_the_middle_of_a_job_loses_nothing(problem, tmp_path)
     assert merged_hash(out, manifest) == undivided(problem, LONG)
 
 
+@LOCKS
 def test_a_job_that_takes_every_worker_with_it_is_given_up(problem, tmp_path, caplog):
     out = tmp_path / "out"
     _, folders = planned(problem, out, 2, LONG)
@@ -144,6 +147,7 @@ def test_a_job_that_fails_is_a_status_and_the_others_run(problem, tmp_path, clus
     assert read_status(folders[1]).attempts == 1, "it would fail again"
 
 
+@LOCKS
 def test_a_stop_ends_jobs_with_what_they_have_and_a_second_run_with_the_whole(problem, tmp_path):
     out = tmp_path / "out"
     manifest, folders = planned(problem, out, 6, LONG)
@@ -156,6 +160,7 @@ def test_a_stop_ends_jobs_with_what_they_have_and_a_second_run_with_the_whole(pr
     assert merged_hash(out, manifest) == undivided(problem, LONG)
 
 
+@LOCKS
 def test_ctrl_c_in_a_terminal_reaches_all_processes_and_only_the_command_ends_the_run(problem, tmp_path):
     """SIGINT to a whole group of processes: workers leave it to the command, so that their jobs are not lost."""
     out = tmp_path / "out"
