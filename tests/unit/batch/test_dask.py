@@ -208,10 +208,8 @@ def test_a_scheduler_that_is_lost_ends_the_run_with_one_message(problem, tmp_pat
                 both.kill()
 
         # one job waits for its lock, so that not all are done when the kill comes, however late that is
-        with (
-            locked(folders[-1] / LOCK_FILE, "runs this job"),
-            pytest.raises(StoppedEarly, match="the Dask scheduler was lost; . of 3 jobs ha") as caught,
-        ):
+        held = locked(folders[-1] / LOCK_FILE, "runs this job")
+        with held, pytest.raises(StoppedEarly, match="the Dask scheduler was lost; . of 3 jobs ha") as caught:
             executor_of("dask", scheduler=str(file)).run(out, folders, progress=kill_it)
     finally:
         both.kill()
@@ -373,6 +371,7 @@ def test_a_dry_run_shows_the_script_and_runs_nothing(problem, tmp_path, command)
     assert states((tmp_path / "out" / "jobs").iterdir()) == {"waiting": 2}
 
 
+@LOCKS
 def test_workers_that_a_batch_system_starts(problem, tmp_path, monkeypatch):
     """`qsub` here is a program that runs the script, as a system with one free node does."""
     tools = tmp_path / "bin"
