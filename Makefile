@@ -63,8 +63,9 @@ container-check:
 demo: $(STAMP)
 	$(BIN)/hevesy demo --out demo
 
+# In the order of tests/conftest.py, the longest files first; pytest-xdist alone begins with those of the most tests.
 test: $(STAMP) lint
-	HEVESY_REQUIRE_GATES=$(GATES) $(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile
+	HEVESY_REQUIRE_GATES=$(GATES) $(BIN)/python -m pytest tests -m "not slow and not gpu" -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Batches on a real Slurm: on the one that runs here, else on a node of its own (as root, with slurm-wlm and munge).
 slurm-test: $(STAMP)
@@ -98,7 +99,7 @@ traps: $(STAMP)
 
 # The long form of the fuzzer: everything that hevesy reads, 100,000 inputs (about an hour on two cores); stop and go
 # on as you like, the state and what was found are kept in build/fuzz. GUIDED: seconds with atheris for each parser,
-# where that is installed (pip install 'hevesy[fuzz]').
+# where that is installed (pip install '.[fuzz]').
 INPUTS  ?= 100000
 SECONDS ?= 7200
 GUIDED  ?= 30

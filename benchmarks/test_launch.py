@@ -14,7 +14,7 @@ NUMBERS = (3, 0, 8_000_000, 8_000_000)
 @pytest.mark.parametrize("way", ["prepared", "through Numba"])
 def test_launch(way, benchmark, keep) -> None:
     """A launch as a run makes it, and with the arguments unpacked every time (the dispatcher types them as well)."""
-    pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install 'hevesy[gates]'")
+    pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install '.[gates]'")
     with cuda_launches.without_a_driver() as (kernel, fixed, launches):
         shape = cuda_launch.Launch(528, 128, 0)
         launch = cuda_launch.launcher(kernel, shape, fixed, len(NUMBERS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,32 @@ os.environ["HEVESY_CONFIG"] = os.devnull + "/none.yaml"
 # an error of hevesy itself fails a test with its traceback
 os.environ["HEVESY_TRACEBACK"] = "1"
 
+# started by nohup, or in the background of a script, these would be ignored in every process that a test starts
+for _name in ("SIGHUP", "SIGINT", "SIGTERM"):
+    if signal.getsignal(_number := getattr(signal, _name, signal.SIGTERM)) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
+
 SHARED = Path(os.environ.get("HEVESY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 #: Probability that the whole suite fails once by chance; single tests take their Sidak share of it.
 SUITE_ALPHA = 1e-6
+
+#: Files and folders of tests that take minutes, the longest first. `make test` hands out whole files: one that began
+#: last would leave all other processors idle.
+LONGEST = (
+    "faults", "slurm", "gates/test_gpu_first.py", "unit/batch", "unit/cli/test_kernel_signals.py",
+    "unit/run/test_killed.py", "gates", "unit/tools/test_gpu_first_steps.py", "verification", "fuzz",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first."""
+    places = [Path(__file__).parent / name for name in LONGEST]
+
+    def rank(item: pytest.Item) -> int:
+        return next((i for i, place in enumerate(places) if place in (item.path, *item.path.parents)), len(places))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

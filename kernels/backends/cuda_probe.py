@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 #: the oldest device that the CUDA 13 tools compile for
 OLDEST = (7, 5)
-INSTALL = "pip install 'hevesy[gpu]'"
+INSTALL = "pip install '.[gpu]' in the checkout"
 ROOT = Path(__file__).resolve().parents[2]
 #: Longest wait for the proof [s]. A driver that starts a machine's eight devices one by one may take ten seconds.
 PATIENCE_S = 30.0

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hevesy.engine.errors import InputError
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tools.fuzz.guided import guide
 from hevesy.tools.fuzz.judge import judge
 from hevesy.tools.fuzz.registry import KINDS, sample_of, shares
@@ -127,7 +128,7 @@ def test_the_long_form_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyt
     first.wanted = {"status": 10}
     first.go(0.0, 1)
     assert first.tallies["status"].done == []
-    first.go(60.0, 1)
+    first.go(PATIENCE_S, 1)
     again = Run(tmp_path, 10, ("status",))
     assert sorted(again.tallies["status"].done) == [0, 5]
     (row,) = again.table()
@@ -153,7 +154,7 @@ def test_damaged_results_are_read_in_a_process_of_their_own() -> None:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("atheris") is None, reason="atheris is not installed: pip install hevesy[fuzz]"
+    importlib.util.find_spec("atheris") is None, reason="atheris is not installed: pip install '.[fuzz]'"
 )
 def test_the_guided_form_reads_inputs(tmp_path: Path) -> None:
     executed, found = guide("job", 3.0, tmp_path)

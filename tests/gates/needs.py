@@ -14,7 +14,7 @@ def present(lacking: str) -> None:
     if lacking and cuda_offline.REQUIRED:
         pytest.fail(f"HEVESY_REQUIRE_GATES is set and this environment lacks {lacking}")
     if lacking:
-        pytest.skip(f"needs {lacking}: pip install 'hevesy[gates]'")
+        pytest.skip(f"needs {lacking}: pip install '.[gates]'")
 
 
 def installed(module: str, package: str) -> None:

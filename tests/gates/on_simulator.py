@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hevesy.tests.gates import needs
+from hevesy.tests.patience import PATIENCE_S
 
 
 def output_of(script: Path) -> Any:
@@ -18,7 +19,7 @@ def output_of(script: Path) -> Any:
     run = subprocess.run(
         [sys.executable, str(script)],
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"},
-        capture_output=True, text=True, timeout=600, check=False,
+        capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
     return json.loads(run.stdout)

@@ -128,7 +128,7 @@ def test_missing_packages_are_named(monkeypatch):
     with pytest.raises(cuda_probe.CudaUnavailable) as caught:
         cuda_probe.devices()
     assert caught.value.why == "numba-cuda and CuPy not installed"
-    assert caught.value.suggestion == "pip install 'hevesy[gpu]'"
+    assert caught.value.suggestion == "pip install '.[gpu]' in the checkout"
 
 
 def test_transport_needs_no_imaging_library():

@@ -44,7 +44,7 @@ def packages():
         if missing and cuda_offline.REQUIRED:
             pytest.fail(f"HEVESY_REQUIRE_GATES is set and this environment lacks {name}")
         if missing:
-            pytest.skip(f"needs {name}: pip install 'hevesy[gates]'")
+            pytest.skip(f"needs {name}: pip install '.[gates]'")
 
 
 def chains(tree: ast.AST) -> Iterator[tuple[list[str], ast.expr]]:

@@ -26,11 +26,10 @@ from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.results.result import Result
 from hevesy.engine.simulation import simulate
 from hevesy.engine.transport.problem import Problem
+from hevesy.tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 DECAYS, SEED = 6400, 5
-#: Longest wait for something that Slurm does [s]: a slow machine makes a test slow, not wrong.
-PATIENCE_S = 240.0
 
 #: hevesy whose transport begins when there is a file `go` in the folder of the batch, or when it is asked to stop.
 HELD = """

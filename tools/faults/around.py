@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 
 from ...engine.transport.problem import Problem
-from .ground import BATCH, CASES, DECAYS, RUN, SIMULATE, WORKS, Ended, ended
-from .kills import go_on, inside
+from .ground import BATCH, CASES, DECAYS, RUN, SIMULATE, WORKS, Ended, ended, kill_group
+from .kills import checkpoints, go_on, inside, wait
 from .suite import Findings, Suite, case
 
 #: Shares of a command's usual time at which it is interrupted, until it was not done by then.
@@ -26,17 +24,20 @@ LATE = (0.8, 0.65, 0.5, 0.4, 0.3, 0.2)
 def two_at_a_time(suite: Suite, found: Findings) -> None:
     """The second is refused and says who is there; the first ends as if alone."""
     for work in WORKS:
-        expected, seconds = suite.undisturbed(work)
+        expected, _ = suite.undisturbed(work)
         out = suite.ground.fresh(f"two {work.name}") / work.out
         begun = time.monotonic()
         process = suite.ground.start(words := work.words(suite.ground, out))
         locks = [out.parent / f".{out.name}.work" / "lock", out / "lock", *out.glob("jobs/*/lock")]
         while process.poll() is None and not any(lock.exists() for lock in locks):
             time.sleep(0.02)
+        kill_group(process, signal.SIGSTOP)  # it cannot end before the second one has looked
+        held = process.poll() is None and any(lock.exists() for lock in locks)
         second = suite.ground.run(words)
-        first = found.told(ended(process, words, begun), 0)
+        kill_group(process, signal.SIGCONT)
+        found.told(ended(process, words, begun), 0)
         found.tried += 1
-        if first.seconds > seconds / 4 and second.code == 0 and second.seconds < first.seconds:
+        if held and second.code == 0:
             found.wrong.append(f"{work.name}: two commands wrote one folder at a time")
         found.told(second, 0, 2)
         found.whole(work, out, expected, "a second command wanted its folder")
@@ -122,7 +123,7 @@ def input_changes(suite: Suite, found: Findings) -> None:
         out = folder / work.out
         words, again = ([_moved(word, suite.ground.inputs, inputs) for word in call(suite.ground, out)]
                         for call in (work.words, work.again))  # fmt: skip
-        first = next((end for part in LATE if (end := _stopped(suite, words, out, part * seconds))), None)
+        first = next((end for part in (*LATE, None) if (end := _stopped(suite, words, out, part, seconds))), None)
         if first is None:
             found.untold.append(f"{work.name}: it ended each time before it could be stopped: nothing was tried")
             continue
@@ -139,14 +140,19 @@ def input_changes(suite: Suite, found: Findings) -> None:
         shutil.copytree(suite.ground.inputs, inputs)
 
 
-def _stopped(suite: Suite, words: list[str], out: Path, seconds: float) -> Ended | None:
-    """How a new command ended that was interrupted after some time; None where it was done before, or not begun."""
+def _stopped(suite: Suite, words: list[str], out: Path, part: float | None, seconds: float) -> Ended | None:
+    """How a new command ended that was interrupted after a part of its time, or as soon as it has a checkpoint.
+
+    None where it was done before.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.unlink(missing_ok=True)
     begun = time.monotonic()
     process = suite.ground.start(words)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
+    if part is not None:
+        wait(process, part * seconds)
+    while part is None and process.poll() is None and not checkpoints(out):
+        time.sleep(0.005)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     end = ended(process, words, begun)
@@ -181,7 +187,7 @@ def too_many(suite: Suite, found: Findings) -> None:
         out = suite.ground.fresh(f"decays {decays}") / SIMULATE.out
         words = ["simulate", str(suite.ground.problem), "-o", str(out), "--decays", decays]
         process = suite.ground.start(words)
-        end = found.told(ended(process, words, time.monotonic(), 30.0))
+        end = found.told(ended(process, words, time.monotonic()))
         found.tried += 1
         if end.code == 0 or not any(word in end.said for word in ("year", "day", "decays")):
             found.untold.append(f"simulate --decays {decays}: no word of how long it takes: {end.said.strip()[-200:]}")

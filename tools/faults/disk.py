@@ -120,12 +120,12 @@ def no_place(suite: Suite, found: Findings) -> None:
             found.tried += 1
             if (folder / "file").read_text() != "mine":
                 found.lost.append(f"{work.name} -> {out.name[:20]}: a file of somebody else was overwritten")
-            if end.seconds > LONGEST_REFUSAL:
+            if end.seconds > suite.patience(LONGEST_REFUSAL):
                 found.untold.append(f"{work.name} -> {out.name[:20]}: refused after {end.seconds:.1f} s")
 
 
-#: A refusal comes before the transport [s], also on a machine that does other things.
-LONGEST_REFUSAL = 30.0
+#: Longest time to a refusal, which comes before the transport, on a free machine [s].
+LONGEST_REFUSAL = 8.0
 
 
 @case("files of others")

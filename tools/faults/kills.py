@@ -15,8 +15,8 @@ from .suite import Findings, Suite, case
 
 #: Random moments in the long and in the short form, over all works together.
 MOMENTS, FEW_MOMENTS = 50, 6
-#: What a signal that asks for an end may take until the command has ended [s], on a machine that does other things too.
-PATIENCE = 20.0
+#: What a signal that asks for an end may take until the command has ended, on a free machine [s].
+PATIENCE = 8.0
 
 
 @case("kill -9 at random moments")
@@ -126,7 +126,7 @@ def signalled(suite: Suite, found: Findings) -> None:
             if process.poll() is None:
                 process.send_signal(number)
             end = found.told(ended(process, words, begun), 0, 3)
-            if time.monotonic() - sent > PATIENCE:
+            if time.monotonic() - sent > suite.patience(PATIENCE):
                 found.untold.append(f"{work.name}: {time.monotonic() - sent:.1f} s from {number.name} to its end")
             go_on(suite, found, work, out, f"{number.name}, which it ended with {end.code}")
 
@@ -157,9 +157,10 @@ def worker_killed(suite: Suite, found: Findings) -> None:
         begun = time.monotonic()
         process = suite.ground.start(words := work.words(suite.ground, out))
         worker = _running_worker(process, out)
-        if worker:
-            os.kill(worker, signal.SIGKILL)
-            found.tried += 1
+        with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile, with its command
+            if worker:
+                os.kill(worker, signal.SIGKILL)
+                found.tried += 1
         end = found.told(ended(process, words, begun), 0, 1, 3)
         if end.code == 0:
             found.whole(work, out, expected, "a worker was killed")
@@ -177,11 +178,11 @@ def parent_killed(suite: Suite, found: Findings) -> None:
     children = descendants(process.pid)
     process.kill()
     found.tried += 1
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + (patience := suite.patience(PATIENCE))
     while (alive := [pid for pid in children if _alive(pid)]) and time.monotonic() < deadline:
         time.sleep(0.1)
     if alive:
-        found.untold.append(f"batch: {len(alive)} workers are alive {PATIENCE:g} s after their parent's end")
+        found.untold.append(f"batch: {len(alive)} workers are alive {patience:.0f} s after their parent's end")
     kill_group(process)
     ended(process, words, begun)
     go_on(suite, found, BATCH, out, "its parent was killed")

@@ -42,7 +42,7 @@ def guide(target: str, seconds: float, out: Path) -> tuple[int, str]:
         Inputs that were read; where the input lies that did not end as it may, empty where all did.
     """
     if importlib.util.find_spec("atheris") is None:
-        print(f"coverage-guided {target}: not done, atheris is not installed (pip install 'hevesy[fuzz]')")
+        print(f"coverage-guided {target}: not done, atheris is not installed (pip install '.[fuzz]')")
         return 0, ""
     corpus = out / target
     corpus.mkdir(parents=True, exist_ok=True)

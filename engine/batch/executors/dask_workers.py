@@ -70,7 +70,7 @@ def imported(module: str) -> Any:
         raise InputError(
             f"the executor dask needs the package {module.replace('_', '-')}",
             why=str(error),
-            suggestion="in the checkout: pip install '.[dask]'",
+            suggestion="pip install '.[dask]' in the checkout",
             field="--executor",
         ) from None
 
@@ -90,6 +90,11 @@ def local_cluster(devices: Sequence[Device], *, dashboard: bool) -> Iterator[Any
     ------
     SpecCluster
         Of Dask; closed at the end, with its processes.
+
+    Raises
+    ------
+    InputError
+        Processes cannot share a lock here, which Dask's workers need.
     """
     distributed = imported("distributed")
     scheduler = {**_LOOPBACK, "dashboard": dashboard}
@@ -107,6 +112,8 @@ def local_cluster(devices: Sequence[Device], *, dashboard: bool) -> Iterator[Any
             }
             for number, device in enumerate(devices)
         }
+        if specs:
+            _check_locks()
         # the death of a worker is told at once: Dask counts it against jobs too that only waited for that worker
         with imported("dask").config.set({"distributed.scheduler.allowed-failures": 0}):
             cluster = distributed.SpecCluster(
@@ -114,6 +121,21 @@ def local_cluster(devices: Sequence[Device], *, dashboard: bool) -> Iterator[Any
             )
         with cluster:
             yield cluster
+
+
+def _check_locks() -> None:
+    """Refuse to start workers where they would wait for locks that cannot be."""
+    import multiprocessing
+
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except OSError as error:
+        raise InputError(
+            "Dask cannot start workers on this machine",
+            why=f"its processes cannot share a lock ({error}); on Linux locks lie in /dev/shm",
+            suggestion="--executor processes, or --scheduler with workers that run elsewhere",
+            field="--executor",
+        ) from None
 
 
 def resources_of(device: Device) -> dict[str, int]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hevesy.engine.batch.inputs import input_hashes
 from hevesy.engine.batch.job import CASE_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob, write_record
 from hevesy.engine.batch.manifest import Manifest, Whole, job_folder, write_manifest
 from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.batch.regions import write_regions
 from hevesy.engine.batch.shards import shard_ranges
+from hevesy.engine.batch.status import read_status
 from hevesy.engine.case.model import Case
 from hevesy.engine.file_hash import file_hash
 from hevesy.engine.nuclides.decay import nuclide
@@ -112,3 +117,27 @@ def plan_small_case(case_file: Path, out: Path, *, shards: int, per_batch: int, 
     manifest = Manifest(title="small", created=created, wholes=wholes, jobs=jobs, **ours())
     write_manifest(out, manifest)
     return manifest
+
+
+def _locks_can_be() -> bool:
+    try:
+        return bool(multiprocessing.get_context("spawn").Lock())
+    except OSError:
+        return False
+
+
+#: Workers that Dask starts wait for each other by locks, which on Linux lie in /dev/shm.
+LOCKS = pytest.mark.skipif(not _locks_can_be(), reason="processes cannot share a lock here: is /dev/shm full?")
+
+
+def frozen_mid_run(folders) -> tuple[Path, int] | None:
+    """A job that runs, and its process, which does nothing more: it cannot end between the look and the kill."""
+    for folder in folders:
+        status = read_status(folder)
+        if status.state != "running":
+            continue
+        os.kill(status.pid, signal.SIGSTOP)
+        if read_status(folder).state == "running":
+            return folder, status.pid
+        os.kill(status.pid, signal.SIGCONT)
+    return None

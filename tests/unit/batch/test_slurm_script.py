@@ -6,13 +6,13 @@ import os
 import shlex
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from hevesy.engine.batch.executors.slurm_request import raw_option, request_of, shell_command, slurm_time
 from hevesy.engine.batch.executors.slurm_script import array_script, merge_script
 from hevesy.engine.errors import InputError
+from hevesy.tests.patience import PATIENCE_S, until
 
 HOME = "slurm/001-0123abcd"
 ODD_TITLES = ["study 1", 'it\'s "odd" $(touch broken) `touch broken`', "a\n#SBATCH --uid=0\ntouch broken", "{x} %d é"]
@@ -184,17 +184,14 @@ def task(tmp_path, monkeypatch):
 
 
 def wait_for(path: Path) -> None:
-    end = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < end, path
-        time.sleep(0.02)
+    until(path.exists, lambda: f"no {path}")
 
 
 def test_a_task_runs_every_third_job_of_the_list(task, tmp_path):
     batch = tmp_path / 'it\'s "odd" $HOME'
     (batch / "code").write_text("0")
     _, process = task(0)
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert (batch / "words").read_text().split() == [
         "job", "jobs/shard-0001", "jobs/shard-0004", "jobs/shard-0007", "--quiet", "--threads", "2",
     ]  # fmt: skip
@@ -208,7 +205,7 @@ def test_a_warning_stops_hevesy_and_requeues_the_task(task, number, restarts, re
     batch, process = task(1, SLURM_RESTART_COUNT=restarts)
     wait_for(batch / "running")
     process.send_signal(number)
-    assert process.wait(60) == (0 if requeued else 3)
+    assert process.wait(PATIENCE_S) == (0 if requeued else 3)
     assert (batch / "told").read_text() == "told\n"
     assert (batch / "asked").exists() == requeued
     if requeued:
@@ -222,7 +219,7 @@ def test_the_code_of_hevesy_is_that_of_the_task(task, tmp_path, code):
     batch = tmp_path / 'it\'s "odd" $HOME'
     (batch / "code").write_text(str(code))
     _, process = task(2)
-    assert process.wait(60) == code
+    assert process.wait(PATIENCE_S) == code
     assert not (batch / "asked").exists()
 
 
@@ -230,6 +227,6 @@ def test_a_task_without_its_list_says_so(task, tmp_path):
     batch = tmp_path / 'it\'s "odd" $HOME'
     (batch / HOME / "jobs.txt").unlink()
     _, process = task(0)
-    assert process.wait(60) == 2
+    assert process.wait(PATIENCE_S) == 2
     assert "submit this script from the folder of the batch" in process.stderr.read()
     assert not (batch / "words").exists()

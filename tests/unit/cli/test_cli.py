@@ -8,6 +8,7 @@ import time
 import hevesy
 import numpy as np
 import pytest
+from hevesy.tests.patience import promised
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 
@@ -45,11 +46,9 @@ def problem_file(tmp_path_factory):
 
 
 def test_help_answers_at_once():
-    best = 10.0
-    for _ in range(3):
-        start = time.perf_counter()
+    """Where something heavy is imported at the start, it takes longer: 0.3 s without."""
+    with promised(1.5):
         done = subprocess.run([sys.executable, "-m", "hevesy.cli.main", "--help"], capture_output=True, text=True)
-        best = min(best, time.perf_counter() - start)
     assert done.returncode == 0
     for name in (
         "demo",
@@ -64,7 +63,6 @@ def test_help_answers_at_once():
         "merge",
     ):
         assert name in done.stdout
-    assert best < 1.5, "something heavy is imported at the start (0.3 s on an idle machine)"
 
 
 def test_start_imports_nothing_heavy():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from hevesy.kernels.backends import cpu
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tests.unit.transport.test_problem import good
 from hevesy.tools.result_hash import result_hashes
 
@@ -68,7 +69,7 @@ class Machine:
         return self.ended(self.start(**options), options.get("out", "r.h5"))
 
     def ended(self, process, out: str = "r.h5") -> tuple[str, list[str]]:
-        _, told = process.communicate(timeout=600)
+        _, told = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0 and "Traceback" not in told, told
         lines = [line for line in told.splitlines() if "cache" in line]
         return result_hashes(self.folder / out)[0], lines
@@ -133,7 +134,7 @@ def test_a_process_that_is_killed_while_it_writes_one_harms_nobody(machine, warm
     file = machine.tables
     file.unlink()
     killed = machine.start(begin=("-c", KILLED))
-    killed.communicate(timeout=60)
+    killed.communicate(timeout=PATIENCE_S)
     assert killed.returncode == -signal.SIGKILL and not file.exists()
     (part,) = file.parent.glob(".part-*")
     os.utime(part, (0, 0))

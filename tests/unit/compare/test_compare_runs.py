@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import hevesy
 import pytest
 import yaml
+from hevesy.tests.patience import PATIENCE_S, until
 from hevesy.tests.unit.small_case import TEXT, write_small_case
 
 COMMAND = "import sys; sys.argv[0] = 'hevesy'; from hevesy.cli.main import entry; entry()"
@@ -115,11 +115,9 @@ def test_a_signal_leaves_nothing_and_ends_with_3(two, tmp_path):
     shutil.copytree(two, copy, ignore=shutil.ignore_patterns("therapy_*"))
     before = sorted(copy.rglob("*"))
     process = started(["compare", str(copy), "--methods", "mc,local", "--out", str(tmp_path / "there"), "-q"])
-    deadline = time.monotonic() + 60.0
-    while not list(tmp_path.glob(".there.work")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until(lambda: list(tmp_path.glob(".there.work")) or process.poll() is not None)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3 and "stopped" in err and "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["run"] and sorted(copy.rglob("*")) == before
 
@@ -129,7 +127,7 @@ def test_a_full_disk_is_said_with_the_folder(two, tmp_path, limit):
     """The first file, a map, and later ones: no file may be larger than so many bytes."""
     words = ["compare", str(two), "--methods", "local,local+photons", "--reference", "local"]
     process = started([*words, "--out", str(tmp_path / "there"), "-q"], limit)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2, err
     assert "there" in err and "could not be written" in err and "--out" in err and ".part-" not in err
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from hevesy.engine.dose import convolution
 from hevesy.engine.dose.convolution import convolve, padded_shape, share_inside
 from hevesy.engine.errors import InputError
+from hevesy.tests.patience import promised
 from scipy import fft
 
 SHAPES = [((5, 6, 7), (3, 5, 7)), ((4, 9, 3), (11, 5, 9)), ((1, 2, 8), (7, 1, 3)), ((3, 3, 3), (1, 1, 1))]
@@ -137,9 +137,8 @@ def test_128_voxels_along_each_axis_in_two_seconds():
     decays = np.random.default_rng(1).random((128, 128, 128))
     kernel = np.random.default_rng(2).random((229, 229, 229))
     assert min(padded_shape(decays.shape, kernel.shape)) >= 128 + 114
-    start = time.process_time()
-    convolve(decays, kernel)
-    assert time.process_time() - start < 4.0
+    with promised(4.0):
+        convolve(decays, kernel)
 
 
 def test_the_device_path_calls_cupy_as_its_documentation_has_it(monkeypatch):

@@ -22,7 +22,7 @@ WEIGHTS = [(np.arange(20), np.arange(20))]
 
 @pytest.fixture(params=["late", "prompt"])
 def gpu(monkeypatch, tmp_path, request):
-    pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install 'hevesy[gates]'")
+    pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install '.[gates]'")
     monkeypatch.setenv("HEVESY_CACHE", str(tmp_path))
     with fake_gpu(monkeypatch, request.param == "prompt") as parts:
         yield parts
@@ -171,7 +171,7 @@ class TestTheseDevices:
 
     @pytest.fixture(autouse=True)
     def usual(self, monkeypatch, tmp_path):
-        pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install 'hevesy[gates]'")
+        pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install '.[gates]'")
         monkeypatch.setenv("HEVESY_CACHE", str(tmp_path))
         with fake_gpu(monkeypatch):
             self.engine = cuda.Engine(cuda_offline.world(), 1)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hevesy.kernels import cache
 
-pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install 'hevesy[gates]'")
+pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install '.[gates]'")
 
 CODE = {"machine code": bytes(range(256)) * 20}
 CODEGEN = SimpleNamespace(magic_tuple=lambda: ("target",))

@@ -14,7 +14,7 @@ NUMBERS = (3, 0, 1 << 40, 8_000_000)
 
 @pytest.fixture
 def recorded(monkeypatch):
-    pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install 'hevesy[gates]'")
+    pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install '.[gates]'")
     monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
     with cuda_launches.without_a_driver() as parts:
         yield parts

@@ -12,18 +12,17 @@ from hevesy.kernels import target
 from hevesy.kernels.backends import python
 from hevesy.kernels.loader import load
 from hevesy.kernels.tables import COUNTERS, STACK_DEPTH, STACK_INTS, STACK_REALS
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tools import cuda_offline
 
 SEED, BATCH, DECAYS = (7 << 32) + 5, 3, 24
-#: a lane that never comes to a vote is a fault: the others do not wait for it longer than this [s]
-PATIENCE = 60.0
 
 
 class Warp:
     """Lanes in step: a vote is a meeting of all of them, an addition is made by one at a time."""
 
     def __init__(self, lanes: int) -> None:
-        self.meeting = threading.Barrier(lanes, timeout=PATIENCE)
+        self.meeting = threading.Barrier(lanes, timeout=PATIENCE_S)  # a lane that never comes is a fault
         self.votes = [False] * lanes
         self.own = threading.local()
         self.lock = threading.Lock()

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from hevesy.kernels.backends import cpu
+from hevesy.tests.patience import PATIENCE_S, until
 from hevesy.tests.unit.run.test_resume import TWO_VISITS
 from hevesy.tests.unit.small_case import write_small_case
 from hevesy.tools.result_hash import result_hashes
@@ -87,7 +87,7 @@ def killed(folder, moment, number, *words):
     """Run a command that signals itself; its exit code and standard error."""
     done = subprocess.run(
         [sys.executable, "-c", SELF_KILLED, moment, str(number), *map(str, words), *WORDS, "--checkpoint", "1 us"],
-        cwd=folder, capture_output=True, text=True, timeout=120,
+        cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
     return done.returncode, done.stderr
 
@@ -135,9 +135,7 @@ def test_a_kill_from_outside(folder, command, tmp_path):
     words[words.index(str(DECAYS))] = "1e9"
     process = subprocess.Popen([sys.executable, "-m", "hevesy", *words], stderr=subprocess.DEVNULL)
     try:
-        patience = time.monotonic() + 120.0
-        while not file.exists() and process.poll() is None and time.monotonic() < patience:
-            time.sleep(0.01)
+        until(lambda: file.exists() or process.poll() is not None)
     finally:
         process.kill()
     assert process.wait() == -signal.SIGKILL and not out.exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hevesy.kernels.backends import cuda_options
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tools.gpu_first import keeping, main, runner, steps
 from hevesy.tools.gpu_first.recommend import Choice
 from hevesy.tools.gpu_first.runner import Outcome, Run
@@ -226,13 +227,14 @@ def bare(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "sitecustomize.py").write_text(BARE)
     return subprocess.run(
         [sys.executable, str(Path(main.__file__).parent), "--out", str(tmp_path), *words],
-        capture_output=True, text=True, check=False, timeout=120, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=2 * PATIENCE_S,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
 
 
 def test_a_python_without_packages_is_told_what_to_install(tmp_path):
     """The first lines, the step that says so, and the table need the standard library alone."""
-    ran = bare(tmp_path, "--seconds", "60", "--only", "machine,kernel,engine")
+    ran = bare(tmp_path, "--seconds", str(int(PATIENCE_S)), "--only", "machine,kernel,engine")
     assert ran.returncode == 1
     assert ran.stderr == ""
     said = ran.stdout.splitlines()

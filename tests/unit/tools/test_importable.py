@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hevesy.benchmarks import gpu_goals
+from hevesy.tests.patience import PATIENCE_S
 
 ROOT = Path(gpu_goals.__file__).resolve().parents[1]
 IMPORTABLE = str(ROOT / "tools" / "importable.py")
@@ -40,7 +41,9 @@ def another(request, tmp_path):
 
 def run(variables: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=variables, cwd=ROOT, timeout=120)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=variables, cwd=ROOT, timeout=PATIENCE_S
+    )
 
 
 def test_the_other_one_is_what_python_finds(another):

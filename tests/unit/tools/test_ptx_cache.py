@@ -6,6 +6,7 @@ import threading
 from importlib import metadata
 
 import pytest
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tools import ptx_cache
 
 
@@ -29,7 +30,7 @@ def test_several_at_a_time_make_it_once(tmp_path):
 
     def make():
         made.append(1)
-        begin.wait(5)
+        begin.wait(PATIENCE_S)
         return "text"
 
     threads = [

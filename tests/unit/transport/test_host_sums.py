@@ -12,6 +12,7 @@ from hevesy.engine.statistics import add_limbs, limbs_to_int, square_limbs, zero
 from hevesy.engine.transport import sums
 from hevesy.engine.transport.tally import Tally
 from hevesy.kernels.backends import cpu_sums
+from hevesy.tests.patience import PATIENCE_S
 
 N = 3 * cpu_sums.CHUNK + 17
 
@@ -68,7 +69,7 @@ def test_an_interrupt_leaves_whole_batches(monkeypatch) -> None:
 
     def slowly(self, *given) -> None:
         begun.set()
-        assert pressed.wait(60)
+        assert pressed.wait(PATIENCE_S)
         plain(self, *given)
 
     monkeypatch.setattr(Tally, "add_batch", slowly)
