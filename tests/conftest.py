@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,6 @@ import pytest
 os.environ["HEVESY_CONFIG"] = os.devnull + "/none.yaml"
 # an error of hevesy itself fails a test with its traceback
 os.environ["HEVESY_TRACEBACK"] = "1"
-
-# started by nohup, or in the background of a script, these would be ignored in every process that a test starts
-for _name in ("SIGHUP", "SIGINT", "SIGTERM"):
-    if signal.getsignal(_number := getattr(signal, _name, signal.SIGTERM)) == signal.SIG_IGN:
-        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 SHARED = Path(os.environ.get("HEVESY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -39,6 +35,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((i for i, place in enumerate(places) if place in (item.path, *item.path.parents)), len(places))
 
     items.sort(key=rank)
+
+
+def _signals_by_default() -> None:
+    """As a process has them that a user starts: nohup ignores some of them, and so does a command that has ended.
+
+    What is ignored here would be ignored in every process that a test starts.
+    """
+    for name in ("SIGHUP", "SIGINT", "SIGTERM"):
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Before the fixtures of a test."""
+    _signals_by_default()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    """After each fixture, whatever it runs and however long it stays."""
+    try:
+        return (yield)
+    finally:
+        _signals_by_default()
 
 
 @pytest.fixture(scope="session")

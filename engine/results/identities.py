@@ -6,7 +6,7 @@ All but the doses are whole numbers, so that a single quantum which is missing s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from ..errors import InputError
 from ..statistics import gy_per_mev
 from ..transport.sums import region_sums
 from ..transport.tally import Tally
-from .result import SIMULATE, Result
+
+if TYPE_CHECKING:
+    from .result import Result
 
 #: Largest difference of a dose from the one that its tally gives, in it: the arithmetic of other versions of NumPy.
 LARGEST_DIFFERENCE = 1e-9
@@ -85,8 +87,8 @@ def _regions(result: Result, tally: Tally) -> Iterator[tuple[str, str]]:
 
 def _doses(result: Result, tally: Tally, errors: bool) -> Iterator[tuple[str, str]]:
     if result.sums_alone:
-        if result.doses or result.kind != SIMULATE:
-            yield "sums_alone", "there are doses, or the doses of a case are to be calculated from the tally alone"
+        if result.doses or result.case_yaml:
+            yield "sums_alone", "there are doses, or they would be those of a case, of which a tally is not all"
         return
     try:
         dose = result.simulated
