@@ -51,7 +51,7 @@ def hash_of(place: Path, files: dict[str, str], end: str = "\n") -> str:
 
 def test_the_hash_is_that_of_the_sources_and_of_nothing_else(tmp_path) -> None:
     expected = hash_of(tmp_path / "here", SOURCES)
-    others = {"docs/a.md": "x", "tests/a.py": "x", "cli/a.py": "x", "engine/a.html": "x", "engine/.old/a.py": "x"}
+    others = {"README": "x", "tests/a.py": "x", "cli/a.py": "x", "engine/a.html": "x", "engine/.old/a.py": "x"}
     assert hash_of(tmp_path / "there", SOURCES | others) == expected
     (tmp_path / "there" / "engine" / ".#a.py").symlink_to("nowhere")  # as an editor locks a file
     assert hash_of(tmp_path / "there", {}) == expected
