@@ -189,7 +189,7 @@ def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, jso
             echo(f"wrote {path}")
     again = submitted_again(folder) if done.missing else ""
     if again:  # the merge of a former submission: what is missing is for the next one
-        echo(again)
+        echo(again, err=json)
         return
     for name, why in done.missing.items():
         echo(f"{name}: {why}", err=True)
