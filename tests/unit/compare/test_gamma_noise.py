@@ -119,9 +119,9 @@ def test_noise_in_the_reference_lowers_the_rate_and_in_the_evaluated_map_less():
     assert lost["reference"] > 2.0 * lost["evaluated"] > 0.0
 
 
-def test_a_whole_body_takes_less_than_thirty_seconds():
-    """All criteria and normalisations with noise, 128 x 128 x 100 voxels of 4 mm; some seconds on 2 idle cores."""
-    with promised(45.0):  # processor time, with the maps, which take a second or two
+def test_a_whole_body_takes_seconds():
+    """All criteria and normalisations with noise, 128 x 128 x 100 voxels of 4 mm; the maps are made too."""
+    with promised(10.0):
         rates, _ = whole_body()
     assert rates[0].voxels > 40_000
 
