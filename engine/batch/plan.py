@@ -20,7 +20,7 @@ from .folders import check_jobs_folder, ours
 from .job import PROBLEM_FILE, BatchJob
 from .manifest import JOBS_FOLDER, MANIFEST_FILE, Manifest, Whole, read_manifest, write_manifest
 from .repair import repaired
-from .shards import Shards, make_shards
+from .shards import Shards, fewer_shards, make_shards
 
 
 def plan_problem(
@@ -95,7 +95,8 @@ def plan_problem(
     jobs = make_shards(out, run, shards, "shard-", {PROBLEM_FILE: file}, checkpoint_s=checkpoint_s)
     whole = Whole(
         name="problem", input_hash=run.input_hash, seed=seed, batches=run.batches, batch_histories=run.batch_histories,
-        jobs=list(jobs), asked=asked, until="" if until is None else str(until), remarks=remarks,
+        jobs=list(jobs), asked=asked, until="" if until is None else str(until),
+        remarks=[*remarks, *fewer_shards(run, shards)],
     )  # fmt: skip
     return written_manifest(out, file.stem, [whole], jobs)
 

@@ -33,7 +33,7 @@ from .plan import check_shards, written_manifest
 from .refusals import raise_refusals
 from .regions import write_regions
 from .repair import repaired
-from .shards import Shards, make_shards
+from .shards import Shards, fewer_shards, make_shards
 from .transports import CaseTransport, case_decays, transports_of
 
 log = logging.getLogger(__name__)
@@ -306,7 +306,8 @@ class _Plan:
                 Whole(
                     name=whole, case=listed.name, arm=listed.arm, visit=transport.visit, therapy=transport.therapy,
                     input_hash=run.input_hash, seed=run.seed, batches=run.batches, batch_histories=run.batch_histories,
-                    jobs=list(jobs), asked=asked, remarks=[remark] if remark and not number else [],
+                    jobs=list(jobs), asked=asked,
+                    remarks=[] if number else [*([remark] if remark else []), *fewer_shards(run, self.options.shards)],
                     until=str(case.transport.until or ""),
                 )
             )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..file_hash import file_hash
 from ..results.provenance import problem_hash
+from ..text import counted
 from ..transport.problem import Problem
 from ..transport.run import batches_of
 from ..transport.run_options import RunOptions
@@ -63,6 +64,13 @@ class Shards:
             batches=count, batch_histories=self.batch_histories, whole_batches=self.batches,
             input_hash=self.input_hash, **ours(), **fields,
         )  # fmt: skip
+
+
+def fewer_shards(run: Shards, asked: int) -> list[str]:
+    """A remark where a run has fewer batches than the shards that were asked for; empty where it has enough."""
+    if asked <= run.batches:
+        return []
+    return [f"{asked} shards were asked for; the {counted(run.batches, 'batch')} of decays make {run.batches}"]
 
 
 def make_shards(

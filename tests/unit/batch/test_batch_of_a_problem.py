@@ -371,3 +371,10 @@ def test_what_happens_here_stops_between_jobs(problem, tmp_path, command):
     assert now["totals"]["decays"] == sum(one["decays"] for one in now["jobs"].values())
     assert 0 < now["jobs"]["shard-0002"]["decays"] < 1700
     assert now["wholes"]["problem"]["done"] == 1 and not now["wholes"]["problem"]["complete"]
+
+
+def test_more_shards_than_batches_are_said(problem, tmp_path, command):
+    words = [word for word in SETTINGS if word != "--quiet"]
+    code, _, err = command("batch", problem, "--shards", 80, "--out", tmp_path / "b", *words)
+    assert code == 0 and "80 shards were asked for; the 50 batches of decays make 50" in err
+    assert len(list((tmp_path / "b" / "jobs").iterdir())) == 50
