@@ -39,6 +39,8 @@ TRACEBACK = "HEVESY_TRACEBACK"
 
 #: What a library that finds no memory for itself says.
 NOT_LOADED = ("failed to map", "annot allocate memory")
+#: What Python says where there is no memory for the stack of a further thread, or no further thread is allowed.
+NO_THREAD = "can't start new thread"
 
 app = typer.Typer(
     name="hevesy",
@@ -144,7 +146,8 @@ def _exit_code() -> Any:
         echo(str(refusal), err=True)
         return refusal.exit_code
     except Exception as error:
-        if isinstance(error, ImportError) and any(text in str(error) for text in NOT_LOADED):
+        unloaded = isinstance(error, ImportError) and any(text in str(error) for text in NOT_LOADED)
+        if unloaded or (isinstance(error, RuntimeError) and NO_THREAD in str(error)):
             refusal = _too_large(MemoryError())
             echo(str(refusal), err=True)
             return refusal.exit_code
@@ -172,7 +175,7 @@ def _too_large(error: MemoryError | RecursionError) -> InputError:
         )
     return InputError(
         "the memory of this machine is not enough",
-        why="the images, the dose grid or a damaged file ask for more",
+        why="the images, the dose grid or a damaged file ask for more, or a limit of this user is low (ulimit -v, -u)",
         suggestion="use a coarser grid (transport.grid), or a machine with more memory",
     )
 

@@ -165,7 +165,7 @@ def damaged_manifest(suite: Suite, found: Findings) -> None:
         ("a shard less", lambda m: m["wholes"][0]["jobs"].pop()),
         ("another seed", lambda m: m["wholes"][0].update(seed=77)),
         ("an unknown key", lambda m: m.update(more=1)),
-        ("another version", lambda m: m.update(version="0.0.0")),
+        ("other sources", lambda m: m.update(code_hash="0" * 64)),
     ]
     for what, change in changes:
         manifest = json.loads(json.dumps(sound))

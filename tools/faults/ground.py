@@ -25,8 +25,8 @@ from ..result_hash import result_hashes
 HERE = Path(__file__).resolve().parent
 #: Longest time of a command, on a machine that does other things too [s]: one that does not end is killed.
 LONGEST = 600.0
-#: Decays of the problem and of each visit of the case: a second or two of transport on two cores.
-DECAYS = 150_000
+#: Decays of the problem and of each visit of the case: half a second of transport on two cores.
+DECAYS = 600_000
 GRID = Grid((20, 24, 24), (3.0, 3.0, 3.0), (-28.5, -34.5, -34.5))
 BODY = (slice(2, 18), slice(3, 21), slice(3, 21))
 #: The two lesions: voxels, name, and share of the administered activity per mL at 24 h and 96 h.
@@ -194,7 +194,8 @@ class Work:
         return {name: result_hashes(file)[0] for name, file in files.items() if file.is_file()}
 
 
-QUICK = ["--checkpoint", "0.3 s", "--quiet"]
+#: Several checkpoints in that time.
+QUICK = ["--checkpoint", "0.05 s", "--quiet"]
 
 
 def _simulate(ground: Ground, out: Path) -> list[str]:

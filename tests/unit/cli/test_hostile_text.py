@@ -95,6 +95,7 @@ def hevesy(monkeypatch, capsys):
     [
         (ZeroDivisionError("x\ny"), 1, "an error of hevesy itself: ZeroDivisionError: x"),
         (MemoryError(), 2, "the memory of this machine is not enough"),
+        (RuntimeError("can't start new thread"), 2, "the memory of this machine is not enough"),
         (RecursionError(), 2, "nested too deeply"),
     ],
 )
