@@ -46,8 +46,11 @@ class ThisCode:
 
 
 def same_code(one: Code, other: Code) -> bool:
-    """Whether two have the same sources; where one of them does not say, whether version and commit are the same."""
-    if one.code_hash and other.code_hash:
+    """Whether two have the same sources; where neither says which, whether version and commit are the same.
+
+    One that does not say is of a hevesy that knew no hash yet, so it is not the same as one that says.
+    """
+    if one.code_hash or other.code_hash:
         return one.code_hash == other.code_hash
     return (one.version, one.commit) == (other.version, other.commit)
 
@@ -64,4 +67,4 @@ def code_difference(before: Code, now: Code, by: str = "this is") -> str:
     was, is_ = code_text(before), code_text(now)
     if was == is_:
         return f"{was}, {by} {is_} too, but their sources differ"
-    return f"{was}, {by} {is_}" + (", with other sources" if before.code_hash and now.code_hash else "")
+    return f"{was}, {by} {is_}" + (", with other sources" if before.code_hash or now.code_hash else "")

@@ -201,7 +201,6 @@ class _Sum:
             first.provenance,
             # of the same sources, which one may have from a checkout and another from a wheel
             commit=min((part.provenance.commit for part in parts if part.provenance.commit), default=""),
-            code_hash=min(part.provenance.code_hash for part in parts),
             wall_time_s=math.fsum(part.wall_time_s for part in parts),
             device=device,
             backend=backend,

@@ -204,18 +204,27 @@ def test_a_stranger_is_refused_by_what_differs_and_by_name(command, files, tmp_p
 
 
 @pytest.mark.parametrize("older", [0, 1])
-def test_an_older_file_is_told_by_version_and_commit(command, files, tmp_path, older):
-    """It does not hold the hash of its sources; whichever of the two comes first."""
+def test_a_file_without_a_hash_of_its_sources_is_of_another_hevesy(command, files, tmp_path, older):
+    """Of an older one, whichever of the two comes first: between a hash and none nothing can be compared."""
     results = [Result.load(file) for file in files]
     results[older].provenance = replace(results[older].provenance, code_hash="")
+    results[older].save(files[older])
+    err = refused(command, *files, "-o", tmp_path / "m.h5")
+    assert f"results differ in their code: hevesy {results[0].provenance.version} " in err
+    assert " ".join(err.split()).count("(sources ") == 1
+
+
+def test_files_without_hashes_are_told_by_version_and_commit(command, files, tmp_path):
+    results = [Result.load(file) for file in files]
+    for result in results:
+        result.provenance = replace(result.provenance, code_hash="")
     merged = merge(results)
-    assert merged.complete and merged.provenance.code_hash == "", "not more is known of the sum than of its parts"
+    assert merged.complete and merged.provenance.code_hash == ""
     for name, value in (("version", "0.0.9"), ("commit", "1" * 40)):
-        results[older].provenance = replace(results[older].provenance, **{name: value})
-        results[older].save(files[older])
-        err = refused(command, *files, "-o", tmp_path / "m.h5")
-        assert f"results differ in their code: hevesy {results[0].provenance.version} " in err
-        assert " ".join(err.split()).count("(sources ") == 1
+        others = [*results[:-1], replace(results[-1], provenance=replace(results[-1].provenance, **{name: value}))]
+        for result, file in zip(others, files, strict=True):
+            result.save(file)
+        assert "results differ in their code: hevesy " in refused(command, *files, "-o", tmp_path / "m.h5")
 
 
 def test_commits_of_the_same_sources_add_up_in_any_order(files):
