@@ -94,9 +94,10 @@ def _problem(
     file: Path, out: Path, asked: dict[str, Any], runner: tuple[str, dict[str, Any]], *, quiet: bool, json: bool
 ) -> None:
     """One problem, divided into shards."""
-    from ..engine.batch.launch import hand_over, held
+    from ..engine.batch.launch import check_executor, hand_over, held
     from ..engine.batch.plan import plan_problem
     from ..engine.files import check_writable
+    from ..engine.transport.engines import backend_behind
     from .interrupt import stop_on_interrupt
 
     options = _problem_options(asked)
@@ -104,6 +105,7 @@ def _problem(
     if out.exists() and not out.is_dir():
         raise InputError("is a file", why="results go to a folder", suggestion="give another --out", file=out)
     with held(out), stop_on_interrupt(-1) as stop, progress_line(quiet or json) as tell:
+        check_executor(out, *runner, (backend_behind(options["backend"]),))
         manifest = plan_problem(file, out, **options)
         for text in (text for whole in manifest.wholes for text in whole.remarks):
             if not quiet:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.errors import InputError
-from ..engine.text import counted, did_you_mean
+from ..engine.text import command_text, counted, did_you_mean
 from . import executor_options as where
 from .batch_output import end_of_cases, end_of_problem, tell_cases
 from .options import JSON, Quiet, with_verbose
@@ -66,12 +66,18 @@ def job(
 
 def status(out: BatchFolder, quiet: Quiet = False, json: JSON = False) -> None:
     """What became of a batch: its cases or its problem, and every job. It may be running, on any machine."""
+    from ..engine.batch.executors.slurm_found import merge_in_queue
+    from ..engine.batch.job import LOCK_FILE
     from ..engine.batch.manifest import read_manifest
     from ..engine.batch.overview import overview
+    from ..engine.lock import is_locked
 
     manifest = read_manifest(out)
     known, remarks = _known_to_executor(out, manifest)
     now = overview(out, manifest, known)
+    if now.unmerged and not is_locked(out / LOCK_FILE):
+        next_step = ("" if remarks else merge_in_queue(out)) or f"next: {command_text('merge', out)}"
+        remarks.append(f"done and not merged: {', '.join(now.unmerged)}; {next_step}")
     if json:
         echo_json({**now.to_dict(), "remarks": remarks})
         return
@@ -199,9 +205,9 @@ def _known_to_executor(out: Path, manifest: Manifest) -> tuple[dict[str, JobStat
 
 def _was_in_slurm(out: Path, manifest: Manifest) -> bool:
     """Whether Slurm may have jobs of a batch, though a later command may have run others elsewhere."""
-    from ..engine.batch.executors.slurm_record import RECORD_FILE
+    from ..engine.batch.executors.slurm_found import may_be_in_slurm
 
-    return manifest.executor == "slurm" or (out / RECORD_FILE).exists()
+    return manifest.executor == "slurm" or may_be_in_slurm(out)
 
 
 def _tell(now: Overview) -> None:

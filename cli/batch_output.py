@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..engine.text import count_of, counted
+from ..engine.text import command_text, count_of, counted
 from .output import duration, echo, echo_json, echo_table
 
 if TYPE_CHECKING:
@@ -47,14 +48,15 @@ def end_of_problem(ended: Ended, *, json: bool, quiet: bool = False) -> None:
     if failed:
         echo(f"{count_of(len(failed), len(now.jobs), 'job')} failed; see `hevesy status`, `hevesy retry`", err=True)
         raise typer.Exit(1)
-    if ended.collected.stopped:
-        echo("stopped early: all jobs are done, their results are not merged; run the same command again", err=True)
-        raise typer.Exit(3)
-    if open_jobs:
-        echo(f"stopped early: {counted(len(open_jobs), 'job')} not done; run the same command again", err=True)
+    if open_jobs:  # a merge that a signal kept from beginning is no word on them
+        echo(f"stopped early: {counted(len(open_jobs), 'job')} not done ({_counts(now.states)}); "
+             "run the same command again", err=True)  # fmt: skip
         raise typer.Exit(3)
     if ended.elsewhere:
         return
+    if ended.collected.stopped:
+        echo("stopped early: all jobs are done, their results are not merged; run the same command again", err=True)
+        raise typer.Exit(3)
     if not json:
         spent = sum(status.wall_time_s for status in now.jobs.values())
         decays = sum(whole.decays for whole in now.wholes)
@@ -63,6 +65,12 @@ def end_of_problem(ended: Ended, *, json: bool, quiet: bool = False) -> None:
             echo(f"wrote {path} ({told})")
         for text in goal_sentences(ended.out, ended.manifest):
             echo(text)
+
+
+def _counts(states: Mapping[str, int]) -> str:
+    """How many jobs are in each state, those that are done first: ``"1 done, 1 stopped, 2 waiting"``."""
+    rest = sorted(state for state in states if state != "done")
+    return ", ".join(f"{states.get(state, 0)} {state}" for state in ("done", *rest))
 
 
 def tell_cases(done: Batch, record: dict[str, Any] | None, *, json: bool, quiet: bool = False) -> None:
@@ -132,4 +140,4 @@ def end_of_cases(done: Batch, *, quiet: bool = False) -> None:
 
 def _submitted(out: Path, quiet: bool) -> None:
     if not quiet:
-        echo(f"the jobs run elsewhere; look at them with: hevesy status {out}")
+        echo(f"the jobs run elsewhere; look at them with: {command_text('status', out)}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..engine.errors import InputError
+from ..engine.text import command_text
 from .options import JSON, Quiet, out_option, with_verbose
 from .output import echo, echo_json, progress_line
 
@@ -62,7 +63,7 @@ def cohort(
         return
     size = f"{counted(len(trial.patients), 'patient')}, {counted(len(VISITS), 'visit')}, {counted(lesions, 'lesion')}"
     echo(f"{size}; the truth is in truth.csv")
-    echo(f"wrote {file}; next: hevesy batch {file} --out {out.with_name(out.name + '-run')}")
+    echo(f"wrote {file}; next: {command_text('batch', file, '--out', out.with_name(out.name + '-run'))}")
 
 
 def _check_cohort(out: Path, patients: int, truth: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..engine.errors import InputError
+from ..engine.text import command_text
 from .options import JSON, Quiet, out_option
 from .output import echo, echo_json, progress_line
 
@@ -95,7 +96,7 @@ def _import(folders: list[Path], out: Path, wishes: Wishes, quiet: bool, json: b
             echo(line)
         for line in losses:
             echo(line, err=True)
-        echo(f"wrote {out}; next: hevesy check {out}")
+        echo(f"wrote {out}; next: {command_text('check', out)}")
     if losses:
         raise typer.Exit(LEFT_OUT)
 

@@ -162,6 +162,7 @@ def merge(
 def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, json: bool) -> None:
     """Write what the jobs of a batch have done: exit code 1 where some of it is missing."""
     from ..engine.batch.collect import collect, merged_problem
+    from ..engine.batch.executors.slurm_found import merge_in_queue
     from ..engine.batch.executors.slurm_record import submitted_again
     from ..engine.batch.launch import held
     from ..engine.batch.manifest import read_manifest
@@ -194,6 +195,9 @@ def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, jso
     for name, why in done.missing.items():
         echo(f"{name}: {why}", err=True)
     if done.missing:
+        waits = merge_in_queue(folder)
+        if waits:
+            echo(waits, err=True)
         raise typer.Exit(1)
 
 

@@ -63,7 +63,7 @@ def read_text(path: str | Path, suggestion: str = "save it as UTF-8 text", *, ta
     except FileNotFoundError:
         raise InputError(
             "no such file",
-            why=f"looked for it in {path.parent.resolve().name or '/'}/",
+            why=f"looked for it in {path.parent.resolve().name}/",
             suggestion=_near_files(path),
             file=path,
         ) from None
@@ -115,8 +115,9 @@ def _bytes(path: Path, suggestion: str) -> bytes:
 
 def _near_files(path: Path) -> str:
     names = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
-    near = nearest(path.name, names, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else "check the path; it is relative to the case file"
+    # the ending alone makes no two names alike
+    near = [name for name in nearest(path.name, names, n=3, cutoff=0.5) if nearest(path.stem, [Path(name).stem])]
+    return f"did you mean '{near[0]}'?" if near else "check the path"
 
 
 def sidecar(image: Path) -> Path:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 NONE = "–"
+
+
+def command_text(*words: object) -> str:
+    """A command of hevesy as a user can copy it into a shell: ``hevesy status 'out 1'``."""
+    return shlex.join(["hevesy", *map(str, words)])
 
 
 def number(value: float | None, digits: int = 3) -> str:

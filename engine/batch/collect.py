@@ -19,7 +19,7 @@ from ..results.code import same_code
 from ..results.merge import merged
 from ..results.result import Result
 from ..run import run
-from ..text import count_of
+from ..text import command_text, count_of
 from ..transport.problem import Problem
 from ..written import saved_elsewhere
 from .inputs import check_inputs, load_case
@@ -171,7 +171,7 @@ def merged_problem(out: Path, manifest: Manifest, *, partial: bool = False) -> R
         raise InputError(
             "is not the batch of one problem",
             why="the results of cases are folders in that of the batch",
-            suggestion=f"`hevesy merge {out}` alone",
+            suggestion=f"`{command_text('merge', out)}` alone",
             file=out,
             field="--out",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +20,10 @@ from .control import allow_jobs, is_cancelled
 from .executors.base import FORMER, executor_of
 from .executors.options import ONCE, flag, is_kept, names_text
 from .executors.slurm import Slurm
-from .executors.slurm_record import RECORD_FILE
+from .executors.slurm_found import may_be_in_slurm
 from .executors.slurm_states import held_sentence
 from .job import LOCK_FILE, RESULT_FILE
-from .manifest import Manifest, Option, Whole, case_folder, job_folder, read_manifest, write_manifest
+from .manifest import MANIFEST_FILE, Manifest, Option, Whole, case_folder, job_folder, read_manifest, write_manifest
 from .marks import is_complete, shards_key
 from .status import read_status, write_status
 from .work import stands
@@ -172,9 +172,30 @@ def hand_over(
     return ended
 
 
+def check_executor(out: Path, executor: str, options: Mapping[str, Option], backends: Collection[str]) -> None:
+    """Refuse an executor that could not take the jobs of a batch, before that is planned; one that is there may go on.
+
+    Parameters
+    ----------
+    out
+        Folder that the batch will have, held.
+    executor, options
+        As for :func:`hand_over`.
+    backends
+        Backends that its jobs will be planned for, as far as they are known.
+
+    Raises
+    ------
+    InputError
+        The executor cannot be used here, or not with these options, or not for these jobs.
+    """
+    if not (out / MANIFEST_FILE).exists():
+        executor_of(executor, **options).check(out, backends)
+
+
 def _in_slurm(out: Path, names: Sequence[str]) -> dict[str, str]:
     """Jobs that wait or run in Slurm, to which a former command has handed them; where it cannot be asked, none."""
-    if not names or not (out / RECORD_FILE).exists():
+    if not names or not may_be_in_slurm(out):
         return {}
     try:
         slurm = Slurm()

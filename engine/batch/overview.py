@@ -82,6 +82,19 @@ class Overview:
         counts = Counter(status.state for status in self.jobs.values())
         return {state: counts[state] for state in get_args(State) if counts[state]}
 
+    @property
+    def unmerged(self) -> tuple[str, ...]:
+        """Names of the cases, or of the problem, whose jobs are done and whose shards have not been added up."""
+        of: dict[str, list[tuple[Whole, WholeStatus]]] = {}
+        for whole, status in zip(self.manifest.wholes, self.wholes, strict=True):
+            of.setdefault(whole.case or whole.name, []).append((whole, status))
+        return tuple(
+            name
+            for name, mine in of.items()
+            if all(whole.sharded and status.state == "done" for whole, status in mine)
+            and not all(status.complete for _, status in mine)
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON (docs/formats/batch.md)."""
         end = None

@@ -8,16 +8,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..batch.executors.devices import MIXED
 from ..batch.goals import goal_sentences
-from ..batch.launch import Ended, hand_over, has_results, held
+from ..batch.launch import Ended, check_executor, hand_over, has_results, held
 from ..batch.manifest import Option, Whole, case_folder, job_folder
 from ..batch.marks import read_mark
 from ..batch.plan_cases import CaseOptions, plan_cases
 from ..batch.status import JobStatus, read_status
+from ..case.changes import with_changes
+from ..case.model import Case
 from ..errors import InputError
 from ..files import check_writable
 from ..progress import Progress, Stop
 from ..text import counted
+from ..transport.engines import backend_behind
 from .cohort_file import Trial
 
 log = logging.getLogger(__name__)
@@ -132,6 +136,7 @@ def run_batch(
         raise InputError("is a file", why="results go to a folder", suggestion="give another --out", file=out)
     check_writable(out)
     with held(out):
+        check_executor(out, executor, executor_options or {}, backends_of(trial, options or CaseOptions()))
         manifest = plan_cases(trial.cases, out, options or CaseOptions(), title=trial.name, progress=progress)
         ended = hand_over(out, executor, executor_options or {}, progress=progress, stop=stop)
     batch = batch_of(ended)
@@ -144,6 +149,21 @@ def run_batch(
     if progress is not None and not (batch.submitted or batch.dry_run):
         progress(1.0, f"{counted(len(batch.complete), 'case')} complete")
     return batch
+
+
+def backends_of(trial: Trial, options: CaseOptions) -> set[str]:
+    """Backends that the jobs of the cases of a trial will be planned for; a case that cannot be read has none."""
+    if options.mixed:
+        return {MIXED}
+    found = set()
+    for listed in trial.cases:
+        try:
+            case = with_changes(Case.load(listed.file, check_files=False), **options.changes)
+        except InputError:  # the plan says so
+            continue
+        named = case.transport.backend
+        found.add(backend_behind(named) if options.shards > 1 else named)
+    return found
 
 
 def batch_of(ended: Ended) -> Batch:

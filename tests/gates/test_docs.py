@@ -155,6 +155,12 @@ def test_every_file_and_module_that_a_page_names_exists() -> None:
     assert not missing_files(pages())
 
 
+def test_the_quickstart_reads_no_folder_that_it_has_not_made() -> None:
+    text = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    (made,) = re.findall(r"hevesy demo --out (\S+)", text)
+    assert re.findall(r"hevesy compare (\S+?)/run`", text) == [made]
+
+
 def test_the_gates_find_what_is_planted(tmp_path: Path) -> None:
     """Each rule reports the one mistake made against it in a small checkout, and nothing else."""
     (tmp_path / "docs" / "methods").mkdir(parents=True)

@@ -233,3 +233,20 @@ def test_after_cancel_and_retry_no_merge_says_an_error(batch, undivided, monkeyp
     until(lambda: slurm_says("squeue", "-h", "-j", second["merge"]) == "", made.account)
     merges = "".join(log.read_text() for log in sorted(made.out.glob("slurm/*/merge.log")))
     assert merges.endswith("wrote result.h5\n") and "not done" not in merges
+
+
+def test_what_was_submitted_by_hand_is_not_submitted_again_and_is_merged(batch, undivided, tmp_path):
+    """As after a dry run, or where a command was killed between the submission and its note of it."""
+    made = batch(3, name=ODD, hold=True, dry_run=True, max_concurrent=1)
+    made.submit()
+    scripts = sorted(made.out.glob("slurm/*/*.sh"))
+    array = slurm_says("sbatch", "--parsable", str(scripts[0]), cwd=tmp_path)
+    made.wait_for_states("running", "waiting", "waiting")
+    command = shlex.join(made.slurm.request.command)
+    code, out, err = hevesy("retry", made.out, "--executor", "slurm", "--option", f"command={command}")
+    assert code == 0 and f"array {array} of Slurm has 3 jobs of this batch" in out, err
+    assert "nothing to submit: 2 jobs wait in Slurm, 1 job runs there" in out
+    assert [(one["array"], one["found"]) for one in arrays(made)] == [(array, True)] and arrays(made)[0]["merge"]
+    made.go()
+    assert_identical(made.wait_for_merge(), undivided)
+    assert [status.executor_id for status in made.states().values()] == [f"{array}_{i}" for i in range(3)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,22 @@ class Executor(Protocol):
         InputError
             The executor cannot be used here, or refused the jobs: with its own words. A job that fails is no error:
             its status says so.
+        """
+
+    def check(self, out: Path, backends: Collection[str]) -> None:
+        """Refuse what can be refused before a batch is planned, so that nothing of it is written.
+
+        Parameters
+        ----------
+        out
+            Folder that the batch will have; it is there, and empty.
+        backends
+            Backends that its jobs will be planned for, as far as they are known.
+
+        Raises
+        ------
+        InputError
+            The executor cannot be used here, or not with these options, or not for these jobs.
         """
 
     def cancel(self, out: Path, folders: Sequence[Path]) -> None:

@@ -6,8 +6,9 @@ with its process, and another worker resumes the job from its checkpoint.
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from typing import Any
 from ...errors import InputError
 from ...progress import Progress, Stop
 from ..status import read_status
-from .dask_run import DaskRun
+from .dask_run import DaskRun, unseen_folder
 from .dask_workers import (
     CORE,
     GPU,
     batch_system_cluster,
+    check_submits,
     imported,
     job_script,
     local_cluster,
@@ -90,6 +92,13 @@ class Dask:
         #: What a user should read after a run.
         self.messages: list[str] = []
         self.options = options
+        if self.dry_run and cluster is None:
+            raise InputError(
+                "there is no script to show",
+                why="no batch system is asked for",
+                suggestion="give --cluster, or leave out --dry-run",
+                field="--dry-run",
+            )
         if options and cluster is None:
             first = next(iter(options))
             raise InputError(
@@ -109,6 +118,29 @@ class Dask:
                 "machine",
                 suggestion="give one of them",
                 field=both[-1],
+            )
+
+    def check(self, out: Path, backends: Collection[str]) -> None:
+        """Refuse a scheduler that does not answer, workers that do not see the folder, a batch system that is not here.
+
+        See :class:`hevesy.engine.batch.executors.base.Executor`.
+        """
+        folder = self.folder_on_workers or str(out.resolve())
+        if self.scheduler is not None:
+            with self._connected(self.scheduler) as client:
+                seen = client.run(os.path.isdir, folder, on_error="return")
+                unseen = [worker for worker, there in seen.items() if there is False]
+            if unseen:
+                raise unseen_folder(folder, unseen[0])
+        elif self.cluster is not None:
+            if not self.dry_run:
+                check_submits(self.cluster)
+        elif not Path(folder).is_dir() or not out.samefile(folder):
+            raise InputError(
+                f"{folder!r} is not the folder of the batch",
+                why="the workers run on this machine, where that folder has its own name",
+                suggestion="leave it out, or give --scheduler or --cluster with it",
+                field=flag("folder_on_workers"),
             )
 
     def run(

@@ -151,12 +151,7 @@ class DaskRun:
             told = self._told(future, name)
             self._fractions.pop(name, None)
             if told["state"] == "unseen":
-                raise InputError(
-                    "the workers do not see the folder of the batch",
-                    why=f"there is no such folder on {told['message']}",
-                    suggestion="put it where all machines have it, and say where that is: folder_on_workers=/...",
-                    file=self.batch,
-                )
+                raise unseen_folder(self.batch, told["message"])
             if again and told["state"] in ("stopped", "held", "lost", "running", "broken"):
                 self._again(name, told)
             elif told["state"] == "refused":
@@ -232,3 +227,13 @@ class DaskRun:
             time.sleep(_LOOK_S)
         if self.client.status == "running":
             self.client.cancel(list(self._pending), force=True)
+
+
+def unseen_folder(batch: str, where: str) -> InputError:
+    """That workers do not see the folder of a batch, whose name on them this is; and where such a worker runs."""
+    return InputError(
+        "the workers do not see the folder of the batch",
+        why=f"there is no such folder on {where}",
+        suggestion="put it where all machines have it, and say where that is: --option folder_on_workers=/...",
+        file=batch,
+    )

@@ -5,6 +5,7 @@ Dask is loaded when workers are asked for, and not before.
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import shutil
@@ -160,6 +161,14 @@ def scheduler_address(scheduler: str) -> str:
         re.fullmatch(r"[\w.-]+:\d+|\[[\da-f:]+\]:\d+", scheduler, re.IGNORECASE) and not Path(scheduler).exists()
     ):
         return scheduler
+    if not Path(scheduler).exists():
+        raise InputError(
+            "no such file, and no address",
+            why="a scheduler is named by its address, or by the file that `dask scheduler --scheduler-file` wrote",
+            suggestion="--scheduler tcp://HOST:PORT, or check the path",
+            file=scheduler,
+            field="--scheduler",
+        )
     content = read_json(scheduler, "give the address of a Dask scheduler, tcp://HOST:PORT, or the file that it wrote")
     address = content.get("address") if isinstance(content, dict) else None
     if not isinstance(address, str):
@@ -227,13 +236,33 @@ def _class_and_options(system: str, options: Mapping[str, Any]) -> tuple[Any, di
             suggestion=did_you_mean(system, SYSTEMS),
             field="--cluster",
         )
+    kind = getattr(jobqueue, SYSTEMS[system][0])
+    known = [*_options_of(kind.job_cls), "scheduler_options"]
+    for name in options:
+        if name not in known:
+            raise InputError(
+                f"{system} has no option {name!r}",
+                why="dask-jobqueue takes for it " + ", ".join(known),
+                suggestion=did_you_mean(name, known, f"leave it out; a directive of {system} goes into "
+                                        '--option job_extra_directives="..."'),
+                field=f"--option {name}",
+            )  # fmt: skip
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
     if system == "htcondor" and isinstance(given.get("job_extra_directives"), list):
         given["job_extra_directives"] = dict(map(_pair, given["job_extra_directives"]))
     # one job at a time in a worker, on all of its cores: its own --nthreads would run as many jobs as there are cores
     given.setdefault("processes", 1)
     given["worker_extra_args"] = [*given.get("worker_extra_args", []), "--nthreads", "1"]
-    return getattr(jobqueue, SYSTEMS[system][0]), given
+    return kind, given
+
+
+def _options_of(job: type) -> list[str]:
+    """Options of the workers of a batch system, as the class of their jobs and those that it is made from take them."""
+    taken: dict[str, None] = {}
+    for one in job.__mro__:
+        if "__init__" in vars(one) and one is not object:
+            taken |= dict.fromkeys(inspect.signature(one).parameters)
+    return [name for name in taken if name not in ("scheduler", "name", "config_name", "base_class_kwargs", "kwargs")]
 
 
 @contextmanager
@@ -265,6 +294,29 @@ def _pair(directive: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def check_submits(system: str) -> None:
+    """Refuse a batch system whose command is not on this machine.
+
+    Parameters
+    ----------
+    system
+        One of :data:`SYSTEMS`.
+
+    Raises
+    ------
+    InputError
+        It is not here.
+    """
+    command = SYSTEMS[system][1]
+    if shutil.which(command) is None:
+        raise InputError(
+            f"{command} was not found",
+            why=f"{system} is not installed here, or not on PATH",
+            suggestion="submit from a machine of the cluster; another batch system is chosen by --cluster",
+            field="--cluster",
+        )
+
+
 def submit_workers(cluster: Any, system: str, count: int) -> None:
     """Submit jobs of a batch system that are workers, and new ones where such a job ends before the work does.
 
@@ -282,14 +334,7 @@ def submit_workers(cluster: Any, system: str, count: int) -> None:
     InputError
         The system is not here, or it refused the jobs: with its own words.
     """
-    command = SYSTEMS[system][1]
-    if shutil.which(command) is None:
-        raise InputError(
-            f"{command} was not found",
-            why=f"{system} is not installed here, or not on PATH",
-            suggestion="submit from a machine of the cluster; another batch system is chosen by --cluster",
-            field="--cluster",
-        )
+    check_submits(system)
     try:
         for _ in range(count):  # what `scale` does, which leaves a refusal to a log
             cluster.worker_spec.update(cluster.new_worker_spec())

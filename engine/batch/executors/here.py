@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ...progress import Progress, Stop
@@ -36,6 +36,9 @@ class Here:
                     progress((number + fraction) / len(folders), f"{name} ({number + 1} of {len(folders)}), {text}")
 
             run_job(folder, threads=self.threads, progress=tell, stop=stop)
+
+    def check(self, out: Path, backends: Collection[str]) -> None:
+        """Nothing to do: what a job needs, its plan needs too."""
 
     def cancel(self, out: Path, folders: Sequence[Path]) -> None:
         """Nothing to do: what runs here ends with its command."""

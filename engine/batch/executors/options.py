@@ -43,7 +43,7 @@ class Kind:
     kept: bool = True
 
 
-def _number(least: int, most: int) -> Callable[[Any, str], int]:
+def _number(least: int, most: int, example: int = 4) -> Callable[[Any, str], int]:
     """A whole number within these bounds, also as text."""
 
     def convert(value: Any, name: str) -> int:
@@ -51,7 +51,7 @@ def _number(least: int, most: int) -> Callable[[Any, str], int]:
             raise InputError(
                 f"{value!r} is not a whole number from {least} to {most}",
                 why="it is a count, or a time in whole seconds",
-                suggestion=f"{flag(name)}{' ' if name in FLAGS else '='}{max(least, 4)}",
+                suggestion=f"{flag(name)}{' ' if name in FLAGS else '='}{example}",
                 field=flag(name),
             )
         return int(value)
@@ -136,8 +136,8 @@ OPTIONS: dict[str, dict[str, Kind]] = {
     "slurm": {
         "partition": _TEXT, "account": _TEXT, "time_limit": _TEXT, "gres": _TEXT, "memory": _TEXT, "cpus": _COUNT,
         "extra": _LINES_OF_USER, "setup": _LINES_OF_USER, "command": _COMMAND, "image": _TEXT_OF_USER,
-        "max_concurrent": _COUNT, "max_tasks": _COUNT, "warning_s": Kind(_number(1, 3600)),
-        "max_requeues": Kind(_number(0, 100_000)), "dry_run": Kind(_switch, kept=False),
+        "max_concurrent": _COUNT, "max_tasks": _COUNT, "warning_s": Kind(_number(1, 3600, 90)),
+        "max_requeues": Kind(_number(0, 100_000, 100)), "dry_run": Kind(_switch, kept=False),
     },
     "dask": {
         "workers": _COUNT, "threads": _COUNT, "devices": _DEVICES, "cluster": _TEXT, "scheduler": _TEXT_OF_USER,
@@ -183,11 +183,19 @@ def checked_options(executor: str, options: Mapping[str, Any]) -> dict[str, Any]
             raise InputError(
                 f"the executor {executor} has no option {name!r}",
                 why="it has " + ", ".join(known),
-                suggestion=did_you_mean(name, known, _otherwise(executor, name)),
+                suggestion=_of_another(executor, name) or did_you_mean(name, known, _otherwise(executor, name)),
                 field=flag(name),
             )
         values[name] = kind.convert(value, name)
     return values
+
+
+def _of_another(executor: str, name: str) -> str:
+    """What to do about an option that other executors have; empty where none has it, or a batch system may."""
+    others = [other for other, known in OPTIONS.items() if name in known]
+    if not others or executor == "dask":
+        return ""
+    return f"leave it out: it is an option of the executor{'s' if len(others) > 1 else ''} {names_text(others)}"
 
 
 def _otherwise(executor: str, name: str) -> str:

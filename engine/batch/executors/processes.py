@@ -11,7 +11,7 @@ import logging
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,9 @@ class Processes:
         named = {folder.name: backend for folder, backend in backends.items()}
         devices = devices_for(named, self.devices, self.workers)
         _Run(backends, devices, len(folders), progress, stop).go()
+
+    def check(self, out: Path, backends: Collection[str]) -> None:
+        """Nothing to do: devices are looked for when this executor is made."""
 
     def cancel(self, out: Path, folders: Sequence[Path]) -> None:
         """Nothing to do: what runs here ends with its command, and a job asks its folder whether it is cancelled."""

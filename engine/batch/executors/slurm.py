@@ -6,30 +6,26 @@ cannot say so, one that waits in the queue has not said anything yet, and a lock
 
 from __future__ import annotations
 
-import hashlib
-import re
 import shutil
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from ...files import write_text
 from ...lock import locked
 from ...progress import Progress, Stop
-from ...text import counted
+from ...text import command_text, counted
 from ..job import write_record
-from ..manifest import MANIFEST_FILE, Manifest, job_folder, read_job, read_manifest
+from ..manifest import Manifest, job_folder, read_job, read_manifest
 from ..status import JobStatus, read_status, write_status
 from . import slurm_queue as queue
+from .slurm_files import SCRIPTS_FOLDER, own_command, shown, written
+from .slurm_found import with_found
 from .slurm_record import RECORD_FILE, SlurmRecord, Submission, last_tasks, read_submissions
 from .slurm_request import SlurmRequest, request_of
-from .slurm_script import ARRAY_SCRIPT, LIST_FILE, MERGE_SCRIPT, array_script, merge_script
+from .slurm_script import ARRAY_SCRIPT, MERGE_SCRIPT
 from .slurm_states import both_words, held_sentence, is_occupied
-
-SCRIPTS_FOLDER = "slurm"
 
 
 class Slurm:
@@ -62,6 +58,16 @@ class Slurm:
         self.held: dict[str, str] = {}
         self.submitted = False
 
+    def check(self, out: Path, backends: Collection[str]) -> None:
+        """Refuse GPUs for jobs that would not use them, and a machine that cannot submit.
+
+        See :class:`hevesy.engine.batch.executors.base.Executor`.
+        """
+        for backend in backends:
+            self._refuse_gpus_for(backend)
+        if not self.dry_run and shutil.which("sbatch") is None:
+            raise queue.not_here("sbatch")
+
     def run(
         self, out: Path, folders: Sequence[Path], *, progress: Progress | None = None, stop: Stop | None = None
     ) -> None:
@@ -74,22 +80,24 @@ class Slurm:
         names = [folder.name for folder in folders]
         self._check_gpus(out, manifest, names)
         with locked(out / SCRIPTS_FOLDER / "lock", "submits jobs to Slurm"):
-            record = read_submissions(out)
+            record = read_submissions(out) if self.dry_run else self._with_found(out, manifest, note=True)
             request = self.request
             if not request.command:
-                request = request.model_copy(update={"command": _own_command(request)})
+                request = request.model_copy(update={"command": own_command(request)})
             now = self._statuses(out, manifest, record, ask=not self.dry_run)
             todo = [name for name in names if not is_occupied(*now[name])]
             self.held = {name: now[name][0].state for name in names if name not in todo}
             self.held = {name: state for name, state in self.held.items() if state != "done"}
             if not todo:
                 self.messages.append(f"nothing to submit: {held_sentence(self.held) or 'every job is done'}")
+                if self.held and not self.dry_run:
+                    self._merge_what_has_none(out, record)
                 return
             if self.held:
                 self.messages.append(f"{held_sentence(self.held)}: not submitted again")
-            home, tasks = _written(out, manifest, request, todo)
+            home, tasks = written(out, manifest, request, todo)
             if self.dry_run:
-                self.messages = _shown(out, home)
+                self.messages = shown(out, home)
                 return
             self._submit(out, record, request, home, tasks, todo)
             self.submitted = True
@@ -113,7 +121,8 @@ class Slurm:
             Slurm cannot be asked.
         """
         self.messages = []
-        both = self._statuses(out, read_manifest(out), read_submissions(out))
+        manifest = read_manifest(out)
+        both = self._statuses(out, manifest, self._with_found(out, manifest))
         there = {name: status.state for name, (status, state) in both.items() if state in queue.WAITING | queue.RUNNING}
         return {name: state for name, state in there.items() if state in ("waiting", "running")}
 
@@ -126,7 +135,8 @@ class Slurm:
             Slurm cannot be asked.
         """
         self.messages = []
-        manifest, record, names = read_manifest(out), read_submissions(out), {folder.name for folder in folders}
+        manifest, names = read_manifest(out), {folder.name for folder in folders}
+        record = self._with_found(out, manifest, note=True)
         own = _own(out, manifest)
         tasks = last_tasks(manifest, record, own)
         states, _ = self._task_states(out, tasks.values(), "not cancelled")
@@ -163,7 +173,7 @@ class Slurm:
         self.messages = []
         manifest, record = read_manifest(out), read_submissions(out)
         try:
-            both = self._statuses(out, manifest, record)
+            both = self._statuses(out, manifest, self._with_found(out, manifest))
         except InputError as error:
             self.messages = [f"{error.problem}; shown is what the jobs themselves say"]
             both = self._statuses(out, manifest, record, ask=False)
@@ -173,8 +183,10 @@ class Slurm:
         """Refuse GPUs for jobs that would not use them."""
         if not self.request.wants_gpu or not names:
             return
-        backend = read_job(job_folder(out, names[0]), manifest.jobs.get(names[0])).backend
-        if backend not in ("cuda", "auto"):
+        self._refuse_gpus_for(read_job(job_folder(out, names[0]), manifest.jobs.get(names[0])).backend)
+
+    def _refuse_gpus_for(self, backend: str) -> None:
+        if self.request.wants_gpu and backend not in ("cuda", "auto"):
             raise InputError(
                 f"GPUs are asked for, and the jobs are for the backend {backend!r}",
                 why="a GPU would be occupied and not used",
@@ -188,23 +200,48 @@ class Slurm:
         """Submit the array, and the merge that depends on it and on all arrays that are still there."""
         former = self._active(out, [one.array for one in record.submissions])
         outdated = self._active(out, [one.merge for one in record.submissions if one.merge])
-        array = queue.submit(f"{home}/{ARRAY_SCRIPT}", out, _log(request, f"{home}/%a.log"))
+        array = queue.submit(f"{home}/{ARRAY_SCRIPT}", out, [f"--output={home}/%a.log"])
         done = Submission(home=home, array=array, tasks=tasks, jobs=tuple(names), submitted=_now())
         record = record.model_copy(update={"submissions": (*record.submissions, done)})
         write_record(out / RECORD_FILE, record)  # at once: these tasks are out now
         told = f"submitted {counted(len(done.jobs), 'job')} as array {array} of Slurm, {counted(done.tasks, 'task')}"
         self.messages.append(told)
-        after = ":".join([array, *former])
-        words = [f"--dependency=afterany:{after}", *_log(request, f"{home}/merge.log")]
+        if self._submit_merge(out, record, [array, *former]):
+            queue.cancel(outdated)
+
+    def _submit_merge(self, out: Path, record: SlurmRecord, after: Sequence[str]) -> bool:
+        """Submit the merge of the last submission, to wait for these arrays, and note it; False where it is refused."""
+        *former, last = record.submissions
+        words = [f"--dependency=afterany:{':'.join(after)}", f"--output={last.home}/merge.log"]
         try:
-            merge = queue.submit(f"{home}/{MERGE_SCRIPT}", out, words)
+            merge = queue.submit(f"{last.home}/{MERGE_SCRIPT}", out, words)
         except InputError as error:
-            self.messages.append(f"the merge was refused ({error.problem}); when the jobs are done: hevesy merge")
-            return
-        done = done.model_copy(update={"merge": merge})
-        write_record(out / RECORD_FILE, record.model_copy(update={"submissions": (*record.submissions[:-1], done)}))
-        queue.cancel(outdated)
+            by_hand = command_text("merge", out)
+            self.messages.append(
+                f"warning: the merge was not submitted ({error.problem}); when the jobs are done: {by_hand}"
+            )
+            return False
+        done = last.model_copy(update={"merge": merge})
+        write_record(out / RECORD_FILE, record.model_copy(update={"submissions": (*former, done)}))
         self.messages.append(f"job {merge} merges when they have ended")
+        return True
+
+    def _merge_what_has_none(self, out: Path, record: SlurmRecord) -> None:
+        """Submit the merge of jobs that Slurm has, where none waits for them: it was refused, or never submitted."""
+        arrays = self._active(out, [one.array for one in record.submissions])
+        merges = self._active(out, [one.merge for one in record.submissions if one.merge])
+        last = record.submissions[-1:]
+        if arrays and not merges and last and (out / last[0].home / MERGE_SCRIPT).is_file():
+            self._submit_merge(out, record, arrays)
+
+    def _with_found(self, out: Path, manifest: Manifest, *, note: bool = False) -> SlurmRecord:
+        """What was submitted, also by hand; what was found of it is noted, and said, where that is asked for."""
+        former = read_submissions(out)
+        record, said = with_found(out, manifest, former)
+        if note and record != former:
+            self.messages += said
+            write_record(out / RECORD_FILE, record)
+        return record
 
     def _active(self, out: Path, jobs: list[str]) -> list[str]:
         """Those of these jobs of Slurm that have not ended and are of this batch."""
@@ -235,7 +272,7 @@ class Slurm:
         if not tasks:
             return told
         states, strange = self._task_states(out, tasks.values())
-        logs = {one.array: one.home for one in record.submissions}
+        logs = {one.array: one.home for one in record.submissions if not one.found}
         for name, task in tasks.items():
             if task[0] in strange:
                 continue
@@ -248,57 +285,6 @@ class Slurm:
 def _own(out: Path, manifest: Manifest) -> dict[str, JobStatus]:
     """What the jobs themselves say."""
     return {name: read_status(job_folder(out, name)) for name in manifest.jobs}
-
-
-def _written(out: Path, manifest: Manifest, request: SlurmRequest, names: Sequence[str]) -> tuple[str, int]:
-    """Write the scripts of a submission: their folder, relative to that of the batch, and the tasks of the array."""
-    most = min(queue.max_array_size(), request.max_tasks or len(names))
-    tasks = min(most, len(names))
-    # the name says which batch: a script that is started in another one finds nothing there
-    token = hashlib.sha256((out / MANIFEST_FILE).read_bytes()).hexdigest()[:8]
-    former = (re.match(r"(\d{3,8})-", path.name, re.A) for path in (out / SCRIPTS_FOLDER).iterdir())
-    number = 1 + max((int(match[1]) for match in former if match), default=0)
-    home = f"{SCRIPTS_FOLDER}/{number:03d}-{token}"
-    (out / home).mkdir(parents=True)
-    relative = [job_folder(Path(), name).as_posix() for name in names]
-    texts = {
-        LIST_FILE: "".join(f"{folder}\n" for folder in relative),
-        ARRAY_SCRIPT: array_script(request, title=manifest.title, home=home, tasks=tasks),
-        MERGE_SCRIPT: merge_script(request, title=manifest.title, home=home),
-    }
-    for name, text in texts.items():
-        write_text(out / home / name, text)
-    return home, tasks
-
-
-def _shown(out: Path, home: str) -> list[str]:
-    """What a dry run shows: the scripts, and how they are submitted by hand."""
-    array, merge = f"{home}/{ARRAY_SCRIPT}", f"{home}/{MERGE_SCRIPT}"
-    return [
-        *(out / array).read_text(encoding="utf-8").splitlines(),
-        "",
-        f"# {merge}",
-        *(out / merge).read_text(encoding="utf-8").splitlines(),
-        "",
-        "# nothing was submitted; in the folder of the batch:",
-        f"#   array=$(sbatch --parsable {array})",
-        f"#   sbatch --dependency=afterany:$array {merge}",
-    ]
-
-
-def _log(request: SlurmRequest, path: str) -> list[str]:
-    """Where a task writes, unless the user says it."""
-    given = any(option.startswith(("--ou", "-o ")) for option in request.extra)  # sbatch takes beginnings of names
-    return [] if given else [f"--output={path}"]
-
-
-def _own_command(request: SlurmRequest) -> tuple[str, ...]:
-    """How this hevesy is called on a node: by its name where that is found, else by this interpreter."""
-    if request.setup or request.image:  # these bring one
-        return ("hevesy",)
-    on_path = shutil.which("hevesy")
-    same = on_path is not None and Path(on_path).absolute().parent == Path(sys.executable).absolute().parent
-    return ("hevesy",) if same else (sys.executable, "-m", "hevesy")
 
 
 def _mark_cancelled(folder: Path) -> None:

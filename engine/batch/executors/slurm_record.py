@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,8 @@ from ..status import JobStatus
 from . import slurm_queue as queue
 
 RECORD_FILE = "slurm.json"
+#: Folder of the scripts of a submission, relative to that of the batch.
+HOME = r"^slurm/[0-9]{3,9}-[0-9a-f]{8}$"
 
 
 class Submission(Record):
@@ -30,15 +33,18 @@ class Submission(Record):
     jobs
         Names of the jobs.
     submitted
-        UTC, ISO 8601.
+        UTC, ISO 8601; empty where nobody knows.
+    found
+        Whether it was found in the queue: submitted by hand, or by a command that was ended before it had noted it.
     """
 
-    home: Annotated[str, StringConstraints(pattern=r"^slurm/[0-9]{3,9}-[0-9a-f]{8}$")]
+    home: Annotated[str, StringConstraints(pattern=HOME)]
     array: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}$")]
     merge: Annotated[str, StringConstraints(pattern=r"^([0-9]{1,12})?$")] = ""
     tasks: int = Field(ge=1)
     jobs: tuple[Name, ...]
     submitted: str
+    found: bool = False
 
 
 class SlurmRecord(Record):
@@ -47,6 +53,11 @@ class SlurmRecord(Record):
     format: Literal["hevesy-slurm"] = "hevesy-slurm"
     format_version: Literal[1] = 1
     submissions: tuple[Submission, ...] = ()
+
+
+def is_home(folder: str) -> bool:
+    """Whether a folder, relative to that of a batch, is named as those of scripts are."""
+    return re.fullmatch(HOME.strip("^$"), folder) is not None
 
 
 def read_submissions(out: Path) -> SlurmRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,29 +15,14 @@ from ...errors import InputError
 from ...units import DURATION, parse
 from ..job import Record
 from .options import checked_options, flag
+from .slurm_extra import name_and_value
 
 #: Time limits in the words of Slurm: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]].
 _SLURM_TIME = re.compile(r"\d+(:\d\d?){0,2}|\d+-\d\d?(:\d\d?){0,2}|infinite|unlimited", re.I)
-_OPTION = re.compile(r"(--[A-Za-z][A-Za-z0-9-]*|-[A-Za-z])(?:(?:=|\s+)(.*))?", re.S)
+#: Memory in the words of Slurm: a number, of megabytes where it has no unit.
+_MEMORY = re.compile(r"\d{1,12}([KMGT]B?)?", re.I | re.A)
 #: What a value in a line of `#SBATCH` may hold without quotes.
 _PLAIN = re.compile(r"[\w.,:;=/@%+*^~()\[\]&|!<>-]+", re.A)
-#: Options on which the script rests.
-OURS = {
-    "--array": "hevesy numbers the tasks: max_concurrent limits how many run at a time",
-    "-a": "hevesy numbers the tasks: max_concurrent limits how many run at a time",
-    "--dependency": "the merge depends on the array",
-    "-d": "the merge depends on the array",
-    "--chdir": "the jobs run in the folder of the batch",
-    "-D": "the jobs run in the folder of the batch",
-    "--wrap": "the script is hevesy's",
-    "--parsable": "hevesy reads what sbatch prints",
-    "--test-only": "use --dry-run",
-    "--wait": "hevesy does not wait",
-    "-W": "hevesy does not wait",
-    "--signal": "hevesy needs the signal before the time limit",
-    "--requeue": "hevesy sets it",
-    "--no-requeue": "jobs resume by it",
-}
 
 
 class SlurmRequest(Record):
@@ -115,10 +101,19 @@ def request_of(**options: Any) -> SlurmRequest:
             values[name] = _value(values[name], flag(name))
     if "time_limit" in values:
         values["time_limit"] = slurm_time(values["time_limit"])
+    if "memory" in values and not _MEMORY.fullmatch(values["memory"]):
+        raise InputError(
+            f"{values['memory']!r} is no amount of memory",
+            why="Slurm takes a whole number with K, M, G or T, of megabytes where it has none",
+            suggestion="--option memory=16G",
+            field=flag("memory"),
+        )
     values["extra"] = tuple(raw_option(text) for text in values.get("extra", ()))
     values["setup"] = tuple(_shell_line(text) for text in values.get("setup", ()))
     values["command"] = _words(values.get("command", ()))
-    return SlurmRequest(**values)
+    request = SlurmRequest(**values)
+    _check_warning(request)
+    return request
 
 
 def shell_command(request: SlurmRequest) -> str:
@@ -146,27 +141,9 @@ def raw_option(text: str) -> str:
     Raises
     ------
     InputError
-        No option, several options, or one that the script must set itself.
+        No option, several options, one without its value, or one that the script must set itself.
     """
-    match = _OPTION.fullmatch(text.strip()) if text.isprintable() else None
-    if match is None:
-        raise InputError(
-            f"{text!r} is not an option of sbatch",
-            why="an option begins with a hyphen, and each is given on its own",
-            suggestion="--option extra=--qos=long --option extra=--exclusive",
-            field=flag("extra"),
-        )
-    name, value = match.groups()
-    # sbatch takes the beginning of a long option for the option
-    ours = next((one for one in OURS if one == name or (name.startswith("--") and one.startswith(name))), None)
-    if ours is not None:
-        meant = "" if ours == name else f", which begins {ours},"
-        raise InputError(
-            f"{name}{meant} cannot be passed to sbatch",
-            why=OURS[ours],
-            suggestion="leave it out" if ours == name else "leave it out, or give the whole name of another option",
-            field=flag("extra"),
-        )
+    name, value = name_and_value(text)
     if value is None:
         return name
     return f"{name}{'=' if name.startswith('--') else ' '}{quoted(_value(value, flag('extra')))}"
@@ -188,6 +165,33 @@ def slurm_time(text: str) -> str:
     minutes = max(1, -(-int(seconds) // 60))  # Slurm counts whole minutes
     days, rest = divmod(minutes, 24 * 60)
     return f"{days}-{rest // 60:02d}:{rest % 60:02d}:00"
+
+
+def limit_s(text: str) -> float:
+    """A time limit in the words of Slurm [s]; infinity where there is none."""
+    if not text[:1].isdigit():
+        return math.inf
+    days, dash, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash or len(parts) == 3:  # from hours on, else from minutes on
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+        total = ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+    else:
+        minutes, seconds = [*parts, 0][:2]
+        total = minutes * 60 + seconds
+    return total or math.inf  # which is how Slurm reads 0
+
+
+def _check_warning(request: SlurmRequest) -> None:
+    """Refuse a time limit of which the warning leaves little, or nothing: every task would stop as it begins."""
+    limit = limit_s(request.time_limit or "0")
+    if limit < 2 * request.warning_s:
+        raise InputError(
+            f"a time limit of {limit:.0f} s, and a warning {request.warning_s} s before it",
+            why=f"a task would be told to stop after {max(limit - request.warning_s, 0):.0f} s",
+            suggestion=f"a limit of at least {2 * request.warning_s} s, or a shorter --option warning_s=...",
+            field="--job-time",
+        )
 
 
 def quoted(value: str) -> str:

@@ -49,7 +49,8 @@ def slurm(tmp_path, monkeypatch):
             where = ">&2" if code else ""
             lines = f'echo "{name} $*" >>"{tools}/calls"\ncat "{tools}/{name}.txt" {where}\nexit {code}\n'
             if name == "squeue" and not code:  # where a job works, and what it runs
-                asked = "".join(f'case "$*" in *%{one}*) cat "{tools}/{one}.txt"; exit;; esac\n' for one in "Zo")
+                asked = f'case "$*" in *--user=*) cat "{tools}/own.txt"; exit;; esac\n'
+                asked += "".join(f'case "$*" in *%{one}*) cat "{tools}/{one}.txt"; exit;; esac\n' for one in "Zo")
                 asked += f'case "$*" in *=%F\\|%T*) cat "{tools}/T.txt"; exit;; esac\n'
                 lines = asked + lines
             (tools / name).write_text(f"#!/bin/bash\n{lines}")
@@ -62,7 +63,15 @@ def slurm(tmp_path, monkeypatch):
     answer.works_in(tmp_path / "batch")
     answer.active = lambda *jobs: (tools / "T.txt").write_text("".join(f"{job}|PENDING\n" for job in jobs))
     answer.active()
+    # jobs of the user that run these scripts
+    answer.own = lambda **scripts: (tools / "own.txt").write_text(
+        "".join(f"{job.strip('_')}|PENDING|{script}\n" for job, script in scripts.items())
+    )
+    answer.own()
     answer(squeue="", scancel="", sacct=("Slurm accounting storage is disabled\n", 1), sbatch="12\n",
            scontrol="MaxArraySize            = 1001\n")  # fmt: skip
+    answer.hangs = lambda name: (tools / name).write_text(
+        f'#!/bin/bash\necho {name} >>"{tools}/hung"\nread -t 60 <> <(:)\n'
+    )
     answer.calls = lambda: (tools / "calls").read_text().splitlines() if (tools / "calls").exists() else []
     return answer

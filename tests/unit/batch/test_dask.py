@@ -302,7 +302,7 @@ def test_workers_that_do_not_see_the_folder_are_one_message(problem, tmp_path, c
         ({"cluster": "pbss", "cores": 1}, "did you mean 'pbs'?"),
         ({"cluster": "pbs"}, "You must specify how much cores and memory per job"),
         ({"cluster": "pbs", "cores": "many", "memory": "1GB"}, "'many' is not a whole number"),
-        ({"cluster": "pbs", "cores": 1, "memory": "1GB", "wall_time": "1"}, "unexpected keyword argument 'wall_time'"),
+        ({"cluster": "pbs", "cores": 1, "memory": "1GB", "wall_time": "1"}, "did you mean 'walltime'?"),
         ({"cluster": "htcondor", "cores": 1, "memory": "1GB"}, "disk"),
         ({"cluster": "oar", "cores": 1, "memory": "1GB"}, "oarsub was not found"),
     ],

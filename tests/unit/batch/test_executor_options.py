@@ -63,7 +63,7 @@ def test_a_number_on_the_command_line_is_a_number(problem, tmp_path, command):
         ("slurm", options("qos=long"), "has no option 'qos'\n"),
         ("slurm", options("command=hevesy '"), "--option command: "),
         ("slurm", options("cpus=0"), "try: --option cpus=4"),
-        ("slurm", options("max_requeues=x"), "try: --option max_requeues=4"),
+        ("slurm", options("max_requeues=x"), "try: --option max_requeues=100"),
         ("slurm", options("memory=1G", "memory=2G"), "--option memory: is given 2 times"),
         ("slurm", options("memory=1G'"), "--option memory: "),
         ("slurm", options("dry_run=perhaps"), "--dry-run: 'perhaps' is neither yes nor no"),
@@ -75,7 +75,14 @@ def test_a_number_on_the_command_line_is_a_number(problem, tmp_path, command):
         ("dask", ["--scheduler", "nowhere.json"], "nowhere.json"),
         ("dask", ["--cluster", "pbs", *options("cores=many", "memory=1G")], "--option cores: 'many' is not"),
         ("dask", ["--cluster", "pbs", *options("cores=4", "cores=8", "memory=1G")], "--option cores: "),
-        ("dask", ["--cluster", "pbs", *options("cores=4", "memory=1G", "self=1")], "options of pbs do not hold"),
+        ("dask", ["--cluster", "pbs", *options("cores=4", "memory=1G", "self=1")], "pbs has no option 'self'"),
+        ("dask", ["--cluster", "pbs", *options("cores=4", "memory=1G", "nosuch=1")], "takes for it queue, project, "),
+        ("dask", ["--cluster", "htcondor", *options("cores=4", "queue=long")], "htcondor has no option 'queue'\n"),
+        ("dask", ["--scheduler", "/nofile.json"], "/nofile.json: --scheduler: no such file, and no address\n"),
+        ("dask", ["--scheduler", "nonsense"], "try: --scheduler tcp://HOST:PORT, or check the path\n"),
+        ("slurm", options("warning_s=-5"), "try: --option warning_s=90"),
+        ("slurm", ["--workers", "2"], "try: leave it out: it is an option of the executors processes and dask\n"),
+        ("slurm", options("cores=2"), "try: leave it out: it is an option of the executor dask\n"),
         ("dask", ["--cluster", "pbs", *options("cores=4", "memory=1G", "scheduler_options=x")], "in Python only"),
         ("dask", ["--cluster", "pbss"], "unknown batch system 'pbss'"),
         ("cloud", [], "unknown executor 'cloud'\n"),
@@ -88,6 +95,48 @@ def test_what_an_executor_cannot_take_is_said_before_anything_is_written(
     code, _, err = command("batch", problem, "--out", out, *SETTINGS, "--executor", executor, *words)
     assert code == 2 and told in err and "an error of hevesy" not in err, err
     assert not out.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--executor", "slurm", "--gres", "gpu:1", "--dry-run"], "the jobs are for the backend 'cpu'"),
+        (["--executor", "slurm", "--dry-run", *options("gres=gpu:x")], "the jobs are for the backend 'cpu'"),
+        (["--executor", "slurm"], "there is no sbatch here"),
+        (["--executor", "dask", "--dry-run"], "--dry-run: there is no script to show"),
+        (["--executor", "dask", *options("connect_s=1"), "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler ans"),
+        (["--executor", "dask", *options("folder_on_workers=/mnt/none")], "'/mnt/none' is not the folder of the batch"),
+        (["--executor", "dask", "--cluster", "pbs", *options("cores=4", "memory=1G")], "qsub was not found"),
+    ],
+)
+def test_a_batch_that_no_executor_could_take_leaves_no_folder(problem, tmp_path, command, no_slurm, words, told):
+    case = write_small_case(tmp_path / "in")
+    for first in ((problem, *SETTINGS), (case, "--backend", "cpu"), (case, "--backend", "cpu", "--shards", 2)):
+        code, _, err = command("batch", *first, "--out", tmp_path / "new" / "b", *words)
+        assert code == 2 and told in err, err
+        assert not (tmp_path / "new").exists()
+
+
+def test_workers_of_a_scheduler_that_do_not_see_the_folder_leave_none(problem, tmp_path, command):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        words = ("--executor", "dask", "--scheduler", cluster.scheduler_address)
+        elsewhere = options(f"folder_on_workers={tmp_path / 'none'}")
+        code, _, err = command("batch", problem, *SETTINGS, "--out", tmp_path / "new" / "b", *words, *elsewhere)
+    assert code == 2 and "the workers do not see the folder of the batch" in err, err
+    assert not (tmp_path / "new").exists()
+
+
+def test_gpus_for_what_this_machine_has_are_refused_before_anything_is_written(
+    problem, tmp_path, command, no_slurm, monkeypatch
+):
+    monkeypatch.setattr("hevesy.kernels.backends.cuda_probe.why_not", lambda: "none")
+    words = ("--shards", 2, "--executor", "slurm", "--gres", "gpu:1", "--dry-run")
+    for first in ((problem,), (write_small_case(tmp_path / "in"),)):
+        code, _, err = command("batch", *first, "--out", tmp_path / "new" / "b", *words)
+        assert code == 2 and "the jobs are for the backend 'cpu'" in err and not (tmp_path / "new").exists(), err
 
 
 def test_a_batch_that_cannot_be_planned_leaves_no_folder(tmp_path, command):

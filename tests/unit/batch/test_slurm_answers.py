@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hevesy.cli.interrupt import stop_on_interrupt, stop_on_warning
+from hevesy.engine.batch.executors import slurm_queue as queue
 from hevesy.engine.batch.executors.base import executor_of
 from hevesy.engine.batch.manifest import job_folder, read_manifest
 from hevesy.engine.batch.status import JobStatus, write_status
@@ -22,6 +23,16 @@ def submit(out: Path, **options: object):
     executor = executor_of("slurm", **options)
     executor.run(out, [job_folder(out, name) for name in read_manifest(out).jobs])
     return executor
+
+
+def scripts_of(out: Path) -> Path:
+    """Folder of the only scripts of a batch."""
+    (home,) = (out / "slurm").glob("*/")
+    return home
+
+
+def home_of(out: Path) -> str:
+    return scripts_of(out).relative_to(out).as_posix()
 
 
 def submissions(out: Path) -> list[dict]:
@@ -65,15 +76,49 @@ def test_without_slurm_there_is_a_dry_run(out, tmp_path, monkeypatch):
     assert str(tmp_path) not in text.replace(os.path.realpath(os.sys.executable), "").replace(os.sys.executable, "")
 
 
-def test_a_merge_that_is_refused_leaves_the_array(out, slurm, tmp_path):
+@pytest.fixture
+def merge_refused(slurm, tmp_path):
     slurm()
-    sbatch = tmp_path / "tools" / "sbatch"
-    sbatch.write_text(
+    (tmp_path / "tools" / "sbatch").write_text(
         '#!/bin/bash\ncase "$*" in *dependency*) echo "sbatch: error: no" >&2; exit 1;; *) echo 12;; esac\n'
     )
+    return slurm
+
+
+def test_a_merge_that_is_refused_leaves_the_array(out, merge_refused):
     executor = submit(out)
-    assert "the merge was refused (sbatch of Slurm: no); when the jobs are done: hevesy merge" in executor.messages
+    by_hand = f"warning: the merge was not submitted (sbatch of Slurm: no); when the jobs are done: hevesy merge {out}"
+    assert by_hand in executor.messages
     assert [(one["array"], one["merge"]) for one in submissions(out)] == [("12", "")]
+
+
+def test_jobs_that_are_done_and_not_merged_are_told_with_the_command(out, merge_refused, command, tmp_path):
+    odd = out.rename(tmp_path / "out ß 1")
+    merge_refused.works_in(odd)
+    code, told, _ = command("retry", odd)
+    assert code == 0 and told.splitlines()[1] == (
+        f"warning: the merge was not submitted (sbatch of Slurm: no); when the jobs are done: hevesy merge '{odd}'"
+    )
+    assert f"look at them with: hevesy status '{odd}'\n" in told
+    assert "not merged" not in command("status", odd)[2]
+    assert command("job", *(job_folder(odd, name) for name in NAMES), "--quiet")[0] == 0
+    code, _, err = command("status", odd)
+    assert code == 0 and f"done and not merged: problem; next: hevesy merge '{odd}'\n" in err
+    assert json.loads(command("status", odd, "--json")[1])["remarks"][-1].startswith("done and not merged: problem; ")
+    assert command("merge", odd)[0] == 0
+    assert "not merged" not in command("status", odd)[2]
+
+
+def test_a_merge_too_early_says_which_job_of_slurm_merges(out, slurm, command, monkeypatch):
+    submit(out)
+    record = json.loads((out / "slurm.json").read_text())
+    record["submissions"][0]["merge"] = "13"
+    (out / "slurm.json").write_text(json.dumps(record))
+    slurm.active(12, 13)
+    code, _, err = command("merge", out)
+    assert code == 1 and err.endswith("job 13 of Slurm merges when the jobs have ended: wait for it\n")
+    monkeypatch.setenv("SLURM_JOB_ID", "13")  # which is this one
+    assert "wait for it" not in command("merge", out)[2]
 
 
 def test_more_jobs_than_an_array_may_have(out, slurm):
@@ -158,6 +203,76 @@ def test_a_controller_that_is_away_hides_no_state(out, slurm, command):
     assert code == 0 and "done" in shown and "Unable to contact" in err
     with pytest.raises(InputError, match="Unable to contact"):
         submit(out)
+
+
+def test_a_slurm_that_hangs_is_waited_for_once_and_that_is_said(out, slurm, command, monkeypatch, caplog):
+    submit(out)
+    monkeypatch.setattr(queue, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(queue, "WORD_S", 0.2)
+    for name in ("sbatch", "squeue", "sacct", "scontrol"):
+        slurm.hangs(name)
+    for words, code in ((("status", out), 0), (("retry", out), 2), (("cancel", out), 2)):
+        (out.parent / "tools" / "hung").unlink(missing_ok=True)
+        caplog.clear()
+        ended, _, err = command(*words)
+        assert ended == code and "squeue of Slurm does not answer" in err, err
+        assert (out.parent / "tools" / "hung").read_text() == "squeue\n"
+        assert caplog.messages == ["squeue of Slurm has not answered for 0 s; hevesy waits up to 1 s"]
+    slurm(squeue="")
+    (out / "slurm.json").unlink()
+    (out.parent / "tools" / "hung").unlink()
+    code, _, err = command("retry", out)
+    assert code == 2 and (out.parent / "tools" / "hung").read_text() == "scontrol\n"
+
+
+def test_an_answer_of_sbatch_that_does_not_come_is_no_word_on_the_submission(out, slurm, command, monkeypatch):
+    monkeypatch.setattr(queue, "PATIENCE_S", 0.5)
+    slurm.hangs("sbatch")
+    code, _, err = command("retry", out)
+    assert code == 2 and "it may have taken the jobs all the same\n" in err and "squeue --me" in err
+    # and it had: nothing is submitted again, and the merge that is missing is
+    slurm(sbatch="13\n", squeue="".join(f"12|{i}|PENDING|Resources\n" for i in range(4)))
+    slurm.own(_12=scripts_of(out) / "array.sh")
+    slurm.active(12)
+    code, told, err = command("retry", out)
+    assert code == 0 and f"array 12 of Slurm has 4 jobs of this batch, by its script {home_of(out)}/array.sh" in told
+    assert "nothing to submit: 4 jobs wait in Slurm" in told and "job 13 merges when they have ended" in told, err
+    (one,) = submissions(out)
+    assert (one["array"], one["tasks"], one["jobs"], one["merge"]) == ("12", 4, NAMES, "13")
+    sent = [call for call in slurm.calls() if call.startswith("sbatch")]
+    assert len(sent) == 1 and "--dependency=afterany:12 " in sent[0] and sent[0].endswith("merge.sh")
+
+
+def test_scripts_that_were_submitted_by_hand_are_not_submitted_again_and_are_cancelled(out, slurm, command):
+    assert command("retry", out, "--dry-run")[0] == 0
+    slurm(squeue="".join(f"12|{i}|PENDING|Resources\n" for i in range(4)))
+    slurm.works_in("/home/somebody", scripts_of(out) / "array.sh")
+    slurm.own(
+        _11="/another/slurm/001-01234567/array.sh", _12=scripts_of(out) / "array.sh", _13=scripts_of(out) / "merge.sh"
+    )
+    slurm.active(12, 13)
+    assert (
+        "in the queue of Slurm: Resources" in command("status", out, "--json")[1] and not (out / "slurm.json").exists()
+    )
+    code, told, err = command("retry", out, "--executor", "here")
+    assert code == 0 and told == "4 jobs wait in Slurm; `hevesy cancel` takes them from there\n", err
+    code, told, err = command("retry", out)
+    assert code == 0 and "nothing to submit: 4 jobs wait in Slurm" in told, err
+    assert [(one["array"], one["merge"]) for one in submissions(out)] == [("12", "13")]
+    (out / "slurm.json").unlink()
+    assert command("cancel", out)[0] == 0
+    assert "scancel --quiet 13 12_0 12_1 12_2 12_3" in slurm.calls()
+    assert not [call for call in slurm.calls() if call.startswith("sbatch")]
+
+
+def test_the_log_of_a_former_array_is_not_that_of_a_script_submitted_by_hand(out, slurm, command):
+    submit(out)
+    home = home_of(out)
+    slurm(squeue="20|0|FAILED|NonZeroExitCode\n20|1|PENDING|None\n12|0|FAILED|None\n")
+    slurm.own(_20=out / home / "array.sh")
+    told = command("status", out, "--json")[1]
+    jobs = json.loads(told)["jobs"]
+    assert jobs[NAMES[0]]["message"] == "Slurm: failed" and "task 20_1 in the queue" in jobs[NAMES[1]]["message"]
 
 
 def test_cancelling_some_jobs_leaves_the_merge_of_the_others(out, slurm):

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hevesy.engine.batch.executors.slurm_request import raw_option, request_of, shell_command, slurm_time
+from hevesy.engine.batch.executors.slurm_request import limit_s, raw_option, request_of, shell_command, slurm_time
 from hevesy.engine.batch.executors.slurm_script import array_script, merge_script
 from hevesy.engine.errors import InputError
 from hevesy.tests.patience import PATIENCE_S, until
@@ -95,6 +95,22 @@ def test_a_value_that_would_break_out_is_refused(name, value):
         ("--wrap=true", "cannot be passed"),
         ("--signal=TERM@5", "cannot be passed"),
         ("--x\n--y", "is not an option"),
+        ("-a1-2", "-a cannot be passed"),
+        ("-wnode1", "'-wnode1' is not an option of sbatch\n.*stand apart.*\n.*extra='-w node1', or extra=--wnode1"),
+        ("-qos=long", "extra=--qos=long"),
+        ("--output=x.log", "--output cannot be passed"),
+        ("-o x.log", "-o cannot be passed"),
+        ("--err=x.log", "--err, which begins --error, cannot be passed"),
+        ("-e x", "cannot be passed"),
+        ("--clusters=other", "--clusters cannot be passed"),
+        ("-M other", "cannot be passed"),
+        ("--chdir=/tmp", "cannot be passed"),
+        ("--parsable", "cannot be passed"),
+        ("--quiet", "cannot be passed"),
+        ("--job-name=x", "--job-name cannot be passed"),
+        ("-J x", "cannot be passed"),
+        ("--qos", "--qos has no value"),
+        ("-w", "-w has no value"),
     ],
 )
 def test_raw_options(text, why):
@@ -114,6 +130,12 @@ def test_raw_options(text, why):
         ({"warning_s": 10**6}, "from 1 to 3600"),
         ({"setup": ["a\nb"]}, None),
         ({"time_limit": "soon"}, "soon"),
+        ({"memory": "abc"}, "'abc' is no amount of memory"),
+        ({"memory": "-4G"}, "'-4G' is no amount of memory"),
+        ({"memory": "1.5G"}, "is no amount of memory"),
+        ({"time_limit": "1"}, "a time limit of 60 s, and a warning 90 s before it\n.*after 0 s\n.*at least 180 s"),
+        ({"time_limit": "2 min"}, "would be told to stop after 30 s"),
+        ({"time_limit": "1:30:00", "warning_s": 3600}, "told to stop after 1800 s"),
     ],
 )
 def test_options_that_make_no_sense(options, message):
@@ -128,6 +150,17 @@ def test_options_that_make_no_sense(options, message):
 )  # fmt: skip
 def test_time_limits(text, words):
     assert slurm_time(text) == words
+
+
+def test_what_slurm_takes_is_passed():
+    for memory in ("16G", "8gb", "4096", "0"):
+        assert request_of(memory=memory).memory == memory
+    for limit in ("3", "0", "unlimited", "3:00", "1-0", "0-00:03", "0:03:00", "180 s"):
+        request_of(time_limit=limit)
+    assert [limit_s(one) for one in ("90:30", "1:00:00", "1-12", "2-01:30:05")] == [5430, 3600, 129600, 178205]
+    assert request_of(time_limit="1", warning_s=30).warning_s == 30
+    for option in ("--exclusive", "--hold", "--nice", "--mem-per-cpu=2G", "--cluster-constraint=x"):
+        assert raw_option(option) == option
 
 
 def test_a_container_runs_on_the_folder_of_the_batch(tmp_path, monkeypatch):

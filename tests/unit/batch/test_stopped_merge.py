@@ -7,8 +7,10 @@ import signal
 import pytest
 from hevesy.engine.batch import launch
 from hevesy.engine.batch.collect import collect
+from hevesy.engine.batch.executors import here
 from hevesy.engine.batch.executors.here import Here
 from hevesy.engine.batch.manifest import job_folder
+from hevesy.engine.batch.work import run_job
 from hevesy.tests.unit.batch.small_batch import plan_small_case, small_problem
 from hevesy.tests.unit.batch.test_collect import CASE
 from hevesy.tests.unit.small_case import TEXT, write_small_case
@@ -43,6 +45,22 @@ def test_a_batch_stopped_before_its_merge_is_to_be_repeated(command, tmp_path, s
     assert code == 3, err
     assert "run the same command again" in err and not list((tmp_path / "out").glob("**/trial.json"))
     stopped_before_the_merge.undo()
+    assert command(*words)[0] == 0
+
+
+def test_a_batch_stopped_in_a_job_says_how_many_are_done_stopped_and_waiting(command, tmp_path, monkeypatch):
+    def signalled(folder, **options):
+        if folder.name == "shard-0002":
+            signal.raise_signal(signal.SIGTERM)
+        return run_job(folder, **options)
+
+    monkeypatch.setattr(here, "run_job", signalled)
+    words = ("batch", *problem_words(tmp_path), "--backend", "cpu", "--shards", "4", "--quiet", "--out", tmp_path / "o")
+    code, _, err = command(*words)
+    assert code == 3 and "all jobs are done" not in err
+    assert "stopped early: 3 jobs not done (1 done, 1 stopped, 2 waiting); run the same command again\n" in err
+    monkeypatch.undo()
+    assert "4 jobs: 2 waiting, 1 done, 1 stopped\n" in command("status", tmp_path / "o")[1]
     assert command(*words)[0] == 0
 
 

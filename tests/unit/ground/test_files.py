@@ -37,6 +37,14 @@ def test_missing_files_and_folders(tmp_path):
     (tmp_path / "lesions.csv").write_text("")
     with pytest.raises(InputError, match="no such file(.|\n)*did you mean 'lesions.csv'"):
         read_text(tmp_path / "lesion.csv")
+    # an ending alone makes no two names alike, and not every path is one in a case
+    (tmp_path / "container_info.json").write_text("")
+    with pytest.raises(
+        InputError, match=f"no such file\n  why: looked for it in {tmp_path.name}/\n  try: check the path$"
+    ):
+        read_text(tmp_path / "nofile.json")
+    with pytest.raises(InputError, match="looked for it in /\n"):
+        read_text("/no-such-file.json")
     with pytest.raises(InputError, match="cannot be read as text(.|\n)*directory"):
         read_text(tmp_path)
 
