@@ -183,10 +183,12 @@ def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, jso
     with held(folder, MERGE_PATIENCE_S), progress_line(quiet or json) as tell:
         done = collect(folder, manifest, progress=tell)
     if json:
-        echo_json({"written": done.written, "missing": done.missing})
+        echo_json({"written": done.written, "kept": done.kept, "missing": done.missing})
     else:
         for path in done.written:
             echo(f"wrote {path}")
+        for path in done.kept:
+            echo(f"{path} is complete, and stays as it is")
     again = submitted_again(folder) if done.missing else ""
     if again:  # the merge of a former submission: what is missing is for the next one
         echo(again, err=json)

@@ -17,7 +17,7 @@ from ..transport.run import batches_of
 from ..transport.run_options import RunOptions
 from ..transport.tally import Tally
 from .checkpoint import CheckpointFile
-from .identity import RunIdentity, changed
+from .identity import THE_STOPPED_RUN, RunIdentity, changed
 from .result import Result
 
 log = logging.getLogger(__name__)
@@ -160,5 +160,5 @@ def earlier_tally(
     if weights is not None and result.lesion_masks is not None:
         masks = result.lesion_masks
         if len(masks) != len(weights) or not all(np.array_equal(a, b) for a, b in zip(masks, weights, strict=True)):
-            raise changed("the lesions are not those of the stopped run", "lesions")
+            raise changed(f"the lesions are not those of {THE_STOPPED_RUN}", "lesions")
     return result.tally
