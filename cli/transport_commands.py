@@ -60,7 +60,7 @@ def simulate(
     """Transport alone, on a fully specified problem."""
     from ..engine.files import check_output_file
     from ..engine.results.checkpoint import checkpoint_of, say_left
-    from ..engine.results.earlier import earlier_result
+    from ..engine.results.earlier import earlier_result, say_what_begins
     from ..engine.transport.problem import Problem
     from ..engine.work_folder import check_work_folder, work_folder, working
 
@@ -71,7 +71,9 @@ def simulate(
     with working(out, "simulates into this file"):
         saved = checkpoint_of(out, checkpoint_seconds(checkpoint), resume=resume)
         earlier = earlier_result(out, saved) if resume else None
-        if not resume:
+        if resume:
+            say_what_begins({out.name: (out, saved)})
+        else:
             say_left(saved.files)
         with saying_what_is_kept(out):
             result, stopped = _simulate(problem, flags, quiet or json, earlier, saved, resume)

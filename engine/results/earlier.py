@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,22 @@ from .result import Result
 log = logging.getLogger(__name__)
 
 
+def say_what_begins(parts: Mapping[str, tuple[Path, CheckpointFile]]) -> None:
+    """Say, of a run that is to resume, that nothing of it is left, or of which transports there is nothing yet.
+
+    Parameters
+    ----------
+    parts
+        Result file and checkpoint of each of its transports, by what a reader knows it by.
+    """
+    new = [name for name, (file, checkpoint) in parts.items() if not file.exists() and not checkpoint.files]
+    if len(new) == len(parts):
+        log.warning("nothing to resume: there is no result and no checkpoint yet; starting with the first history")
+        return
+    for name in new:
+        log.info("%s: the run had not come to it; starting with its first history", name)
+
+
 def earlier_result(file: Path, checkpoint: CheckpointFile | None = None) -> Result | None:
     """The result of a stopped run, or None where there is none yet.
 
@@ -31,7 +47,7 @@ def earlier_result(file: Path, checkpoint: CheckpointFile | None = None) -> Resu
     file
         The result file.
     checkpoint
-        What a run left that ended without a result. The log says where there is neither.
+        What a run left that ended without a result.
 
     Returns
     -------
@@ -45,8 +61,6 @@ def earlier_result(file: Path, checkpoint: CheckpointFile | None = None) -> Resu
     """
     other = checkpoint is not None and bool(checkpoint.files)
     if not file.exists():
-        if not other:
-            log.warning("nothing to resume: there is no %s yet; starting with the first history", file.name)
         return None
     try:
         return Result.load(file)
