@@ -152,6 +152,10 @@ def merge(
     from ..engine.files import check_output_file
     from ..engine.results.merge import merge_files
 
+    if any(path.is_dir() for path in results):
+        from ..engine.batch.mistaken import check_are_files
+
+        check_are_files(results)
     if len(results) == 1 and results[0].is_dir():
         _merge_batch(results[0], out, partial, quiet, json)
         return

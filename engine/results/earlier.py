@@ -121,13 +121,24 @@ def tally_to_resume(
         return (tally.seed, tally.backend) == (asked.seed, backend), tally.batch_histories == per_batch, tally.decays
 
     best = max(tallies, key=suits)
-    if not suits(best)[0] and checkpoint is not None and not checkpoint.strict:
-        log.warning("%s is of another seed or backend; what it held is simulated again", checkpoint.path.name)
+    if checkpoint is not None and not checkpoint.strict and (differs := _another(best, asked, backend)):
+        log.warning("%s is of another %s; what it held is simulated again", checkpoint.path.name, differs)
         return None
     log.info("resuming after %s", counted(best.decays, "decay"))
     if best.batch_histories != per_batch:
         _say_batches_stay(best, asked, backend)
     return best
+
+
+def _another(tally: Tally, asked: RunOptions, backend: str) -> str:
+    """In what the sums of a problem are not the first ones of a run with a fixed number of decays; empty: they are."""
+    per_batch, count = batches_of(replace(asked, resume=None), backend)
+    if (tally.seed, tally.backend) != (asked.seed, backend):
+        return "seed or backend"
+    if tally.batch_histories != per_batch:
+        return "batch size"
+    first = range(asked.first_batch, asked.first_batch + min(tally.n_batches, count))
+    return "" if sorted(tally.batch_ids) == list(first) else "range of decays"
 
 
 def _say_batches_stay(earlier: Tally, asked: RunOptions, backend: str) -> None:
