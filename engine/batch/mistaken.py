@@ -78,7 +78,7 @@ def check_are_files(given: Sequence[Path]) -> None:
             )
         if path.is_dir() and not _is_batch(path):
             raise InputError(
-                "is a folder, and not that of a batch",
+                "is a folder, and is not the folder of a batch",
                 why=f"there is no {MANIFEST_FILE} in it",
                 suggestion="give result files, or the --out of one `hevesy batch`",
                 file=path,

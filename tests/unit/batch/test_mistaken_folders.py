@@ -18,7 +18,7 @@ def test_several_batches_are_not_merged_into_a_file(problem, tmp_path, command):
         ((one, other), f"{one}: is the folder of a batch"),
         ((other / "result.h5", one), f"try: `hevesy merge {one}`, one batch at a time"),
         ((one / "jobs" / "shard-0001",), f"try: `hevesy merge {one}`, or the result files of jobs"),
-        ((one / "result.h5", tmp_path / "empty"), "is a folder, and not that of a batch"),
+        ((one / "result.h5", tmp_path / "empty"), "is a folder, and is not the folder of a batch"),
     ):
         code, _, err = command("merge", *words, "-o", target)
         assert code == 2 and told in err and not target.exists(), err
