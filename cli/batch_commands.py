@@ -104,6 +104,7 @@ def retry(
     json: JSON = False,
 ) -> None:
     """Run jobs again that failed, were stopped, cancelled or lost; from their checkpoints, as the batch was run."""
+    from ..engine.batch.asked import check_code_of_batch
     from ..engine.batch.launch import hand_over, held, options_again
     from ..engine.batch.manifest import read_manifest
     from ..engine.batch.plan import with_jobs
@@ -111,6 +112,7 @@ def retry(
     from .interrupt import stop_on_interrupt
 
     manifest = read_manifest(out)
+    check_code_of_batch(out, manifest)
     same = None if manifest.executor == "here" else manifest.executor  # with several workers: processes
     runner, options = where.executor_and_options(
         executor or same, workers, devices, option, partition=partition, account=account, gres=gres,

@@ -128,8 +128,10 @@ def report(
     run_dir: Annotated[Path, typer.Argument(help="The output folder of a run.", show_default=False)],
 ) -> None:
     """Write the HTML report of a run again, from its files."""
+    from ..engine.batch.mistaken import check_is_no_batch
     from ..engine.export.folder import rewrite_report
 
+    check_is_no_batch(run_dir)
     for path in rewrite_report(run_dir):
         echo(f"wrote {path}")
 

@@ -47,9 +47,11 @@ def compare(
     json: JSON = False,
 ) -> None:
     """Dose methods side by side on a run: bias with its interval, and whether the cheaper one will do."""
+    from ..engine.batch.mistaken import check_is_no_batch
     from ..engine.compare.job import compare_run
     from ..engine.compare.request import options_of
 
+    check_is_no_batch(run_dir)
     options = options_of(methods=methods, files=with_ or (), tolerance=tolerance, reference=reference, visit=visit)
     command = repeated(options, methods=methods, tolerance=tolerance, folder=out is not None)
     with progress_line(quiet or json) as tell:

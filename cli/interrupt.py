@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -14,6 +15,10 @@ from .output import echo
 
 #: SIGHUP: the terminal is closed, or the connection to it lost.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
+#: Two signals of one kind within this time are one request [s]: `timeout` signals a process, then its group with it,
+#: and a shell that ends does what its terminal has done. Ctrl-C is pressed by somebody, and counts each time.
+TOGETHER_S = 0.05
 
 
 class Interrupted(BaseException):
@@ -112,16 +117,21 @@ def stop_on_interrupt(before: int = 1) -> Iterator[Callable[[], bool]]:
         The run ended without results.
     """
     stop = _StopRequest(before)
+    asked: tuple[int, float] | None = None
 
     def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
         _leave_terminal(number)
+        if asked is not None and number == asked[0] != signal.SIGINT and time.monotonic() - asked[1] < TOGETHER_S:
+            return
+        asked = number, time.monotonic()
         if stop.requested:
             raise Interrupted  # which nobody on the way takes for the end of a transport
         stop.requested = True
         if stop.nothing_done:
             raise KeyboardInterrupt
         with suppress(OSError):  # nobody reads it any more
-            echo("\nstopping, and writing what there is; press Ctrl-C again to end at once", err=True)
+            echo("\nstopping; what is done is kept; press Ctrl-C again to end at once", err=True)
 
     with _handled(handler):
         try:

@@ -60,7 +60,7 @@ def simulate(
     """Transport alone, on a fully specified problem."""
     from ..engine.files import check_output_file
     from ..engine.results.checkpoint import checkpoint_of, say_left
-    from ..engine.results.earlier import earlier_result
+    from ..engine.results.earlier import earlier_result, say_what_begins
     from ..engine.transport.problem import Problem
     from ..engine.work_folder import check_work_folder, work_folder, working
 
@@ -71,7 +71,9 @@ def simulate(
     with working(out, "simulates into this file"):
         saved = checkpoint_of(out, checkpoint_seconds(checkpoint), resume=resume)
         earlier = earlier_result(out, saved) if resume else None
-        if not resume:
+        if resume:
+            say_what_begins({out.name: (out, saved)})
+        else:
             say_left(saved.files)
         with saying_what_is_kept(out):
             result, stopped = _simulate(problem, flags, quiet or json, earlier, saved, resume)
@@ -150,6 +152,10 @@ def merge(
     from ..engine.files import check_output_file
     from ..engine.results.merge import merge_files
 
+    if any(path.is_dir() for path in results):
+        from ..engine.batch.mistaken import check_are_files
+
+        check_are_files(results)
     if len(results) == 1 and results[0].is_dir():
         _merge_batch(results[0], out, partial, quiet, json)
         return
@@ -184,10 +190,12 @@ def _merge_batch(folder: Path, out: Path | None, partial: bool, quiet: bool, jso
     with held(folder, MERGE_PATIENCE_S), progress_line(quiet or json) as tell:
         done = collect(folder, manifest, progress=tell)
     if json:
-        echo_json({"written": done.written, "missing": done.missing})
+        echo_json({"written": done.written, "kept": done.kept, "missing": done.missing})
     else:
         for path in done.written:
             echo(f"wrote {path}")
+        for path in done.kept:
+            echo(f"{path} is complete, and stays as it is")
     again = submitted_again(folder) if done.missing else ""
     if again:  # the merge of a former submission: what is missing is for the next one
         echo(again, err=json)

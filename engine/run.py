@@ -31,7 +31,7 @@ from .pipeline.outcome import Outcome, VisitOutcome
 from .pipeline.scans import read_visit
 from .progress import Progress, Stop
 from .results.checkpoint import EVERY_S, CheckpointFile, RunCheckpoints, say_left
-from .results.earlier import earlier_result
+from .results.earlier import earlier_result, say_what_begins
 from .results.identity import RunIdentity
 from .results.provenance import code_commit, code_version
 from .results.result import Result
@@ -171,6 +171,16 @@ def _earlier(case: Case, folder: Path, therapy: int, checkpoints: RunCheckpoints
     return {name: result for name, result in results.items() if result is not None}
 
 
+def _parts(cases: list[Case], folder: Path, checkpoints: RunCheckpoints) -> dict[str, tuple[Path, CheckpointFile]]:
+    """Where a run puts result and checkpoint of each visit, by its name and, of several, the therapy."""
+    parts = {}
+    for therapy, case in enumerate(cases):
+        label, main = f"{case.therapy.nuclide}, " if len(cases) > 1 else "", main_method(case.methods).name
+        for number, file in enumerate(_result_files(case, folder, therapy)):
+            parts[label + case.visits[number].name] = file, checkpoints.file(therapy, number, main)
+    return parts
+
+
 def _remove_what_is_saved(outcome: Outcome, checkpoints: RunCheckpoints) -> None:
     """Remove the checkpoints whose sums are in results now: all, unless the run ended early."""
     if not outcome.incomplete:
@@ -214,6 +224,8 @@ def _run_therapies(
     cases = _treatments(case)
     outcomes: list[Outcome] = []
     left = False
+    if earlier is not None and checkpoints is not None:
+        say_what_begins(_parts(cases, earlier, checkpoints))
     for number, treated in enumerate(cases):
         if outcomes and outcomes[-1].incomplete:
             outcomes[0].incomplete = True

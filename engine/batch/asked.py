@@ -82,3 +82,25 @@ def check_same_code(made: Manifest | BatchJob, otherwise: str, out: Path | None 
             file=out,
             field="table_hashes",
         )
+
+
+def check_code_of_batch(out: Path, manifest: Manifest) -> None:
+    """Refuse to go on with a batch, or to add up what it has done, by other code than made it.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+    manifest
+        Of which jobs it consists.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_same_code`.
+    """
+    divided = any(whole.sharded for whole in manifest.wholes)
+    otherwise = (
+        "give `hevesy batch` another --out" if divided else "repeat the `hevesy batch`, which runs its cases again"
+    )
+    check_same_code(manifest, otherwise, out)

@@ -16,12 +16,14 @@ from ..case.model import Case
 from ..errors import InputError, SavedElsewhere, StoppedEarly
 from ..progress import Progress, Stop
 from ..results.code import same_code
+from ..results.identity import THE_STOPPED_RUN
 from ..results.merge import merged
 from ..results.result import Result
 from ..run import run
 from ..text import command_text, count_of
 from ..transport.problem import Problem
 from ..written import saved_elsewhere
+from .asked import check_code_of_batch
 from .inputs import check_inputs, load_case
 from .job import PROBLEM_FILE, REGIONS_FILE, RESULT_FILE, refuse_link
 from .manifest import Manifest, Whole, case_folder, job_folder, read_job
@@ -30,6 +32,8 @@ from .regions import read_regions
 from .shard_result import check_result, refused
 from .status import read_status
 
+#: Fields of a refusal to resume a run as another one.
+RESUMED = ("input_hash", "regions_hash", "lesions", "table_hashes", "code_hash")
 #: Jobs that a message lists.
 LISTED = 5
 
@@ -150,7 +154,10 @@ def collect_case(
     if is_complete(folder, key):
         return folder
     take_over(folder, key, again=False)
-    outcome = run(case, out=folder, progress=progress, stop=stop, checkpoint_s=None, transported=of_therapy)
+    try:
+        outcome = run(case, out=folder, progress=progress, stop=stop, checkpoint_s=None, transported=of_therapy)
+    except InputError as refusal:
+        raise _of_the_shards(refusal, out) from None
     if outcome.incomplete and stop is not None and stop():  # visits may be missing, not only a precision
         raise StoppedEarly(f"{case_name}: stopped before it was merged")
     spent = sum(read_status(job_folder(out, job)).wall_time_s for whole in wholes for job in whole.jobs)
@@ -164,8 +171,9 @@ def merged_problem(out: Path, manifest: Manifest, *, partial: bool = False) -> R
     Raises
     ------
     InputError
-        A batch of cases, whose results are folders.
+        A batch of cases, whose results are folders; other code than made the batch.
     """
+    check_code_of_batch(out, manifest)
     wholes = [whole for whole in manifest.wholes if not whole.case]
     if len(wholes) != 1 or len(manifest.wholes) != 1:
         raise InputError(
@@ -178,11 +186,29 @@ def merged_problem(out: Path, manifest: Manifest, *, partial: bool = False) -> R
     return merged_whole(out, manifest, wholes[0], partial=partial)
 
 
+def _of_the_shards(refusal: InputError, out: Path) -> InputError:
+    """A refusal to resume a run, in the words of the batch that it meets as sums of shards; any other as it is."""
+    if refusal.field not in RESUMED or THE_STOPPED_RUN not in refusal.problem:
+        return refusal
+    return InputError(
+        refusal.problem.replace(THE_STOPPED_RUN, "the shards"),
+        why="their sums must not be given out with the lesions of another run",
+        suggestion="merge with the images, hevesy and libraries that planned the batch, or give `hevesy batch` another "
+        "--out",
+        file=out,
+        field=refusal.field,
+    )
+
+
 @dataclass
 class Collected:
-    """What was written, files and folders; what is missing, by name with its reason; what a stop has left to merge."""
+    """What was written, files and folders, and what was complete before and stays.
+
+    What is missing, by name with its reason; what a stop has left to merge.
+    """
 
     written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
 
@@ -206,10 +232,14 @@ def collect(out: Path, manifest: Manifest, *, progress: Progress | None = None, 
 
     Raises
     ------
+    InputError
+        Other code than made the batch.
     SavedElsewhere
         A disk is full: where the finished work is. The same command goes on from there.
     """
-    sharded = [whole for whole in manifest.wholes if whole.batches]
+    sharded = [whole for whole in manifest.wholes if whole.sharded]
+    if sharded:
+        check_code_of_batch(out, manifest)
     names = list(dict.fromkeys(whole.case or whole.name for whole in sharded))
     done = Collected()
     for number, name in enumerate(names):
@@ -227,7 +257,10 @@ def collect(out: Path, manifest: Manifest, *, progress: Progress | None = None, 
             if mine[0].case:
                 for whole in mine:
                     check_done(out, whole)  # before images are read
-                done.written.append(collect_case(out, manifest, name, progress=tell, stop=stop))
+                complete = is_complete(case_folder(out, name), shards_key(manifest, name))
+                (done.kept if complete else done.written).append(
+                    collect_case(out, manifest, name, progress=tell, stop=stop)
+                )
             else:
                 done.written.append(collect_problem(out, manifest, mine[0]))
         except StoppedEarly:

@@ -7,10 +7,12 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..durable import uninterrupted
 from ..errors import HevesyError, InputError, SavedElsewhere, StoppedEarly
 from ..file_hash import file_hash
 from ..lock import locked
@@ -19,7 +21,7 @@ from ..progress import Progress, Stop
 from .asked import check_same_code
 from .attempt import Attempt, now
 from .control import is_cancelled
-from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, batch_of, check_still_there, refuse_link
+from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, STATUS_FILE, batch_of, check_still_there, refuse_link
 from .manifest import case_folder, read_job
 from .marks import is_complete
 from .status import JobStatus, read_status, write_status
@@ -86,26 +88,43 @@ def run_job(
             decays=before.decays,
             fraction=before.fraction,
         )
-        if is_cancelled(folder):
-            return _written(folder, running, time.monotonic(), state="cancelled", attempts=before.attempts)
-        write_status(folder, running)
         start = time.monotonic()
+        if is_cancelled(folder):
+            return _written(folder, running, start, state="cancelled", attempts=before.attempts)
         try:
-            job = read_job(folder)
-            check_same_code(job, "make the batch again")
-            attempt = Attempt(folder, job, running, threads, device, progress, stop)
-            return _written(folder, running, start, **_run(attempt))
-        except (StoppedEarly, KeyboardInterrupt):
-            return _written(folder, running, start, state="cancelled" if is_cancelled(folder) else "stopped")
-        except SavedElsewhere as error:  # it can go on when there is room; its status names no folder, so the log does
-            log.error("%s: %s", folder.name, error)
-            return _written(folder, running, start, state="stopped", message=_told(str(error), folder))
-        except HevesyError as error:
-            return _written(folder, running, start, state="failed", message=_told(str(error), folder))
-        except Exception as error:  # whatever went wrong with this one, the batch goes on
-            log.info("%s failed", folder.name, exc_info=True)
-            text = _told(f"{type(error).__name__}: {error}", folder)
-            return _written(folder, running, start, state="failed", message=text)
+            write_status(folder, running)
+            return _attempted(folder, running, start, threads, device, progress, stop)
+        except BaseException:  # a second signal ends the process at once, in whichever moment: no job is lost by that
+            _say_stopped(folder, running, start)
+            raise
+
+
+def _attempted(
+    folder: Path,
+    running: JobStatus,
+    start: float,
+    threads: int | None,
+    device: str,
+    progress: Progress | None,
+    stop: Stop | None,
+) -> JobStatus:
+    """Do the work of a job that is said to run, and say how it ended."""
+    try:
+        job = read_job(folder)
+        check_same_code(job, "make the batch again")
+        attempt = Attempt(folder, job, running, threads, device, progress, stop)
+        return _written(folder, running, start, **_run(attempt))
+    except (StoppedEarly, KeyboardInterrupt):
+        return _written(folder, running, start, state="cancelled" if is_cancelled(folder) else "stopped")
+    except SavedElsewhere as error:  # it can go on when there is room; its status names no folder, so the log does
+        log.error("%s: %s", folder.name, error)
+        return _written(folder, running, start, state="stopped", message=_told(str(error), folder))
+    except HevesyError as error:
+        return _written(folder, running, start, state="failed", message=_told(str(error), folder))
+    except Exception as error:  # whatever went wrong with this one, the batch goes on
+        log.info("%s failed", folder.name, exc_info=True)
+        text = _told(f"{type(error).__name__}: {error}", folder)
+        return _written(folder, running, start, state="failed", message=text)
 
 
 def _run(attempt: Attempt) -> dict[str, Any]:
@@ -119,8 +138,16 @@ def _written(folder: Path, status: JobStatus, start: float, **changes: Any) -> J
     check_still_there(folder)
     changes = {"ended": now(), "wall_time_s": time.monotonic() - start, **changes}
     ended = status.model_copy(update=changes)
-    write_status(folder, ended)
+    with uninterrupted():
+        write_status(folder, ended)
     return ended
+
+
+def _say_stopped(folder: Path, running: JobStatus, start: float) -> None:
+    """Say of a job that its process ends now, unless it has already said how it ended."""
+    with uninterrupted(), suppress(HevesyError, OSError):  # of what went wrong before, the caller hears
+        if (folder / STATUS_FILE).exists() and read_status(folder).state in ("running", "lost"):
+            _written(folder, running, start, state="cancelled" if is_cancelled(folder) else "stopped")
 
 
 def stands(folder: Path, status: JobStatus) -> bool:

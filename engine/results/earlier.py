@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,26 @@ from ..transport.run import batches_of
 from ..transport.run_options import RunOptions
 from ..transport.tally import Tally
 from .checkpoint import CheckpointFile
-from .identity import RunIdentity, changed
+from .identity import THE_STOPPED_RUN, RunIdentity, changed
 from .result import Result
 
 log = logging.getLogger(__name__)
+
+
+def say_what_begins(parts: Mapping[str, tuple[Path, CheckpointFile]]) -> None:
+    """Say, of a run that is to resume, that nothing of it is left, or of which transports there is nothing yet.
+
+    Parameters
+    ----------
+    parts
+        Result file and checkpoint of each of its transports, by what a reader knows it by.
+    """
+    new = [name for name, (file, checkpoint) in parts.items() if not file.exists() and not checkpoint.files]
+    if len(new) == len(parts):
+        log.warning("nothing to resume: there is no result and no checkpoint yet; starting with the first history")
+        return
+    for name in new:
+        log.info("%s: the run had not come to it; starting with its first history", name)
 
 
 def earlier_result(file: Path, checkpoint: CheckpointFile | None = None) -> Result | None:
@@ -31,7 +47,7 @@ def earlier_result(file: Path, checkpoint: CheckpointFile | None = None) -> Resu
     file
         The result file.
     checkpoint
-        What a run left that ended without a result. The log says where there is neither.
+        What a run left that ended without a result.
 
     Returns
     -------
@@ -45,8 +61,6 @@ def earlier_result(file: Path, checkpoint: CheckpointFile | None = None) -> Resu
     """
     other = checkpoint is not None and bool(checkpoint.files)
     if not file.exists():
-        if not other:
-            log.warning("nothing to resume: there is no %s yet; starting with the first history", file.name)
         return None
     try:
         return Result.load(file)
@@ -107,13 +121,24 @@ def tally_to_resume(
         return (tally.seed, tally.backend) == (asked.seed, backend), tally.batch_histories == per_batch, tally.decays
 
     best = max(tallies, key=suits)
-    if not suits(best)[0] and checkpoint is not None and not checkpoint.strict:
-        log.warning("%s is of another seed or backend; what it held is simulated again", checkpoint.path.name)
+    if checkpoint is not None and not checkpoint.strict and (differs := _another(best, asked, backend)):
+        log.warning("%s is of another %s; what it held is simulated again", checkpoint.path.name, differs)
         return None
     log.info("resuming after %s", counted(best.decays, "decay"))
     if best.batch_histories != per_batch:
         _say_batches_stay(best, asked, backend)
     return best
+
+
+def _another(tally: Tally, asked: RunOptions, backend: str) -> str:
+    """In what the sums of a problem are not the first ones of a run with a fixed number of decays; empty: they are."""
+    per_batch, count = batches_of(replace(asked, resume=None), backend)
+    if (tally.seed, tally.backend) != (asked.seed, backend):
+        return "seed or backend"
+    if tally.batch_histories != per_batch:
+        return "batch size"
+    first = range(asked.first_batch, asked.first_batch + min(tally.n_batches, count))
+    return "" if sorted(tally.batch_ids) == list(first) else "range of decays"
 
 
 def _say_batches_stay(earlier: Tally, asked: RunOptions, backend: str) -> None:
@@ -160,5 +185,5 @@ def earlier_tally(
     if weights is not None and result.lesion_masks is not None:
         masks = result.lesion_masks
         if len(masks) != len(weights) or not all(np.array_equal(a, b) for a, b in zip(masks, weights, strict=True)):
-            raise changed("the lesions are not those of the stopped run", "lesions")
+            raise changed(f"the lesions are not those of {THE_STOPPED_RUN}", "lesions")
     return result.tally

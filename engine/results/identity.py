@@ -13,6 +13,9 @@ from ..transport.problem import Problem
 from .code import code_difference, same_code
 from .provenance import Provenance, problem_hash, regions_hash
 
+#: What a refusal calls the run that is not resumed.
+THE_STOPPED_RUN = "the stopped run"
+
 
 @dataclass(frozen=True)
 class RunIdentity:
@@ -55,13 +58,13 @@ class RunIdentity:
             The problem, the regions, the data tables or the code differ; the first of these.
         """
         if self.input_hash != now.input_hash:
-            raise changed("the images, the activity or the physics are not those of the stopped run", "input_hash")
+            raise changed(f"the images, the activity or the physics are not those of {THE_STOPPED_RUN}", "input_hash")
         if self.regions_hash != now.regions_hash:
-            raise changed("the regions or lesions are not those of the stopped run", "regions_hash")
+            raise changed(f"the regions or lesions are not those of {THE_STOPPED_RUN}", "regions_hash")
         if self.table_hashes != now.table_hashes:
-            raise changed("the physics tables are not those of the stopped run", "table_hashes")
+            raise changed(f"the physics tables are not those of {THE_STOPPED_RUN}", "table_hashes")
         if not same_code(self, now):
-            raise changed(f"the stopped run was made by {code_difference(self, now)}", "code_hash")
+            raise changed(f"{THE_STOPPED_RUN} was made by {code_difference(self, now)}", "code_hash")
 
 
 def changed(problem: str, field: str) -> InputError:

@@ -23,7 +23,7 @@ from ..nuclides.emission import Emission
 from ..text import counted, shortened
 from ..transport.emission_checks import RARE, rare_emissions
 from ..transport.tally import Tally
-from .code import code_text, same_code
+from .code import ThisCode, code_difference, code_text, same_code
 from .result import Result
 
 #: How a partial result says that it is one, so that the next stage of the merge can tell whether it still is.
@@ -219,7 +219,7 @@ class _Sum:
         complete, stopped = self._how_it_ended(missing)
         remarks = () if emission is None else rare_emissions(emission, tally.decays)
         kept = [text for part in parts for text in part.warnings if not _of_the_parts(text, emission is not None)]
-        assumptions = (*(text for part in parts for text in part.assumptions), *_machines(parts))
+        assumptions = (*(text for part in parts for text in part.assumptions), *_machines(parts), *_merged_by(first))
         return replace(
             first,
             tally=tally,
@@ -310,6 +310,15 @@ def _machines(parts: Sequence[Result]) -> list[str]:
                 "differently: the sum need not be bit-identical to that of one machine."
             )
     return remarks
+
+
+def _merged_by(first: Result) -> list[str]:
+    """A remark where other code adds up than has simulated the decays."""
+    now = ThisCode.now()
+    if same_code(first.provenance, now):
+        return []
+    made = code_difference(first.provenance, now, by="and added up, with dose and error computed anew, by")
+    return [f"The decays were simulated by {made}."]
 
 
 def _several(values: Iterable[str], between: str = AND) -> list[str]:

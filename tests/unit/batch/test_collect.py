@@ -73,7 +73,7 @@ def test_a_sharded_case_is_the_case_in_every_file(command, undivided, sharded, m
     _, ran = undivided
     code, told, err = command("merge", sharded, "--json")
     assert code == 0, err
-    assert json.loads(told) == {"written": [str(sharded / "small")], "missing": {}}
+    assert json.loads(told) == {"written": [str(sharded / "small")], "kept": [], "missing": {}}
     merged = sharded / "small"
     results = results_in(ran)
     assert len(results) == 4 and list(results_in(merged)) == list(results)

@@ -44,7 +44,9 @@ def test_cases_whole_and_divided(tmp_path, command):
         code, told, err = command("retry", out, "-q")
         assert (code, err) == (0, "") and "no job" not in told
         code, told, err = command("merge", out, "-q")
-        assert (code, err) == (0, "") and told == (f"wrote {out / 'T1'}\n" if shards > 1 else "")
+        assert (code, err) == (0, "") and told == (
+            f"{out / 'T1'} is complete, and stays as it is\n" if shards > 1 else ""
+        )
 
 
 def test_jobs_that_are_submitted(out, slurm, command):

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hevesy.engine.results import code, provenance
+from hevesy.engine.results import code, identity, provenance
 from hevesy.engine.results.environment import ROOT
 from hevesy.engine.results.result import Result
 from hevesy.tests.unit.batch import small_batch
@@ -106,6 +106,54 @@ def test_one_comment_more_is_other_code(problem, jobs, tmp_path, command):
     )
     returned, _, err = command("merge", *(job / "result.h5" for job in jobs), "-o", tmp_path / "m.h5")
     assert returned == 2 and "results differ in their code: hevesy" in err and "as installed (sources " in err
+
+
+def test_other_code_neither_merges_nor_retries_a_batch_and_says_that_it_added_up_files(problem, tmp_path, command):
+    place, out = copy_of_the_package(tmp_path / "wheel", "engine/grid.py"), tmp_path / "b"
+    assert command("batch", problem, "--out", out, *SETTINGS)[0] == 0
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    one = tmp_path / "one.h5"
+    for words in (("merge", out), ("merge", out, "-o", one), ("merge", out, "--partial", "-o", one), ("retry", out)):
+        returned, err = run_by(place, *words)
+        told = " ".join(err.split())
+        assert returned == 2 and f"{out}: code_hash: the batch was made by hevesy" in told, words
+        assert "or give `hevesy batch` another --out" in told and "--resume" not in told
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before and not one.exists()
+    files = sorted(out.glob("jobs/*/result.h5"))
+    returned, err = run_by(place, "merge", *files, "-o", one)
+    assert returned == 0, err
+    ours, theirs = Result.load(out / "result.h5"), Result.load(one)
+    assert theirs.provenance.code_hash == ours.provenance.code_hash
+    assert result_hashes(one)[0] == result_hashes(out / "result.h5")[0], "the integers are the same"
+    (said,) = set(theirs.assumptions) - set(ours.assumptions)
+    assert said.startswith(f"The decays were simulated by hevesy {provenance.code_version()}")
+    assert "and added up, with dose and error computed anew, by hevesy" in said and "sources" in said
+
+
+def test_a_merged_case_is_said_to_stay_and_refused_to_other_code(tmp_path, command, monkeypatch):
+    case, out = write_small_case(tmp_path / "in", TEXT.replace("decays: 40000", "decays: 2000")), tmp_path / "out"
+    assert command("batch", case, "--out", out, "--backend", "cpu", "--shards", 2, "--quiet")[0] == 0
+    assert command("merge", out, "--quiet") == (0, f"{out / 'T1'} is complete, and stays as it is\n", "")
+    told = json.loads(command("merge", out, "--json")[1])
+    assert told == {"written": [], "kept": [str(out / "T1")], "missing": {}}
+    (out / "T1" / "batch.json").unlink()
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    monkeypatch.setattr(code, "code_hash", lambda: "0" * 64)
+    for words in (("merge",), ("retry",)):
+        returned, _, err = command(*words, out, "--quiet")
+        assert returned == 2 and "the batch was made by hevesy" in err and "run without --resume" not in err
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+
+def test_a_case_that_becomes_another_problem_is_refused_in_the_words_of_a_batch(tmp_path, command, monkeypatch):
+    """As where another version of a library reads its images."""
+    case, out = write_small_case(tmp_path / "in", TEXT.replace("decays: 40000", "decays: 2000")), tmp_path / "out"
+    monkeypatch.setattr(identity, "problem_hash", lambda problem: "0" * 64)
+    code, _, err = command("batch", case, "--out", out, "--backend", "cpu", "--shards", 2, "--quiet")
+    assert code == 1 and "the images, the activity or the physics are not those of the shards" in err
+    assert "give `hevesy batch` another --out" in err and "stopped run" not in err and "--resume" not in err
+    monkeypatch.undo()
+    assert command("merge", out, "--quiet")[0] == 0
 
 
 def test_a_later_commit_of_the_same_sources_keeps_what_is_there(tmp_path, command, monkeypatch):

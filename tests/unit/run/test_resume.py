@@ -1,5 +1,6 @@
 """A stopped run, resumed, ends with the integers of an uninterrupted one; another run is refused."""
 
+import shutil
 import sys
 from dataclasses import replace
 
@@ -152,6 +153,22 @@ def test_a_run_of_several_visits_goes_on_where_it_stopped(case_file, tmp_path):
     resumed = hevesy.run(case, method="mc", out=first, resume=True)
     for a, b in zip(resumed.visits, whole.visits, strict=True):
         assert_same(a.result, b.result)
+
+
+def test_only_where_nothing_is_left_it_is_said_and_once(case_file, tmp_path, command, caplog):
+    """Two visits for two therapies: a run that had come to one of the four transports has something to resume."""
+    case, out = case_file.with_name("two.yaml"), tmp_path / "out"
+    case.write_text(TWO_VISITS + "further_therapies: [{nuclide: Lu-177, activity: 7.4 GBq}]\n")
+    words = ("run", case, "--method", "mc", "--backend", "cpu", "--quiet", "-o", out)
+    assert hevesy.run(case, method="mc", backend="cpu", out=out, stop=after(51)).incomplete
+    assert command(*words, "--resume")[0] == 0
+    assert "nothing to resume" not in caplog.text
+    log = (out / "log.txt").read_text()
+    begun = [line.split("INFO ")[1].split(":")[0] for line in log.splitlines() if "had not come to it" in line]
+    assert begun == ["I-131, second look", "Lu-177, baseline", "Lu-177, second look"]
+    shutil.rmtree(out)
+    assert command(*words, "--resume")[0] == 0
+    assert caplog.text.count("nothing to resume: there is no result and no checkpoint yet") == 1
 
 
 @pytest.fixture(scope="module")
