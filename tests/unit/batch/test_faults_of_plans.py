@@ -1,0 +1,38 @@
+"""A plan that is refused, or that a disk refuses, changes nothing of what was there, and leaves nothing of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hevesy.engine.lock import locked
+from hevesy.tests.unit.small_case import TEXT, write_small_case
+
+CASE = TEXT.replace("decays: 40000", "decays: 4000")
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_batch_that_is_refused_leaves_the_jobs_of_all_cases(tmp_path, command):
+    cases = [write_small_case(tmp_path / name, CASE.replace("T1", name)) for name in "AB"]
+    words = ("batch", *cases, "--out", tmp_path / "two", "--quiet", "--backend", "cpu")
+    assert command(*words, "--decays", 4000)[0] == 0
+    before = content_of(tmp_path / "two")
+    with locked(tmp_path / "two/jobs/B/lock", "runs this job"):
+        code, _, err = command(*words, "--decays", 5000)
+    assert code == 2 and "runs now" in err and "nothing was started" in err
+    assert content_of(tmp_path / "two") == before
+    code, _, err = command(*words, "--decays", 5000)  # nobody runs it any more
+    assert code == 0, err
+    assert not list((tmp_path / "two/jobs").glob(".*"))
+
+
+@pytest.mark.parametrize("room_kb", [8, 40])
+def test_a_disk_without_room_for_the_jobs_is_named_and_keeps_nothing(problem, tmp_path, command, small_disk, room_kb):
+    disk = small_disk(room_kb)
+    code, _, err = command("batch", problem, "--out", disk / "b", "--shards", 200, "--decays", 40_000, "--quiet")
+    assert code == 2 and "the disk has no room left" in err, err
+    assert str(disk) in err and str(problem) not in err
+    assert not list(disk.rglob(".*")) and not (disk / "b/jobs").exists()
