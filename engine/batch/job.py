@@ -153,17 +153,24 @@ def check_still_there(folder: Path) -> None:
 
 
 def refuse_link(path: Path) -> None:
-    """Refuse a link in the folder of a batch, which could lead out of it.
+    """Refuse a link in the folder of a batch, which could lead out of it; a pipe or device, which may never answer.
 
     Raises
     ------
     InputError
-        The path is a symbolic link.
+        The path is a symbolic link, or neither a file nor a folder.
     """
     if path.is_symlink():
         raise InputError(
             "is a link",
             why="everything that a batch reads and writes lies in its folder",
             suggestion="put the file or folder itself there",
+            file=path,
+        )
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            "is a pipe or a device, not a file",
+            why="it may never end, or wait for somebody who writes",
+            suggestion="remove it",
             file=path,
         )

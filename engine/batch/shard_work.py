@@ -48,8 +48,9 @@ def run_shard(attempt: Attempt) -> dict[str, Any]:
     if REGIONS_FILE in job.files:
         weights, names = read_regions(folder / REGIONS_FILE, problem.density_g_cm3.shape)
         options = {"regions": weights, "region_names": names}
-    refuse_link(folder / CHECKPOINT_FILE)
     checkpoint = CheckpointFile(folder / CHECKPOINT_FILE, job.checkpoint_s, strict=False)
+    for file in (checkpoint.path, checkpoint.previous):
+        refuse_link(file)
     result = simulate(
         problem,
         decays=job.decays,
