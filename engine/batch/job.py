@@ -145,9 +145,9 @@ def check_still_there(folder: Path) -> None:
     """
     if not (folder / JOB_FILE).is_file():
         raise InputError(
-            "has been deleted while its job ran",
+            "has been deleted or renamed while its job ran",
             why="what the job left has no place",
-            suggestion="run the same `hevesy batch` again",
+            suggestion="run the same `hevesy batch` again, or `hevesy retry` where the folder is now",
             file=folder,
         )
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..errors import InputError
 from ..lock import is_locked
-from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, STATUS_FILE, Record, read_record, refuse_link, write_record
+from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, STATUS_FILE, Record, check_still_there, read_record, refuse_link, write_record
 
 State = Literal["waiting", "running", "done", "failed", "stopped", "cancelled", "lost"]
 #: States from which ``hevesy retry`` starts a job again.
@@ -115,5 +115,34 @@ def _written(folder: Path) -> JobStatus:
 
 
 def write_status(folder: Path, status: JobStatus) -> None:
-    """Write the status of the job in a folder."""
+    """Write the status of the job in a folder.
+
+    Raises
+    ------
+    InputError
+        The folder is gone: it is not made anew.
+    OSError
+        The disk does not take it.
+    """
+    if not folder.is_dir():
+        check_still_there(folder)
     write_record(folder / STATUS_FILE, status)
+
+
+def write_last_status(folder: Path, status: JobStatus) -> None:
+    """:func:`write_status` at the end of an attempt: where the disk has no room, over the one that is there.
+
+    Raises
+    ------
+    InputError
+        The folder is gone, or a link stands there.
+    OSError
+        The disk does not take that either.
+    """
+    try:
+        write_status(folder, status)
+    except OSError:
+        refuse_link(folder / STATUS_FILE)
+        with (folder / STATUS_FILE).open("r+b") as file:
+            file.write(status.model_dump_json(indent=1).encode() + b"\n")
+            file.truncate()

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..disk_errors import disk_error
 from ..errors import HevesyError, InputError, SavedElsewhere, StoppedEarly
 from ..file_hash import file_hash
 from ..lock import locked
@@ -22,7 +23,7 @@ from .control import is_cancelled
 from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, batch_of, check_still_there, refuse_link
 from .manifest import case_folder, read_job
 from .marks import is_complete
-from .status import JobStatus, read_status, write_status
+from .status import JobStatus, read_status, write_last_status, write_status
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,10 @@ def _written(folder: Path, status: JobStatus, start: float, **changes: Any) -> J
     check_still_there(folder)
     changes = {"ended": now(), "wall_time_s": time.monotonic() - start, **changes}
     ended = status.model_copy(update=changes)
-    write_status(folder, ended)
+    try:
+        write_last_status(folder, ended)
+    except OSError as error:  # the work itself is done or told; without a status the job is lost, and run again
+        log.error("%s: its status could not be written: %s", folder.name, disk_error(error).render())
     return ended
 
 

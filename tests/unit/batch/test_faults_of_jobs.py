@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hevesy.tests.unit.batch.small_batch import planned
+from hevesy.engine.batch import attempt
+from hevesy.engine.batch.attempt import Attempt
+from hevesy.engine.batch.status import read_status
+from hevesy.tests.unit.batch.small_batch import planned, undivided
+from hevesy.tools.result_hash import result_hashes
 
 SETTINGS = ("--decays", 5000, "--seed", 7, "--backend", "cpu", "--quiet")
 
@@ -39,3 +45,61 @@ def test_a_pipe_as_checkpoint_of_a_result_is_refused(problem, tmp_path):
     os.mkfifo(tmp_path / "p.npz")
     code, err = in_time("simulate", tmp_path / "p.npz", "-o", tmp_path / "r.h5", *SETTINGS)
     assert code == 2 and "pipe" in err, err
+
+
+@pytest.mark.parametrize("with_workers", [False, True])
+def test_a_full_disk_does_not_cost_the_work_of_a_shard(
+    problem, tmp_path, command, small_disk, monkeypatch, caplog, with_workers
+):
+    disk = small_disk(2000)
+    planned(problem, disk / "b", 2, 5000)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    free = os.statvfs(disk)
+    (disk / "fill").write_bytes(bytes(free.f_bavail * free.f_frsize - 24_000))
+    words = ("retry", disk / "b", "shard-0001", "--quiet", *(("--workers", 1) if with_workers else ()))
+    code, _, err = command(*words)
+    (saved,) = (tmp_path / "here").glob("hevesy-*/result.h5")
+    assert code == 3 and "No space left on device" in caplog.text and str(saved) in caplog.text, err
+    status = read_status(disk / "b/jobs/shard-0001")
+    assert status.state == "stopped" and f"{saved.parent.name}/{saved.name}" in status.message
+    (disk / "fill").unlink()
+    saved.rename(disk / "b/jobs/shard-0001/result.h5")
+    before = (disk / "b/jobs/shard-0001/result.h5").read_bytes()
+    code, _, err = command("retry", disk / "b", "--quiet")
+    assert code == 0, err
+    assert (disk / "b/jobs/shard-0001/result.h5").read_bytes() == before
+    assert result_hashes(disk / "b/result.h5") == undivided(problem, 5000)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.ESTALE])
+def test_a_progress_note_that_a_disk_refuses_is_a_warning(problem, tmp_path, command, monkeypatch, number, caplog):
+    _, (folder, _) = planned(problem, tmp_path / "b", 2, 5000)
+
+    def refuses(folder: Path, status: object) -> None:
+        raise OSError(number, os.strerror(number), str(folder / "status.json"))
+
+    monkeypatch.setattr(attempt, "write_status", refuses)
+    monkeypatch.setattr(attempt, "TELL_EVERY_S", 0.0)
+    code, _, err = command("job", folder, "--quiet")
+    assert code == 0, err
+    assert read_status(folder).state == "done" and os.strerror(number) in caplog.text
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+def test_a_folder_that_is_gone_ends_its_job_and_is_not_made_anew(problem, tmp_path, command, monkeypatch, how):
+    out = tmp_path / "b"
+    _, (folder, _) = planned(problem, out, 2, 500_000)
+    told, tell = [], Attempt.tell
+
+    def gone(self: Attempt, fraction: float, text: str) -> None:
+        told.append(fraction)
+        if len(told) == 2:
+            out.rename(tmp_path / "elsewhere") if how == "renamed" else shutil.rmtree(out)
+        tell(self, fraction, text)
+
+    monkeypatch.setattr(Attempt, "tell", gone)
+    monkeypatch.setattr(attempt, "TELL_EVERY_S", 0.0)
+    code, _, err = command("job", folder, "--quiet")
+    assert code == 2 and "has been deleted or renamed while its job ran" in err, err
+    assert len(told) == 2 and not out.exists()
