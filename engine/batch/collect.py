@@ -22,6 +22,7 @@ from ..run import run
 from ..text import count_of
 from ..transport.problem import Problem
 from ..written import saved_elsewhere
+from .folders import check_result_place
 from .inputs import check_inputs, load_case
 from .job import PROBLEM_FILE, REGIONS_FILE, RESULT_FILE, refuse_link
 from .manifest import Manifest, Whole, case_folder, job_folder, read_job
@@ -206,10 +207,14 @@ def collect(out: Path, manifest: Manifest, *, progress: Progress | None = None, 
 
     Raises
     ------
+    InputError
+        Something stands where the result of a problem goes.
     SavedElsewhere
         A disk is full: where the finished work is. The same command goes on from there.
     """
     sharded = [whole for whole in manifest.wholes if whole.batches]
+    if any(not whole.case for whole in sharded):
+        check_result_place(out)
     names = list(dict.fromkeys(whole.case or whole.name for whole in sharded))
     done = Collected()
     for number, name in enumerate(names):

@@ -16,6 +16,7 @@ from ..durable import durable_replace, sync, sync_folder
 from ..errors import InputError
 from ..file_hash import file_hash
 from ..lock import is_locked
+from ..own_files import kind_of
 from ..results.code import ThisCode
 from ..results.environment import table_hashes
 from .job import (
@@ -174,6 +175,30 @@ def check_jobs_folder(out: Path) -> None:
     refuse_link(jobs)
     if jobs.exists() and not jobs.is_dir():
         raise InputError("is a file", why="the jobs of the batch go there", suggestion="give another --out", file=jobs)
+
+
+def check_result_place(out: Path) -> None:
+    """Refuse a batch of one problem whose merged result would replace something else.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+
+    Raises
+    ------
+    InputError
+        There is a link, a pipe, a folder or a file of its name that hevesy has not written.
+    """
+    file = out / RESULT_FILE
+    refuse_link(file)
+    if file.exists() and kind_of(file) != "result":
+        raise InputError(
+            "is a folder" if file.is_dir() else "is not a result of hevesy, or a damaged one",
+            why="the merged result goes there, and would replace it",
+            suggestion="move it away, then repeat the command",
+            file=file,
+        )
 
 
 def _check_replaceable(folder: Path) -> None:

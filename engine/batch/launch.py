@@ -22,6 +22,7 @@ from .executors.options import ONCE, flag, is_kept, names_text
 from .executors.slurm import Slurm
 from .executors.slurm_record import RECORD_FILE
 from .executors.slurm_states import held_sentence
+from .folders import check_result_place
 from .job import LOCK_FILE, RESULT_FILE
 from .manifest import Manifest, Option, Whole, case_folder, job_folder, read_manifest, write_manifest
 from .marks import is_complete, shards_key
@@ -147,6 +148,8 @@ def hand_over(
     """
     manifest, executor = read_manifest(out), FORMER.get(executor, executor)
     runner = executor_of(executor, **options)
+    if any(not whole.case for whole in manifest.wholes):
+        check_result_place(out)
     kept = frozenset(name for name in manifest.jobs if is_done(out, manifest, name))
     names = [name for name in manifest.jobs if (name not in kept if only is None else name in only)]
     held = {} if executor == "slurm" else _in_slurm(out, names)  # the executor itself asks

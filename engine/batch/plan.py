@@ -16,7 +16,7 @@ from ..transport.pilot import pilot_decays
 from ..transport.problem import Problem
 from ..until import Until
 from .asked import check_asked, check_same_code
-from .folders import check_jobs_folder, ours, put_jobs
+from .folders import check_jobs_folder, check_result_place, ours, put_jobs
 from .job import PROBLEM_FILE, BatchJob
 from .manifest import JOBS_FOLDER, MANIFEST_FILE, Manifest, Whole, read_manifest, write_manifest
 from .repair import repaired
@@ -68,6 +68,7 @@ def plan_problem(
         "--shards": str(shards), "--decays": str(decays or "none"), "--until": str(until or "none"),
         "--seed": str(seed), "--backend": backend,
     }  # fmt: skip
+    check_result_place(out)
     if (out / MANIFEST_FILE).exists():
         manifest = read_manifest(out)
         if [whole.name for whole in manifest.wholes] != ["problem"]:

@@ -64,7 +64,7 @@ def test_a_full_disk_does_not_cost_the_work_of_a_shard(
     status = read_status(disk / "b/jobs/shard-0001")
     assert status.state == "stopped" and f"{saved.parent.name}/{saved.name}" in status.message
     (disk / "fill").unlink()
-    saved.rename(disk / "b/jobs/shard-0001/result.h5")
+    shutil.move(saved, disk / "b/jobs/shard-0001/result.h5")
     before = (disk / "b/jobs/shard-0001/result.h5").read_bytes()
     code, _, err = command("retry", disk / "b", "--quiet")
     assert code == 0, err

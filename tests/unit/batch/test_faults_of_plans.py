@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,24 @@ def test_a_disk_without_room_for_the_jobs_is_named_and_keeps_nothing(problem, tm
     assert code == 2 and "the disk has no room left" in err, err
     assert str(disk) in err and str(problem) not in err
     assert not list(disk.rglob(".*")) and not (disk / "b/jobs").exists()
+
+
+@pytest.mark.parametrize("kind", ["notes", "folder", "pipe"])
+def test_what_is_not_of_the_batch_is_not_replaced_by_its_result(problem, tmp_path, command, kind):
+    out = tmp_path / "b"
+    out.mkdir()
+    file = out / "result.h5"
+    words = ("batch", problem, "--shards", 2, "--decays", 2000, "--out", out, "--backend", "cpu", "--quiet")
+    put = {"notes": lambda: file.write_text("my notes"), "folder": file.mkdir, "pipe": lambda: os.mkfifo(file)}[kind]
+    put()
+    code, _, err = command(*words)
+    assert code == 2 and f"{file}: is " in err and not (out / "jobs").exists(), err
+    file.rmdir() if kind == "folder" else file.unlink()
+    assert command(*words)[0] == 0
+    file.unlink()
+    put()
+    before = file.lstat()
+    for again in (words, ("merge", out), ("retry", out)):
+        code, _, err = command(*again)
+        assert code == 2 and f"{file}: is " in err, (again, err)
+        assert file.lstat() == before
