@@ -13,7 +13,7 @@ from ..disk_errors import disk_error
 from ..progress import Progress, Stop, TimeLeft
 from .control import is_cancelled
 from .job import BatchJob, check_still_there
-from .status import JobStatus, write_status
+from .status import LONGEST_S, JobStatus, write_status
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Attempt:
             self._said = moment
             done = min(max(fraction, 0.0), 1.0)
             decays = max(round(done * self.job.decays), self.status.decays)
-            changes = {"fraction": done, "decays": decays, "left_s": left_s, "updated": now()}
+            changes = {"fraction": done, "decays": decays, "left_s": None if left_s is None else min(left_s, LONGEST_S), "updated": now()}
             check_still_there(self.folder)
             try:
                 write_status(self.folder, self.status.model_copy(update=changes))

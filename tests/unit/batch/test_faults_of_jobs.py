@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -103,3 +104,21 @@ def test_a_folder_that_is_gone_ends_its_job_and_is_not_made_anew(problem, tmp_pa
     code, _, err = command("job", folder, "--quiet")
     assert code == 2 and "has been deleted or renamed while its job ran" in err, err
     assert len(told) == 2 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"decays": 10**400}, {"decays": -1}, {"wall_time_s": 1e300}, {"transport_s": -1.0}, {"attempts": 10**300},
+     {"pid": 10**30}, {"state": "running", "left_s": 1e300}],
+)  # fmt: skip
+def test_numbers_of_a_status_that_cannot_be_are_damage(problem, tmp_path, command, values):
+    out = tmp_path / "b"
+    assert command("batch", problem, "--shards", 2, "--out", out, *SETTINGS)[0] == 0
+    file = out / "jobs/shard-0001/status.json"
+    status = json.loads(file.read_text())
+    file.write_text(json.dumps(status | values))
+    for words in (("status", out), ("status", out, "--json")):
+        code, told, err = command(*words)
+        assert code == 0 and "lost" in told and "damaged" in told, err
+    code, _, err = command("retry", out, "--quiet")
+    assert code == 0, err
