@@ -19,7 +19,7 @@ from .asked import check_asked, check_same_code
 from .folders import check_jobs_folder, check_result_place, ours, put_jobs
 from .job import PROBLEM_FILE, BatchJob
 from .manifest import JOBS_FOLDER, MANIFEST_FILE, Manifest, Whole, read_manifest, write_manifest
-from .repair import repaired
+from .repair import fitted, repaired
 from .shards import Shards, fewer_shards, stage_shards
 
 
@@ -77,6 +77,7 @@ def plan_problem(
             )
         check_asked(out, manifest.wholes[0].asked, asked, file.name)
         check_same_code(manifest, "give another --out", out)
+        manifest = fitted(out, manifest)
         whole = manifest.wholes[0]
 
         def again(scratch: Path) -> tuple[BatchJob, Mapping[str, Path]]:

@@ -30,7 +30,7 @@ from .manifest import MANIFEST_FILE, Manifest, Whole, job_folder, read_job, read
 from .plan import check_shards, written_manifest
 from .refusals import raise_refusals
 from .regions import write_regions
-from .repair import repaired
+from .repair import fitted, repaired
 from .shards import Shards, fewer_shards, stage_shards
 from .transports import CaseTransport, case_decays, transports_of
 
@@ -122,6 +122,7 @@ def plan_cases(
             suggestion="give another --out",
             file=out,
         )
+    former = None if former is None else fitted(out, former)
     plan = _Plan(out, options, former, {case.name for case in cases})
     read = plan.read(cases)
     try:

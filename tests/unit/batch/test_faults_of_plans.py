@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from hevesy.engine.lock import locked
+from hevesy.tests.unit.batch import small_batch
 from hevesy.tests.unit.small_case import TEXT, write_small_case
+from hevesy.tools.result_hash import result_hashes
 
 CASE = TEXT.replace("decays: 40000", "decays: 4000")
 
@@ -58,3 +61,25 @@ def test_what_is_not_of_the_batch_is_not_replaced_by_its_result(problem, tmp_pat
         code, _, err = command(*again)
         assert code == 2 and f"{file}: is " in err, (again, err)
         assert file.lstat() == before
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 9}, {"batches": 4}, {"batches": 10**6}, {"batch_histories": 3}, {"input_hash": "x"}]
+)
+def test_a_manifest_that_was_edited_is_named_and_made_again(problem, tmp_path, command, changes):
+    out = tmp_path / "b"
+    words = ("batch", problem, "--shards", 3, "--decays", 5000, "--seed", 7, "--out", out, "--backend", "cpu")
+    assert command(*words, "--quiet")[0] == 0
+    file = out / "manifest.json"
+    before = file.read_text()
+    content = json.loads(before)
+    content["wholes"][0] |= changes
+    (out / "result.h5").unlink()
+    file.write_text(json.dumps(content))
+    for again in (("merge", out), ("retry", out, "--quiet")):
+        code, _, err = command(*again)
+        assert code in (1, 2) and "manifest.json" in err and "hevesy batch" in err and "result.h5" not in err, err
+    code, _, err = command(*words, "--quiet")
+    assert code == 0, err
+    assert result_hashes(out / "result.h5") == small_batch.undivided(problem, 5000)
+    assert json.loads(file.read_text())["wholes"] == json.loads(before)["wholes"]
