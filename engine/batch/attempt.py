@@ -83,7 +83,8 @@ class Attempt:
             self._said = moment
             done = min(max(fraction, 0.0), 1.0)
             decays = max(round(done * self.job.decays), self.status.decays)
-            changes = {"fraction": done, "decays": decays, "left_s": None if left_s is None else min(left_s, LONGEST_S), "updated": now()}
+            left_s = None if left_s is None else min(left_s, LONGEST_S)
+            changes = {"fraction": done, "decays": decays, "left_s": left_s, "updated": now()}
             check_still_there(self.folder)
             try:
                 write_status(self.folder, self.status.model_copy(update=changes))

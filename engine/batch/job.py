@@ -6,6 +6,7 @@ copied to another machine, and run there by ``hevesy job FOLDER``.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..text import shortened
+from .record_words import in_words
 
 JOB_FILE, STATUS_FILE, RESULT_FILE, LOCK_FILE = "job.json", "status.json", "result.h5", "lock"
 PROBLEM_FILE, REGIONS_FILE, CASE_FILE = "problem.npz", "regions.npz", "case.yaml"
@@ -118,15 +119,15 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     refuse_link(path)
     content = read_json(path)
     try:
-        return kind.model_validate(content, strict=False)
+        return kind.model_validate_json(json.dumps(content))  # as JSON: strict, and lists may be tuples
     except ValidationError as error:
-        first = error.errors()[0]
+        problem, field = in_words(error.errors()[0])
         raise InputError(
-            f"{shortened(first['input'], 60)!r}: {first['msg']}",
+            problem,
             why="it has been changed, or another version of hevesy wrote it",
-            suggestion="make the batch again",
+            suggestion="make the batch again: the same `hevesy batch` with another --out",
             file=path,
-            field=".".join(map(str, first["loc"])) or None,
+            field=field or None,
         ) from None
 
 

@@ -223,7 +223,9 @@ def _take_back_damaged(folders: Sequence[Path]) -> None:
     for folder in folders:
         status = read_status(folder)
         if status.state == "done" and not stands(folder, status):
-            log.warning("the results of %s are damaged: it is run again", folder.name)
+            unnamed = not status.result_sha256 and (folder / RESULT_FILE).is_file()
+            what = "not named by its status: they are checked" if unnamed else "damaged: it is run again"
+            log.warning("the results of %s are %s", folder.name, what)
             write_status(folder, status.model_copy(update={"state": "waiting", "result_sha256": ""}))
 
 

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..file_hash import file_hash
 from ..text import shortened
 from .folders import restore_job
+from .inputs import check_inputs, load_case
 from .job import CASE_FILE, JOB_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob, read_record, refuse_link
 from .manifest import MANIFEST_FILE, Manifest, Whole, job_folder, read_job, write_manifest
 from .shards import shard_ranges
@@ -45,7 +46,8 @@ def repaired(out: Path, manifest: Manifest, whole: Whole, make: Make | None = No
     Raises
     ------
     InputError
-        A manifest that does not fit its jobs; a link; files that no other job has, without ``make``; an input that gives another problem.
+        A manifest that does not fit its jobs; a link; files that no other job has, without ``make``; an input that
+        gives another problem.
     """
     hashes = _Hashes()
     whole_job = _record(out, manifest, whole.jobs)
@@ -74,10 +76,12 @@ def repaired_from_jobs(out: Path, manifest: Manifest) -> dict[str, str]:
     Raises
     ------
     InputError
-        A job is lost that no other one can replace: the command that planned it is needed.
+        A job is lost that no other one can replace: the command that planned it is needed. The input of a case whose
+        jobs are done has changed since: its tables would be of two inputs.
     """
     again: dict[str, str] = {}
     for whole in manifest.wholes:
+        _check_inputs_of_done(out, manifest, whole)
         if whole.sharded:
             again |= repaired(out, manifest, whole)
             continue
@@ -147,6 +151,16 @@ def fitted(out: Path, manifest: Manifest) -> Manifest:
 def _differences(whole: Whole, job: BatchJob) -> dict[str, Any]:
     facts = {name: getattr(job, of_job) for name, of_job in _FACTS.items()}
     return {name: its for name, its in facts.items() if its != getattr(whole, name) and (its or name == "seed")}
+
+
+def _check_inputs_of_done(out: Path, manifest: Manifest, whole: Whole) -> None:
+    """Refuse a case whose jobs are done when its images or masks have changed since."""
+    folders = [job_folder(out, name) for name in whole.jobs]
+    if not whole.case or not folders or any(read_status(folder).state != "done" for folder in folders):
+        return
+    job = _standing(folders[0], manifest.jobs[whole.jobs[0]], _Hashes())
+    if job is not None:
+        check_inputs(load_case(folders[0]), job.inputs)
 
 
 class _Hashes:

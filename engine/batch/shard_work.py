@@ -91,10 +91,18 @@ class _Checkpoint(CheckpointFile):
 
 
 def _left_over(folder: Path, job: BatchJob) -> Result | None:
-    """A result in the folder of a shard that is the job's; None where there is none, or another one."""
+    """A result in the folder of a shard that is the job's; None where there is none, or another one.
+
+    Raises
+    ------
+    InputError
+        A folder stands there.
+    """
     file = folder / RESULT_FILE
     if not file.exists():
         return None
+    if file.is_dir() and not file.is_symlink():
+        raise InputError("is a folder", why="the result of the job goes there", suggestion="move it away", file=file)
     try:
         refuse_link(file)
         result = Result.load(file, doses=False)

@@ -122,3 +122,15 @@ def test_numbers_of_a_status_that_cannot_be_are_damage(problem, tmp_path, comman
         assert code == 0 and "lost" in told and "damaged" in told, err
     code, _, err = command("retry", out, "--quiet")
     assert code == 0, err
+
+
+def test_a_result_that_its_status_does_not_name_is_checked_and_kept(problem, tmp_path, command, caplog):
+    out = tmp_path / "b"
+    assert command("batch", problem, "--shards", 2, "--out", out, *SETTINGS)[0] == 0
+    file = out / "jobs/shard-0001/status.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"result_sha256": ""}))
+    before = (file.parent / "result.h5").stat().st_mtime_ns
+    code, _, err = command("retry", out, "--quiet")
+    assert code == 0 and "not named by its status" in caplog.text and "damaged" not in caplog.text, err
+    assert (file.parent / "result.h5").stat().st_mtime_ns == before
+    assert json.loads(file.read_text())["result_sha256"]

@@ -83,3 +83,47 @@ def test_a_manifest_that_was_edited_is_named_and_made_again(problem, tmp_path, c
     assert code == 0, err
     assert result_hashes(out / "result.h5") == small_batch.undivided(problem, 5000)
     assert json.loads(file.read_text())["wholes"] == json.loads(before)["wholes"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"code_hash": None}, "code_hash: is missing"),
+        ({"title": 3}, "title: 3 is not a text"),
+        ({"strange": 3}, "strange: is not known here"),
+        ({"format": "other"}, "format: 'other' is not 'hevesy-batch'"),
+        ({"wholes": 5}, "wholes: 5 is not a list"),
+        ({"wholes": [5]}, "wholes.0: 5 is not an object"),
+        ({"code_hash": "x"}, "code_hash: 'x' is not of the form that is needed here"),
+        ({"batches": "50"}, "wholes.0.batches: '50' is not a whole number"),
+        ({"batches": 50.5}, "wholes.0.batches: 50.5 is not a whole number"),
+        ({"batches": -1}, "wholes.0.batches: -1 is less than 0"),
+        ({"batches": 10**12}, "wholes.0.batches: 1000000000000 is more than 1e+08"),
+        ({"batches": 2}, "wholes.0: 'problem' has 3 jobs"),
+        (None, "[] is not an object"),
+    ],
+)
+def test_what_is_wrong_with_a_manifest_is_said_in_words(problem, tmp_path, command, changes, words):
+    out = tmp_path / "b"
+    small_batch.planned(problem, out, 3, 5000)
+    file = out / "manifest.json"
+    content = json.loads(file.read_text())
+    if changes is not None and "batches" in changes:
+        content["wholes"][0] |= changes
+    elif changes is not None:
+        content = {key: value for key, value in (content | changes).items() if value is not None}
+    file.write_text(json.dumps([] if changes is None else content))
+    code, _, err = command("status", out)
+    assert code == 2 and f"manifest.json: {words}\n" in err and "--out" in err, err
+    assert not any(word in err for word in ("Value error", "Input should", "Field required", "Manifest"))
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_finished_case_whose_masks_have_changed_is_not_retried(tmp_path, command, shards):
+    case, out = write_small_case(tmp_path / "in", CASE), tmp_path / "out"
+    assert command("batch", case, "--out", out, "--shards", shards, "--backend", "cpu", "--quiet")[0] == 0
+    before = content_of(out)
+    (case.parent / "lesions.json").write_text('{"1": {"name": "renamed", "site": "node"}}')
+    code, _, err = command("retry", out, "--quiet")
+    assert code == 2 and "lesions.json: has been changed since the batch was made" in err, err
+    assert content_of(out) == before
