@@ -15,6 +15,7 @@ from ..disk_errors import disk_error
 from ..errors import HevesyError, InputError, SavedElsewhere, StoppedEarly
 from ..file_hash import file_hash
 from ..lock import locked
+from ..memory import is_short
 from ..privacy import without_folders
 from ..progress import Progress, Stop
 from .asked import check_same_code
@@ -106,6 +107,8 @@ def run_job(
         except Exception as error:  # whatever went wrong with this one, the batch goes on
             log.info("%s failed", folder.name, exc_info=True)
             text = _told(f"{type(error).__name__}: {error}", folder)
+            if is_short(error):
+                text = "MemoryError: the memory of this machine is not enough, or a limit is low (ulimit -v)"
             return _written(folder, running, start, state="failed", message=text)
 
 

@@ -134,3 +134,11 @@ def test_a_result_that_its_status_does_not_name_is_checked_and_kept(problem, tmp
     assert code == 0 and "not named by its status" in caplog.text and "damaged" not in caplog.text, err
     assert (file.parent / "result.h5").stat().st_mtime_ns == before
     assert json.loads(file.read_text())["result_sha256"]
+
+
+def test_a_job_without_memory_for_its_libraries_says_so(problem, tmp_path):
+    _, (folder, _) = planned(problem, tmp_path / "b", 2, 5000)
+    words = f"ulimit -v 400000; exec '{sys.executable}' -m hevesy.cli.main job -q '{folder}'"
+    ended = subprocess.run(["bash", "-c", words], capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode in (1, 2) and "the memory of this machine is not enough" in ended.stderr, ended.stderr
+    assert "permissions" not in ended.stderr and "Traceback" not in ended.stderr
