@@ -14,7 +14,8 @@ from ..text import shortened
 from .folders import restore_job
 from .inputs import check_inputs, load_case
 from .job import CASE_FILE, JOB_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob, read_record, refuse_link
-from .manifest import MANIFEST_FILE, Manifest, Whole, job_folder, read_job, write_manifest
+from .manifest import MANIFEST_FILE, Manifest, Whole, case_folder, job_folder, read_job, write_manifest
+from .marks import is_complete, shards_key
 from .shards import shard_ranges
 from .status import read_status
 
@@ -154,9 +155,12 @@ def _differences(whole: Whole, job: BatchJob) -> dict[str, Any]:
 
 
 def _check_inputs_of_done(out: Path, manifest: Manifest, whole: Whole) -> None:
-    """Refuse a case whose jobs are done when its images or masks have changed since."""
+    """Refuse a case that has its results when its images or masks have changed since."""
     folders = [job_folder(out, name) for name in whole.jobs]
     if not whole.case or not folders or any(read_status(folder).state != "done" for folder in folders):
+        return
+    key = shards_key(manifest, whole.case) if whole.sharded else manifest.jobs[whole.jobs[0]]
+    if not is_complete(case_folder(out, whole.case), key):  # the merge says what is wrong
         return
     job = _standing(folders[0], manifest.jobs[whole.jobs[0]], _Hashes())
     if job is not None:
