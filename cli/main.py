@@ -17,6 +17,7 @@ import typer
 
 from ..engine.disk_errors import disk_error
 from ..engine.errors import HevesyError, InputError
+from ..engine.memory import is_short
 from ..engine.text import shortened
 from ..engine.written import outputs_written
 from . import (
@@ -36,11 +37,6 @@ from .output import echo
 
 #: Environment variable: tracebacks of errors of hevesy itself in place of one sentence.
 TRACEBACK = "HEVESY_TRACEBACK"
-
-#: What a library that finds no memory for itself says.
-NOT_LOADED = ("failed to map", "annot allocate memory")
-#: What Python says where there is no memory for the stack of a further thread, or no further thread is allowed.
-NO_THREAD = "can't start new thread"
 
 app = typer.Typer(
     name="hevesy",
@@ -142,12 +138,11 @@ def _exit_code() -> Any:
         return refusal.exit_code
     except OSError as error:
         # A disk or a path that fails while files are read or written, whichever library met it.
-        refusal = disk_error(error)
+        refusal = _too_large(MemoryError()) if is_short(error) else disk_error(error)
         echo(str(refusal), err=True)
         return refusal.exit_code
     except Exception as error:
-        unloaded = isinstance(error, ImportError) and any(text in str(error) for text in NOT_LOADED)
-        if unloaded or (isinstance(error, RuntimeError) and NO_THREAD in str(error)):
+        if is_short(error):
             refusal = _too_large(MemoryError())
             echo(str(refusal), err=True)
             return refusal.exit_code

@@ -72,6 +72,8 @@ class Archive:
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path, self.kind = path, kind
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe is waited for without end
+            raise self.refusal("it is a pipe or a device, not a file")
         try:
             self._zip = zipfile.ZipFile(path)
             names = self._zip.namelist()

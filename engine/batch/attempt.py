@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..disk_errors import disk_error
 from ..progress import Progress, Stop, TimeLeft
 from .control import is_cancelled
-from .job import BatchJob
-from .status import JobStatus, write_status
+from .job import BatchJob, check_still_there
+from .status import LONGEST_S, JobStatus, write_status
+
+log = logging.getLogger(__name__)
 
 #: A job that runs says how far it is no more often than this [s].
 TELL_EVERY_S = 3.0
@@ -65,7 +69,13 @@ class Attempt:
     _left: TimeLeft = field(default_factory=TimeLeft)
 
     def tell(self, fraction: float, text: str) -> None:
-        """Pass progress on, and now and then write it into the status."""
+        """Pass progress on, and now and then write it into the status.
+
+        Raises
+        ------
+        InputError
+            The folder of the job is gone: what it does has no place.
+        """
         if self.progress is not None:
             self.progress(fraction, text)
         moment, left_s = time.monotonic(), self._left(fraction, text)
@@ -73,8 +83,13 @@ class Attempt:
             self._said = moment
             done = min(max(fraction, 0.0), 1.0)
             decays = max(round(done * self.job.decays), self.status.decays)
+            left_s = None if left_s is None else min(left_s, LONGEST_S)
             changes = {"fraction": done, "decays": decays, "left_s": left_s, "updated": now()}
-            write_status(self.folder, self.status.model_copy(update=changes))
+            check_still_there(self.folder)
+            try:
+                write_status(self.folder, self.status.model_copy(update=changes))
+            except OSError as error:  # it costs the note, not the run
+                log.warning("how far the job is could not be noted (it goes on): %s", disk_error(error).render())
 
     @property
     def ends(self) -> Ends:

@@ -24,11 +24,13 @@ from ..text import command_text, count_of
 from ..transport.problem import Problem
 from ..written import saved_elsewhere
 from .asked import check_code_of_batch
+from .folders import check_result_place
 from .inputs import check_inputs, load_case
 from .job import PROBLEM_FILE, REGIONS_FILE, RESULT_FILE, refuse_link
 from .manifest import Manifest, Whole, case_folder, job_folder, read_job
 from .marks import Mark, is_complete, shards_key, take_over, write_mark
 from .regions import read_regions
+from .repair import check_fits
 from .shard_result import check_result, refused
 from .status import read_status
 
@@ -67,7 +69,8 @@ def merged_whole(out: Path, manifest: Manifest, whole: Whole, *, partial: bool =
     result = merged(_shards(out, manifest, whole, done), partial=partial, emission=problem.emission)
     assert result.tally is not None
     if len(done) == len(whole.jobs) and not np.array_equal(result.tally.batch_ids, np.arange(whole.batches)):
-        raise InputError("the shards are not those of the manifest", why="batches are missing", file=out)
+        raise InputError("the shards are not those of the manifest", why="batches are missing",
+                         suggestion="run the same `hevesy batch` again", file=out)  # fmt: skip
     return result
 
 
@@ -233,13 +236,15 @@ def collect(out: Path, manifest: Manifest, *, progress: Progress | None = None, 
     Raises
     ------
     InputError
-        Other code than made the batch.
+        Other code than made the batch; something stands where the result of a problem goes.
     SavedElsewhere
         A disk is full: where the finished work is. The same command goes on from there.
     """
     sharded = [whole for whole in manifest.wholes if whole.sharded]
     if sharded:
         check_code_of_batch(out, manifest)
+    if any(not whole.case for whole in sharded):
+        check_result_place(out)
     names = list(dict.fromkeys(whole.case or whole.name for whole in sharded))
     done = Collected()
     for number, name in enumerate(names):
@@ -337,9 +342,7 @@ def _shards(out: Path, manifest: Manifest, whole: Whole, names: list[str]) -> It
         refuse_link(file)
         if not file.is_file():
             raise refused(file, "is gone, though its job was done", "a part of the decays would be missing")
-        for fact in ("input_hash", "seed", "batch_histories"):
-            if getattr(job, fact) != getattr(whole, fact):
-                raise refused(file, f"is not that of the manifest: another {fact}", "its job is of another transport")
+        check_fits(out, whole, job)
         if not same_code(job, manifest) or job.table_hashes != manifest.table_hashes:
             raise refused(file, "is not that of the manifest: another code", "the two say so themselves")
         result = _loaded(file)

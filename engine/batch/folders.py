@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..disk_errors import naming
 from ..durable import durable_replace, sync, sync_folder
 from ..errors import InputError
 from ..file_hash import file_hash
 from ..lock import is_locked
+from ..own_files import kind_of
 from ..results.code import ThisCode
 from ..results.environment import table_hashes
 from .job import (
@@ -40,8 +44,8 @@ def ours() -> dict[str, Any]:
     return {**asdict(ThisCode.now()), "table_hashes": table_hashes()}
 
 
-def make_job(out: Path, job: BatchJob, files: Mapping[str, Path], *, own: bool = True) -> str:
-    """Make the folder of a job; a former one of its name is replaced.
+def stage_job(out: Path, job: BatchJob, files: Mapping[str, Path], *, own: bool = True) -> str:
+    """Make the folder of a job beside its place, to which :func:`put_jobs` brings it.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ def make_job(out: Path, job: BatchJob, files: Mapping[str, Path], *, own: bool =
     files
         Where the files come from that it reads, by their name in its folder.
     own
-        Whether it gets a copy of them; else, where the file system can, the same bytes under another name.
+        Whether it gets a copy of them; else, where the file system allows it, the same bytes under another name.
 
     Returns
     -------
@@ -63,21 +67,60 @@ def make_job(out: Path, job: BatchJob, files: Mapping[str, Path], *, own: bool =
     ------
     InputError
         There is something else of its name, or the former job runs.
+    OSError
+        The disk does not take it; nothing of it is left there.
     """
-    folder = job_folder(out, job.name)
+    folder, part = job_folder(out, job.name), staged_folder(out, job.name)
     _check_replaceable(folder)
-    part = folder.with_name(f".{job.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for name, source in files.items():
-        (shutil.copyfile if own else linked)(source, part / name)
-    write_record(part / JOB_FILE, job)
-    sync_folder(part)  # before a manifest names it
-    content = file_hash(part / JOB_FILE)
-    if folder.exists():
-        shutil.rmtree(folder)
-    part.rename(folder)
-    return content
+    try:
+        with naming(folder, part):
+            part.mkdir(parents=True)
+            for name, source in files.items():
+                (copied if own else linked)(source, part / name)
+            write_record(part / JOB_FILE, job)
+            sync_folder(part)  # before a manifest names it
+            return file_hash(part / JOB_FILE)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def staged_folder(out: Path, name: str) -> Path:
+    """Where the folder of a job is until the whole plan stands."""
+    return job_folder(out, name).with_name(f".{name}.part")
+
+
+def put_jobs(out: Path, names: Collection[str]) -> None:
+    """Bring jobs that were staged to their places; former ones of their names are replaced.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+    names
+        Of the jobs.
+
+    Raises
+    ------
+    InputError
+        One of the former jobs runs by now, or is none: all of them stay.
+    """
+    for name in names:
+        _check_replaceable(job_folder(out, name))
+    for name in names:
+        folder = job_folder(out, name)
+        if folder.exists():
+            shutil.rmtree(folder)
+        staged_folder(out, name).rename(folder)
+
+
+def drop_staged(out: Path, names: Collection[str]) -> None:
+    """Remove jobs that were staged, and the folder of the jobs where nothing else is in it."""
+    for name in names:
+        shutil.rmtree(staged_folder(out, name), ignore_errors=True)
+    with suppress(OSError):  # it holds others, or is not there
+        (out / JOBS_FOLDER).rmdir()
 
 
 def restore_job(out: Path, job: BatchJob, files: Mapping[str, Path]) -> str:
@@ -113,7 +156,7 @@ def restore_job(out: Path, job: BatchJob, files: Mapping[str, Path]) -> str:
             continue
         part = folder / f".{name}.part"
         part.unlink(missing_ok=True)
-        (linked if out / JOBS_FOLDER in source.parents else shutil.copyfile)(source, part)
+        (linked if out / JOBS_FOLDER in source.parents else copied)(source, part)
         durable_replace(part, file)
     write_record(folder / JOB_FILE, job)  # last: without it there is no job
     sync(folder.parent)
@@ -132,6 +175,30 @@ def check_jobs_folder(out: Path) -> None:
     refuse_link(jobs)
     if jobs.exists() and not jobs.is_dir():
         raise InputError("is a file", why="the jobs of the batch go there", suggestion="give another --out", file=jobs)
+
+
+def check_result_place(out: Path) -> None:
+    """Refuse a batch of one problem whose merged result would replace something else.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+
+    Raises
+    ------
+    InputError
+        There is a link, a pipe, a folder or a file of its name that hevesy has not written.
+    """
+    file = out / RESULT_FILE
+    refuse_link(file)
+    if file.exists() and kind_of(file) != "result":
+        raise InputError(
+            "is a folder" if file.is_dir() else "is not a result of hevesy, or a damaged one",
+            why="the merged result goes there, and would replace it",
+            suggestion="move it away, then repeat the command",
+            file=file,
+        )
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -156,8 +223,24 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def linked(source: Path, target: Path) -> None:
-    """The same file in another folder, without its bytes a second time where the file system can."""
+    """The same file in another folder, without its bytes a second time where the file system allows that."""
     try:
         os.link(source, target)
     except OSError:
+        copied(source, target)
+
+
+def copied(source: Path, target: Path) -> None:
+    """A copy of a file; where the disk has no room for it, the error is of the target.
+
+    Raises
+    ------
+    OSError
+        One of the two cannot be read or written.
+    """
+    try:
         shutil.copyfile(source, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):  # it names both, the source first
+            error.filename, error.filename2 = str(target), None
+        raise

@@ -6,6 +6,7 @@ copied to another machine, and run there by ``hevesy job FOLDER``.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..text import shortened
+from .record_words import in_words
 
 JOB_FILE, STATUS_FILE, RESULT_FILE, LOCK_FILE = "job.json", "status.json", "result.h5", "lock"
 PROBLEM_FILE, REGIONS_FILE, CASE_FILE = "problem.npz", "regions.npz", "case.yaml"
@@ -118,15 +119,15 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     refuse_link(path)
     content = read_json(path)
     try:
-        return kind.model_validate(content, strict=False)
+        return kind.model_validate_json(json.dumps(content))  # as JSON: strict, and lists may be tuples
     except ValidationError as error:
-        first = error.errors()[0]
+        problem, field = in_words(error.errors()[0])
         raise InputError(
-            f"{shortened(first['input'], 60)!r}: {first['msg']}",
+            problem,
             why="it has been changed, or another version of hevesy wrote it",
-            suggestion="make the batch again",
+            suggestion="make the batch again: the same `hevesy batch` with another --out",
             file=path,
-            field=".".join(map(str, first["loc"])) or None,
+            field=field or None,
         ) from None
 
 
@@ -145,25 +146,32 @@ def check_still_there(folder: Path) -> None:
     """
     if not (folder / JOB_FILE).is_file():
         raise InputError(
-            "has been deleted while its job ran",
+            "has been deleted or renamed while its job ran",
             why="what the job left has no place",
-            suggestion="run the same `hevesy batch` again",
+            suggestion="run the same `hevesy batch` again, or `hevesy retry` where the folder is now",
             file=folder,
         )
 
 
 def refuse_link(path: Path) -> None:
-    """Refuse a link in the folder of a batch, which could lead out of it.
+    """Refuse a link in the folder of a batch, which could lead out of it; a pipe or device, which may never answer.
 
     Raises
     ------
     InputError
-        The path is a symbolic link.
+        The path is a symbolic link, or neither a file nor a folder.
     """
     if path.is_symlink():
         raise InputError(
             "is a link",
             why="everything that a batch reads and writes lies in its folder",
             suggestion="put the file or folder itself there",
+            file=path,
+        )
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            "is a pipe or a device, not a file",
+            why="it may never end, or wait for somebody who writes",
+            suggestion="remove it",
             file=path,
         )

@@ -22,6 +22,7 @@ from .executors.options import ONCE, flag, is_kept, names_text
 from .executors.slurm import Slurm
 from .executors.slurm_found import may_be_in_slurm
 from .executors.slurm_states import held_sentence
+from .folders import check_result_place
 from .job import LOCK_FILE, RESULT_FILE
 from .manifest import MANIFEST_FILE, Manifest, Option, Whole, case_folder, job_folder, read_manifest, write_manifest
 from .marks import is_complete, shards_key
@@ -147,6 +148,8 @@ def hand_over(
     """
     manifest, executor = read_manifest(out), FORMER.get(executor, executor)
     runner = executor_of(executor, **options)
+    if any(not whole.case for whole in manifest.wholes):
+        check_result_place(out)
     kept = frozenset(name for name in manifest.jobs if is_done(out, manifest, name))
     names = [name for name in manifest.jobs if (name not in kept if only is None else name in only)]
     held = {} if executor == "slurm" else _in_slurm(out, names)  # the executor itself asks
@@ -241,7 +244,9 @@ def _take_back_damaged(folders: Sequence[Path]) -> None:
     for folder in folders:
         status = read_status(folder)
         if status.state == "done" and not stands(folder, status):
-            log.warning("the results of %s are damaged: it is run again", folder.name)
+            unnamed = not status.result_sha256 and (folder / RESULT_FILE).is_file()
+            what = "not named by its status: they are checked" if unnamed else "damaged: it is run again"
+            log.warning("the results of %s are %s", folder.name, what)
             write_status(folder, status.model_copy(update={"state": "waiting", "result_sha256": ""}))
 
 

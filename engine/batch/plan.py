@@ -16,11 +16,11 @@ from ..transport.pilot import pilot_decays
 from ..transport.problem import Problem
 from ..until import Until
 from .asked import check_asked, check_same_code
-from .folders import check_jobs_folder, ours
+from .folders import check_jobs_folder, check_result_place, ours, put_jobs
 from .job import PROBLEM_FILE, BatchJob
 from .manifest import JOBS_FOLDER, MANIFEST_FILE, Manifest, Whole, read_manifest, write_manifest
-from .repair import repaired
-from .shards import Shards, fewer_shards, make_shards
+from .repair import fitted, repaired
+from .shards import Shards, fewer_shards, stage_shards
 
 
 def plan_problem(
@@ -68,6 +68,7 @@ def plan_problem(
         "--shards": str(shards), "--decays": str(decays or "none"), "--until": str(until or "none"),
         "--seed": str(seed), "--backend": backend,
     }  # fmt: skip
+    check_result_place(out)
     if (out / MANIFEST_FILE).exists():
         manifest = read_manifest(out)
         if [whole.name for whole in manifest.wholes] != ["problem"]:
@@ -76,6 +77,7 @@ def plan_problem(
             )
         check_asked(out, manifest.wholes[0].asked, asked, file.name)
         check_same_code(manifest, "give another --out", out)
+        manifest = fitted(out, manifest)
         whole = manifest.wholes[0]
 
         def again(scratch: Path) -> tuple[BatchJob, Mapping[str, Path]]:
@@ -92,7 +94,8 @@ def plan_problem(
         remarks = [needed_sentence(number, until)]
     run = Shards.of("problem", problem, number, seed, backend)
     check_jobs_folder(out)
-    jobs = make_shards(out, run, shards, "shard-", {PROBLEM_FILE: file}, checkpoint_s=checkpoint_s)
+    jobs = stage_shards(out, run, shards, "shard-", {PROBLEM_FILE: file}, checkpoint_s=checkpoint_s)
+    put_jobs(out, jobs)
     whole = Whole(
         name="problem", input_hash=run.input_hash, seed=seed, batches=run.batches, batch_histories=run.batch_histories,
         jobs=list(jobs), asked=asked, until="" if until is None else str(until),

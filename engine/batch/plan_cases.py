@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,15 +23,15 @@ from ..progress import Progress
 from ..results.code import same_code
 from ..transport.engines import backend_behind
 from .asked import check_asked, check_same_code
-from .folders import check_jobs_folder, make_job, ours
+from .folders import check_jobs_folder, drop_staged, ours, put_jobs, stage_job
 from .inputs import case_text, check_inputs, input_hashes
 from .job import CASE_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob
-from .manifest import JOBS_FOLDER, MANIFEST_FILE, Manifest, Whole, job_folder, read_job, read_manifest
+from .manifest import MANIFEST_FILE, Manifest, Whole, job_folder, read_job, read_manifest
 from .plan import check_shards, written_manifest
 from .refusals import raise_refusals
 from .regions import write_regions
-from .repair import repaired
-from .shards import Shards, fewer_shards, make_shards
+from .repair import fitted, repaired
+from .shards import Shards, fewer_shards, stage_shards
 from .transports import CaseTransport, case_decays, transports_of
 
 log = logging.getLogger(__name__)
@@ -124,13 +122,18 @@ def plan_cases(
             suggestion="give another --out",
             file=out,
         )
+    former = None if former is None else fitted(out, former)
     plan = _Plan(out, options, former, {case.name for case in cases})
     read = plan.read(cases)
-    for number, (listed, case) in enumerate(read):
-        if progress is not None:
-            progress(0.0, f"planning: {listed.name} ({number + 1} of {len(cases)})")
-        plan.add(listed, case)
-    plan.check()
+    try:
+        for number, (listed, case) in enumerate(read):
+            if progress is not None:
+                progress(0.0, f"planning: {listed.name} ({number + 1} of {len(cases)})")
+            plan.add(listed, case)
+        plan.check()
+        put_jobs(out, plan.staged)  # not before: the jobs that were there stay where a case is refused
+    finally:
+        drop_staged(out, plan.staged)
     return written_manifest(out, title, plan.wholes, plan.jobs)
 
 
@@ -142,6 +145,8 @@ class _Plan:
         self.wholes: list[Whole] = []
         self.jobs: dict[str, str] = {}
         self.refused: dict[str, InputError] = {}
+        #: names of jobs that are new or replace others, once all cases are planned
+        self.staged: list[str] = []
         #: names of jobs of other cases, which a new job must not take
         self.taken = {job for w in (former.wholes if former else ()) if w.case in names for job in w.jobs}
 
@@ -179,20 +184,13 @@ class _Plan:
             self.wholes.append(_refused(listed, self.out, error))
 
     def check(self) -> None:
-        """Refuse the batch where a case is refused; what was made for the others goes.
+        """Refuse the batch where a case is refused.
 
         Raises
         ------
         InputError
             All that are refused.
         """
-        if not self.refused:
-            return
-        for name in self.jobs:
-            if self.former is None or name not in self.former.jobs:
-                shutil.rmtree(job_folder(self.out, name))
-        with contextlib.suppress(OSError):  # it holds others, or is not there
-            (self.out / JOBS_FOLDER).rmdir()
         raise_refusals(self.refused, len(self.refused) + len({whole.case for whole in self.wholes}))
 
     def _kept(self, listed: Listed, case: Case, before: Sequence[Whole], divided: bool) -> bool:
@@ -272,7 +270,9 @@ class _Plan:
     def _job_of(self, job: BatchJob, text: str) -> str:
         with TemporaryDirectory() as scratch:
             file = write_text(Path(scratch) / CASE_FILE, text)
-            return make_job(self.out, job, {CASE_FILE: file})
+            content = stage_job(self.out, job, {CASE_FILE: file})
+        self.staged.append(job.name)
+        return content
 
     def _again(self, case: Case, whole: Whole, scratch: Path) -> tuple[BatchJob, Mapping[str, Path]]:
         """A job of a transport of the case, and its files, as :meth:`_divide` makes them."""
@@ -299,8 +299,9 @@ class _Plan:
             with TemporaryDirectory() as scratch:
                 files = _files_of(transport, case_text(planned, self.out), Path(scratch))
                 fields = {"checkpoint_s": self.options.checkpoint_s, "inputs": hashes}
-                jobs = make_shards(self.out, run, self.options.shards, stem, files, **fields)
+                jobs = stage_shards(self.out, run, self.options.shards, stem, files, **fields)
             self.jobs |= jobs
+            self.staged += jobs
             self.taken |= {*jobs, stem[:-1]}
             self.wholes.append(
                 Whole(

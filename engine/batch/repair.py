@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from ..errors import InputError
 from ..file_hash import file_hash
+from ..text import shortened
 from .folders import restore_job
-from .job import CASE_FILE, JOB_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob, refuse_link
-from .manifest import Manifest, Whole, job_folder, read_job
+from .inputs import check_inputs, load_case
+from .job import CASE_FILE, JOB_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob, read_record, refuse_link
+from .manifest import MANIFEST_FILE, Manifest, Whole, case_folder, job_folder, read_job, write_manifest
+from .marks import is_complete, shards_key
 from .shards import shard_ranges
 from .status import read_status
+
+log = logging.getLogger(__name__)
 
 #: Makes the files of the jobs of a whole anew: given an empty folder, a job of it, and where its files are.
 Make = Callable[[Path], tuple[BatchJob, Mapping[str, Path]]]
@@ -40,16 +47,20 @@ def repaired(out: Path, manifest: Manifest, whole: Whole, make: Make | None = No
     Raises
     ------
     InputError
-        A link; files that no other job has, without ``make``; an input that gives another problem.
+        A manifest that does not fit its jobs; a link; files that no other job has, without ``make``; an input that
+        gives another problem.
     """
     hashes = _Hashes()
+    whole_job = _record(out, manifest, whole.jobs)
+    if whole_job is not None:
+        check_fits(out, whole, whole_job)
     jobs = {name: _standing(job_folder(out, name), manifest.jobs[name], hashes) for name in whole.jobs}
     lost = [name for name, job in jobs.items() if job is None]
     if not lost:
         return {}
     again: dict[str, str] = {}
     ranges = dict(zip(whole.jobs, shard_ranges(whole.batches, len(whole.jobs)), strict=True))
-    known = next((job for job in jobs.values() if job is not None), None) or _record(out, manifest, lost)
+    known = next((job for job in jobs.values() if job is not None), None) or whole_job
     with TemporaryDirectory() as scratch:
         pattern, files = _origin(out, manifest, whole, known, make, Path(scratch), hashes)
         for name in lost:
@@ -66,10 +77,12 @@ def repaired_from_jobs(out: Path, manifest: Manifest) -> dict[str, str]:
     Raises
     ------
     InputError
-        A job is lost that no other one can replace: the command that planned it is needed.
+        A job is lost that no other one can replace: the command that planned it is needed. The input of a case whose
+        jobs are done has changed since: its tables would be of two inputs.
     """
     again: dict[str, str] = {}
     for whole in manifest.wholes:
+        _check_inputs_of_done(out, manifest, whole)
         if whole.sharded:
             again |= repaired(out, manifest, whole)
             continue
@@ -78,6 +91,80 @@ def repaired_from_jobs(out: Path, manifest: Manifest) -> dict[str, str]:
             if read_status(folder).state != "done" and _standing(folder, manifest.jobs[name], _Hashes()) is None:
                 raise _lost(folder)
     return again
+
+
+#: What a manifest says of a whole, and each of its jobs too: name there, name in the job.
+_FACTS = {"input_hash": "input_hash", "seed": "seed", "batches": "whole_batches", "batch_histories": "batch_histories"}
+
+
+def check_fits(out: Path, whole: Whole, job: BatchJob) -> None:
+    """Refuse a manifest that says something else of a transport than its jobs do.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+    whole, job
+        As the manifest has it, and a job of it whose hash the manifest confirms.
+
+    Raises
+    ------
+    InputError
+        The first difference. The results of the jobs are not in question.
+    """
+    for name, its in _differences(whole, job).items():
+        raise InputError(
+            f"{whole.name}: {name} is {shortened(getattr(whole, name), 40)} here, and {shortened(its, 40)} in its jobs",
+            why="the manifest has been changed since the batch was made",
+            suggestion="run the same `hevesy batch` again: it writes the manifest anew, and the jobs stay",
+            file=out / MANIFEST_FILE,
+            field=name,
+        )
+
+
+def fitted(out: Path, manifest: Manifest) -> Manifest:
+    """The manifest with what its jobs say of each divided transport; written where that is something else.
+
+    Parameters
+    ----------
+    out
+        Folder of the batch.
+    manifest
+        As it stands there.
+
+    Returns
+    -------
+    Manifest
+        It fits the jobs whose hashes it confirms.
+    """
+    wholes = []
+    for whole in manifest.wholes:
+        job = _record(out, manifest, whole.jobs) if whole.sharded else None
+        wholes.append(whole if job is None else whole.model_copy(update=_differences(whole, job)))
+    if wholes == manifest.wholes:
+        return manifest
+    log.warning("%s did not fit its jobs: it is written again", MANIFEST_FILE)
+    manifest = manifest.model_copy(update={"wholes": wholes})
+    write_manifest(out, manifest)
+    return manifest
+
+
+def _differences(whole: Whole, job: BatchJob) -> dict[str, Any]:
+    facts = {name: getattr(job, of_job) for name, of_job in _FACTS.items()}
+    return {name: its for name, its in facts.items() if its != getattr(whole, name) and (its or name == "seed")}
+
+
+def _check_inputs_of_done(out: Path, manifest: Manifest, whole: Whole) -> None:
+    """Refuse a case that has its results when its images or masks have changed since."""
+    folders = [job_folder(out, name) for name in whole.jobs]
+    if not whole.case or not folders or any(read_status(folder).state != "done" for folder in folders):
+        return
+    key = shards_key(manifest, whole.case) if whole.sharded else manifest.jobs[whole.jobs[0]]
+    if not is_complete(case_folder(out, whole.case), key):  # the merge says what is wrong
+        return
+    job = _standing(folders[0], manifest.jobs[whole.jobs[0]], _Hashes())
+    if job is not None:
+        check_inputs(load_case(folders[0]), job.inputs)
 
 
 class _Hashes:
@@ -109,7 +196,10 @@ def _record(out: Path, manifest: Manifest, names: list[str]) -> BatchJob | None:
     for name in names:
         file = job_folder(out, name) / JOB_FILE
         if file.is_file() and file_hash(file) == manifest.jobs[name]:
-            return BatchJob.model_validate_json(file.read_bytes(), strict=False)
+            refuse_link(file)
+            job = read_record(file, BatchJob)
+            assert isinstance(job, BatchJob)
+            return job
     return None
 
 

@@ -10,9 +10,12 @@ from typing import Any
 from ..errors import InputError
 from ..file_hash import file_hash
 from ..results.checkpoint import CheckpointFile
+from ..results.identity import RunIdentity
 from ..results.result import Result
 from ..simulation import simulate
 from ..transport.problem import Problem
+from ..transport.tally import Tally
+from ..written import saved_elsewhere
 from .attempt import Attempt
 from .job import CHECKPOINT_FILE, PROBLEM_FILE, REGIONS_FILE, RESULT_FILE, BatchJob, check_still_there, refuse_link
 from .regions import read_regions
@@ -38,6 +41,8 @@ def run_shard(attempt: Attempt) -> dict[str, Any]:
     ------
     HevesyError
         It cannot be simulated.
+    SavedElsewhere
+        There is no room for its result: where it is. Moved to its place, the job is done when it is run again.
     """
     folder, job = attempt.folder, attempt.job
     left = _left_over(folder, job)
@@ -48,8 +53,9 @@ def run_shard(attempt: Attempt) -> dict[str, Any]:
     if REGIONS_FILE in job.files:
         weights, names = read_regions(folder / REGIONS_FILE, problem.density_g_cm3.shape)
         options = {"regions": weights, "region_names": names}
-    refuse_link(folder / CHECKPOINT_FILE)
-    checkpoint = CheckpointFile(folder / CHECKPOINT_FILE, job.checkpoint_s, strict=False)
+    checkpoint = _Checkpoint(folder / CHECKPOINT_FILE, job.checkpoint_s, strict=False)
+    for file in (checkpoint.path, checkpoint.previous):
+        refuse_link(file)
     result = simulate(
         problem,
         decays=job.decays,
@@ -68,16 +74,35 @@ def run_shard(attempt: Attempt) -> dict[str, Any]:
     if not result.complete:
         return attempt.stopped(decays=result.decays, fraction=result.decays / job.decays)
     check_still_there(folder)
-    result.save(folder / RESULT_FILE)
+    try:
+        result.save(folder / RESULT_FILE)
+    except OSError as error:
+        raise saved_elsewhere(result.save, folder / RESULT_FILE, error) from error
     checkpoint.remove()
     return _of_result(folder, result, result.provenance.wall_time_s)
 
 
+class _Checkpoint(CheckpointFile):
+    """The checkpoint of a shard; a folder that was deleted is not made anew for it."""
+
+    def save(self, identity: RunIdentity, tally: Tally) -> None:
+        check_still_there(self.path.parent)
+        super().save(identity, tally)
+
+
 def _left_over(folder: Path, job: BatchJob) -> Result | None:
-    """A result in the folder of a shard that is the job's; None where there is none, or another one."""
+    """A result in the folder of a shard that is the job's; None where there is none, or another one.
+
+    Raises
+    ------
+    InputError
+        A folder stands there.
+    """
     file = folder / RESULT_FILE
     if not file.exists():
         return None
+    if file.is_dir() and not file.is_symlink():
+        raise InputError("is a folder", why="the result of the job goes there", suggestion="move it away", file=file)
     try:
         refuse_link(file)
         result = Result.load(file, doses=False)

@@ -13,9 +13,8 @@ from ..text import counted
 from ..transport.problem import Problem
 from ..transport.run import batches_of
 from ..transport.run_options import RunOptions
-from .folders import make_job, ours
+from .folders import drop_staged, ours, stage_job, staged_folder
 from .job import BatchJob
-from .manifest import job_folder
 
 
 def shard_ranges(batches: int, shards: int) -> list[tuple[int, int]]:
@@ -73,10 +72,10 @@ def fewer_shards(run: Shards, asked: int) -> list[str]:
     return [f"{asked} shards were asked for; the {counted(run.batches, 'batch')} of decays make {run.batches}"]
 
 
-def make_shards(
+def stage_shards(
     out: Path, run: Shards, shards: int, stem: str, files: Mapping[str, Path], **fields: Any
 ) -> dict[str, str]:
-    """Make the job folders of a divided run.
+    """Stage the job folders of a divided run (:func:`hevesy.engine.batch.folders.stage_job`).
 
     Parameters
     ----------
@@ -100,9 +99,13 @@ def make_shards(
     """
     hashes = {name: file_hash(source) for name, source in files.items()}
     jobs: dict[str, str] = {}
-    for number, (first, count) in enumerate(shard_ranges(run.batches, shards), 1):
-        job = run.job(f"{stem}{number:04d}", first, count, files=hashes, **fields)
-        jobs[job.name] = make_job(out, job, files, own=not jobs)
-        # a user's own file may be written over: the first shard has a copy of it, and the others share that
-        files = {name: job_folder(out, job.name) / name for name in files}
+    try:
+        for number, (first, count) in enumerate(shard_ranges(run.batches, shards), 1):
+            job = run.job(f"{stem}{number:04d}", first, count, files=hashes, **fields)
+            jobs[job.name] = stage_job(out, job, files, own=not jobs)
+            # a user's own file may be written over: the first shard has a copy of it, and the others share that
+            files = {name: staged_folder(out, job.name) / name for name in files}
+    except BaseException:
+        drop_staged(out, jobs)
+        raise
     return jobs

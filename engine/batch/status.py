@@ -9,11 +9,27 @@ from pydantic import Field
 
 from ..errors import InputError
 from ..lock import is_locked
-from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, STATUS_FILE, Record, read_record, refuse_link, write_record
+from .job import (
+    JOB_FILE,
+    LOCK_FILE,
+    MOST_BATCHES,
+    MOST_HISTORIES,
+    RESULT_FILE,
+    STATUS_FILE,
+    Record,
+    check_still_there,
+    read_record,
+    refuse_link,
+    write_record,
+)
 
 State = Literal["waiting", "running", "done", "failed", "stopped", "cancelled", "lost"]
 #: States from which ``hevesy retry`` starts a job again.
 UNFINISHED: tuple[State, ...] = ("failed", "stopped", "cancelled", "lost")
+
+#: Longest time that a status says: three thousand years [s]. What says more was not written by a job.
+LONGEST_S = 1e11
+MOST_ATTEMPTS = 1_000_000_000
 
 
 class JobStatus(Record):
@@ -46,18 +62,18 @@ class JobStatus(Record):
     """
 
     state: State = "waiting"
-    attempts: int = 0
+    attempts: int = Field(default=0, ge=0, le=MOST_ATTEMPTS)
     host: str = ""
-    pid: int = 0
+    pid: int = Field(default=0, ge=0, lt=1 << 63)
     executor_id: str = ""
     started: str = ""
     updated: str = ""
     ended: str = ""
-    wall_time_s: float = Field(default=0.0, allow_inf_nan=False)
-    transport_s: float = Field(default=0.0, allow_inf_nan=False)
+    wall_time_s: float = Field(default=0.0, ge=0.0, le=LONGEST_S)
+    transport_s: float = Field(default=0.0, ge=0.0, le=LONGEST_S)
     fraction: float = Field(default=0.0, ge=0.0, le=1.0)
-    left_s: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
-    decays: int = Field(default=0, ge=0)
+    left_s: float | None = Field(default=None, ge=0.0, le=LONGEST_S)
+    decays: int = Field(default=0, ge=0, le=MOST_BATCHES * MOST_HISTORIES)
     message: str = ""
     result_sha256: str = ""
 
@@ -115,5 +131,34 @@ def _written(folder: Path) -> JobStatus:
 
 
 def write_status(folder: Path, status: JobStatus) -> None:
-    """Write the status of the job in a folder."""
+    """Write the status of the job in a folder.
+
+    Raises
+    ------
+    InputError
+        The folder is gone: it is not made anew.
+    OSError
+        The disk does not take it.
+    """
+    if not folder.is_dir():
+        check_still_there(folder)
     write_record(folder / STATUS_FILE, status)
+
+
+def write_last_status(folder: Path, status: JobStatus) -> None:
+    """:func:`write_status` at the end of an attempt: where the disk has no room, over the one that is there.
+
+    Raises
+    ------
+    InputError
+        The folder is gone, or a link stands there.
+    OSError
+        The disk does not take that either.
+    """
+    try:
+        write_status(folder, status)
+    except OSError:
+        refuse_link(folder / STATUS_FILE)
+        with (folder / STATUS_FILE).open("r+b") as file:
+            file.write(status.model_dump_json(indent=1).encode() + b"\n")
+            file.truncate()

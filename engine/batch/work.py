@@ -12,10 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..disk_errors import disk_error
 from ..durable import uninterrupted
 from ..errors import HevesyError, InputError, SavedElsewhere, StoppedEarly
 from ..file_hash import file_hash
 from ..lock import locked
+from ..memory import is_short
 from ..privacy import without_folders
 from ..progress import Progress, Stop
 from .asked import check_same_code
@@ -24,7 +26,7 @@ from .control import is_cancelled
 from .job import JOB_FILE, LOCK_FILE, RESULT_FILE, STATUS_FILE, batch_of, check_still_there, refuse_link
 from .manifest import case_folder, read_job
 from .marks import is_complete
-from .status import JobStatus, read_status, write_status
+from .status import JobStatus, read_status, write_last_status, write_status
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +126,8 @@ def _attempted(
     except Exception as error:  # whatever went wrong with this one, the batch goes on
         log.info("%s failed", folder.name, exc_info=True)
         text = _told(f"{type(error).__name__}: {error}", folder)
+        if is_short(error):
+            text = "MemoryError: the memory of this machine is not enough, or a limit is low (ulimit -v)"
         return _written(folder, running, start, state="failed", message=text)
 
 
@@ -138,8 +142,11 @@ def _written(folder: Path, status: JobStatus, start: float, **changes: Any) -> J
     check_still_there(folder)
     changes = {"ended": now(), "wall_time_s": time.monotonic() - start, **changes}
     ended = status.model_copy(update=changes)
-    with uninterrupted():
-        write_status(folder, ended)
+    try:
+        with uninterrupted():
+            write_last_status(folder, ended)
+    except OSError as error:  # the work itself is done or told; without a status the job is lost, and run again
+        log.error("%s: its status could not be written: %s", folder.name, disk_error(error).render())
     return ended
 
 

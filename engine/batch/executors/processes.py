@@ -234,7 +234,8 @@ class _Run:
                 worker.leaves, worker.job = True, None  # a fresh process has all of its memory
                 worker.say(STOP)
                 self._short_of_memory(job)
-            elif state == "stopped" and self.stopping is None:  # somebody ended the process, and it had time to say so
+            elif state == "stopped" and not message and self.stopping is None:
+                # somebody ended the process, and it had time to say so; with a message, a disk has no room for its work
                 worker.job = None
                 self._again(job, f"{worker.name} was asked to end")
             else:

@@ -32,7 +32,7 @@ def held_sentence(held: Mapping[str, str]) -> str:
 
 
 def is_occupied(status: JobStatus, state: str) -> bool:
-    """Whether a job needs no task, or has one."""
+    """Whether no further task is to be submitted for a job: it is done, it runs, or its task is in the queue."""
     queued = status.state == "waiting" and state in queue.WAITING | queue.RUNNING
     return queued or status.state in ("done", "running")
 

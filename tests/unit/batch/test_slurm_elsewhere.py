@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 
@@ -73,16 +72,17 @@ def test_a_job_that_fails_here_is_a_failure_though_slurm_has_others(held, slurm,
     slurm(squeue=QUEUE.replace("12|3|PENDING|Resources", "12|3|FAILED|NonZeroExitCode"))
     (job_folder(held, NAMES[3]) / "result.h5").mkdir()
     code, told, err = command("retry", held, "--executor", "here", "--quiet")
-    assert code == 1 and f"FAILED {NAMES[3]}: " in err and "1 of 4 jobs failed" in err
+    assert code == 1 and f"FAILED {NAMES[3]}: " in err and "is a folder" in err and "1 of 4 jobs failed" in err
     assert not any(name in err for name in NAMES[:3])
 
 
-def test_without_an_answer_of_slurm_it_is_said_and_the_jobs_run(held, slurm, command):
+def test_without_an_answer_of_slurm_it_is_said_and_the_jobs_run(held, slurm, command, caplog):
     slurm(squeue=("Unable to contact slurm controller\n", 1))
     with locked(job_folder(held, NAMES[0]) / LOCK_FILE, "runs this job"):
         pass
     code, told, err = command("retry", held, "--executor", "here", "--quiet")
     assert code == 0 and (held / "result.h5").is_file(), err
+    assert "Slurm could not be asked" in caplog.text + told + err or "Unable to contact" in caplog.text + told + err
 
 
 def test_jobs_that_still_end_are_waited_for(out, slurm, monkeypatch, command):
@@ -172,4 +172,3 @@ def test_the_merge_of_a_former_submission_ends_with_one_line(out, slurm, command
     executor_of("here").run(out, [job_folder(out, name) for name in NAMES])
     code, told, err = command(*words)
     assert (code, err) == (0, "") and told == f"wrote {out / 'result.h5'}\n"
-    assert os.environ["SLURM_JOB_ID"] == "13"
