@@ -169,7 +169,9 @@ def maps(given: Comparison, *, uncovered: str = "", ct: bool = True) -> list[Vis
 
 def page(given: Comparison, **changes: object) -> ComparisonPage:
     """The input of the page of a comparison, with everything that it can have."""
-    source = Provenance("9.9.9", "abc123", input_hash="f" * 64, seed=11, backend="cpu", device="2 cores", created="2026-01-02")
+    source = Provenance(
+        "9.9.9", "abc123", input_hash="f" * 64, seed=11, backend="cpu", device="2 cores", created="2026-01-02"
+    )
     values: dict[str, object] = {
         "record": given.to_dict(),
         "curves": curves(given),
