@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InputError
-from ..results.code import ThisCode, code_difference, same_code
 from ..results.environment import table_hashes
+from ..results.sources import ThisCode, code_difference, same_code
 from ..text import shortened
 from .job import BatchJob
 from .manifest import Manifest

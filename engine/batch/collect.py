@@ -15,10 +15,10 @@ import numpy as np
 from ..case.model import Case
 from ..errors import InputError, SavedElsewhere, StoppedEarly
 from ..progress import Progress, Stop
-from ..results.code import same_code
 from ..results.identity import THE_STOPPED_RUN
 from ..results.merge import merged
 from ..results.result import Result
+from ..results.sources import same_code
 from ..run import run
 from ..text import command_text, count_of
 from ..transport.problem import Problem

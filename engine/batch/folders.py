@@ -17,8 +17,8 @@ from ..errors import InputError
 from ..file_hash import file_hash
 from ..lock import is_locked
 from ..own_files import kind_of
-from ..results.code import ThisCode
 from ..results.environment import table_hashes
+from ..results.sources import ThisCode
 from .job import (
     CANCEL_FILE,
     CASE_FILE,

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..durable import sync
 from ..errors import InputError
 from ..file_hash import file_hash
-from ..results.code import same_code
+from ..results.sources import same_code
 from ..transport.engines import backend_behind
 from ..transport.pilot import pilot_decays
 from ..transport.problem import Problem

@@ -20,7 +20,7 @@ from ..file_hash import file_hash
 from ..files import write_text
 from ..privacy import without_folders
 from ..progress import Progress
-from ..results.code import same_code
+from ..results.sources import same_code
 from ..transport.engines import backend_behind
 from .asked import check_asked, check_same_code
 from .folders import check_jobs_folder, drop_staged, ours, put_jobs, stage_job

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..results.code import code_difference, same_code
 from ..results.result import Result
+from ..results.sources import code_difference, same_code
 from .job import BatchJob
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..transport.problem import Problem
-from .code import code_difference, same_code
 from .provenance import Provenance, problem_hash, regions_hash
+from .sources import code_difference, same_code
 
 #: What a refusal calls the run that is not resumed.
 THE_STOPPED_RUN = "the stopped run"

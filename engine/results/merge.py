@@ -23,8 +23,8 @@ from ..nuclides.emission import Emission
 from ..text import counted, shortened
 from ..transport.emission_checks import RARE, rare_emissions
 from ..transport.tally import Tally
-from .code import ThisCode, code_difference, code_text, same_code
 from .result import Result
+from .sources import ThisCode, code_difference, code_text, same_code
 
 #: How a partial result says that it is one, so that the next stage of the merge can tell whether it still is.
 LACKS = "a part of the run is missing"
