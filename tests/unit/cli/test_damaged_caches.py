@@ -92,10 +92,19 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     target = machine.cache / cpu.cache_folder().name
     target.mkdir(parents=True)
     for name in ("batch.run_range", "cpu_sums._add_range"):
-        for file in cpu.cache_folder().glob(f"{name}-*.nbc"):
+        # of several forms of a function, which other tests have compiled, a run of this problem loads one: the other
+        # copies go
+        for file in sorted(cpu.cache_folder().glob(f"{name}-*.nbc")):
+            for other in target.glob(f"{name}-*.nbc"):
+                other.unlink()
             shutil.copy(file, target)
+            machine.run()
+            there = sorted(target.glob(f"{name}-*.nbc"))
+            if there == [target / file.name]:
+                break
+            (target / file.name).unlink()  # what the run has compiled beside it is the right form
     integers, told = machine.run()
-    assert not told
+    assert not told and len(list(target.iterdir())) == 2
     return machine.cache, integers
 
 
