@@ -104,7 +104,8 @@ def folder_deleted(suite: Suite, found: Findings) -> None:
         except subprocess.TimeoutExpired:
             shutil.rmtree(folder, ignore_errors=True)
         found.told(ended(process, words, begun))
-        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # what the command put there while the rest was being deleted
+        folder.mkdir()
         go_on(suite, found, work, folder / work.out, "its folder was deleted")
 
 
