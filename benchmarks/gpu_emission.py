@@ -4,7 +4,7 @@ Lines and beta branches as the evaluated files list them (ENSDF, through NuDat 3
 2019;159:1; 131I, Nuclear Data Sheets 2006;107:2715), those that make at least 0.2 % of the energy of their kind, shells
 joined; Auger electrons as the mean line of each shell. Spectra have the allowed shape with the evaluated mean energy of
 each branch. A decay then has the same work for a kernel as with the complete data, within a few percent, which
-``tests/unit/test_gpu_emission.py`` holds; doses come from the complete data alone.
+``tests/unit/tools/test_gpu_emission.py`` holds; doses come from the complete data alone.
 """
 
 from __future__ import annotations

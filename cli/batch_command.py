@@ -11,7 +11,7 @@ from ..engine.dose.methods import METHODS
 from ..engine.errors import InputError
 from . import executor_options as where
 from .batch_output import end_of_cases, end_of_problem, tell_cases
-from .options import BACKENDS, DECAYS, JSON, Quiet, out_option, with_verbose
+from .options import BACKENDS, DECAYS, EVERY, JSON, Quiet, checkpoint_seconds, out_option, with_verbose
 from .output import echo, progress_line
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def batch(
     time_limit: Annotated[str | None, typer.Option(help='Longest transport of a visit, e.g. "1 min".')] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the transport.")] = None,
     backend: Annotated[str | None, typer.Option(help=BACKENDS)] = None,
-    checkpoint: Annotated[str, typer.Option(help='Time between two checkpoints of a job: "1 min"; or off.')] = "1 min",
+    checkpoint: Annotated[str, typer.Option(help='Time between two checkpoints of a job: "1 min"; or off.')] = EVERY,
     partition: where.Partition = None,
     account: where.Account = None,
     gres: where.Gres = None,
@@ -62,8 +62,7 @@ def batch(
         dry_run=dry_run, scheduler=scheduler, cluster=cluster,
     )  # fmt: skip
     executor_of(runner, **options)  # what it cannot take is said before anything is written
-    off = checkpoint.strip().lower() == "off"
-    every = None if off else parse(checkpoint, DURATION, field="--checkpoint")
+    every = checkpoint_seconds(checkpoint)
     mixed, backend = _backend_of_devices(devices, backend)
     flags = {
         "method": method, "decays": decays, "until": until, "seed": seed, "backend": backend,
@@ -84,10 +83,12 @@ def batch(
 
 def _backend_of_devices(devices: str | None, backend: str | None) -> tuple[bool, str | None]:
     """Whether devices of several kinds take the jobs, and the backend of the jobs otherwise."""
-    kinds = {one.strip().partition(":")[0] for one in (devices or "").split(",") if one.strip()}
-    if not kinds or backend not in (None, "auto"):
+    from ..engine.batch.executors.devices import MIXED, backend_of_devices, device_names
+
+    if devices is None or backend not in (None, "auto"):
         return False, backend
-    return len(kinds) > 1, backend if len(kinds) > 1 else kinds.pop()
+    kind = backend_of_devices(device_names(devices))
+    return (True, backend) if kind == MIXED else (False, kind)
 
 
 def _problem(

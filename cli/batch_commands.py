@@ -140,7 +140,7 @@ def _to_retry(out: Path, manifest: Manifest, given: Sequence[str] | None) -> lis
     if given:
         return _named(out, manifest, given)
     # also what waits: nobody holds the batch, or its submission was refused; Slurm leaves out what is in its queue
-    return [name for name in manifest.jobs if not is_done(out, manifest, name)]
+    return [name for name in manifest.jobs if not is_done(out, name)]
 
 
 def cancel(out: BatchFolder, jobs: Names = None, quiet: Quiet = False, json: JSON = False) -> None:

@@ -242,7 +242,8 @@ def _run_therapies(
             results = {} if earlier is None else _earlier(treated, earlier, number, checkpoints)
         files = None if checkpoints is None else partial(checkpoints.file, number)
         outcomes.append(_run(treated, tell, stop, results, files))
-        left |= not _all_was_there(outcomes[-1], results)
+        if earlier is not None:  # what was transported elsewhere is added up anew whenever it is asked for
+            left |= not _all_was_there(outcomes[-1], results)
     if earlier is not None and not left:
         decays = min(visit.result.decays for outcome in outcomes for visit in outcome.visits)
         visit = "" if len(case.visits) == 1 else " a visit"

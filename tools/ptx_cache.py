@@ -1,6 +1,6 @@
 """PTX on disk: a kernel that one process has compiled is not compiled by the next.
 
-The cache is that of the compiled transport (``kernels/loader.py``); its key is everything that the compiler sees. Test
+The cache is that of the compiled transport (``kernels/cache.py``); its key is everything that the compiler sees. Test
 files in several workers need the same kernels at the same time: one compiles, the others wait.
 """
 

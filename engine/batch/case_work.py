@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ..case.changes import with_changes
 from ..file_hash import file_hash
 from ..run import run
 from .attempt import Attempt
+from .executors.devices import THREADS, environment
 from .inputs import check_inputs, load_case
 from .job import JOB_FILE, batch_of
 from .manifest import case_folder
 from .marks import Mark, is_complete, take_over, write_mark
-
-#: Environment variable: CPU threads of a transport.
-THREADS = "HEVESY_THREADS"
 
 
 def run_case(attempt: Attempt) -> dict[str, Any]:
@@ -50,7 +45,7 @@ def run_case(attempt: Attempt) -> dict[str, Any]:
         return {"state": "done", "fraction": 1.0}
     mine = take_over(out, key, again=attempt.status.attempts > 1)
     start = time.monotonic()
-    with _threads(attempt.threads):
+    with environment({} if attempt.threads is None else {THREADS: str(attempt.threads)}):
         outcome = run(
             case, out=out, progress=attempt.tell, stop=attempt.ends, resume=mine, checkpoint_s=job.checkpoint_s
         )
@@ -63,17 +58,3 @@ def run_case(attempt: Attempt) -> dict[str, Any]:
         return attempt.stopped(decays=decays)
     transport_s = sum(result.provenance.wall_time_s for result in results)
     return {"state": "done", "decays": decays, "fraction": 1.0, "transport_s": transport_s}
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Keep what runs in the block to a number of CPU threads."""
-    former = os.environ.get(THREADS)
-    if count is not None:
-        os.environ[THREADS] = str(count)
-    try:
-        yield
-    finally:
-        if count is not None:
-            os.environ.pop(THREADS)
-            os.environ.update({} if former is None else {THREADS: former})

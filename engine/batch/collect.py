@@ -74,8 +74,8 @@ def merged_whole(out: Path, manifest: Manifest, whole: Whole, *, partial: bool =
     return result
 
 
-def collect_problem(out: Path, manifest: Manifest, whole: Whole, file: Path | None = None) -> Path:
-    """Write the merged result of a problem.
+def collect_problem(out: Path, manifest: Manifest, whole: Whole) -> Path:
+    """Write the merged result of a problem, ``result.h5`` in the folder of the batch.
 
     Parameters
     ----------
@@ -83,8 +83,6 @@ def collect_problem(out: Path, manifest: Manifest, whole: Whole, file: Path | No
         Folder of the batch.
     manifest, whole
         What it should consist of.
-    file
-        Where to write; ``result.h5`` in the folder of the batch by default.
 
     Returns
     -------
@@ -98,7 +96,7 @@ def collect_problem(out: Path, manifest: Manifest, whole: Whole, file: Path | No
     SavedElsewhere
         There is no room for it: where it is.
     """
-    result, target = merged_whole(out, manifest, whole), file or out / RESULT_FILE
+    result, target = merged_whole(out, manifest, whole), out / RESULT_FILE
     try:
         return result.save(target)
     except OSError as error:
@@ -138,7 +136,7 @@ def collect_case(
     StoppedEarly
         It is not whole; the next merge makes it.
     """
-    wholes = [whole for whole in manifest.wholes if whole.case == case_name]
+    wholes = manifest.parts_of(case_name)
     if not wholes:
         raise InputError(
             f"the batch has no case {case_name!r}",
@@ -277,8 +275,8 @@ def collect(out: Path, manifest: Manifest, *, progress: Progress | None = None, 
     return done
 
 
-def check_done(out: Path, whole: Whole) -> list[str]:
-    """Names of the jobs of a whole, all of which are done.
+def check_done(out: Path, whole: Whole) -> None:
+    """Refuse a whole of which a job is not done.
 
     Raises
     ------
@@ -294,7 +292,6 @@ def check_done(out: Path, whole: Whole) -> list[str]:
             suggestion="see `hevesy status`, then `hevesy retry`",
             file=out,
         )
-    return whole.jobs
 
 
 class _Visits(Mapping[str, Result]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -108,7 +108,10 @@ def batch_of(folder: Path) -> Path:
     return folder.resolve().parent.parent
 
 
-def read_record(path: Path, kind: type[Record]) -> Record:
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
     """A JSON file of a batch.
 
     Raises

@@ -25,7 +25,7 @@ from .executors.slurm_states import held_sentence
 from .folders import check_result_place
 from .job import LOCK_FILE, RESULT_FILE
 from .manifest import MANIFEST_FILE, Manifest, Option, Whole, case_folder, job_folder, read_manifest, write_manifest
-from .marks import is_complete, shards_key
+from .marks import is_complete, key_of
 from .status import read_status, write_status
 from .work import stands
 
@@ -150,7 +150,7 @@ def hand_over(
     runner = executor_of(executor, **options)
     if any(not whole.case for whole in manifest.wholes):
         check_result_place(out)
-    kept = frozenset(name for name in manifest.jobs if is_done(out, manifest, name))
+    kept = frozenset(name for name in manifest.jobs if is_done(out, name))
     names = [name for name in manifest.jobs if (name not in kept if only is None else name in only)]
     held = {} if executor == "slurm" else _in_slurm(out, names)  # the executor itself asks
     names, messages = _free(out, names, held, stop)
@@ -250,7 +250,7 @@ def _take_back_damaged(folders: Sequence[Path]) -> None:
             write_status(folder, status.model_copy(update={"state": "waiting", "result_sha256": ""}))
 
 
-def is_done(out: Path, manifest: Manifest, name: str) -> bool:
+def is_done(out: Path, name: str) -> bool:
     """Whether a job is done, and its results are there as it left them."""
     status = read_status(job_folder(out, name))
     return status.state == "done" and stands(job_folder(out, name), status)
@@ -260,8 +260,7 @@ def has_results(out: Path, manifest: Manifest, whole: Whole) -> bool:
     """Whether the results of a whole whose jobs are done have been put together."""
     if not whole.case:
         return (out / RESULT_FILE).is_file()
-    key = shards_key(manifest, whole.case) if whole.sharded else manifest.jobs[whole.jobs[0]]
-    return is_complete(case_folder(out, whole.case), key)
+    return is_complete(case_folder(out, whole.case), key_of(manifest, whole))
 
 
 def options_again(manifest: Manifest, given: Mapping[str, Option]) -> dict[str, Option]:

@@ -176,9 +176,7 @@ def read_manifest(out: Path) -> Manifest:
             file=out,
         )
     refuse_link(out / JOBS_FOLDER)
-    manifest = read_record(out / MANIFEST_FILE, Manifest)
-    assert isinstance(manifest, Manifest)
-    return manifest
+    return read_record(out / MANIFEST_FILE, Manifest)
 
 
 def job_folder(out: Path, name: str) -> Path:
@@ -216,7 +214,6 @@ def read_job(folder: Path, sha256: str | None = None, *, hash_of: Callable[[Path
     refuse_link(folder)
     file = folder / JOB_FILE
     job = read_record(file, BatchJob)
-    assert isinstance(job, BatchJob)
     wanted: dict[str, str] = {} if sha256 is None else {JOB_FILE: sha256}
     for name, expected in {**wanted, **job.files}.items():
         refuse_link(folder / name)

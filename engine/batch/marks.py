@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import InputError
 from ..files import read_json, write_json
-from .manifest import Manifest
+from .manifest import Manifest, Whole
 
 #: The mark, in the folder of a case's results.
 DONE_FILE = "batch.json"
@@ -43,6 +43,11 @@ def shards_key(manifest: Manifest, case: str) -> str:
     """What marks the results of a case that was divided: the hash of the hashes of its jobs."""
     jobs = [manifest.jobs[name] for whole in manifest.parts_of(case) for name in whole.jobs]
     return sha256("".join(jobs).encode()).hexdigest()
+
+
+def key_of(manifest: Manifest, whole: Whole) -> str:
+    """What marks the results of the case of a whole."""
+    return shards_key(manifest, whole.case) if whole.sharded else manifest.jobs[whole.jobs[0]]
 
 
 def is_complete(folder: Path, key: str) -> bool:

@@ -182,11 +182,11 @@ def _left(out: Path, jobs: Mapping[str, JobStatus]) -> float | None:
     """
     running = [(name, _timed(status)) for name, status in jobs.items() if status.state == "running"]
     knows = {name: max(s.left_s - _since(s.updated), 0.0) for name, s in running if s.left_s is not None}
-    sizes = {name: _size(job_folder(out, name)) for name in jobs}
     whole = {name: s.wall_time_s for name, s in jobs.items() if s.state == "done"}
     whole = whole or {name: s.wall_time_s + knows[name] for name, s in running if name in knows}
     if not running or not whole:
         return None
+    sizes = {name: _size(job_folder(out, name)) for name in jobs}
     pace = sum(whole.values()) / sum(sizes[name] for name in whole)
     mine = [knows.get(name, max(pace * sizes[name] - s.wall_time_s, 0.0)) for name, s in running]
     waiting = sum(pace * sizes[name] for name, status in jobs.items() if status.state == "waiting")
@@ -196,8 +196,6 @@ def _left(out: Path, jobs: Mapping[str, JobStatus]) -> float | None:
 def _size(folder: Path) -> float:
     """What a job is in relation to the others: its decays; 1 for a case."""
     try:
-        job = read_record(folder / JOB_FILE, BatchJob)
+        return float(read_record(folder / JOB_FILE, BatchJob).decays or 1)
     except InputError:
         return 1.0
-    assert isinstance(job, BatchJob)
-    return float(job.decays or 1)

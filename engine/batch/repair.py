@@ -15,7 +15,7 @@ from .folders import restore_job
 from .inputs import check_inputs, load_case
 from .job import CASE_FILE, JOB_FILE, PROBLEM_FILE, REGIONS_FILE, BatchJob, read_record, refuse_link
 from .manifest import MANIFEST_FILE, Manifest, Whole, case_folder, job_folder, read_job, write_manifest
-from .marks import is_complete, shards_key
+from .marks import is_complete, key_of
 from .shards import shard_ranges
 from .status import read_status
 
@@ -159,8 +159,7 @@ def _check_inputs_of_done(out: Path, manifest: Manifest, whole: Whole) -> None:
     folders = [job_folder(out, name) for name in whole.jobs]
     if not whole.case or not folders or any(read_status(folder).state != "done" for folder in folders):
         return
-    key = shards_key(manifest, whole.case) if whole.sharded else manifest.jobs[whole.jobs[0]]
-    if not is_complete(case_folder(out, whole.case), key):  # the merge says what is wrong
+    if not is_complete(case_folder(out, whole.case), key_of(manifest, whole)):  # the merge says what is wrong
         return
     job = _standing(folders[0], manifest.jobs[whole.jobs[0]], _Hashes())
     if job is not None:
@@ -197,9 +196,7 @@ def _record(out: Path, manifest: Manifest, names: list[str]) -> BatchJob | None:
         file = job_folder(out, name) / JOB_FILE
         if file.is_file() and file_hash(file) == manifest.jobs[name]:
             refuse_link(file)
-            job = read_record(file, BatchJob)
-            assert isinstance(job, BatchJob)
-            return job
+            return read_record(file, BatchJob)
     return None
 
 

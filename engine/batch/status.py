@@ -24,8 +24,6 @@ from .job import (
 )
 
 State = Literal["waiting", "running", "done", "failed", "stopped", "cancelled", "lost"]
-#: States from which ``hevesy retry`` starts a job again.
-UNFINISHED: tuple[State, ...] = ("failed", "stopped", "cancelled", "lost")
 
 #: Longest time that a status says: three thousand years [s]. What says more was not written by a job.
 LONGEST_S = 1e11
@@ -125,9 +123,7 @@ def _why_not(folder: Path) -> str:
 
 def _written(folder: Path) -> JobStatus:
     refuse_link(folder)
-    status = read_record(folder / STATUS_FILE, JobStatus)
-    assert isinstance(status, JobStatus)
-    return status
+    return read_record(folder / STATUS_FILE, JobStatus)
 
 
 def write_status(folder: Path, status: JobStatus) -> None:

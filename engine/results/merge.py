@@ -22,7 +22,7 @@ from ..errors import InputError
 from ..nuclides.emission import Emission
 from ..text import counted, shortened
 from ..transport.emission_checks import RARE, rare_emissions
-from ..transport.tally import Tally
+from ..transport.tally import Tally, history_ranges
 from .result import Result
 from .sources import ThisCode, code_difference, code_text, same_code
 
@@ -352,11 +352,8 @@ def _overlap(other: _Shard, name: str, tally: Tally, common: np.ndarray) -> Inpu
 
 
 def _history(ids: np.ndarray, per_batch: int) -> list[tuple[int, int]]:
-    """Half-open ranges of decays of batches."""
-    ids = np.sort(ids)
-    cuts = np.nonzero(np.diff(ids) != 1)[0]
-    starts, ends = ids[np.concatenate([[0], cuts + 1])], ids[np.concatenate([cuts, [ids.size - 1]])] + 1
-    return [(int(a) * per_batch, int(b) * per_batch) for a, b in zip(starts, ends, strict=True)] if ids.size else []
+    """Half-open ranges of decays of batches, as plain integers."""
+    return [(int(first), int(end)) for first, end in history_ranges(ids, per_batch)]
 
 
 def _ranges(ranges: Sequence[tuple[int, int]]) -> str:

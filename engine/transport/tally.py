@@ -118,13 +118,7 @@ class Tally:
     @property
     def history_range(self) -> np.ndarray:
         """The half-open ranges of decays in these sums, joined where they touch: int64 (k, 2)."""
-        ids = np.sort(self.batch_ids)
-        if not ids.size:
-            return np.empty((0, 2), np.int64)
-        cuts = np.nonzero(np.diff(ids) != 1)[0]
-        first = ids[np.concatenate([[0], cuts + 1])]
-        last = ids[np.concatenate([cuts, [ids.size - 1]])] + 1
-        return np.stack([first, last], axis=1) * self.batch_histories
+        return history_ranges(self.batch_ids, self.batch_histories)
 
     def add_batch(
         self,
@@ -209,3 +203,27 @@ class Tally:
     def _check_open(self) -> None:
         if not self.energy_quanta.flags.writeable:
             raise ValueError("this tally belongs to a result: its sums are final")
+
+
+def history_ranges(batch_ids: np.ndarray, batch_histories: int) -> np.ndarray:
+    """The half-open ranges of decays in batches, joined where they touch.
+
+    Parameters
+    ----------
+    batch_ids
+        Numbers of the batches (n,), int64, in any order.
+    batch_histories
+        Decays in each.
+
+    Returns
+    -------
+    ndarray
+        First decay, and the one after the last: int64 (k, 2).
+    """
+    ids = np.sort(batch_ids)
+    if not ids.size:
+        return np.empty((0, 2), np.int64)
+    cuts = np.nonzero(np.diff(ids) != 1)[0]
+    first = ids[np.concatenate([[0], cuts + 1])]
+    last = ids[np.concatenate([cuts, [ids.size - 1]])] + 1
+    return np.stack([first, last], axis=1) * batch_histories

@@ -160,9 +160,7 @@ def shares(workers: int) -> list[Device]:
 
 def backend_of_job(folder: Path) -> str:
     """Backend that the job in a folder was planned for."""
-    job = read_record(folder / JOB_FILE, BatchJob)
-    assert isinstance(job, BatchJob)
-    return job.backend
+    return read_record(folder / JOB_FILE, BatchJob).backend
 
 
 def devices_for(backends: Mapping[str, str], named: Sequence[Device], workers: int | None) -> list[Device]:

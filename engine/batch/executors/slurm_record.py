@@ -64,9 +64,7 @@ def read_submissions(out: Path) -> SlurmRecord:
     """What was submitted for the batch in a folder; nothing where there is no record."""
     if not (out / RECORD_FILE).exists():
         return SlurmRecord()
-    record = read_record(out / RECORD_FILE, SlurmRecord)
-    assert isinstance(record, SlurmRecord)
-    return record
+    return read_record(out / RECORD_FILE, SlurmRecord)
 
 
 def submitted_again(out: Path) -> str:

@@ -8,21 +8,16 @@ from pathlib import Path
 
 import pytest
 from hevesy.cli import transport_commands
+from hevesy.engine.batch.executors import devices as devices_module
 from hevesy.engine.batch.executors.base import executor_of
 from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.lock import locked
-from hevesy.engine.results import code as code_of
+from hevesy.engine.results import sources
 from hevesy.engine.results.provenance import code_commit, code_version
-from hevesy.tests.unit.batch.small_batch import small_problem
 from hevesy.tests.unit.small_case import write_small_case
 
 SETTINGS = ("--decays", 2000, "--seed", 1, "--backend", "cpu", "--shards", 2, "--quiet")
 SLURM = ("--executor", "slurm", "--dry-run")
-
-
-@pytest.fixture(scope="module")
-def problem(tmp_path_factory) -> Path:
-    return small_problem().save(tmp_path_factory.mktemp("problem") / "p.npz")
 
 
 @pytest.fixture
@@ -280,10 +275,10 @@ def test_a_checkout_and_an_installed_hevesy_say_what_they_are(
     problem, tmp_path, command, monkeypatch, planned, here, words
 ):
     out = tmp_path / "b"
-    monkeypatch.setattr(code_of, "code_commit", lambda: planned)
+    monkeypatch.setattr(sources, "code_commit", lambda: planned)
     plan_problem(problem, out, shards=2, decays=2000, seed=1, backend="cpu")
-    monkeypatch.setattr(code_of, "code_commit", lambda: here)
-    monkeypatch.setattr(code_of, "code_hash", lambda: "0" * 64)
+    monkeypatch.setattr(sources, "code_commit", lambda: here)
+    monkeypatch.setattr(sources, "code_hash", lambda: "0" * 64)
     words = words.format(code_version())
     code, _, err = command("job", out / "jobs" / "shard-0001", "--quiet")
     assert (
@@ -293,3 +288,14 @@ def test_a_checkout_and_an_installed_hevesy_say_what_they_are(
     )
     code, _, err = command("batch", problem, "--out", out, *SETTINGS)
     assert code == 2 and words in err and "image, or give another --out" in err
+
+
+@pytest.mark.parametrize(("devices", "backend"), [("all", "cpu"), (" CPU ", "cpu"), ("cpu,cpu", "cpu")])
+def test_devices_say_the_backend_of_the_jobs(problem, tmp_path, command, monkeypatch, devices, backend):
+    """As they are documented: any case, and all; here no GPU can be used."""
+    monkeypatch.setattr(devices_module, "_usable_gpus", lambda *, required: ())
+    out = tmp_path / "b"
+    words = ("--decays", 2000, "--seed", 1, "--shards", 2, "--quiet")
+    code, _, err = command("batch", problem, "--devices", devices, "--out", out, *words)
+    assert code == 0, err
+    assert {json.loads(file.read_text())["backend"] for file in out.glob("jobs/*/job.json")} == {backend}

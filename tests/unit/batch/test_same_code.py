@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hevesy.engine.results import code, identity, provenance
+from hevesy.engine.results import identity, provenance, sources
 from hevesy.engine.results.environment import ROOT
 from hevesy.engine.results.result import Result
 from hevesy.tests.unit.batch import small_batch
@@ -25,7 +25,7 @@ HERE, LATER = "f" * 40, "e" * 40
 
 def at(monkeypatch, commit: str) -> None:
     """Be a checkout at a commit."""
-    for module in (code, provenance):
+    for module in (sources, provenance):
         monkeypatch.setattr(module, "code_commit", lambda: commit)
 
 
@@ -138,7 +138,7 @@ def test_a_merged_case_is_said_to_stay_and_refused_to_other_code(tmp_path, comma
     assert told == {"written": [], "kept": [str(out / "T1")], "missing": {}}
     (out / "T1" / "batch.json").unlink()
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    monkeypatch.setattr(code, "code_hash", lambda: "0" * 64)
+    monkeypatch.setattr(sources, "code_hash", lambda: "0" * 64)
     for words in (("merge",), ("retry",)):
         returned, _, err = command(*words, out, "--quiet")
         assert returned == 2 and "the batch was made by hevesy" in err and "run without --resume" not in err
@@ -169,7 +169,7 @@ def test_a_later_commit_of_the_same_sources_keeps_what_is_there(tmp_path, comman
     returned, told, err = command(*words)
     assert returned == 0 and json.loads(told)["cases"][0]["state"] == "kept", err
     assert {file: file.read_bytes() for file in kept} == before
-    for module in (code, provenance):
+    for module in (sources, provenance):
         monkeypatch.setattr(module, "code_hash", lambda: "0" * 64)
     returned, told, err = command(*words)
     assert returned == 0 and json.loads(told)["cases"][0]["state"] == "done", err
