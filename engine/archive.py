@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
+from .memory import memory_bytes
 from .text import shortened
 
 #: What reading a damaged archive raises, whichever part meets the damage.
@@ -146,8 +147,8 @@ class Archive:
             With their size.
         """
         total = sum(self.declared(name).nbytes for name in names)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if total > memory / 2:  # tables, tally and copies need as much again
+        memory = memory_bytes()
+        if memory is not None and total > memory / 2:  # tables, tally and copies need as much again
             raise self.refusal(f"its arrays take {total / 2**30:.4g} GB, and this machine has {memory / 2**30:.3g} GB")
 
     def numbers(self, name: str) -> np.ndarray:

@@ -165,6 +165,13 @@ def _content(path: Path) -> bytes | None:
     return content
 
 
+def discard_all(path: Path) -> None:
+    """Remove a file of the cache that cannot be used, wherever it is, and say so."""
+    for place in places(path):
+        if place.is_file():
+            discard(place)
+
+
 def discard(path: Path) -> None:
     """Remove a damaged file of the cache, and say so."""
     log.warning("a file of the cache is damaged, and is made again: %s", path)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from hevesy.engine.constants import QUANTUM_MEV
+from hevesy.engine.constants import JOULE_PER_MEV, QUANTUM_MEV
 from hevesy.engine.dose.compute import compute_dose
 from hevesy.engine.dose.local import emitted_energy
 from hevesy.engine.dose.map import DoseMap, relative_source
@@ -19,7 +19,6 @@ from hevesy.engine.nuclides import nuclide
 from hevesy.engine.nuclides.emission import Emission
 from hevesy.engine.pairing import paired_mean
 from hevesy.engine.physics.material import Material
-from hevesy.engine.statistics import region_mean_sigma
 from hevesy.engine.transport.problem import Problem
 from hevesy.engine.transport.run_options import RunOptions
 from hevesy.engine.transport.same_decays import expected
@@ -109,9 +108,9 @@ def merit(method: str, problem: Problem, masks: np.ndarray, decays: int) -> Meri
     )
     dose = compute_dose(method, problem, options=options)
     tally = dose.tally
-    _, sigma = region_mean_sigma(tally.region_quanta, tally.batch_histories)
+    _, sigma = tally.region_energy()
     means = np.array([dose.mean[mask > 0].mean() for mask in masks])
-    gy = 1.602176634e-13 / (problem.voxel_volume_ml * 1e-3)
+    gy = JOULE_PER_MEV / (problem.voxel_volume_ml * 1e-3)
     errors = sigma * gy / masks.reshape(len(masks), -1).sum(axis=1) / means
     hot = dose.mean > 0.5 * dose.mean.max()
     voxels = float(np.sqrt(np.mean((dose.sigma[hot] / dose.mean[hot]) ** 2)))

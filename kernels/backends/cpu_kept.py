@@ -18,7 +18,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from ..cache import discard, load, places, store
+from ..cache import discard_all, load, store
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,7 @@ class KeptFunctions(_Cache):
             return CompileResult._rebuild(target_context, *payload) if stored == key else None
         except Exception as error:  # written as it is, by something that this is not
             log.info("compiled code in %s cannot be used: %r", path, error)
-            for place in places(path):
-                discard(place)
+            discard_all(path)
             return None
 
     def save_overload(self, sig: Any, cres: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from numba.cuda.dispatcher import CUDACache
 from numba.cuda.serialize import dumps
 
-from ..cache import discard, load, store
+from ..cache import discard_all, load, store
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class CheckedFiles:
             return data if stored == (self._stamp, key) else None
         except Exception as error:  # whole, and written by something that this is not: the other files stay
             log.info("%s cannot be used: %r", self.path(key), error)
-            discard(self.path(key))
+            discard_all(self.path(key))
             return None
 
     def save(self, key: Any, data: Any) -> None:

@@ -8,7 +8,6 @@ less than a stated share of the emitted energy is deposited.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ...constants import ELECTRON_REST_MEV
 from ...errors import InputError
+from ...memory import memory_bytes
 from ...nuclides.emission import Emission
 from ...physics import photons, stopping
 from ...text import number
@@ -85,8 +85,8 @@ def extent_of(request: KernelRequest) -> Extent:
             low, high = (middle, high) if fits else (low, middle)
         extent = Extent(reach, _margin(request, low), low, wanted)
     needed = _voxels(extent.half) * BYTES_PER_VOXEL + 40 * _voxels(extent.reach)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory / 2:
+    memory = memory_bytes()
+    if memory is not None and needed > memory / 2:
         shape = " x ".join(str(2 * k + 1) for k in extent.reach)
         raise InputError(
             f"a kernel of {shape} voxels needs {needed / 2**30:.3g} GB",
