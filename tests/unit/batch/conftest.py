@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,25 @@ from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.imaging.tissue import water
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.transport.problem import Problem
-from hevesy.tests.unit.batch.small_batch import small_problem
+from hevesy.tests.unit.batch.small_batch import Held, small_problem
 
 
 @pytest.fixture(scope="module")
 def problem(tmp_path_factory) -> Path:
     return small_problem().save(tmp_path_factory.mktemp("problem") / "p.npz")
+
+
+@pytest.fixture
+def held(tmp_path, monkeypatch) -> Iterator[Held]:
+    """Hold jobs in processes that are started from now on."""
+    folder = tmp_path / "held"
+    folder.mkdir()
+    hook = Path(__file__).with_name("held")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(hook), os.environ.get("PYTHONPATH", "")])))
+    monkeypatch.setenv("HEVESY_TEST_HELD", str(folder))
+    yield Held(folder)
+    for left in folder.iterdir():
+        left.unlink()
 
 
 @pytest.fixture

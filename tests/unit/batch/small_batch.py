@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -130,14 +129,30 @@ def _locks_can_be() -> bool:
 LOCKS = pytest.mark.skipif(not _locks_can_be(), reason="processes cannot share a lock here: is /dev/shm full?")
 
 
-def frozen_mid_run(folders) -> tuple[Path, int] | None:
-    """A job that runs, and its process, which does nothing more: it cannot end between the look and the kill."""
+def running(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """Jobs that run now, and their processes."""
     for folder in folders:
         status = read_status(folder)
-        if status.state != "running":
-            continue
-        os.kill(status.pid, signal.SIGSTOP)
-        if read_status(folder).state == "running":
-            return folder, status.pid
-        os.kill(status.pid, signal.SIGCONT)
-    return None
+        if status.state == "running":
+            yield folder, status.pid
+
+
+class Held:
+    """Jobs that wait at their beginning, in whichever process: a test meets them however slow or fast the machine is.
+
+    Parameters
+    ----------
+    folder
+        What tells those processes, see ``held/sitecustomize.py``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hold(self, *jobs: Path) -> None:
+        for job in jobs:
+            (self._folder / job.name).touch()
+
+    def release(self, *jobs: Path) -> None:
+        for job in jobs:
+            (self._folder / job.name).unlink(missing_ok=True)

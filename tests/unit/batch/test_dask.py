@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from hevesy.engine.batch.status import read_status
 from hevesy.engine.errors import InputError, StoppedEarly
 from hevesy.engine.lock import locked
 from hevesy.tests.patience import PATIENCE_S, until
-from hevesy.tests.unit.batch.small_batch import LOCKS, frozen_mid_run, planned, undivided
+from hevesy.tests.unit.batch.small_batch import LOCKS, planned, running, undivided
 from hevesy.tools.result_hash import result_hashes
 
 pytest.importorskip("distributed", reason="needs the extra dask")
@@ -69,14 +70,21 @@ def cluster(tmp_path_factory) -> Iterator[tuple[str, Path]]:
 
 
 @LOCKS
-def test_1_3_and_16_shards_are_the_undivided_run(problem, tmp_path):
+def test_1_3_and_16_shards_are_the_undivided_run(problem, tmp_path, held):
     batches = {
         shards: (tmp_path / str(shards), *planned(problem, tmp_path / str(shards), shards, DECAYS))
         for shards in (1, 3, 16)
     }
     folders = [folder for _, _, some in batches.values() for folder in some]
     said = []
-    executor_of("dask", workers=2).run(tmp_path, folders, progress=lambda share, text: said.append((share, text)))
+    held.hold(folders[0])  # the first of each batch, until both workers have one
+
+    def listen(share: float, text: str) -> None:
+        said.append((share, text))
+        if len({pid for _, pid in running(folders)}) == 2:
+            held.release(folders[0])
+
+    executor_of("dask", workers=2).run(tmp_path, folders, progress=listen)
     assert states(folders) == {"done": 20}
     assert len({read_status(folder).pid for folder in folders}) == 2, "both workers took jobs"
     assert os.getpid() not in {read_status(folder).pid for folder in folders}
@@ -95,39 +103,41 @@ def test_workers_of_a_scheduler_that_runs(problem, tmp_path, cluster):
 
 
 @LOCKS
-def test_a_worker_killed_in_the_middle_of_a_job_loses_nothing(problem, tmp_path):
+def test_a_worker_killed_in_the_middle_of_a_job_loses_nothing(problem, tmp_path, held):
     out = tmp_path / "out"
-    manifest, folders = planned(problem, out, 4, LONG)
-    killed: list[tuple[Path, int]] = []
+    manifest, folders = planned(problem, out, 4, DECAYS)
+    lost = folders[1]
+    held.hold(lost)
+    killed: list[int] = []
 
     def kill_one(share: float, text: str) -> None:
-        met = None if killed else frozen_mid_run(folders)
-        if met is not None:
-            os.kill(met[1], signal.SIGKILL)
-            killed.append(met)
+        for job, pid in [] if killed else running([lost]):
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+            held.release(job)
 
     executor_of("dask", workers=2).run(out, folders, progress=kill_one)
-    ((lost, pid),) = killed
     assert states(folders) == {"done": 4}
-    assert (read_status(lost).attempts, read_status(lost).pid != pid) == (2, True)
-    assert merged_hash(out, manifest) == undivided(problem, LONG)
+    assert (read_status(lost).attempts, read_status(lost).pid != killed[0]) == (2, True)
+    assert merged_hash(out, manifest) == undivided(problem, DECAYS)
 
 
 @LOCKS
-def test_a_job_that_takes_every_worker_with_it_is_given_up(problem, tmp_path, caplog):
+def test_a_job_that_takes_every_worker_with_it_is_given_up(problem, tmp_path, caplog, held):
     out = tmp_path / "out"
-    _, folders = planned(problem, out, 2, LONG)
+    _, folders = planned(problem, out, 2, DECAYS)
+    held.hold(folders[0])
     kills = []
 
     def kill_the_first(share: float, text: str) -> None:
-        met = frozen_mid_run(folders[:1])
-        if met is not None:
-            kills.append(met[1])
-            os.kill(met[1], signal.SIGKILL)
+        for _, pid in running(folders[:1]):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            kills.append(pid)
 
     with caplog.at_level("WARNING", "hevesy"):
         executor_of("dask", workers=1, attempts=2).run(out, folders, progress=kill_the_first)
-    assert len(kills) == 2
+    assert len(set(kills)) == 2
     assert states(folders) == {"lost": 1, "done": 1}
     said = [record.getMessage() for record in caplog.records if record.name.startswith("hevesy")]
     assert said[-1] == f"jobs/{folders[0].name} is given up: the 2 workers that ran it were lost"
@@ -148,23 +158,29 @@ def test_a_job_that_fails_is_a_status_and_the_others_run(problem, tmp_path, clus
 
 
 @LOCKS
-def test_a_stop_ends_jobs_with_what_they_have_and_a_second_run_with_the_whole(problem, tmp_path):
+def test_a_stop_ends_jobs_with_what_they_have_and_a_second_run_with_the_whole(problem, tmp_path, held):
     out = tmp_path / "out"
     manifest, folders = planned(problem, out, 6, LONG)
+    held.hold(*folders)
+    released = []
+
+    def go_on(share: float, text: str) -> None:
+        if text.startswith("stopping") and not released:
+            released.append(held.release(*folders))
+
     dask = executor_of("dask", workers=1)
-    dask.run(out, folders, stop=lambda: any(read_status(folder).state == "running" for folder in folders))
-    stopped = states(folders)
-    assert stopped["waiting"] >= 1, "jobs that waited did not begin"
-    assert set(stopped) <= {"stopped", "waiting", "done"}
+    dask.run(out, folders, progress=go_on, stop=lambda: any(running(folders)))
+    assert states(folders) == {"stopped": 1, "waiting": 5}, "jobs that waited did not begin"
     dask.run(out, folders)
     assert merged_hash(out, manifest) == undivided(problem, LONG)
 
 
 @LOCKS
-def test_ctrl_c_in_a_terminal_reaches_all_processes_and_only_the_command_ends_the_run(problem, tmp_path):
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_only_the_command_ends_the_run(problem, tmp_path, held):
     """SIGINT to a whole group of processes: workers leave it to the command, so that their jobs are not lost."""
     out = tmp_path / "out"
     _, folders = planned(problem, out, 6, LONG)
+    held.hold(*folders)
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from hevesy.cli.interrupt import stop_on_interrupt\n"
@@ -177,6 +193,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_only_the_command_ends_th
     try:
         until(lambda: command.poll() is not None or "running" in states(folders))
         os.killpg(command.pid, signal.SIGINT)
+        held.release(*folders)
         assert command.wait(PATIENCE_S) == 0
     finally:
         command.kill()

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from hevesy.engine.batch.status import read_status
 from hevesy.engine.errors import HevesyError, InputError
 from hevesy.engine.lock import is_locked
 from hevesy.tests.patience import alive, until
-from hevesy.tests.unit.batch.small_batch import frozen_mid_run, planned, undivided
+from hevesy.tests.unit.batch.small_batch import planned, running, undivided
 from hevesy.tools.result_hash import result_hashes
 
 DECAYS = 20_000
@@ -38,23 +37,22 @@ def states(folders) -> Counter[str]:
     return Counter(read_status(folder).state for folder in folders)
 
 
-def running(folders) -> Iterator[int]:
-    """Processes that run a job now."""
-    for folder in folders:
-        status = read_status(folder)
-        if status.state == "running":
-            yield status.pid
-
-
 @pytest.mark.parametrize("how", [{"workers": 2}, {"devices": "cpu,cpu"}])
-def test_1_3_and_16_shards_are_the_undivided_run(problem, tmp_path, how):
+def test_1_3_and_16_shards_are_the_undivided_run(problem, tmp_path, held, how):
     batches = {
         shards: (tmp_path / str(shards), *planned(problem, tmp_path / str(shards), shards, DECAYS))
         for shards in (1, 3, 16)
     }
     folders = [folder for _, _, some in batches.values() for folder in some]
     said = []
-    executor_of("processes", **how).run(tmp_path, folders, progress=lambda share, text: said.append((share, text)))
+    held.hold(folders[0])  # the first of each batch, until both workers have one
+
+    def listen(share: float, text: str) -> None:
+        said.append((share, text))
+        if len({pid for _, pid in running(folders)}) == 2:
+            held.release(folders[0])
+
+    executor_of("processes", **how).run(tmp_path, folders, progress=listen)
     assert states(folders) == {"done": 20}
     took = Counter(read_status(folder).executor_id for folder in folders)
     assert len(took) == 2 and all(("(cpu)" in name) == ("devices" in how) for name in took), "both workers took jobs"
@@ -66,34 +64,36 @@ def test_1_3_and_16_shards_are_the_undivided_run(problem, tmp_path, how):
     assert all(later >= 0.0 for later, _ in said)
 
 
-def test_a_killed_worker_loses_nothing(problem, tmp_path, caplog):
-    manifest, folders = planned(problem, tmp_path / "out", 4, LONG)
+def test_a_killed_worker_loses_nothing(problem, tmp_path, caplog, held):
+    manifest, folders = planned(problem, tmp_path / "out", 4, DECAYS)
+    bad = folders[1]
+    held.hold(bad)
     killed = []
 
     def kill_one(share: float, text: str) -> None:
-        met = None if killed else frozen_mid_run(folders)
-        if met is not None:
-            os.kill(met[1], signal.SIGKILL)
-            killed.append(met[1])
+        for job, pid in [] if killed else running([bad]):
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+            held.release(job)
 
     with caplog.at_level(logging.WARNING):
         executor_of("processes", workers=2).run(tmp_path / "out", folders, progress=kill_one)
     assert states(folders) == {"done": 4}
-    (lost,) = [folder for folder in folders if read_status(folder).attempts == 2]
-    assert read_status(lost).pid != killed[0]
-    assert f"{lost.name}: worker" in caplog.text and "ended by SIGKILL; it is run again" in caplog.text
+    assert [folder for folder in folders if read_status(folder).attempts == 2] == [bad]
+    assert read_status(bad).pid != killed[0]
+    assert f"{bad.name}: worker" in caplog.text and "ended by SIGKILL; it is run again" in caplog.text
     assert f"attempt 2 of {ATTEMPTS}" in caplog.text
-    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
+    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, DECAYS)
 
 
-def test_a_job_that_kills_every_process_is_given_up_and_the_others_run(problem, tmp_path, caplog):
-    _, folders = planned(problem, tmp_path / "out", 3, LONG)
+def test_a_job_that_kills_every_process_is_given_up_and_the_others_run(problem, tmp_path, caplog, held):
+    _, folders = planned(problem, tmp_path / "out", 3, DECAYS)
     bad = folders[1]
+    held.hold(bad)
 
     def kill_that(share: float, text: str) -> None:
-        met = frozen_mid_run([bad])
-        if met is not None:
-            os.kill(met[1], signal.SIGKILL)
+        for _, pid in running([bad]):
+            os.kill(pid, signal.SIGKILL)
 
     with caplog.at_level(logging.WARNING):
         executor_of("processes", workers=1).run(tmp_path / "out", folders, progress=kill_that)
@@ -103,31 +103,41 @@ def test_a_job_that_kills_every_process_is_given_up_and_the_others_run(problem, 
     assert "it is not run again" in caplog.text
 
 
-def test_a_worker_without_memory_loses_nothing(problem, tmp_path):
+def test_a_worker_without_memory_loses_nothing(problem, tmp_path, held):
     """Whether its next allocation is an error or its end: the job is run again, in a process that has memory."""
-    manifest, folders = planned(problem, tmp_path / "out", 6, LONG)
+    manifest, folders = planned(problem, tmp_path / "out", 6, DECAYS)
+    held.hold(folders[0])
     starved = []
 
     def starve_one(share: float, text: str) -> None:
-        for pid in [] if starved else running(folders):
+        for job, pid in [] if starved else running(folders[:1]):
             resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
             starved.append(pid)
-            return
+            held.release(job)
 
     executor_of("processes", workers=2).run(tmp_path / "out", folders, progress=starve_one)
     assert starved and states(folders) == {"done": 6}
-    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
+    assert read_status(folders[0]).attempts == 2
+    assert merged_hash(tmp_path / "out", manifest) == undivided(problem, DECAYS)
 
 
-def test_a_stop_ends_jobs_as_stopped_and_the_next_run_completes_them(problem, tmp_path):
+def test_a_stop_ends_jobs_as_stopped_and_the_next_run_completes_them(problem, tmp_path, held):
     manifest, folders = planned(problem, tmp_path / "out", 4, LONG)
+    held.hold(*folders)
+    asked = []
 
-    def one_runs() -> bool:
-        return any(running(folders))
+    def stop() -> bool:
+        if not asked and len(list(running(folders))) == 2:
+            asked.append(True)
+        return bool(asked)
 
-    executor_of("processes", workers=2).run(tmp_path / "out", folders, stop=one_runs)
-    after = states(folders)
-    assert after["stopped"] >= 1 and not after["running"] and not after["lost"] and not after["failed"]
+    def go_on(share: float, text: str) -> None:
+        if asked and asked[-1]:  # they have been told to stop
+            held.release(*folders)
+            asked.append(False)
+
+    executor_of("processes", workers=2).run(tmp_path / "out", folders, progress=go_on, stop=stop)
+    assert states(folders) == {"stopped": 2, "waiting": 2}
     executor_of("processes", workers=2).run(tmp_path / "out", folders)
     assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
 
@@ -142,21 +152,23 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_end_with_a_parent_that_is_killed(problem, tmp_path):
+def test_workers_end_with_a_parent_that_is_killed(problem, tmp_path, held):
     manifest, folders = planned(problem, tmp_path / "out", 4, LONG)
+    held.hold(*folders)
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "out")])
     try:
-        pids = list(until(lambda: list(running(folders))))
+        until(lambda: len(list(running(folders))) == 2)
+        pids = [pid for _, pid in running(folders)]
         parent.kill()
         parent.wait()
+        held.release(*folders)
         until(lambda: not any(map(alive, pids)))
         until(lambda: not any(is_locked(folder / "lock") for folder in folders))
     finally:
         parent.kill()
-    after = states(folders)
-    assert after["stopped"] >= 1 and not after["running"]
+    assert states(folders) == {"stopped": 2, "waiting": 2}
     executor_of("processes", workers=2).run(tmp_path / "out", folders)
     assert states(folders) == {"done": 4}
     assert merged_hash(tmp_path / "out", manifest) == undivided(problem, LONG)
