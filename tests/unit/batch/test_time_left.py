@@ -18,6 +18,7 @@ from hevesy.engine.batch.manifest import read_job
 from hevesy.engine.batch.status import JobStatus, write_status
 from hevesy.engine.lock import locked
 from hevesy.engine.progress import TimeLeft
+from hevesy.tests.patience import until
 from hevesy.tests.unit.batch.small_batch import planned
 
 #: A case: seconds at which it says a fraction and a text. Images 4 s, tables and code 60 s, then 1 s per hundredth.
@@ -91,8 +92,7 @@ def test_the_bar_of_a_terminal_says_no_more(clock, monkeypatch, capsys) -> None:
         for moment, fraction, text in RUN[6:63]:
             clock.now = 1000.0 + moment
             tell(fraction, text)
-        time.sleep(0.3)
-        assert "about 30 s left" in capsys.readouterr().err
+        until(lambda: "about 30 s left" in capsys.readouterr().err)
 
 
 def test_a_job_says_it_in_its_status(problem, tmp_path, clock, command, monkeypatch) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import hevesy
 import numpy as np
@@ -250,22 +251,26 @@ def test_first_interrupt_asks_and_second_insists():
     assert signal.getsignal(signal.SIGINT) is former
 
 
-def test_a_signal_that_comes_twice_at_once_asks_once(capsys):
+def test_a_signal_that_comes_twice_at_once_asks_once(capsys, monkeypatch):
     """As from `timeout`, which signals a process and its group, and from a shell that ends with its terminal."""
     import signal
 
+    from hevesy.cli import interrupt
     from hevesy.cli.interrupt import TOGETHER_S, Interrupted, stop_on_interrupt
 
+    now = [1000.0]
+    monkeypatch.setattr(interrupt, "time", SimpleNamespace(monotonic=lambda: now[0]))
     for number in (signal.SIGTERM, signal.SIGHUP):
         with pytest.raises(Interrupted), stop_on_interrupt(before=-1) as stop:
             try:
                 signal.raise_signal(number)
+                now[0] += 0.9 * TOGETHER_S
                 signal.raise_signal(number)
             except Interrupted:
                 raise AssertionError("the same signal was taken for a second one") from None
             assert stop()
             assert capsys.readouterr().err.count("stopping; what is done is kept; press Ctrl-C again") == 1
-            time.sleep(2 * TOGETHER_S)
+            now[0] += 0.2 * TOGETHER_S
             signal.raise_signal(number)
             raise AssertionError("a later signal did not end the run")
     with pytest.raises(Interrupted), stop_on_interrupt(before=-1):

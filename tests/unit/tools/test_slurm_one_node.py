@@ -27,7 +27,7 @@ def test_a_zombie_is_not_waited_for_and_a_process_is(tmp_path: Path, stubborn: b
         begun = time.monotonic()
         subprocess.run([TOOL, "down", tmp_path], check=True, timeout=60)
         took = time.monotonic() - begun
-        assert took > 9.0 if stubborn else took < 5.0
+        assert (took > 9.0) == stubborn
         assert not (tmp_path / "slurmd.pid").exists()
     finally:
         child.kill()
