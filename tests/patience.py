@@ -28,12 +28,14 @@ REFERENCE_S = {"interpreter": 0.010, "arrays": 0.015}
 Value = TypeVar("Value")
 
 
-def until(happened: Callable[[], Value], account: Callable[[], str] = lambda: "it did not happen") -> Value:
+def until(
+    happened: Callable[[], Value], account: Callable[[], str] = lambda: "it did not happen", look_s: float = 0.02
+) -> Value:
     """Wait until a function returns something true, which is returned; fails with an account of how things are."""
     end = time.monotonic() + PATIENCE_S
     while not (value := happened()):
         assert time.monotonic() < end, account()
-        time.sleep(0.02)
+        time.sleep(look_s)
     return value
 
 

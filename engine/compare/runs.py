@@ -9,13 +9,10 @@ from pathlib import Path
 from ..case.file import parse_yaml, read_yaml
 from ..case.model import Case
 from ..errors import InputError
-from ..export.folder import CASE_FILE, RESULT_FILE, visit_folder
+from ..export.folder import CASE_FILE, RESULT_FILE, THERAPY, visit_folder
 from ..results.result import CASE, Result
 from ..text import did_you_mean
 from ..transport.problem import Problem
-
-#: First part of the names of folders of further therapies, see :func:`hevesy.engine.export.folder.therapy_folder`.
-THERAPY = "therapy_"
 
 
 @dataclass(frozen=True)

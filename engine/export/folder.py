@@ -32,7 +32,7 @@ __all__ = [
 
 REPORT_FILE, RESULT_FILE = "report.html", "result.h5"
 #: What the names of the folders of further therapies begin with.
-_THERAPY = "therapy_"
+THERAPY = "therapy_"
 
 
 def visit_folder(root: Path, names: list[str], name: str) -> Path:
@@ -72,7 +72,7 @@ def result_files(folder: Path, visits: list[str], therapy: str = "") -> list[Pat
     list of Path
         A file for each visit.
     """
-    root = folder / f"{_THERAPY}{therapy}" if therapy else folder
+    root = folder / f"{THERAPY}{therapy}" if therapy else folder
     return [visit_folder(root, visits, name) / RESULT_FILE for name in visits]
 
 
@@ -137,7 +137,7 @@ def therapy_folder(case: Case) -> str:
     str
         Name of the folder.
     """
-    return f"{_THERAPY}{case.therapy.nuclide}"
+    return f"{THERAPY}{case.therapy.nuclide}"
 
 
 def _write_result(result: Result, folder: Path) -> None:

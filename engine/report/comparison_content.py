@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from ..text import NONE, activity_text, count_of, covered_text, interval_decimals, number, or_nan, signed
@@ -254,19 +255,11 @@ def cost_rows(shown: Shown, page: ComparisonPage) -> list[dict[str, Any]]:
                 "seconds": number(seconds),
                 "faster": NONE if method is shown.reference else number(faster),
                 "decays": f"{decays:,}".replace(",", " ") if decays else NONE,
-                "merit": number(_median(known)),
+                "merit": number(median(known) if known else math.nan),
                 "merits": f"{number(known[0])} to {number(known[-1])}" if len(known) > 1 else "",
             }
         )
     return out
-
-
-def _median(values: Sequence[float]) -> float:
-    """Of ascending values; NaN of none."""
-    if not values:
-        return math.nan
-    half = len(values) // 2
-    return values[half] if len(values) % 2 else 0.5 * (values[half - 1] + values[half])
 
 
 def files(shown: Shown) -> list[tuple[str, str, str, str]]:

@@ -9,9 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,12 @@ from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.results.result import Result
 from hevesy.engine.simulation import simulate
 from hevesy.engine.transport.problem import Problem
-from hevesy.tests.patience import PATIENCE_S
+from hevesy.tests import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 DECAYS, SEED = 6400, 5
+#: Each look asks Slurm.
+until = partial(patience.until, look_s=0.1)
 
 #: hevesy whose transport begins when there is a file `go` in the folder of the batch, or when it is asked to stop.
 HELD = """
@@ -95,14 +97,6 @@ class Batch:
 
     def account(self) -> str:
         return f"{self.slurm.states(self.out)}\n{self.logs()}\n{slurm_says('squeue', '--states=all')}"
-
-
-def until(happened: Callable[[], bool], account: Callable[[], str]) -> None:
-    """Wait until something has happened."""
-    end = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < end, account()
-        time.sleep(0.1)
 
 
 def slurm_says(*words: str, cwd: Path | None = None) -> str:
