@@ -14,6 +14,7 @@ import pytest
 from hevesy.engine.batch import attempt
 from hevesy.engine.batch.attempt import Attempt
 from hevesy.engine.batch.status import read_status
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tests.unit.batch.small_batch import planned, undivided
 from hevesy.tools.result_hash import result_hashes
 
@@ -23,7 +24,7 @@ SETTINGS = ("--decays", 5000, "--seed", 7, "--backend", "cpu", "--quiet")
 def in_time(*words: object) -> tuple[int, str]:
     """Exit code and messages of a command that may not wait without end."""
     words = (sys.executable, "-m", "hevesy.cli.main", *map(str, words))
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return ended.returncode, ended.stderr
 
 
@@ -139,6 +140,6 @@ def test_a_result_that_its_status_does_not_name_is_checked_and_kept(problem, tmp
 def test_a_job_without_memory_for_its_libraries_says_so(problem, tmp_path):
     _, (folder, _) = planned(problem, tmp_path / "b", 2, 5000)
     words = f"ulimit -v 400000; exec '{sys.executable}' -m hevesy.cli.main job -q '{folder}'"
-    ended = subprocess.run(["bash", "-c", words], capture_output=True, text=True, timeout=100, check=False)
+    ended = subprocess.run(["bash", "-c", words], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode in (1, 2) and "the memory of this machine is not enough" in ended.stderr, ended.stderr
     assert "permissions" not in ended.stderr and "Traceback" not in ended.stderr

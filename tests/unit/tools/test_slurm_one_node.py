@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hevesy.tests.patience import PATIENCE_S
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "slurm_one_node.sh"
 
@@ -25,7 +26,7 @@ def test_a_zombie_is_not_waited_for_and_a_process_is(tmp_path: Path, stubborn: b
             child.stdout.readline()
         (tmp_path / "slurmd.pid").write_text(f"{child.pid}\n")
         begun = time.monotonic()
-        subprocess.run([TOOL, "down", tmp_path], check=True, timeout=60)
+        subprocess.run([TOOL, "down", tmp_path], check=True, timeout=PATIENCE_S)
         took = time.monotonic() - begun
         assert (took > 9.0) == stubborn
         assert not (tmp_path / "slurmd.pid").exists()
