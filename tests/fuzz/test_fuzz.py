@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import random
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +114,28 @@ def test_the_judge(read, must, truth, word, tmp_path: Path) -> None:
     assert judge(kind, sample, tmp_path, memory=False, limit_s=1).word == word
 
 
+def garbage_in_a_cycle() -> Callable[[], object]:
+    cycle: list = [np.ones(20_000_000)]
+    cycle.append(cycle)
+    return gc.collect
+
+
+def free_memory_below_an_object() -> Callable[[], object]:
+    blocks = [bytearray(100_000) for _ in range(2000)]
+    return blocks[-1:].clear
+
+
 @LINUX
-def test_the_judge_sees_memory(tmp_path: Path) -> None:
-    kind, sample = made_up(lambda f: {"a": float(np.ones(20_000_000).sum())})
+@pytest.mark.parametrize("left_behind", [lambda: int, garbage_in_a_cycle, free_memory_below_an_object])
+def test_the_judge_sees_memory(left_behind: Callable[[], Callable[[], object]], tmp_path: Path) -> None:
+    """Also where as much becomes free meanwhile that others have left in the process."""
+    give_back = left_behind()
+
+    def read(_folder: Path) -> dict:
+        give_back()
+        return {"a": float(np.ones(20_000_000).sum())}
+
+    kind, sample = made_up(read)
     assert judge(kind, sample, tmp_path).word == "memory"
 
 

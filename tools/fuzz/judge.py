@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import io
 import os
 import re
@@ -75,15 +77,16 @@ def judge(
         How it ended.
     """
     sample.write(folder)
-    before = _peak_mb(reset=True) if memory else 0.0
-    try:
-        with _limited(limit_s), _quiet(), _inside(folder):
-            outcome = _judged(kind, sample, folder)
-            if outcome.right and command and kind.words:
-                outcome = _by_command(kind, outcome)
-    except Hang:
-        return Outcome("hang", f"more than {limit_s} s")
-    grown = _peak_mb() - before if memory else 0.0
+    with _all_kept() if memory else contextlib.nullcontext():
+        before = _peak_mb(reset=True) if memory else 0.0
+        try:
+            with _limited(limit_s), _quiet(), _inside(folder):
+                outcome = _judged(kind, sample, folder)
+                if outcome.right and command and kind.words:
+                    outcome = _by_command(kind, outcome)
+        except Hang:
+            return Outcome("hang", f"more than {limit_s} s")
+        grown = _peak_mb() - before if memory else 0.0
     allowed = kind.weight_mb + sample.size * UNFOLDED / 2**20
     if outcome.right and grown > allowed:
         return Outcome("memory", f"{grown:.0f} MB, allowed are {allowed:.0f}")
@@ -177,6 +180,22 @@ def _inside(folder: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _all_kept() -> Iterator[None]:
+    """What was there before an input is not given back meanwhile, which would hide as much of what the input takes.
+
+    That is garbage in cycles of objects, and memory that is free already and returns to the system when its neighbour
+    becomes free too.
+    """
+    gc.freeze()
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # of the GNU C library
+        trim(0)
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _peak_mb(reset: bool = False) -> float:
