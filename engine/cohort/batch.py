@@ -146,7 +146,7 @@ def run_batch(
     batch.planned = tuple(f"{whole.case}: {text}" for whole in manifest.wholes for text in whole.remarks)
     reached = goal_sentences(out, manifest, ended.kept)
     batch.remarks = (*batch.planned, *batch.remarks, *reached)
-    if progress is not None and not (batch.submitted or batch.dry_run):
+    if progress is not None and not (batch.submitted or batch.dry_run or batch.of(STOPPED)):
         progress(1.0, f"{counted(len(batch.complete), 'case')} complete")
     return batch
 

@@ -96,7 +96,12 @@ def read_run(folder: Path, wanted: str | None = None) -> tuple[StoredTherapy, ..
     if not (folder / CASE_FILE).is_file():
         raise _no_run(folder, f"there is no {CASE_FILE} in it")
     own = _therapy(folder, "")
-    further = [_therapy(one, one.name) for one in sorted(folder.glob(f"{THERAPY}*")) if (one / CASE_FILE).is_file()]
+    there = {one.name for one in folder.glob(f"{THERAPY}*") if (one / CASE_FILE).is_file()}
+    visits = (*own.files, *own.missing)
+    further = [
+        _therapy(folder / name, name) if name in there else StoredTherapy(name, {}, visits)
+        for name in sorted(there | _further_of_case(folder))
+    ]
     therapies = (own, *further)
     if not own.files:
         raise _no_run(folder, f"there is no {RESULT_FILE} in it")
@@ -121,6 +126,13 @@ def _no_run(folder: Path, why: str) -> InputError:
     return InputError(
         "is not the folder of a run", why=why, suggestion="give the folder that `hevesy run` wrote", file=folder
     )
+
+
+def _further_of_case(folder: Path) -> set[str]:
+    """Names of the folders that a whole run of the case has, one for each further therapy."""
+    stated = read_yaml(folder / CASE_FILE)[0].get("further_therapies")
+    each = [one for one in stated if isinstance(one, dict)] if isinstance(stated, list) else []
+    return {f"{THERAPY}{one['nuclide']}" for one in each if one.get("nuclide")}
 
 
 def _therapy(folder: Path, name: str) -> StoredTherapy:

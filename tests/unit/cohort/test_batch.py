@@ -118,9 +118,11 @@ def test_complete_cases_are_kept_until_input_or_settings_change(cohort: Path, tm
 
 def test_stopped_case_is_not_complete(cohort: Path, tmp_path: Path) -> None:
     out, trial = tmp_path / "out", load_trial([cohort])
-    asked = iter([False, False])
-    done = run_batch(trial, out, options=LOCAL, stop=lambda: next(asked, True))
+    asked, told = iter([False, False]), []
+    stop, tell = lambda: next(asked, True), lambda fraction, text: told.append((fraction, text))
+    done = run_batch(trial, out, options=LOCAL, progress=tell, stop=stop)
     assert [one.state for one in done.cases] == [STOPPED] * 3
+    assert told and not any(fraction == 1.0 or "complete" in text for fraction, text in told)
     mark = read_mark(out / "A1")
     assert mark is None or not mark.complete
     assert [one.state for one in run_batch(trial, out, options=LOCAL).cases] == [DONE, FAILED, DONE]
