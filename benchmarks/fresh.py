@@ -31,9 +31,10 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--decays", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--whole", action="store_true", help="then a whole run with standard errors, for its memory")
-    parser.add_argument("--started", type=float, default=0.0, help="time.time() of the parent when it called")
+    parser.add_argument("--started", type=float, default=0.0, help="time.monotonic() of the parent when it called")
     given = parser.parse_args(words)
-    marks = {"python": max(0.0, time.time() - given.started - (time.perf_counter() - BEGAN)) if given.started else 0.0}
+    began = time.monotonic() - (time.perf_counter() - BEGAN)
+    marks = {"python": max(0.0, began - given.started) if given.started else 0.0}
     last = BEGAN
 
     def mark(name: str) -> None:
@@ -97,11 +98,11 @@ def call(problem: str | Path, decays: int, cache: str | Path | None = None, *wor
     if cache is not None:
         environment["HEVESY_CACHE"] = str(cache)
     command = [sys.executable, "-m", "hevesy.benchmarks.fresh", str(problem), "--decays", str(decays), *words]
-    began = time.time()
+    began = time.monotonic()  # of the machine, not of a process, and never set
     done = subprocess.run(
         [*command, "--started", repr(began)], env=environment, capture_output=True, text=True, check=False
     )
-    wall = time.time() - began
+    wall = time.monotonic() - began
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-3000:])
     return {**json.loads(done.stdout.splitlines()[-1]), "process_s": wall}

@@ -43,12 +43,13 @@ KINDS = {
         {"FAULT_KERNEL": "0:old,1:refused", "FAULT_DEVICES": "2"}, "device 0 .*7.0.*; CUDA device 1 .*NO_BINARY",
     ),
 }  # fmt: skip
-DECIDE = """
-import json
+#: a slow machine needs more time for the proof than a user waits for it
+PATIENT = f"""
 from hevesy.kernels.backends import cuda_probe
-print(json.dumps(cuda_probe.why_not()))
+cuda_probe.PATIENCE_S = {PATIENCE_S}
 """
-COMMAND = "import sys; sys.argv[0] = 'hevesy'; from hevesy.cli.main import entry; entry()"
+COMMAND = f"{PATIENT}\nimport sys\nsys.argv[0] = 'hevesy'\nfrom hevesy.cli.main import entry\nentry()"
+DECIDE = f"{PATIENT}\nimport json\nprint(json.dumps(cuda_probe.why_not()))"
 
 
 @pytest.fixture(scope="module")

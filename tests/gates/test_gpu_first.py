@@ -25,7 +25,7 @@ USUAL = driver.Settings()
 
 def first_run(folder, only, settings=USUAL, **variables):
     """The command with one build of the kernel and few decays; how it ended, and its report."""
-    words = ["--seconds", "900", "--patience", "20", "--decays-factor", "1e-5", "--builds", "1"]
+    words = ["--seconds", "7000", "--patience", "100", "--decays-factor", "1e-5", "--builds", "1"]
     words += ["--only", ",".join(only), "--out", str(folder)]
     ended = emulated.session().run([str(FOLDER), *words], settings, **variables)
     (file,) = folder.glob("gpu-first-*.json")

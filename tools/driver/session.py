@@ -22,6 +22,10 @@ from ..ptx.emulator import compiler
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+#: Longest time of a process [s]: one that hangs is a failure, and a driver without a device is slow.
+LONGEST_S = 7200.0
+#: How long a run waits for the proof that a device can be used [s]: as long as any machine needs to emulate it.
+PATIENCE_S = 300.0
 
 
 def missing() -> str:
@@ -134,11 +138,14 @@ class Session:
             "LD_LIBRARY_PATH": os.pathsep.join(libraries),
             "HEVESY_CACHE": str(self.cache),
             "HEVESY_DRIVER_KERNELS": str(self.kernels),
+            "HEVESY_DRIVER_PATIENCE": str(PATIENCE_S),
         }
         usual = {name: value for name, value in os.environ.items() if name != "NUMBA_ENABLE_CUDASIM"}
         return usual | own | settings.variables() | more
 
-    def run(self, command: Sequence[str], settings: Settings = USUAL, timeout: float = 600.0, **more: str) -> Outcome:
+    def run(
+        self, command: Sequence[str], settings: Settings = USUAL, timeout: float = LONGEST_S, **more: str
+    ) -> Outcome:
         """Run Python with these arguments under the driver.
 
         Parameters

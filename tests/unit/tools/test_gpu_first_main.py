@@ -234,7 +234,7 @@ def bare(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_python_without_packages_is_told_what_to_install(tmp_path):
     """The first lines, the step that says so, and the table need the standard library alone."""
-    ran = bare(tmp_path, "--seconds", str(int(PATIENCE_S)), "--only", "machine,kernel,engine")
+    ran = bare(tmp_path, "--seconds", str(int(PATIENCE_S)), "--patience", "10", "--only", "machine,kernel,engine")
     assert ran.returncode == 1
     assert ran.stderr == ""
     said = ran.stdout.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from hevesy.kernels.backends import cpu, cuda, cuda_probe
 from hevesy.kernels.backends.cuda_options import DEFAULT
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tools.gpu_first import engine_steps, rate_steps, stack_steps, variants
 from hevesy.tools.gpu_first.runner import Notes, Outcome, read_facts
 
@@ -22,7 +24,7 @@ STACK = "hevesy.kernels.backends.cuda_stack"
 
 @pytest.fixture
 def notes(tmp_path):
-    return Notes(tmp_path / "facts", {"factor": 1e-3}, 60.0)
+    return Notes(tmp_path / "facts", {"factor": 1e-3}, PATIENCE_S)
 
 
 def facts_of(notes: Notes, kind: str) -> list[dict]:
@@ -270,7 +272,7 @@ def patients(monkeypatch):
 
 
 def test_every_build_shape_and_patient_is_measured(monkeypatch, tmp_path, patients):
-    notes = Notes(tmp_path / "facts", {"factor": 1e-3, "schedule": DEFAULT.schedule}, 60.0)
+    notes = Notes(tmp_path / "facts", {"factor": 1e-3, "schedule": DEFAULT.schedule}, PATIENCE_S)
     engines(monkeypatch, {})
     lower = DEFAULT._replace(max_registers=64)
     monkeypatch.setattr(variants, "builds", lambda given: [DEFAULT, OTHER, lower])
@@ -290,7 +292,7 @@ def test_a_build_that_fails_leaves_the_others_to_be_measured(monkeypatch, tmp_pa
         "schedule": DEFAULT.schedule,
         "not_compiled": [DEFAULT._replace(max_registers=96)._asdict()],
     }
-    notes = Notes(tmp_path / "facts", given, 60.0)
+    notes = Notes(tmp_path / "facts", given, PATIENCE_S)
     engines(monkeypatch, {})
     ceilings = (None, 96, 64)
     monkeypatch.setattr(variants, "builds", lambda given: [DEFAULT._replace(max_registers=n) for n in ceilings])
@@ -313,8 +315,8 @@ def test_a_build_that_fails_leaves_the_others_to_be_measured(monkeypatch, tmp_pa
 
 def test_measurements_that_no_longer_fit_are_left_out_and_told(monkeypatch, tmp_path, patients):
     engines(monkeypatch, {})
-    notes = Notes(tmp_path / "facts", {"factor": 1e-3, "schedule": DEFAULT.schedule}, 60.0)
-    left = iter([60.0, 60.0])
+    notes = Notes(tmp_path / "facts", {"factor": 1e-3, "schedule": DEFAULT.schedule}, PATIENCE_S)
+    left = iter([math.inf, math.inf])
     monkeypatch.setattr(Notes, "left_s", property(lambda self: next(left, 0.5)))
     rate_steps.rates(notes)
     assert len(facts_of(notes, "rate")) == 2
@@ -331,7 +333,7 @@ def test_no_time_for_any_rate_proves_nothing(monkeypatch, tmp_path, patients):
 
 @pytest.mark.parametrize(("measured", "enough"), [(0, False), (1, False), (2, True), (6, True)])
 def test_batches_of_every_patient_are_measured_or_nothing_is_proved(monkeypatch, tmp_path, patients, measured, enough):
-    notes = Notes(tmp_path / "facts", {"factor": 1e-3, "options": DEFAULT._asdict()}, 60.0)
+    notes = Notes(tmp_path / "facts", {"factor": 1e-3, "options": DEFAULT._asdict()}, PATIENCE_S)
     problem = SimpleNamespace(density_g_cm3=np.zeros(8))
     monkeypatch.setattr(variants, "patients", lambda: {"a": problem, "b": problem})
     engines(monkeypatch, {})
@@ -349,7 +351,7 @@ def test_batches_of_every_patient_are_measured_or_nothing_is_proved(monkeypatch,
 
 
 def test_tests_that_fail_are_seen(monkeypatch, tmp_path):
-    notes = Notes(tmp_path / "facts", {"options": DEFAULT._asdict()}, 60.0)
+    notes = Notes(tmp_path / "facts", {"options": DEFAULT._asdict()}, PATIENCE_S)
     monkeypatch.setattr(rate_steps, "elsewhere", lambda notes, tasks: None)
     ended, asked = SimpleNamespace(returncode=0), {}
     monkeypatch.setattr(subprocess, "run", lambda *_, **given: asked.update(given["env"]) or ended)

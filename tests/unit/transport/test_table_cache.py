@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,13 +141,21 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, buil
     assert len(caplog.records) == 1 and "a temporary cache is used" in caplog.text
 
 
+def an_hour_later(folder: Path) -> None:
+    """Make all files older: two uses within a tick of the clock of files would have one time."""
+    for file in folder.iterdir():
+        used = file.stat()
+        os.utime(file, ns=(used.st_atime_ns, used.st_mtime_ns - 3600 * 10**9))
+
+
 def test_the_oldest_files_go(cache, monkeypatch) -> None:
     monkeypatch.setattr(table_cache, "LARGEST_NUMBER_OF_FILES", 2)
     few = replace(NEEDS, materials=(WATER,), positrons=False, absorption=False)
     steps = [0.2, 0.21, 0.22]
     for step in steps:
-        tables_of(replace(few, step_strength=step))
-        tables_of(replace(few, step_strength=steps[0]))  # read again: young
+        for used in (step, steps[0]):  # the first is read again: young
+            tables_of(replace(few, step_strength=used))
+            an_hour_later(cache / "tables")
     kept = set((cache / "tables").iterdir())
     assert kept == {table_cache.path(replace(few, step_strength=step)) for step in (0.2, 0.22)}
 

@@ -1,7 +1,7 @@
 """Python imports this at its start in a process under the emulated driver: it watches the linker of CUDA code.
 
 Machine code that is linked from PTX is written down in the registry with its emulated kernel
-(``tools/driver/registry.py``), whichever kernel it is.
+(``tools/driver/registry.py``), whichever kernel it is. The proof that a device can be used has the time that it needs.
 """
 
 import dataclasses
@@ -10,8 +10,6 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-
-WATCHED = "cuda.core"
 
 
 def watch(module):
@@ -42,12 +40,20 @@ def watch(module):
     module.Linker = RecordingLinker
 
 
+def wait_longer(module):
+    """Give the proof of use the time of a driver that has no device."""
+    module.PATIENCE_S = float(os.environ["HEVESY_DRIVER_PATIENCE"])
+
+
 class Watcher(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the watched module where it is, and changes it as soon as it has been executed."""
+    """Finds a module where it is, and changes it as soon as it has been executed."""
+
+    def __init__(self, watched, change):
+        self._watched, self._change = watched, change
 
     def find_spec(self, name, path=None, target=None):
         """The module's own spec, executed by this loader."""
-        if name != WATCHED:
+        if name != self._watched:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
@@ -63,8 +69,10 @@ class Watcher(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Execute the module, then change it."""
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
-        watch(module)
+        self._change(module)
 
 
 if "HEVESY_DRIVER_KERNELS" in os.environ:
-    sys.meta_path.insert(0, Watcher())
+    sys.meta_path.insert(0, Watcher("cuda.core", watch))
+if "HEVESY_DRIVER_PATIENCE" in os.environ:
+    sys.meta_path.insert(0, Watcher("hevesy.kernels.backends.cuda_probe", wait_longer))
