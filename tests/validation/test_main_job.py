@@ -10,13 +10,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import hevesy
 import numpy as np
 import pytest
 from hevesy.engine.export.tables import read_lesions_json
 from hevesy.phantoms.patient import synthetic_patient
+from hevesy.tests.patience import PATIENCE_S, end_all
 
 REAL = ["STS_001", "STS_024"]
 
@@ -137,14 +137,16 @@ def test_interrupted_run_ends_cleanly_with_what_it_has(patient, tmp_path):
         [sys.executable, "-m", "hevesy.cli.main", "run", str(patient[1]), "--decays", "1e9", "--out", out],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
     )  # fmt: skip
-    told = ""
-    while "transport: " not in told.replace("transport: preparing", ""):
-        line = process.stderr.readline()
-        assert line, f"ended by itself: {told}"
-        told += line
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    out_text, err_text = process.communicate(timeout=300)
+    try:
+        told = ""
+        while "transport: " not in told.replace("transport: preparing", ""):
+            line = process.stderr.readline()
+            assert line, f"ended by itself: {told}"
+            told += line
+        process.send_signal(signal.SIGINT)
+        _, err_text = process.communicate(timeout=PATIENCE_S)
+    finally:
+        end_all([process])  # its decays would last for hours
     assert process.returncode == 3, err_text
     assert "incomplete" in err_text
     result = hevesy.Result.load(out / "result.h5")

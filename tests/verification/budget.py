@@ -81,11 +81,23 @@ def bin_probabilities(density, edges: np.ndarray, points: int = 16) -> np.ndarra
 
 
 def assert_mean(samples: np.ndarray, expected: float, what: str = "") -> None:
-    """The mean of independent samples is ``expected`` within its standard error."""
+    """The mean of independent samples is ``expected`` within its standard error (Student's law)."""
     samples = np.asarray(samples, float)
     sigma = samples.std(ddof=1) / np.sqrt(samples.size)
     z = (samples.mean() - expected) / sigma
-    assert abs(z) < quantile(), f"{what}: mean {samples.mean():.6g}, expected {expected:.6g}, z = {z:.2f}"
+    allowed = quantile(1, samples.size - 1)
+    assert abs(z) < allowed, f"{what}: mean {samples.mean():.6g}, expected {expected:.6g}, z = {z:.2f}"
+
+
+def assert_share(hits: int, n: int, share: float, slack: float = 0.0, judged: int = 1, what: str = "") -> None:
+    """So many of ``n`` independent trials succeed as their probability says: the binomial law, also for few events.
+
+    The probability is known to ``slack``; ``judged`` shares are judged together.
+    """
+    fewer = stats.binom.cdf(hits, n, max(share - slack, 0.0))
+    more = stats.binom.sf(hits - 1, n, min(share + slack, 1.0))
+    p = float(min(fewer, more))
+    assert p > sidak(judged) / 2, f"{what}: {hits} of {n}, expected {n * share:.6g}, p = {p:.3g}"
 
 
 def hotelling(batches: np.ndarray, expected: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hevesy.engine.physics import photons
 from hevesy.kernels.tables import COUNTERS, PHOTON
-from hevesy.tests.verification.budget import bin_probabilities, quantile
+from hevesy.tests.verification.budget import assert_share, bin_probabilities, quantile
 from hevesy.tests.verification.drivers import (
     BONE,
     IODINE,
@@ -61,8 +61,7 @@ def test_narrow_beam(energy) -> None:
             assert (counters[through, ESCAPED] == round(energy / QUANTUM)).all()
             p = float(np.exp(-(mu[start:] * 0.8 / cosine).sum()))
             # float32 tables and positions hold the optical depth to 1e-5
-            sigma = np.sqrt(p * (1 - p) / n)
-            assert abs(through.mean() - p) < quantile() * sigma + 2e-5, (start, cosine)
+            assert_share(int(through.sum()), n, p, 2e-5, what=f"from slab {start}, cosine {cosine}")
 
 
 @pytest.mark.parametrize("material", [WATER, BONE], ids=["water", "bone"])
@@ -125,5 +124,4 @@ def test_flight_lengths_follow_the_exponential_law() -> None:
     for start in (0, 10, 20, 30, 37, 39):
         _, c = shoot(world, PHOTON, (0, 0, start), (200.0, 200.0, 0.0), (0.0, 0.0, 1.0), energy, n, seed=3)
         p = -np.expm1(-mu * size * (voxels - start))
-        sigma = np.sqrt(p * (1 - p) / n)
-        assert abs((c[:, COLLISIONS] > 0).mean() - p) < quantile(6) * sigma + 2e-5
+        assert_share(int((c[:, COLLISIONS] > 0).sum()), n, p, 2e-5, judged=6, what=f"from voxel {start}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hevesy.engine.nuclides.decay import nuclide
+from hevesy.engine.progress import TRANSPORT
 from hevesy.engine.statistics import MINIMUM_BATCHES, region_mean_sigma
 from hevesy.engine.transport.run import simulate
 from hevesy.engine.transport.stopping_rules import Goal
@@ -110,15 +111,18 @@ def test_a_lesion_that_nothing_reached_does_not_count_as_known(problem) -> None:
 
 
 def test_time_limit_ends_after_a_whole_batch(problem, lesions) -> None:
-    shares: list[float] = []
+    told: list[tuple[float, str]] = []
     tally = simulate(
         problem,
         time_limit_s=0.3,
         backend="cpu",
         batch_histories=2000,
         regions=lesions,
-        progress=lambda fraction, _: shares.append(fraction),
+        progress=lambda *report: told.append(report),
     )
+    # where nothing has been compiled before, that is told first
+    shares = [fraction for fraction, text in told if text.startswith(TRANSPORT)]
+    assert len(shares) == tally.n_batches
     assert tally.stopped_by == "time limit" and tally.complete
     assert tally.decays == tally.n_batches * 2000 == tally.counters["decays"]
     # it ended at the first batch boundary after the limit
