@@ -58,8 +58,10 @@ SlurmctldPort=$port
 SlurmdPort=$((port + 1))
 SlurmUser=root
 AuthType=auth/munge
-# a requeued job may start again after this many seconds (120 by default)
-AuthInfo=socket=$folder/munge.socket,cred_expire=5
+# a machine may stand still for some seconds between a question and its answer
+MessageTimeout=100
+# a requeued job may start again after this many seconds (120 by default); a task that takes as long to start is refused
+AuthInfo=socket=$folder/munge.socket,cred_expire=30
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -89,6 +91,9 @@ CONF
 
 up() {
   down
+  # one at a time on this machine: two would take the same ports; given up at the end of this command
+  exec 9>>"${TMPDIR:-/tmp}/hevesy-slurm-one-node.lock"
+  flock 9
   mkdir -p "$folder/state" "$folder/spool"
   chmod 755 "$folder"
   if [ ! -s "$folder/munge.key" ]; then
@@ -98,17 +103,17 @@ up() {
   export SLURM_CONF=$folder/slurm.conf
   # --force: a folder under /tmp belongs to others too, which munged would refuse
   munged --force --socket="$folder/munge.socket" --key-file="$folder/munge.key" --pid-file="$folder/munged.pid" \
-    --log-file="$folder/munged.log" --seed-file="$folder/munge.seed" --num-threads=2 2>>"$folder/munged.log"
-  slurmctld
-  slurmd
-  for _ in $(seq 150); do
+    --log-file="$folder/munged.log" --seed-file="$folder/munge.seed" --num-threads=2 2>>"$folder/munged.log" 9>&-
+  slurmctld 9>&-
+  slurmd 9>&-
+  for _ in $(seq 3000); do
     if [ "$(sinfo -h -o %T 2>/dev/null)" = idle ]; then
       sinfo -o "%P %T %c CPUs %G"
       return
     fi
     sleep 0.1
   done
-  echo "no idle node after 15 s; see the logs in $folder" >&2
+  echo "no idle node after 300 s; see the logs in $folder" >&2
   tail -n 5 "$folder"/*.log >&2
   down
   return 1

@@ -80,8 +80,21 @@ class Batch:
 
     def wait_for_states(self, *wanted: str) -> dict[str, JobStatus]:
         """The statuses, as soon as the states are these, in the order of the jobs."""
-        until(lambda: [status.state for status in self.states().values()] == list(wanted), self.account)
-        return self.states()
+
+        def look() -> dict[str, JobStatus]:
+            states = self.states()
+            return states if [status.state for status in states.values()] == list(wanted) else {}
+
+        return until(look, self.account)
+
+    def wait_for_word(self, name: str, beginning: str) -> JobStatus:
+        """The status of a job, as soon as its message begins so: a job may say that it ended before Slurm does."""
+
+        def look() -> JobStatus | None:
+            status = self.states()[name]
+            return status if status.message.startswith(beginning) else None
+
+        return until(look, self.account)
 
     def wait_for_merge(self) -> Result:
         """The merged result, when the dependent job has written it."""

@@ -13,11 +13,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ...kernels.backends import cpu
-from ...kernels.loader import cache_root
 from .ground import BATCH, RUN, SIMULATE, ended, kill_group
 from .kills import checkpoints, go_on
-from .suite import Findings, Suite, case
+from .suite import Findings, Suite, case, copied_cache
 
 #: Datasets of a result that decide a number.
 SUMS = ("balance", "tally/energy_quanta", "tally/energy_quanta_squared", "tally/region_quanta", "dose/mc/mean")
@@ -184,8 +182,7 @@ def damaged_caches(suite: Suite, found: Findings) -> None:
     expected, _ = suite.undisturbed(SIMULATE)
     dice = suite.random("caches")
     sound = suite.ground.fresh("cache") / "sound"
-    shutil.copytree(cache_root() / "tables", sound / "tables")
-    shutil.copytree(cpu.cache_folder(), sound / cpu.cache_folder().name)
+    copied_cache(sound)
     patterns = {"tables": "tables/*.tables", "code": "kernels-*/**/*.nbc"}
     targets = {what: (pattern, KINDS) for what, pattern in patterns.items()}
     if suite.short:
@@ -221,8 +218,7 @@ def other_tables(suite: Suite, found: Findings) -> None:
     """A cached table that reads well, and holds other numbers, or no numbers: not used."""
     expected, _ = suite.undisturbed(SIMULATE)
     cache = suite.ground.fresh("other tables") / "cache"
-    shutil.copytree(cache_root() / "tables", cache / "tables")
-    shutil.copytree(cpu.cache_folder(), cache / cpu.cache_folder().name)
+    copied_cache(cache)
     for factor in (1.01, np.nan):
         files = list((cache / "tables").glob("*.tables"))
         assert files, "no tables are cached"

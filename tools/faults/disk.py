@@ -121,11 +121,11 @@ def no_place(suite: Suite, found: Findings) -> None:
             found.tried += 1
             if (folder / "file").read_text() != "mine":
                 found.lost.append(f"{work.name} -> {out.name[:20]}: a file of somebody else was overwritten")
-            if end.seconds > suite.patience(LONGEST_REFUSAL):
-                found.untold.append(f"{work.name} -> {out.name[:20]}: refused after {end.seconds:.1f} s")
+            if end.worked_s > suite.patience(LONGEST_REFUSAL):
+                found.untold.append(f"{work.name} -> {out.name[:20]}: refused after {end.worked_s:.1f} s of work")
 
 
-#: Longest time to a refusal, which comes before the transport [s]: a second or two on a free machine, see kills.
+#: Most processor time to a refusal, which comes before the transport [s]: a second or two on a free machine.
 LONGEST_REFUSAL = 30.0
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,8 @@ class Ended:
         What it printed.
     seconds
         How long it took [s].
+    worked_s
+        Processor time that it took, with all that it has started [s].
     """
 
     words: tuple[str, ...]
@@ -73,6 +75,7 @@ class Ended:
     out: str
     err: str
     seconds: float
+    worked_s: float = 0.0
 
     @property
     def said(self) -> str:
@@ -143,8 +146,15 @@ class Ground:
 
     def run(self, words: Sequence[str], *, before: Callable[[], None] | None = None, **more: str) -> Ended:
         """Run ``hevesy`` with these words to its end."""
-        begun = time.monotonic()
-        return ended(self.start(words, before=before, **more), words, begun)
+        begun, before_s = time.monotonic(), _children_s()
+        end = ended(self.start(words, before=before, **more), words, begun)
+        return replace(end, worked_s=_children_s() - before_s)
+
+
+def _children_s() -> float:
+    """Processor time of what this process has started and waited for [s]."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def ended(process: subprocess.Popen[str], words: Sequence[str], begun: float, longest: float = LONGEST) -> Ended:

@@ -10,14 +10,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from .ground import BATCH, CASES, HERE, RUN, SIMULATE, WORKS, Work, ended, kill_group
+from .ground import BATCH, CASES, HERE, LONGEST, RUN, SIMULATE, WORKS, Work, ended, kill_group
 from .suite import Findings, Suite, case
 
 #: Random moments in the long and in the short form, over all works together.
 MOMENTS, FEW_MOMENTS = 50, 6
-#: What a signal that asks for an end may take until the command has ended [s]: a second or two on a free machine, and
-#: the machine may do more by then than it did when it was timed. Workers without a parent are awaited.
+#: What a command may work or wait after a signal that asks for its end [s]: a second or two on a free machine. Workers
+#: without a parent are awaited.
 PATIENCE, AWAITED = 20.0, 120.0
+#: How often it is looked whether a command works or waits [s].
+LOOK_S = 0.2
 
 
 @case("kill -9 at random moments")
@@ -55,8 +57,9 @@ def killed_after_a_checkpoint(suite: Suite, found: Findings) -> None:
         ended(process, words, begun)
         if work is BATCH:
             for file in checkpoints(out):
+                whole = (file.parent / "result.h5").exists()  # killed before its checkpoint was removed
                 end = found.told(suite.ground.run(["job", str(file.parent), "--verbose"]), 0)
-                if "resuming" not in end.said:
+                if not whole and "resuming" not in end.said:
                     found.lost.append(f"{file.parent.name}: there was a checkpoint, and the job began again")
         go_on(suite, found, work, out, "killed after a checkpoint")
 
@@ -125,12 +128,12 @@ def signalled(suite: Suite, found: Findings) -> None:
             begun = time.monotonic()
             process = suite.ground.start(words := work.words(suite.ground, out))
             wait(process, dice.uniform(0.3, 0.9) * seconds)
-            sent = time.monotonic()
             if process.poll() is None:
                 process.send_signal(number)
+            took = own_time(process)
             end = found.told(ended(process, words, begun), 0, 3)
-            if time.monotonic() - sent > suite.patience(PATIENCE):
-                found.untold.append(f"{work.name}: {time.monotonic() - sent:.1f} s from {number.name} to its end")
+            if took > suite.patience(PATIENCE):
+                found.untold.append(f"{work.name}: {took:.1f} s from {number.name} to its end")
             go_on(suite, found, work, out, f"{number.name}, which it ended with {end.code}")
 
 
@@ -195,7 +198,7 @@ def go_on(suite: Suite, found: Findings, work: Work, out: Path, after: str) -> N
     """Run the command that goes on, and compare its integers with those of the undisturbed run."""
     expected, _ = suite.undisturbed(work)
     found.tried += 1
-    had = checkpoints(out)
+    had = checkpoints(out) and work.hashes(out) != expected  # else killed before its checkpoint was removed
     end = found.told(suite.ground.run([*work.again(suite.ground, out), "--verbose"]), 0)
     if had and work in (SIMULATE, RUN) and "resuming" not in end.said:
         found.lost.append(f"{work.name}, {after}: there was a checkpoint, and the run began again")
@@ -215,6 +218,34 @@ def wait(process: subprocess.Popen[str], seconds: float) -> None:
     """Let a command run for a time, or until it ends."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
+
+
+def own_time(process: subprocess.Popen[str], longest: float = LONGEST) -> float:
+    """How long a command, with all that it has started, worked or waited until it ended [s].
+
+    Time in which it would have worked and the machine did something else does not count.
+    """
+    begun, spent, before = time.monotonic(), 0.0, {}
+    while process.poll() is None and time.monotonic() - begun < longest:
+        time.sleep(LOOK_S)
+        states, now = _at_work([process.pid, *descendants(process.pid)])
+        spent += sum(max(seconds - before.get(pid, seconds), 0.0) for pid, seconds in now.items())
+        if not states & {"R", "D"}:
+            spent += LOOK_S
+        before = now
+    return spent
+
+
+def _at_work(pids: list[int]) -> tuple[set[str], dict[int, float]]:
+    """States of the threads of processes, and the processor time of each process so far [s]; Linux only."""
+    states, used = set(), {}
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, IndexError):  # one that ends meanwhile
+            for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+                states.add(stat.read_text().rpartition(")")[2].split()[0])
+            ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            used[pid] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return states, used
 
 
 def _other_seed(words: list[str]) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...kernels.backends import cpu
 from ...kernels.loader import cache_root
 from .ground import SIMULATE, Ended, Ground, Work
 
@@ -118,8 +122,24 @@ class Suite:
 
 
 def _cached() -> set[Path]:
-    """Files of compiled kernels and tables."""
-    return {file for file in cache_root().rglob("*") if file.is_file()}
+    """Files of compiled kernels and tables; other processes may write there, and remove what they wrote."""
+    return {Path(folder, name) for folder, _, names in os.walk(cache_root()) for name in names}
+
+
+def copied_cache(target: Path) -> None:
+    """Copy the tables and the compiled kernels as they are, though other processes write there.
+
+    What they have not finished lies there under a hidden name, until it is renamed.
+    """
+    for source in (cache_root() / "tables", cpu.cache_folder()):
+        for folder, _, names in os.walk(source):
+            place = target / source.name / Path(folder).relative_to(source)
+            place.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                if name.startswith("."):
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copy2(Path(folder, name), place / name)
 
 
 #: A case of the suite: name, and what it does.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hevesy.engine.batch.executors import slurm_queue
 from hevesy.engine.batch.manifest import read_manifest, write_manifest
 from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.imaging.tissue import water
 from hevesy.engine.nuclides.decay import nuclide
 from hevesy.engine.transport.problem import Problem
+from hevesy.tests.patience import PATIENCE_S, until
 from hevesy.tests.unit.batch.small_batch import Held, small_problem
 
 
@@ -85,8 +89,23 @@ def slurm(tmp_path, monkeypatch):
     answer.own()
     answer(squeue="", scancel="", sacct=("Slurm accounting storage is disabled\n", 1), sbatch="12\n",
            scontrol="MaxArraySize            = 1001\n")  # fmt: skip
-    answer.hangs = lambda name: (tools / name).write_text(
-        f'#!/bin/bash\necho {name} >>"{tools}/hung"\nread -t 60 <> <(:)\n'
-    )
+
+    def hangs(*names: str, patience_s: float, word_s: float) -> None:
+        """Have programs give no answer: the wait for it begins when they have, and the others may take their time."""
+        for name in names:
+            (tools / name).write_text(f'#!/bin/bash\necho {name} >>"{tools}/hung"\nread -t 3600 <> <(:)\n')
+
+        class Asked(subprocess.Popen):
+            def communicate(self, input: None = None, timeout: float | None = None) -> tuple[str, str]:
+                if self.args[0] in names:
+                    until(lambda: (tools / "hung").exists() and (tools / "hung").read_text())
+                    return super().communicate(input, timeout)
+                return super().communicate(input, PATIENCE_S)
+
+        monkeypatch.setattr(slurm_queue, "PATIENCE_S", patience_s)
+        monkeypatch.setattr(slurm_queue, "WORD_S", word_s)
+        monkeypatch.setattr(slurm_queue, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": Asked}))
+
+    answer.hangs = hangs
     answer.calls = lambda: (tools / "calls").read_text().splitlines() if (tools / "calls").exists() else []
     return answer

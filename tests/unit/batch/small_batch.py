@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from functools import cache
@@ -135,6 +136,20 @@ def running(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
         status = read_status(folder)
         if status.state == "running":
             yield folder, status.pid
+
+
+def begun_by(folders: Iterable[Path]) -> set[int]:
+    """Processes that run these jobs, or were the last to run them."""
+    return {pid for folder in folders if (pid := read_status(folder).pid)}
+
+
+async def stop_and_go_on(run: str) -> None:
+    """What a worker of Dask is sent in place of ``ask_to_stop``: jobs that are held go on when it has been asked."""
+    from hevesy.engine.batch.executors.dask_task import ask_to_stop
+
+    await ask_to_stop(run)
+    for held in Path(os.environ["HEVESY_TEST_HELD"]).iterdir():
+        held.unlink(missing_ok=True)
 
 
 class Held:

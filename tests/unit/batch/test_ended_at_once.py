@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from pathlib import Path
 
 from hevesy.engine import durable, files
-from hevesy.engine.batch import work
+from hevesy.engine.batch import attempt, work
 from hevesy.engine.batch.job import STATUS_FILE
 from hevesy.tests.unit.batch.small_batch import SEED, undivided
 from hevesy.tools.result_hash import result_hashes
@@ -32,6 +33,7 @@ def nothing_is_lost(out: Path, command) -> None:
 
 def test_signals_at_every_write_of_a_status(problem, tmp_path, command, monkeypatch):
     """Before the file is in its place, and after."""
+    monkeypatch.setattr(attempt, "TELL_EVERY_S", math.inf)  # a job that takes its time writes none on its way
     replace = durable.durable_replace
     for after in (False, True):
         for number in range(100):

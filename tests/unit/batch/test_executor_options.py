@@ -14,6 +14,7 @@ from hevesy.engine.batch.plan import plan_problem
 from hevesy.engine.lock import locked
 from hevesy.engine.results import sources
 from hevesy.engine.results.provenance import code_commit, code_version
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tests.unit.small_case import write_small_case
 
 SETTINGS = ("--decays", 2000, "--seed", 1, "--backend", "cpu", "--shards", 2, "--quiet")
@@ -118,7 +119,7 @@ def test_workers_of_a_scheduler_that_do_not_see_the_folder_leave_none(problem, t
         1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as cluster:
         words = ("--executor", "dask", "--scheduler", cluster.scheduler_address)
-        elsewhere = options(f"folder_on_workers={tmp_path / 'none'}")
+        elsewhere = options(f"folder_on_workers={tmp_path / 'none'}", f"connect_s={PATIENCE_S:g}")
         code, _, err = command("batch", problem, *SETTINGS, "--out", tmp_path / "new" / "b", *words, *elsewhere)
     assert code == 2 and "the workers do not see the folder of the batch" in err, err
     assert not (tmp_path / "new").exists()

@@ -13,6 +13,7 @@ import pytest
 from hevesy.engine.results import identity, provenance, sources
 from hevesy.engine.results.environment import ROOT
 from hevesy.engine.results.result import Result
+from hevesy.tests.patience import PATIENCE_S
 from hevesy.tests.unit.batch import small_batch
 from hevesy.tests.unit.batch.small_batch import SEED
 from hevesy.tests.unit.small_case import TEXT, write_small_case
@@ -45,7 +46,7 @@ def run_by(place: Path, *words: object) -> tuple[int, str]:
     """Exit code and messages of a command of the hevesy in a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "hevesy", *map(str, words), "--quiet"], cwd=place, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(place)}, timeout=300, check=False,
+        env=os.environ | {"PYTHONPATH": str(place)}, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from hevesy.cli.interrupt import stop_on_interrupt, stop_on_warning
-from hevesy.engine.batch.executors import slurm_queue as queue
 from hevesy.engine.batch.executors.base import executor_of
 from hevesy.engine.batch.manifest import job_folder, read_manifest
 from hevesy.engine.batch.status import JobStatus, write_status
 from hevesy.engine.errors import InputError
+from hevesy.tests.patience import PATIENCE_S
 
 AWAY = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
 NAMES = [f"shard-{number:04d}" for number in range(1, 5)]
@@ -205,12 +205,9 @@ def test_a_controller_that_is_away_hides_no_state(out, slurm, command):
         submit(out)
 
 
-def test_a_slurm_that_hangs_is_waited_for_once_and_that_is_said(out, slurm, command, monkeypatch, caplog):
+def test_a_slurm_that_hangs_is_waited_for_once_and_that_is_said(out, slurm, command, caplog):
     submit(out)
-    monkeypatch.setattr(queue, "PATIENCE_S", 1.0)
-    monkeypatch.setattr(queue, "WORD_S", 0.2)
-    for name in ("sbatch", "squeue", "sacct", "scontrol"):
-        slurm.hangs(name)
+    slurm.hangs("sbatch", "squeue", "sacct", "scontrol", patience_s=1.0, word_s=0.2)
     for words, code in ((("status", out), 0), (("retry", out), 2), (("cancel", out), 2)):
         (out.parent / "tools" / "hung").unlink(missing_ok=True)
         caplog.clear()
@@ -218,6 +215,7 @@ def test_a_slurm_that_hangs_is_waited_for_once_and_that_is_said(out, slurm, comm
         assert ended == code and "squeue of Slurm does not answer" in err, err
         assert (out.parent / "tools" / "hung").read_text() == "squeue\n"
         assert caplog.messages == ["squeue of Slurm has not answered for 0 s; hevesy waits up to 1 s"]
+    slurm.hangs("sbatch", "sacct", "scontrol", patience_s=1.0, word_s=0.2)
     slurm(squeue="")
     (out / "slurm.json").unlink()
     (out.parent / "tools" / "hung").unlink()
@@ -225,11 +223,11 @@ def test_a_slurm_that_hangs_is_waited_for_once_and_that_is_said(out, slurm, comm
     assert code == 2 and (out.parent / "tools" / "hung").read_text() == "scontrol\n"
 
 
-def test_an_answer_of_sbatch_that_does_not_come_is_no_word_on_the_submission(out, slurm, command, monkeypatch):
-    monkeypatch.setattr(queue, "PATIENCE_S", 0.5)
-    slurm.hangs("sbatch")
+def test_an_answer_of_sbatch_that_does_not_come_is_no_word_on_the_submission(out, slurm, command):
+    slurm.hangs("sbatch", patience_s=0.5, word_s=0.2)
     code, _, err = command("retry", out)
     assert code == 2 and "it may have taken the jobs all the same\n" in err and "squeue --me" in err
+    slurm.hangs(patience_s=PATIENCE_S, word_s=PATIENCE_S)
     # and it had: nothing is submitted again, and the merge that is missing is
     slurm(sbatch="13\n", squeue="".join(f"12|{i}|PENDING|Resources\n" for i in range(4)))
     slurm.own(_12=scripts_of(out) / "array.sh")
