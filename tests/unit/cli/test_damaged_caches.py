@@ -58,6 +58,9 @@ class Machine:
         return {name: value for name, value in own.items() if value is not None}
 
     def start(self, out: str = "r.h5", decays: str = "2000", begin=("-m", "hevesy"), limit=None, **more):
+        """The command; with a limit of the size of files Python must write none of its own, which would stay cut."""
+        if limit is not None:
+            more["PYTHONDONTWRITEBYTECODE"] = "1"
         words = (*begin, "simulate", "p.npz", "-o", out, "--decays", decays, "--seed", "5", "--backend", "cpu")
         return subprocess.Popen(
             [sys.executable, *words], cwd=self.folder, env=self.environment(**more), text=True,

@@ -98,14 +98,18 @@ def test_a_hybrid_dose_of_the_run_beside_its_monte_carlo(tmp_path, command):
 
 
 def started(words: list[str], limit: int | None = None) -> subprocess.Popen:
-    """The command in a process of its own, which may write files of so many bytes."""
-    before = ""
+    """The command in a process of its own, which may write files of so many bytes.
+
+    Python would write the compiled forms of modules that it has none of, no longer than that, for all processes after.
+    """
+    before, own = "", {"HEVESY_TRACEBACK": ""}
     if limit is not None:
         before = f"import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); "
         before += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        own["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.Popen(
         [sys.executable, "-c", before + COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"HEVESY_TRACEBACK": ""},
+        env=os.environ | own,
     )  # fmt: skip
 
 
