@@ -13,6 +13,8 @@ import pytest
 os.environ["HEVESY_CONFIG"] = os.devnull + "/none.yaml"
 # an error of hevesy itself fails a test with its traceback
 os.environ["HEVESY_TRACEBACK"] = "1"
+# lines are as long as on a pipe, not as on the terminal of whoever exports its width
+os.environ.pop("COLUMNS", None)
 
 SHARED = Path(os.environ.get("HEVESY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import hevesy
@@ -234,7 +233,6 @@ def test_import_does_not_overwrite(command, case_file, tmp_path):
 
 
 def test_first_interrupt_asks_and_second_insists():
-    import os
     import signal
 
     from hevesy.cli.interrupt import Interrupted, stop_on_interrupt
@@ -243,10 +241,9 @@ def test_first_interrupt_asks_and_second_insists():
     with pytest.raises(Interrupted), stop_on_interrupt() as stop:
         assert not stop()  # before the images
         assert not stop()  # after the first batch
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert stop()
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1.0)
+        signal.raise_signal(signal.SIGINT)
         raise AssertionError("the second signal did not end the run")
     assert signal.getsignal(signal.SIGINT) is former
 
@@ -279,15 +276,13 @@ def test_a_signal_that_comes_twice_at_once_asks_once(capsys, monkeypatch):
 
 
 def test_an_interrupt_before_the_first_batch_ends_at_once():
-    import os
     import signal
 
     from hevesy.cli.interrupt import Interrupted, stop_on_interrupt
 
     with pytest.raises(Interrupted), stop_on_interrupt() as stop:
         assert not stop()
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1.0)
+        signal.raise_signal(signal.SIGINT)
         raise AssertionError("the signal did not end the run")
 
 

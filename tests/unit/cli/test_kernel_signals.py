@@ -37,6 +37,28 @@ sys.argv[0] = "hevesy"
 from hevesy.cli.main import entry
 entry()
 """
+#: The command line in a process that, once it has told the progress of a kernel, works on until a signal comes.
+HELD = """
+import concurrent.futures.thread as pool, os, select, signal, sys
+from hevesy.cli import output
+come, wakes = os.pipe()
+os.set_blocking(wakes, False)
+signal.set_wakeup_fd(wakes)
+submit, echo, told = pool.ThreadPoolExecutor.submit, output.echo, False
+def heard(text="", **options):
+    global told
+    told = told or "kernel" in text and " decays" in text
+    echo(text, **options)
+def until_a_signal(work, *args):
+    select.select([come], [], [])
+    return work(*args)
+def held(self, *args):
+    return submit(self, until_a_signal, *args) if told else submit(self, *args)
+pool.ThreadPoolExecutor.submit, output.echo = held, heard
+sys.argv[0] = "hevesy"
+from hevesy.cli.main import entry
+entry()
+"""
 #: A kernel whose batches have 20 million decays each: some 10 000 pieces of work.
 LONG = ("kernels", "I-131", "--voxel", "3 mm", "--density", "4 g/cm3", "--extent", "2 voxels", "--decays", "1e9")
 
@@ -52,9 +74,11 @@ def _ended():
 
 
 def start(folder, command, words, cache=None):
+    """A process with two threads: what it does in a second of a clock is then no more on a machine of many cores."""
+    own = {"HEVESY_THREADS": "2"} | ({} if cache is None else {"HEVESY_CACHE": str(cache)})
     process = subprocess.Popen(
         [sys.executable, *command, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ if cache is None else {**os.environ, "HEVESY_CACHE": str(cache)},
+        env=os.environ | own,
     )  # fmt: skip
     STARTED.append(process)
     return process
@@ -125,7 +149,7 @@ def case(tmp_path_factory):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_that_makes_its_kernel(case, cache, tmp_path, number):
     words = ("run", "case.yaml", "--method", "kernel", "-o", str(tmp_path / "out"))
-    process = start(case, ("-m", "hevesy"), words, cache)
+    process = start(case, ("-c", HELD), words, cache)
     read_until(process, "kernel", " decays")  # its progress is shown
     code, err = ended(process, number)
     assert code == 3 and "Traceback" not in err
@@ -134,7 +158,7 @@ def test_a_signal_ends_a_run_that_makes_its_kernel(case, cache, tmp_path, number
 
 def test_a_signal_in_the_kernel_keeps_the_simulation_before_it(case, cache, tmp_path):
     words = ("run", "case.yaml", "--method", "mc,kernel", "-o", str(tmp_path / "out"))
-    process = start(case, ("-m", "hevesy"), words, cache)
+    process = start(case, ("-c", HELD), words, cache)
     read_until(process, "kernel", " decays")
     code, err = ended(process, signal.SIGINT)
     assert code == 3 and "stopped early: the results are marked incomplete" in err and "Traceback" not in err
@@ -149,7 +173,7 @@ def test_a_signal_ends_a_comparison_that_makes_its_kernel(case, cache, tmp_path)
     out = str(tmp_path / "out")
     subprocess.run([sys.executable, "-m", "hevesy", "run", "case.yaml", "-q", "-o", out], cwd=case, check=True,
                    capture_output=True)  # fmt: skip
-    process = start(case, ("-m", "hevesy"), ("compare", out), cache)
+    process = start(case, ("-c", HELD), ("compare", out), cache)
     read_until(process, "kernel", " decays")
     code, err = ended(process, signal.SIGTERM)
     assert code == 3 and "Traceback" not in err
