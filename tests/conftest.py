@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,17 @@ def no_temporary_cache():
     """A cache that a test could not write to has no say in the tests after it."""
     yield
     os.environ.pop("HEVESY_TEMPORARY_CACHE", None)
+
+
+@pytest.fixture(autouse=True)
+def messages_as_before() -> Iterator[None]:
+    """What a command sets in this process, of which messages it shows and how, is for its test alone."""
+    root = logging.getLogger()
+    level, former = root.level, [(one, one.level, one.filters[:], one.formatter) for one in root.handlers]
+    yield
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    for handler, its_level, filters, formatter in former:
+        handler.setLevel(its_level)
+        handler.filters[:] = filters
+        handler.setFormatter(formatter)

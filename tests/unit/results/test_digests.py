@@ -223,7 +223,8 @@ for size in (100, 5000, 20000):
     except OSError as error:
         print(error.strerror)
 """
-    done = subprocess.run([sys.executable, "-c", code, whole, copy], capture_output=True, text=True)
+    # -B: Python would write compiled forms of modules, no longer than that, for all processes after
+    done = subprocess.run([sys.executable, "-B", "-c", code, whole, copy], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n") == ["File too large"] * 3 + [""] and not done.stderr
     assert copy.read_bytes() == before and [file.name for file in copy.parent.iterdir()] == ["result.h5"]
