@@ -25,8 +25,9 @@ except ImportError:  # not a POSIX system
 
 #: Answers that mean: another process holds it. Others mean that the file system has no locks.
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
-#: How long a lock is asked for [s]: who only looks whether it is held, holds it for some microseconds.
-_PATIENCE_S = 0.25
+#: How often a lock is asked for, and the pause between two tries [s]: who only looks whether it is held, holds it for
+#: some microseconds. Tries are counted, not time: a machine that stands still for a while has not asked meanwhile.
+_TRIES, _PAUSE_S = 26, 0.01
 #: A link of the name of a lock file, which somebody else has laid, is not followed; nor is a pipe waited for.
 _OWN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 #: What each lock file begins with: any other content is somebody else's.
@@ -113,14 +114,16 @@ def _flock(descriptor: int) -> bool | None:
 
 def _taken(path: Path, about: dict[str, Any], subject: Path) -> int:
     """Descriptor of the lock file, locked, which says who has it."""
-    until = time.monotonic() + _PATIENCE_S
+    tries = _TRIES
     while True:
+        tries -= 1
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OWN, 0o666)
         except FileNotFoundError:  # the holder before has just removed the folder
-            if time.monotonic() > until:
+            if tries <= 0:
                 raise
+            time.sleep(_PAUSE_S)
             continue
         except OSError:
             if path.is_symlink() or path.is_dir():
@@ -141,9 +144,9 @@ def _taken(path: Path, about: dict[str, Any], subject: Path) -> int:
         holder = _read(descriptor)
         _mine.discard(descriptor)
         os.close(descriptor)  # held, or the holder before has removed this file
-        if not ours and time.monotonic() > until:
+        if not ours and tries <= 0:
             raise _in_use(path, holder, subject)
-        time.sleep(0.01)
+        time.sleep(_PAUSE_S)
 
 
 def _is_lock_file(descriptor: int) -> bool:

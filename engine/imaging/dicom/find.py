@@ -45,8 +45,9 @@ _LONGEST, _LONGEST_PRIVATE = 512, 128
 _DEFERRED = 16384
 #: SOP classes of RTSTRUCT and SEG, and the bytes at the start of a file in which its class stands.
 _STRUCTURE, _HEAD = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(?:481\.3|66\.\d)[\x00\x02\x08]"), 1024
-#: Elements that many headers have in common, held once; emptied when there are more.
-_SHARED: dict[tuple[int, bytes], DataElement | RawDataElement] = {}
+#: Elements that many headers have in common, held once; emptied when there are more. By what says how the bytes are
+#: read (tag, representation, byte order) and the bytes: equal ones of another representation are another value.
+_SHARED: dict[tuple[object, ...], DataElement | RawDataElement] = {}
 _MOST_SHARED = 200_000
 
 
@@ -238,7 +239,8 @@ def _kept(data: Dataset, path: Path, longest_private: int) -> Dataset:
         elif not isinstance(value, bytes):
             kept[tag] = element
         elif len(value) <= (longest_private if tag.is_private else _LONGEST):
-            kept[tag] = _SHARED.setdefault((tag, value), element)
+            order = getattr(element, "is_little_endian", None)
+            kept[tag] = _SHARED.setdefault((tag, element.VR, order, value), element)
     lean = NewDataset(kept)
     implicit, little = data.original_encoding
     lean.set_original_encoding(implicit, little, data.original_character_set)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hevesy.engine import lock
@@ -121,9 +122,13 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch, number):
 
 
 def test_who_looks_holds_nobody_back(tmp_path, monkeypatch):
-    """Between two tries of the one that takes the lock, another process looked whether it was held."""
-    answers = [OSError(errno.EWOULDBLOCK, "held"), None]
-    flock = lock.fcntl.flock
+    """While the lock was asked for, others looked whether it was held; the machine stood still for a minute in between.
+
+    Tries are counted: how long they take on a clock is no matter.
+    """
+    answers = [OSError(errno.EWOULDBLOCK, "held")] * 3 + [None]
+    flock, clock = lock.fcntl.flock, iter(range(0, 10**6, 60))
+    monkeypatch.setattr(lock, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None))
 
     def once_held(descriptor, operation):
         if answers and (answer := answers.pop(0)):

@@ -10,13 +10,16 @@ from hevesy.engine.imaging.sorting import archives
 from hevesy.engine.imaging.sorting.archives import holds_images, unpack
 from hevesy.engine.imaging.sorting.pile import pile_of
 
+#: A time stamp that does not change with the clock: each run flips the same bytes.
+TIME = (2026, 1, 5, 9, 0, 0)
 IMAGE = bytes(128) + b"DICM" + bytes(50)
 
 
 def packed(path, *entries, method=zipfile.ZIP_DEFLATED):
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in entries:
-            archive.writestr(name, content)
+            entry = name if isinstance(name, zipfile.ZipInfo) else zipfile.ZipInfo(name, TIME)
+            archive.writestr(entry, content, method)
     return path
 
 
@@ -39,7 +42,7 @@ def test_a_changed_file_is_not_overwritten(tmp_path):
 
 
 def link(name):
-    entry = zipfile.ZipInfo(name)
+    entry = zipfile.ZipInfo(name, TIME)
     entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
     return entry
 

@@ -68,6 +68,17 @@ def test_a_long_tracer_of_any_encoding_is_kept(tmp_path):
         save(pydicom.dcmread(path), path, ImplicitVRLittleEndian)
 
 
+def test_headers_read_before_have_no_say_in_what_equal_bytes_mean(tmp_path):
+    """The bytes 30 F8 are 63536 or -2000: elements that headers have in common are held once, and these are not one."""
+    for name, vr, value in (("a", "US", 63536), ("b", "SS", -2000), ("c", "US", 63536)):
+
+        def padded(data, number, vr=vr, value=value):
+            data.add_new("PixelPaddingValue", vr, value)
+
+        folder = write_ct(tmp_path / name, np.zeros((2, 8, 8)), change=padded)
+        assert elements.number(read_header(folder / "CT000.dcm").dataset, "PixelPaddingValue") == value
+
+
 def test_structures_are_whole(tmp_path):
     contour = [[float(i), float(i % 7), 0.0] for i in range(5000)]
     header = read_header(write_structures(tmp_path / "rs.dcm", [("big", [contour])]))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
@@ -187,9 +188,21 @@ def _masks(path: Path) -> Reading:
     return _fractions({mask.name: np.asarray(mask.fraction) for mask in masks})
 
 
+#: What highdicom takes from the clock or draws: with other values each process would damage another file.
+_FIXED = {
+    "InstanceCreationDate": "20260107", "InstanceCreationTime": "100000", "ContentDate": "20260107",
+    "ContentTime": "100000", "ContributionDateTime": "20260107100000", "DimensionOrganizationUID": uid("dimensions"),
+}  # fmt: skip
+
+
+def _fix(_: Dataset, element: DataElement) -> None:
+    if element.keyword in _FIXED:
+        element.value = _FIXED[element.keyword]
+
+
 @cache
 def _segmentation() -> bytes:
-    """A segmentation of the CT, written by highdicom."""
+    """A segmentation of the CT, written by highdicom; the same bytes each time."""
     import highdicom as hd
     from highdicom.sr.coding import CodedConcept
 
@@ -211,6 +224,7 @@ def _segmentation() -> bytes:
         images, values, hd.seg.SegmentationTypeValues.BINARY, segments, uid("seg"), 9, uid("seg", 1), 1, "maker",
         "model", "1", "1",
     )  # fmt: skip
+    made.walk(_fix)
     return content(made)
 
 

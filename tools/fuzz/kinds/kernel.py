@@ -32,7 +32,7 @@ def _files() -> dict[str, bytes]:
         (folder / "t.csv").unlink()
         for suffix in (".npz", ".nii.gz"):
             write_kernel(kernel, folder / f"k{suffix}")
-        return {path.name: path.read_bytes() for path in folder.iterdir()}
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 @cache
