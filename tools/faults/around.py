@@ -131,8 +131,7 @@ def input_changes(suite: Suite, found: Findings) -> None:
         out = folder / work.out
         words, again = ([_moved(word, suite.ground.inputs, inputs) for word in call(suite.ground, out)]
                         for call in (work.words, work.again))  # fmt: skip
-        first = next((end for part in (*LATE, None) if (end := _stopped(suite, words, out, part, seconds))), None)
-        if first is None:
+        if not _stopped(suite, words, out, seconds):
             found.untold.append(f"{work.name}: it ended each time before it could be stopped: nothing was tried")
             continue
         moved = np.roll(other.source, 3, axis=2)
@@ -148,23 +147,29 @@ def input_changes(suite: Suite, found: Findings) -> None:
         shutil.copytree(suite.ground.inputs, inputs)
 
 
-def _stopped(suite: Suite, words: list[str], out: Path, part: float | None, seconds: float) -> Ended | None:
-    """How a new command ended that was interrupted after a part of its time, or as soon as it has a checkpoint.
+def _stopped(suite: Suite, words: list[str], out: Path, seconds: float) -> bool:
+    """Whether a new command was interrupted before it was done: after a part of its time, else at a checkpoint."""
+    for part in (*LATE, None):
+        end = _interrupted(suite, words, out, None if part is None else part * seconds)
+        if end.code == 3:
+            return True
+        seconds = min(seconds, end.seconds)  # the machine may do more than when it was timed
+    return False
 
-    None where it was done before.
-    """
+
+def _interrupted(suite: Suite, words: list[str], out: Path, after: float | None) -> Ended:
+    """How a new command ended that was interrupted after a time, or as soon as it had a checkpoint."""
     shutil.rmtree(out, ignore_errors=True)
     out.unlink(missing_ok=True)
     begun = time.monotonic()
     process = suite.ground.start(words)
-    if part is not None:
-        wait(process, part * seconds)
-    while part is None and process.poll() is None and not checkpoints(out):
+    if after is not None:
+        wait(process, after)
+    while after is None and process.poll() is None and not checkpoints(out):
         time.sleep(0.005)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-    end = ended(process, words, begun)
-    return end if end.code == 3 else None
+    return ended(process, words, begun)
 
 
 def _moved(word: str, former: Path, now: Path) -> str:
