@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..kernels.processes import is_alive
+from .durable import uninterrupted
 from .errors import InputError
 
 try:
@@ -73,16 +74,22 @@ def locked(path: Path, what: str, subject: Path | None = None) -> Iterator[None]
         The file cannot be made.
     """
     about = {"pid": os.getpid(), "started": _start_of(os.getpid()), "host": socket.gethostname(), "what": what}
-    descriptor = _taken(path, about | {"since": _now()}, subject or path.parent)
-    owner = os.getpid()
+    descriptor, owner = None, os.getpid()
     try:
+        with uninterrupted():  # a signal in between would leave the file
+            descriptor = _taken(path, about | {"since": _now()}, subject or path.parent)
         yield
     finally:
-        if os.getpid() == owner:  # not in a child
-            with contextlib.suppress(OSError):  # a folder that is gone, a disk that fails: the lock ends all the same
-                path.unlink()  # before it is given up: whoever waits for this file then makes a new one
-            _mine.discard(descriptor)
-            os.close(descriptor)
+        if descriptor is not None and os.getpid() == owner:  # not in a child
+            with uninterrupted():
+                _give_up(descriptor, path)
+
+
+def _give_up(descriptor: int, path: Path) -> None:
+    with contextlib.suppress(OSError):  # a folder that is gone, a disk that fails: the lock ends all the same
+        path.unlink()  # before it is given up: whoever waits for this file then makes a new one
+    _mine.discard(descriptor)
+    os.close(descriptor)
 
 
 def is_locked(path: Path) -> bool:

@@ -73,20 +73,22 @@ def working(out: Path, what: str = "writes there") -> Iterator[Path]:
     made = [above for above in folder.parents if not above.exists()]
     try:
         with locked(folder / LOCK, what, subject=out):
-            _held.add(key)
             try:
+                _held.add(key)
                 with uninterrupted():
                     repair(folder, real)
                 with suppress(OSError):  # a full disk: the text is for whoever looks in here
                     (folder / README).write_text(_TEXT, encoding="utf-8")
                 yield folder
             finally:
-                _held.discard(key)
-                _leave(folder)
+                with uninterrupted():
+                    _held.discard(key)
+                    _leave(folder)
     finally:
-        for empty in (folder, *made):
-            with suppress(OSError):
-                empty.rmdir()
+        with uninterrupted():
+            for empty in (folder, *made):
+                with suppress(OSError):
+                    empty.rmdir()
 
 
 @contextmanager
