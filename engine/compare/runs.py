@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..case.file import parse_yaml, read_yaml
 from ..case.model import Case
@@ -95,12 +96,15 @@ def read_run(folder: Path, wanted: str | None = None) -> tuple[StoredTherapy, ..
         )
     if not (folder / CASE_FILE).is_file():
         raise _no_run(folder, f"there is no {CASE_FILE} in it")
-    own = _therapy(folder, "")
+    case, _ = read_yaml(folder / CASE_FILE)
+    own = _therapy(folder, "", case)
     there = {one.name for one in folder.glob(f"{THERAPY}*") if (one / CASE_FILE).is_file()}
     visits = (*own.files, *own.missing)
     further = [
-        _therapy(folder / name, name) if name in there else StoredTherapy(name, {}, visits)
-        for name in sorted(there | _further_of_case(folder))
+        _therapy(folder / name, name, read_yaml(folder / name / CASE_FILE)[0])
+        if name in there
+        else StoredTherapy(name, {}, visits)
+        for name in sorted(there | _further_of(case))
     ]
     therapies = (own, *further)
     if not own.files:
@@ -128,17 +132,16 @@ def _no_run(folder: Path, why: str) -> InputError:
     )
 
 
-def _further_of_case(folder: Path) -> set[str]:
-    """Names of the folders that a whole run of the case has, one for each further therapy."""
-    stated = read_yaml(folder / CASE_FILE)[0].get("further_therapies")
+def _further_of(case: dict[str, Any]) -> set[str]:
+    """Names of the folders that a whole run of a case has, one for each further therapy."""
+    stated = case.get("further_therapies")
     each = [one for one in stated if isinstance(one, dict)] if isinstance(stated, list) else []
     return {f"{THERAPY}{one['nuclide']}" for one in each if one.get("nuclide")}
 
 
-def _therapy(folder: Path, name: str) -> StoredTherapy:
+def _therapy(folder: Path, name: str, case: dict[str, Any]) -> StoredTherapy:
     """The result files of a therapy: in the folder itself, or in one folder per visit."""
-    data, _ = read_yaml(folder / CASE_FILE)
-    visits = data.get("visits")
+    visits = case.get("visits")
     if not isinstance(visits, list) or not all(isinstance(one, dict) and one.get("name") for one in visits):
         raise _no_run(folder, f"the visits in {CASE_FILE} have no names")
     names = [str(one["name"]) for one in visits]

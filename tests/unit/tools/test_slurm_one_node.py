@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hevesy.tests.patience import PATIENCE_S, alive, until
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Slurm runs on Linux")
+
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "slurm_one_node.sh"
 #: in place of `sleep`: notes that the tool waits, and comes back when a process has ended, or at once
 SLEEP = """#!/bin/sh
@@ -51,9 +53,6 @@ def started():
         child.kill()
         child.wait()
         child.stdout.close()
-
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Slurm runs on Linux")
 
 
 def test_a_zombie_is_not_waited_for(tmp_path: Path, started) -> None:
